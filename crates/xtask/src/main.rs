@@ -1,14 +1,29 @@
 //! `cargo xtask VERB`: the one door for the chores of this project. CI runs the same verbs.
 //!
-//! | verb | what it does |
-//! |---|---|
-//! | `bitcoind` | prints the path of a real bitcoind, obtained if need be ([`bitcoind`]) |
+//! | verb | what it does | where |
+//! |---|---|---|
+//! | `check` | floors, purity, marks, fmt, clippy, docs, cargo-deny | [`check`] |
+//! | `test` | all tests, beside a real bitcoind | [`test`] |
+//! | `bitcoind` | prints the path of that bitcoind, obtained if need be | [`bitcoind`] |
+//! | `bolts` | which requirements of the BOLTs the tests check | [`bolts`] |
+//! | `attacks` | which attacks the tests play | [`attacks`] |
+//! | `simulate` | random seeds of the simulator, in a release build | here |
+//! | `ci` | what CI runs | `.ci/run` |
 
+mod attacks;
 mod bitcoind;
+mod bolts;
+mod check;
 mod shell;
+mod source;
+mod test;
+
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+
+use crate::shell::{cargo, root, run};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The chores of the Astrape project")]
@@ -19,15 +34,71 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Check everything that can be checked without running it
+    Check {
+        /// Leave out, and say so, what needs a tool that is not installed (clippy, rustfmt, cargo-deny)
+        #[arg(long)]
+        as_installed: bool,
+    },
+    /// Run all tests, or those whose names contain one of FILTERS
+    Test {
+        /// Leave out the tests that need a real bitcoind
+        #[arg(long)]
+        without_bitcoind: bool,
+        /// Parts of test names
+        filters: Vec<String>,
+    },
     /// Print the path of a real bitcoind: BITCOIND_EXE, the PATH, the cache, or Debian's archive
     Bitcoind,
+    /// Print which share of the BOLTs' requirements the tests check
+    Bolts {
+        /// List the requirements that no test names, of one BOLT or of all
+        #[arg(long, value_name = "BOLT", num_args = 0..=1)]
+        missing: Option<Option<u8>>,
+    },
+    /// Check that docs/attacks.md names the tests that play each attack
+    Attacks {
+        /// Write the names into it
+        #[arg(long)]
+        write: bool,
+    },
+    /// Run random seeds of the simulator in a release build; arguments are the simulator's own (see `-- --help`)
+    Simulate {
+        /// For example `--seeds 10000`, `--seeds 500 --seed 7`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run what CI runs
+    Ci,
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().verb {
+fn main() -> ExitCode {
+    match perform(Arguments::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("error: {why:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Check { as_installed: false } => check::all(&root(), check::Tools::Required),
+        Verb::Check { as_installed: true } => check::all(&root(), check::Tools::AsInstalled),
+        Verb::Test { without_bitcoind, filters } => test::all(&test::Selection { without_bitcoind, filters }),
         Verb::Bitcoind => {
             println!("{}", bitcoind::locate()?.display());
             Ok(())
         }
+        Verb::Bolts { missing: None } => bolts::report(&root(), &bolts::Missing::Untold),
+        Verb::Bolts { missing: Some(bolt) } => bolts::report(&root(), &bolts::Missing::Of(bolt)),
+        Verb::Attacks { write: false } => attacks::report(&root(), attacks::Mode::Check),
+        Verb::Attacks { write: true } => attacks::report(&root(), attacks::Mode::Write),
+        Verb::Simulate { arguments } => {
+            let simulator = ["run", "--release", "--package", "astrape-simulator", "--bin", "simulate", "--"];
+            run(cargo().args(simulator).args(arguments))
+        }
+        Verb::Ci => run(Command::new(root().join(".ci/run")).current_dir(root())),
     }
 }

@@ -274,8 +274,8 @@ mod tests {
     fn the_wrapper_names_nothing_outside_its_own_directory() {
         let root = Path::new("/somewhere/root");
         let lib = root.join("usr/lib/x86_64-linux-gnu");
-        let script =
-            wrapper_script(root, &[lib.clone()], &lib.join("ld-linux.so.2"), "bitcoind").expect("inside");
+        let script = wrapper_script(root, std::slice::from_ref(&lib), &lib.join("ld-linux.so.2"), "bitcoind")
+            .expect("inside");
         assert!(script.contains("exec \"$here/root/usr/lib/x86_64-linux-gnu/ld-linux.so.2\""));
         assert!(!script.contains("/somewhere"));
     }
