@@ -4,9 +4,8 @@
 mod decrypt;
 mod encrypt;
 
-use crate::noise::{BadTag, Secret, TAG_LEN, hkdf, nonce};
-use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
-use chacha20poly1305::{ChaCha20Poly1305, Tag};
+use crate::aead::{Aead, BadTag, TAG_LEN};
+use crate::noise::{Secret, hkdf};
 
 pub use decrypt::Decryptor;
 pub use encrypt::Encryptor;
@@ -49,7 +48,7 @@ pub enum TransportError {
 
 /// The key of one direction, with its nonce and what its successor is made of.
 struct RotatingKey {
-    cipher: ChaCha20Poly1305,
+    aead: Aead,
     key: Secret,
     chaining: Secret,
     uses: u64,
@@ -57,23 +56,17 @@ struct RotatingKey {
 
 impl RotatingKey {
     fn new(key: Secret, chaining: Secret) -> Self {
-        Self { cipher: ChaCha20Poly1305::new(key.as_slice().into()), key, chaining, uses: 0 }
+        Self { aead: Aead::new(&key), key, chaining, uses: 0 }
     }
 
     fn seal(&mut self, text: &mut [u8]) -> [u8; TAG_LEN] {
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(&nonce(self.uses), &[], text)
-            .expect("a frame is far shorter than what ChaCha20 can encrypt");
+        let tag = self.aead.seal(self.uses, &[], text);
         self.used();
-        tag.into()
+        tag
     }
 
-    /// Decrypts in place; when the tag does not match, `text` is as it came and nothing is counted.
     fn open(&mut self, text: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), BadTag> {
-        self.cipher
-            .decrypt_in_place_detached(&nonce(self.uses), &[], text, Tag::from_slice(tag))
-            .map_err(|_| BadTag)?;
+        self.aead.open(self.uses, &[], text, tag)?;
         self.used();
         Ok(())
     }
@@ -82,7 +75,7 @@ impl RotatingKey {
         self.uses += 1;
         if self.uses == USES_PER_KEY {
             (self.chaining, self.key) = hkdf(&self.chaining, self.key.as_slice());
-            self.cipher = ChaCha20Poly1305::new(self.key.as_slice().into());
+            self.aead = Aead::new(&self.key);
             self.uses = 0;
         }
     }

@@ -7,7 +7,7 @@ mod initiator;
 mod responder;
 
 use crate::frame::{Decryptor, Encryptor};
-use crate::noise::Keys;
+use crate::noise::{Keys, Secret};
 use astrape_primitives::{NodeId, Timestamp};
 use bitcoin::secp256k1::ecdh::SharedSecret;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
@@ -182,7 +182,7 @@ fn check_version(act: Act, version: u8) -> Result<(), HandshakeError> {
 
 /// Where a handshake stands: what it expects.
 enum State {
-    ActOne { responder: Responder, ephemeral: [u8; 32] },
+    ActOne { responder: Responder, ephemeral: Secret },
     ActTwo(Initiator),
     ActThree(ResponderAwaitingActThree),
     Over,
@@ -228,7 +228,7 @@ impl Handshake {
     /// Begins as responder. `ephemeral` as for [`Handshake::initiate`].
     #[must_use]
     pub fn respond(local: NodeId, ephemeral: [u8; 32], now: Timestamp) -> Self {
-        Self::new(State::ActOne { responder: Responder::new(local), ephemeral }, now)
+        Self::new(State::ActOne { responder: Responder::new(local), ephemeral: Secret::new(ephemeral) }, now)
     }
 
     fn new(state: State, now: Timestamp) -> Self {

@@ -19,6 +19,7 @@
 //!
 //! It must never read a clock, draw randomness, or know a channel.
 
+mod aead;
 pub mod frame;
 pub mod handshake;
 mod noise;

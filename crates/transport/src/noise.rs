@@ -1,21 +1,13 @@
 //! The symmetric half of the handshake: the digest `h`, the chaining key `ck` and the keys made from them (BOLT 8,
 //! "Handshake State").
 
+use crate::aead::{Aead, BadTag, TAG_LEN};
 use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
 use bitcoin::secp256k1::PublicKey;
-use chacha20poly1305::aead::{AeadInPlace as _, KeyInit as _};
-use chacha20poly1305::{ChaCha20Poly1305, Nonce, Tag};
 use zeroize::Zeroizing;
-
-/// Bytes of a Poly1305 tag.
-pub(crate) const TAG_LEN: usize = 16;
 
 /// 32 secret bytes, wiped when they go.
 pub(crate) type Secret = Zeroizing<[u8; 32]>;
-
-/// A tag that does not match: somebody changed the bytes, or the two ends do not share the key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BadTag;
 
 /// `HKDF(salt, ikm)` of BOLT 8: RFC 5869 with SHA-256, no `info`, 64 bytes of output as two keys.
 pub(crate) fn hkdf(salt: &[u8; 32], ikm: &[u8]) -> (Secret, Secret) {
@@ -29,13 +21,6 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     let mut engine = HmacEngine::<sha256::Hash>::new(key);
     parts.iter().for_each(|part| engine.input(part));
     Hmac::from_engine(engine).to_byte_array()
-}
-
-/// The nonce of RFC 8439 for a counter, as Noise has it: 32 zero bits, then the counter in little-endian.
-pub(crate) fn nonce(counter: u64) -> Nonce {
-    let mut bytes = [0; 12];
-    bytes[4..].copy_from_slice(&counter.to_le_bytes());
-    bytes.into()
 }
 
 /// What both ends of a handshake grow alike.
@@ -79,10 +64,7 @@ impl Symmetric {
 
     /// Encrypts in place with `h` as associated data, mixes the ciphertext in and returns its tag.
     pub(crate) fn encrypt(&mut self, counter: u64, text: &mut [u8]) -> [u8; TAG_LEN] {
-        let tag: [u8; TAG_LEN] = ChaCha20Poly1305::new(self.key.as_slice().into())
-            .encrypt_in_place_detached(&nonce(counter), &self.digest, text)
-            .expect("an act is far shorter than what ChaCha20 can encrypt")
-            .into();
+        let tag = Aead::new(&self.key).seal(counter, &self.digest, text);
         self.mix_ciphertext(text, &tag);
         tag
     }
@@ -96,9 +78,7 @@ impl Symmetric {
     ) -> Result<(), BadTag> {
         let before = self.digest;
         self.mix_ciphertext(text, tag);
-        ChaCha20Poly1305::new(self.key.as_slice().into())
-            .decrypt_in_place_detached(&nonce(counter), &before, text, Tag::from_slice(tag))
-            .map_err(|_| BadTag)
+        Aead::new(&self.key).open(counter, &before, text, tag)
     }
 
     fn mix_ciphertext(&mut self, text: &[u8], tag: &[u8; TAG_LEN]) {

@@ -1,7 +1,8 @@
 //! The direction that receives, with the one buffer that a peer can fill.
 
 use super::{HEADER_LEN, MAX_BUFFERED, READ_CHUNK, RotatingKey, TransportError};
-use crate::noise::{Secret, TAG_LEN};
+use crate::aead::TAG_LEN;
+use crate::noise::Secret;
 
 /// Finds messages in the stream of a peer. Bytes are read straight into its buffer and decrypted there.
 ///

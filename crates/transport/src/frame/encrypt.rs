@@ -1,7 +1,7 @@
 //! The direction that sends.
 
-use super::{FRAME_OVERHEAD, HEADER_LEN, MAX_MESSAGE, RotatingKey, TransportError};
-use crate::noise::{Secret, TAG_LEN};
+use super::{FRAME_OVERHEAD, RotatingKey, TransportError};
+use crate::noise::Secret;
 
 /// Makes frames of messages. It holds keys only; frames go to a buffer of the caller's, whose bound is the caller's.
 pub struct Encryptor {
@@ -18,37 +18,21 @@ impl Encryptor {
     /// # Errors
     /// [`TransportError::MessageTooLong`], with `out` and the keys as they were.
     pub fn seal(&mut self, message: &[u8], out: &mut Vec<u8>) -> Result<(), TransportError> {
-        out.reserve(message.len().min(MAX_MESSAGE) + FRAME_OVERHEAD);
-        self.seal_with(out, |out| out.extend_from_slice(message))
+        let Ok(length) = u16::try_from(message.len()) else {
+            return Err(TransportError::MessageTooLong { length: message.len() });
+        };
+        out.reserve(message.len() + FRAME_OVERHEAD);
+        self.append(&length.to_be_bytes(), out);
+        self.append(message, out);
+        Ok(())
     }
 
-    /// Appends the frame of the message that `write` appends: it is encrypted where it was written, without a copy.
-    /// `write` must only append.
-    ///
-    /// # Errors
-    /// [`TransportError::MessageTooLong`], with `out` and the keys as they were.
-    pub fn seal_with(
-        &mut self,
-        out: &mut Vec<u8>,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), TransportError> {
+    /// Appends a text, encrypted, and its tag.
+    fn append(&mut self, text: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&[0; HEADER_LEN]);
-        write(out);
-        let frame = out.get_mut(start..).filter(|frame| frame.len() >= HEADER_LEN);
-        let (header, message) =
-            frame.and_then(<[u8]>::split_first_chunk_mut::<HEADER_LEN>).expect("`write` only appends");
-        let Ok(length) = u16::try_from(message.len()) else {
-            let length = message.len();
-            out.truncate(start);
-            return Err(TransportError::MessageTooLong { length });
-        };
-        let (length_bytes, length_tag) = header.split_at_mut(HEADER_LEN - TAG_LEN);
-        length_bytes.copy_from_slice(&length.to_be_bytes());
-        length_tag.copy_from_slice(&self.key.seal(length_bytes));
-        let message_tag = self.key.seal(message);
-        out.extend_from_slice(&message_tag);
-        Ok(())
+        out.extend_from_slice(text);
+        let tag = self.key.seal(&mut out[start..]);
+        out.extend_from_slice(&tag);
     }
 }
 
