@@ -113,6 +113,14 @@ impl Commitment {
         build::build(terms, content, keys)
     }
 
+    /// Checks what can be checked of a content without building it: money is conserved, numbers and expiries fit.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn check(terms: &FundingTerms, content: &CommitmentContent) -> Result<(), BuildError> {
+        build::check(terms, content)
+    }
+
     /// The transaction, without its witness.
     #[must_use]
     pub const fn tx(&self) -> &Transaction {

@@ -31,17 +31,16 @@ pub fn derive_public_key<C: Verification>(
     basepoint.add_exp_tweak(secp, &tweak(per_commitment_point, basepoint)?).map_err(|_| KeyError)
 }
 
-/// The private key of [`derive_public_key`].
+/// The private key of [`derive_public_key`]. `basepoint` is the public key of `basepoint_secret`, which callers have at hand.
 ///
 /// # Errors
 /// Only when the sum is zero.
-pub fn derive_private_key<C: Signing>(
-    secp: &Secp256k1<C>,
+pub fn derive_private_key(
     basepoint_secret: &SecretKey,
+    basepoint: &PublicKey,
     per_commitment_point: &PublicKey,
 ) -> Result<SecretKey, KeyError> {
-    let basepoint = basepoint_secret.public_key(secp);
-    basepoint_secret.add_tweak(&tweak(per_commitment_point, &basepoint)?).map_err(|_| KeyError)
+    basepoint_secret.add_tweak(&tweak(per_commitment_point, basepoint)?).map_err(|_| KeyError)
 }
 
 /// `revocationpubkey`: from the counterparty's basepoint and the owner's per-commitment point.

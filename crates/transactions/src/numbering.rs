@@ -23,7 +23,6 @@ pub fn obscuring_factor(terms: &FundingTerms) -> u64 {
 }
 
 /// Locktime and input sequence of a commitment with this number.
-#[expect(clippy::cast_possible_truncation, reason = "each half is masked to 24 bits")]
 pub(crate) fn obscured(terms: &FundingTerms, number: CommitmentNumber) -> (LockTime, Sequence) {
     let value = number.0 ^ obscuring_factor(terms);
     let locktime = LockTime::from_consensus(0x20 << 24 | (value & LOW) as u32);

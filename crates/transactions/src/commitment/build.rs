@@ -74,7 +74,7 @@ pub(super) fn build(
 }
 
 /// What no fee can mend.
-fn check(terms: &FundingTerms, content: &CommitmentContent) -> Result<(), BuildError> {
+pub(super) fn check(terms: &FundingTerms, content: &CommitmentContent) -> Result<(), BuildError> {
     if content.number > CommitmentNumber::MAX {
         return Err(BuildError::NumberTooLarge(content.number));
     }
