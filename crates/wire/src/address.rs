@@ -168,13 +168,14 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// In the order that BOLT 7 asks for: by type.
+    /// As BOLT 7 asks a node to announce itself: in the order of types, without a port of 0, one DNS name at most (the
+    /// first by alphabet).
     #[must_use]
     pub fn new(addresses: &[Address]) -> Self {
-        let mut sorted = addresses.to_vec();
+        let mut sorted: Vec<&Address> = addresses.iter().filter(|address| address.port() != 0).collect();
         sorted.sort();
-        sorted.dedup();
-        Self { bytes: sorted.iter().flat_map(Address::to_descriptor).collect() }
+        sorted.dedup_by(|b, a| a == b || matches!((a, b), (Address::Hostname(..), Address::Hostname(..))));
+        Self { bytes: sorted.into_iter().flat_map(Address::to_descriptor).collect() }
     }
 
     /// The places to connect to. Left out is what BOLT 7 says to ignore: Tor v2, a port of 0, a name that is none, and

@@ -4,7 +4,8 @@
 //! Nothing is allocated for a claimed length before the bytes are there.
 
 use crate::error::ValueError;
-use crate::tlv::BigSize;
+use crate::tlv::{BigSize, decode_tu64, encode_tu};
+use astrape_primitives::amount::MAX_MONEY_SAT;
 use astrape_primitives::{
     ChannelId, CltvDelta, CltvExpiry, CommitmentNumber, Features, FeeratePerKw, Height, HtlcId, Msat, NodeId,
     PaymentHash, PaymentPreimage, Sat, ShortChannelId,
@@ -299,15 +300,34 @@ impl Field for Vec<Witness> {
     }
 }
 
-/// Reads Bitcoin's serialisation of a witness. The library makes room for the claimed number of elements before it has
-/// seen them, hence the check first: each element has at least its length byte.
+/// Reads Bitcoin's serialisation of a witness. Not by the library, which makes room for claimed lengths at once.
 fn read_witness(bytes: &[u8]) -> Result<Witness, ValueError> {
-    let (count, _) = bitcoin::consensus::deserialize_partial::<bitcoin::VarInt>(bytes)
-        .map_err(|_| ValueError::InvalidWitness)?;
-    if count.0 > bytes.len() as u64 {
-        return Err(ValueError::InvalidWitness);
+    let mut reader = Reader::new(bytes);
+    let count = read_compact_size(&mut reader)?;
+    let mut elements = Vec::new();
+    for _ in 0..count {
+        let len = read_compact_size(&mut reader)?;
+        let len = usize::try_from(len).map_err(|_| ValueError::InvalidWitness)?;
+        elements.push(reader.take(len).map_err(|_| ValueError::InvalidWitness)?);
     }
-    bitcoin::consensus::deserialize(bytes).map_err(|_| ValueError::InvalidWitness)
+    if reader.is_empty() { Ok(Witness::from_slice(&elements)) } else { Err(ValueError::InvalidWitness) }
+}
+
+/// Bitcoin's own variable-length integer: as [`BigSize`], but little-endian.
+fn read_compact_size(reader: &mut Reader<'_>) -> Result<u64, ValueError> {
+    let mut read = || -> Result<(u64, u64), ValueError> {
+        let [first] = reader.array()?;
+        Ok(match first {
+            0xfd => (u64::from(u16::from_le_bytes(reader.array()?)), 0xfd),
+            0xfe => (u64::from(u32::from_le_bytes(reader.array()?)), 0x1_0000),
+            0xff => (u64::from_le_bytes(reader.array()?), 0x1_0000_0000),
+            small => (u64::from(small), 0),
+        })
+    };
+    match read() {
+        Ok((value, least)) if value >= least => Ok(value),
+        _ => Err(ValueError::InvalidWitness),
+    }
 }
 
 macro_rules! tlv_value_is_the_field {
@@ -350,6 +370,25 @@ impl TlvValue for Features {
     fn write_tlv(&self, out: &mut Vec<u8>) {
         out.extend(self.to_be_bytes());
     }
+}
+
+macro_rules! tlv_amount {
+    ($($name:ident, $max:expr;)*) => {$(
+        /// A `tu64` of no more than all the bitcoin there will ever be (BOLT 1).
+        impl TlvValue for $name {
+            fn from_tlv(bytes: &[u8]) -> Result<Self, ValueError> {
+                let amount = decode_tu64(bytes)?;
+                if amount > $max { Err(ValueError::AboveAllBitcoin) } else { Ok($name(amount)) }
+            }
+            fn write_tlv(&self, out: &mut Vec<u8>) {
+                out.extend(encode_tu(self.0));
+            }
+        }
+    )*};
+}
+tlv_amount! {
+    Sat, MAX_MONEY_SAT;
+    Msat, MAX_MONEY_SAT * 1000;
 }
 
 /// An array of 32-byte values without a count (BOLT 1 `networks`).

@@ -15,6 +15,9 @@ pub enum ValueError {
     /// A BigSize or truncated integer that has a shorter form (BOLT 1).
     #[error("the integer is not minimally encoded")]
     NotMinimal,
+    /// An amount above 21 million bitcoin (BOLT 1).
+    #[error("the amount is above 21 million bitcoin")]
+    AboveAllBitcoin,
     /// 33 bytes that are no point of the curve.
     #[error("not a point on secp256k1")]
     InvalidPoint,

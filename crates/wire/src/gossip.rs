@@ -101,6 +101,15 @@ impl NodeAnnouncement {
         sha256d::Hash::hash(&bytes[SIGNATURE_LEN..])
     }
 
+    /// An `alias` from a text: UTF-8 padded with zeroes, cut between two characters where it is too long.
+    #[must_use]
+    pub fn alias_from_text(text: &str) -> [u8; 32] {
+        let mut alias = [0; 32];
+        let cut = text.floor_char_boundary(alias.len());
+        alias[..cut].copy_from_slice(&text.as_bytes()[..cut]);
+        alias
+    }
+
     /// The alias without its padding, safe to show.
     #[must_use]
     pub fn alias_text(&self) -> String {
@@ -156,6 +165,22 @@ impl ChannelUpdate {
         self.write(&mut bytes);
         sha256d::Hash::hash(&bytes[SIGNATURE_LEN..])
     }
+
+    /// The checksum that gossip queries compare: CRC32C of the message without `signature` and `timestamp`.
+    #[must_use]
+    pub fn checksum(&self) -> u32 {
+        const TIMESTAMP_AT: usize = SIGNATURE_LEN + 32 + 8;
+        let mut bytes = Vec::new();
+        self.write(&mut bytes);
+        crc32c(bytes[SIGNATURE_LEN..TIMESTAMP_AT].iter().chain(&bytes[TIMESTAMP_AT + 4..]))
+    }
+}
+
+/// CRC32C of RFC 3720, bit by bit: an update has little more than a hundred bytes.
+fn crc32c<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    const POLYNOMIAL: u32 = 0x82f6_3b78;
+    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 };
+    !bytes.fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
 /// A feature vector of a signed message: padding with zero bytes is signed and so kept.
@@ -196,5 +221,16 @@ impl Field for Extension {
     }
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::crc32c;
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_3720() {
+        assert_eq!(crc32c(b"123456789".iter()), 0xe306_9283);
+        assert_eq!(crc32c([0_u8; 32].iter()), 0x8a91_36aa);
     }
 }
