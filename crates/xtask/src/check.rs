@@ -31,16 +31,16 @@ enum Outcome {
     LeftOut(String),
 }
 
-/// Runs all checks.
+/// Runs the checks of these names, or all when there are none.
 ///
 /// # Errors
-/// When any of them failed.
-pub(crate) fn all(root: &Path, tools: Tools) -> Result<()> {
+/// When any of them failed, or there is none of a name.
+pub(crate) fn run_all(root: &Path, tools: Tools, names: &[String]) -> Result<()> {
     type Check<'a> = (&'a str, Box<dyn Fn() -> Result<Outcome> + 'a>);
     let checks: [Check<'_>; 8] = [
         ("floors", Box::new(|| floors::check().map(|()| Outcome::Held))),
         ("purity", Box::new(|| purity::check(root).map(|()| Outcome::Held))),
-        ("requirement ids", Box::new(|| bolts::check_ids(root).map(|()| Outcome::Held))),
+        ("requirements", Box::new(|| bolts::check_ids(root).map(|()| Outcome::Held))),
         ("attacks", Box::new(|| attacks::report(root, attacks::Mode::Check).map(|()| Outcome::Held))),
         ("fmt", Box::new(|| component("fmt", tools, &["fmt", "--all", "--check"]))),
         (
@@ -54,10 +54,14 @@ pub(crate) fn all(root: &Path, tools: Tools) -> Result<()> {
             }),
         ),
         ("docs", Box::new(docs)),
-        ("cargo-deny", Box::new(|| deny(tools))),
+        ("deny", Box::new(|| deny(tools))),
     ];
     let (mut failed, mut left_out) = (Vec::new(), Vec::new());
-    for (name, check) in &checks {
+    if let Some(unknown) = names.iter().find(|wanted| checks.iter().all(|(name, _)| name != wanted)) {
+        bail!("there is no check `{unknown}`: see `cargo xtask check --help`");
+    }
+    for (name, check) in checks.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name))
+    {
         match check() {
             Ok(Outcome::Held) => println!("ok        {name}"),
             Ok(Outcome::LeftOut(why)) => left_out.push(format!("left out  {name}: {why}")),

@@ -39,6 +39,8 @@ enum Verb {
         /// Leave out, and say so, what needs a tool that is not installed (clippy, rustfmt, cargo-deny)
         #[arg(long)]
         as_installed: bool,
+        /// Only these: floors, purity, requirements, attacks, fmt, clippy, docs, deny
+        names: Vec<String>,
     },
     /// Run all tests, or those whose names contain one of FILTERS
     Test {
@@ -84,8 +86,10 @@ fn main() -> ExitCode {
 
 fn perform(verb: Verb) -> Result<()> {
     match verb {
-        Verb::Check { as_installed: false } => check::all(&root(), check::Tools::Required),
-        Verb::Check { as_installed: true } => check::all(&root(), check::Tools::AsInstalled),
+        Verb::Check { as_installed: false, names } => check::run_all(&root(), check::Tools::Required, &names),
+        Verb::Check { as_installed: true, names } => {
+            check::run_all(&root(), check::Tools::AsInstalled, &names)
+        }
         Verb::Test { without_bitcoind, filters } => test::all(&test::Selection { without_bitcoind, filters }),
         Verb::Bitcoind => {
             println!("{}", bitcoind::locate()?.display());
