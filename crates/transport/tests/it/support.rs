@@ -1,7 +1,10 @@
 //! What the tests share: the keys of BOLT 8's vectors, a finished handshake, a small generator.
 
-use astrape_primitives::{NodeId, Timestamp};
-use astrape_transport::{Handshake, Progress, Secured};
+use astrape_primitives::{Feature, Features, Network, NodeId, Timestamp};
+use astrape_transport::{
+    Action, DisconnectReason, Handshake, LocalInit, PeerInit, Progress, Secured, Session,
+};
+use astrape_wire::{Init, Message};
 use bitcoin::secp256k1::ecdh::SharedSecret;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 
@@ -64,6 +67,55 @@ pub(crate) fn connected() -> (Secured, Secured) {
         panic!("act three ends it");
     };
     (ours, theirs)
+}
+
+/// What the node of these tests offers.
+pub(crate) fn offered() -> Features {
+    Features::empty()
+        .with_required(Feature::StaticRemotekey)
+        .with_optional(Feature::PaymentSecret)
+        .with_optional(Feature::BasicMpp)
+        .with_optional(Feature::ShutdownAnysegwit)
+}
+
+/// The node of these tests, on regtest.
+pub(crate) fn local() -> LocalInit {
+    LocalInit::new(offered(), Network::Regtest).expect("BOLT 9 allows it")
+}
+
+/// An `init` with these features, that names no network.
+pub(crate) fn init(features: Features) -> Init {
+    Init { globalfeatures: Features::empty(), features, networks: None, remote_addr: None }
+}
+
+/// A session that has sent its `init` and awaits the peer's.
+pub(crate) fn waiting() -> Session {
+    Session::start(local(), None, [7; 32], START).0
+}
+
+/// A session after both `init`.
+pub(crate) fn up() -> Session {
+    let mut session = waiting();
+    let action = say(&mut session, &Message::Init(init(Features::empty())), START);
+    assert!(matches!(action, Some(Action::Up(PeerInit { .. }))), "{action:?}");
+    session
+}
+
+/// The peer says a message.
+pub(crate) fn say(session: &mut Session, message: &Message, now: Timestamp) -> Option<Action> {
+    session.receive(&message.encode().expect("it fits"), now)
+}
+
+/// Why the connection is ended and what the peer is told.
+pub(crate) fn disconnected(action: Option<Action>) -> (DisconnectReason, Option<String>) {
+    let Some(Action::Disconnect { reason, warning }) = action else {
+        panic!("not disconnected: {action:?}");
+    };
+    let words = warning.map(|message| match message {
+        Message::Warning(warning) => String::from_utf8(warning.data).expect("our words are text"),
+        other => panic!("a connection ends with a warning, not with {other:?}"),
+    });
+    (reason, words)
 }
 
 /// Bytes of a vector.
