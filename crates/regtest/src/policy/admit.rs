@@ -77,10 +77,10 @@ impl Context<'_> {
         tx: &Arc<Transaction>,
         admission: Admission<'_>,
     ) -> Result<Candidate, MempoolReject> {
-        check_transaction(tx)?;
         if tx.is_coinbase() {
             return Err(MempoolReject::Coinbase);
         }
+        check_transaction(tx)?;
         standard::check_form(tx)?;
         let tip = self.ledger.tip();
         if !is_final(tx, tip.height.plus(1), self.ledger.tip_median_time()) {
