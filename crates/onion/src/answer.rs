@@ -17,7 +17,8 @@ const PADDED_LEN: usize = 256;
 /// forwarded without attribution data; our own message must not become too long to be sent.
 const MAX_ATTRIBUTED_REASON_LEN: usize = MAX_MESSAGE_LEN - (2 + 32 + 8 + 2) - (1 + 3 + AttributionData::LEN);
 
-/// A longer failure message of ours is cut: it could not be sent.
+/// Longest failure message that is made. Those of the BOLT are far shorter; a longer [`Failure::Unknown`] is cut, so that
+/// whatever is made can be sent.
 const MAX_FAILURE_LEN: usize = 1024;
 
 /// What `update_fail_htlc` carries.

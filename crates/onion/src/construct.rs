@@ -12,7 +12,7 @@ use bitcoin::secp256k1::{PublicKey, SecretKey};
 use chacha20::cipher::{StreamCipher as _, StreamCipherSeek as _};
 use core::fmt;
 
-/// Most hops of a payment onion: what fits when every payload is as small as a forwarding payload can be (BOLT 4,
+/// Most hops of a payment onion: so many of the smallest forwarding payloads fit, and so often the origin decrypts (BOLT 4,
 /// "Origin node").
 pub const MAX_HOPS: usize = 27;
 
