@@ -12,7 +12,7 @@
 //! | [`answer`] | failures made, passed on and read; hold times of fulfilments |
 //! | [`attribution`] | [`HoldTime`], and what vouches for it |
 //! | [`keys`] | [`SharedSecret`] and the keys derived from it |
-//! | [`recipe`] | the bytes of an [`OnionRecipe`] in a record |
+//! | [`record`] | the bytes of recipes and of what was peeled, in records |
 //!
 //! Invariants:
 //! - No input from the network can make it panic or allocate more than the input's own size.
@@ -29,7 +29,7 @@ pub mod keys;
 mod layout;
 pub mod payload;
 pub mod peel;
-pub mod recipe;
+pub mod record;
 
 pub use answer::{
     DecodedFailure, FailurePacket, FailureSource, create_failure, create_fulfill_attribution, decode_failure,
@@ -41,4 +41,4 @@ pub use failure::{Description, Failure};
 pub use keys::SharedSecret;
 pub use payload::{FinalPayload, ForwardPayload, PaymentData, encode_final, encode_forward};
 pub use peel::{Hop, PeelFailure, Peeled, peel};
-pub use recipe::RecipeError;
+pub use record::{RecordError, decode_peeled, encode_peeled};

@@ -8,7 +8,7 @@ mod failure_messages;
 mod hostile_answers;
 mod hostile_onions;
 mod payloads;
-mod recipes;
+mod records;
 mod route;
 mod support;
 mod vectors;
