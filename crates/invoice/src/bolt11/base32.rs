@@ -43,7 +43,7 @@ pub(super) fn to_u64(groups: &[Fe32]) -> Option<u64> {
 
 /// The `width` groups of a number, big-endian; higher bits are left out.
 pub(super) fn from_u64(number: u64, width: usize) -> impl Iterator<Item = Fe32> {
-    (0..width).rev().map(move |place| group(|bit| number >> (place * 5 + bit) & 1 == 1))
+    (0..width).rev().map(move |place| group(|bit| u128::from(number) >> (place * 5 + bit) & 1 == 1))
 }
 
 /// The least number of groups that hold a number; none for 0.
