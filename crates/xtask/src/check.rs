@@ -31,43 +31,27 @@ enum Outcome {
     LeftOut(String),
 }
 
+/// The checks, cheapest first.
+const CHECKS: [&str; 8] = ["floors", "purity", "requirements", "attacks", "fmt", "clippy", "docs", "deny"];
+
 /// Runs the checks of these names, or all when there are none.
 ///
 /// # Errors
 /// When any of them failed, or there is none of a name.
 pub(crate) fn run_all(root: &Path, tools: Tools, names: &[String]) -> Result<()> {
-    type Check<'a> = (&'a str, Box<dyn Fn() -> Result<Outcome> + 'a>);
-    let checks: [Check<'_>; 8] = [
-        ("floors", Box::new(|| floors::check().map(|()| Outcome::Held))),
-        ("purity", Box::new(|| purity::check(root).map(|()| Outcome::Held))),
-        ("requirements", Box::new(|| bolts::check_ids(root).map(|()| Outcome::Held))),
-        ("attacks", Box::new(|| attacks::report(root, attacks::Mode::Check).map(|()| Outcome::Held))),
-        ("fmt", Box::new(|| component("fmt", tools, &["fmt", "--all", "--check"]))),
-        (
-            "clippy",
-            Box::new(|| {
-                component(
-                    "clippy",
-                    tools,
-                    &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
-                )
-            }),
-        ),
-        ("docs", Box::new(docs)),
-        ("deny", Box::new(|| deny(tools))),
-    ];
-    let (mut failed, mut left_out) = (Vec::new(), Vec::new());
-    if let Some(unknown) = names.iter().find(|wanted| checks.iter().all(|(name, _)| name != wanted)) {
-        bail!("there is no check `{unknown}`: see `cargo xtask check --help`");
+    if let Some(unknown) = names.iter().find(|wanted| !CHECKS.contains(&wanted.as_str())) {
+        bail!("there is no check `{unknown}`, only {}", CHECKS.join(", "));
     }
-    for (name, check) in checks.iter().filter(|(name, _)| names.is_empty() || names.iter().any(|n| n == name))
+    let (mut failed, mut left_out) = (Vec::new(), Vec::new());
+    for name in
+        CHECKS.into_iter().filter(|name| names.is_empty() || names.iter().any(|wanted| wanted == name))
     {
-        match check() {
+        match perform(name, root, tools) {
             Ok(Outcome::Held) => println!("ok        {name}"),
             Ok(Outcome::LeftOut(why)) => left_out.push(format!("left out  {name}: {why}")),
             Err(why) => {
                 println!("FAILED    {name}: {why:#}");
-                failed.push(*name);
+                failed.push(name);
             }
         }
     }
@@ -80,19 +64,33 @@ pub(crate) fn run_all(root: &Path, tools: Tools, names: &[String]) -> Result<()>
     Ok(())
 }
 
-/// Runs a cargo subcommand that is an optional component of the toolchain.
-fn component(name: &str, tools: Tools, arguments: &[&str]) -> Result<Outcome> {
-    if tools == Tools::AsInstalled && capture(cargo().args([name, "--version"])).is_err() {
-        return Ok(Outcome::LeftOut("not installed".to_owned()));
+fn perform(name: &str, root: &Path, tools: Tools) -> Result<Outcome> {
+    match name {
+        "floors" => floors::check()?,
+        "purity" => purity::check(root)?,
+        "requirements" => bolts::check_ids(root)?,
+        "attacks" => attacks::report(root, attacks::Mode::Check)?,
+        "fmt" => return component("rustfmt", tools, &["fmt", "--all", "--check"]),
+        "clippy" => {
+            let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            return component("clippy", tools, &arguments);
+        }
+        "docs" => run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?,
+        _ => return deny(tools),
     }
-    let package = if name == "fmt" { "rustfmt" } else { name };
-    run(cargo().args(arguments))
-        .with_context(|| format!("if cargo lacks the command, `rustup component add {package}` brings it"))?;
     Ok(Outcome::Held)
 }
 
-fn docs() -> Result<Outcome> {
-    run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+/// Runs a cargo subcommand that belongs to an optional component of the toolchain.
+fn component(component: &str, tools: Tools, arguments: &[&str]) -> Result<Outcome> {
+    let command = arguments.first().context("a subcommand")?;
+    if capture(cargo().args([command, "--version"])).is_err() {
+        if tools == Tools::AsInstalled {
+            return Ok(Outcome::LeftOut("not installed".to_owned()));
+        }
+        bail!("`cargo {command}` is not installed: `rustup component add {component}` brings it");
+    }
+    run(cargo().args(arguments))?;
     Ok(Outcome::Held)
 }
 
