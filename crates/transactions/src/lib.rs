@@ -7,7 +7,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`terms`] | what a channel agreed on and what one commitment says: [`FundingTerms`], [`CommitmentContent`] |
-//! | [`format`] | the kinds of commitment, one file each |
+//! | [`mod@format`] | the kinds of commitment, one file each |
 //! | [`keys`] | keys derived from basepoints and per-commitment points |
 //! | [`shachain`] | per-commitment secrets: made from a seed, and stored when received |
 //! | [`numbering`] | the commitment number, obscured, as it stands in the transaction |
