@@ -9,6 +9,7 @@ use astrape_wire::{MAX_MESSAGE_LEN, Message};
 /// Mutants of each message when nothing else is asked for: a second or so in all.
 const DEFAULT_ITERATIONS: u64 = 300;
 
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is its caller's choice")]
 fn iterations() -> u64 {
     match std::env::var("FUZZ_ITERATIONS") {
         Ok(text) => text.parse().expect("FUZZ_ITERATIONS is a number"),

@@ -80,7 +80,7 @@ arb! {
     // Integers of all sizes, so that variable-length forms are all met.
     u64: |g| g.next().checked_shr(u32::from(g.any::<u8>() % 65)).unwrap_or(0);
     i64: |g| i64::from_be_bytes(g.any());
-    bool: |g| !g.is_minimal && g.next() % 2 == 0;
+    bool: |g| !g.is_minimal && g.next().is_multiple_of(2);
     Sat: |g| Sat(g.any());
     Msat: |g| Msat(g.any());
     ChannelId: |g| ChannelId(g.any());

@@ -3,6 +3,7 @@
 
 mod address;
 mod bigsize;
+mod frozen;
 mod fuzz_stable;
 mod generate;
 mod gossip;

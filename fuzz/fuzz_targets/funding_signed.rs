@@ -1,0 +1,3 @@
+#![no_main]
+
+astrape_fuzz::target!(body => astrape_fuzz::message(35, body));
