@@ -1,1 +1,47 @@
-//! astrape-chain
+//! Where the node learns of the chain: sources of blocks, fees and broadcast, and the one that follows them.
+//!
+//! A source answers questions ([`ChainSource`]); a [`Follower`] asks them and turns the answers into an unbroken line of
+//! blocks that come and go, from a cursor on; a [`Watch`] set picks out of each block what the core waits for, as
+//! [`astrape_primitives::ChainEvent`].
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`source`] | [`ChainSource`], the seam: what any source can be asked |
+//! | [`follow`] | [`Follower`]: cursor, forks, retries |
+//! | [`status`] | [`Status`]: whether the chain can be relied on now |
+//! | [`watch`] | [`Watch`]: from a block to a chain event |
+//! | [`fees`] | [`FeeEstimates`] |
+//! | [`bitcoind`] | [`Bitcoind`]: a source by Bitcoin Core's RPC |
+//! | [`rpc`] | JSON-RPC over HTTP/1.1, bounded in size and time |
+//!
+//! # How to drive it
+//!
+//! Run [`Follower::next`] in a task of its own. For each [`Update::Block`]: hand the full block to whoever scans it (the
+//! wallet), make the event with [`Watch::event`], give it to the core, wait until its effects came out and put what they
+//! watch into the [`Watch`]; only then ask for the next update. So nothing that a block made the core wait for can slip by
+//! in the following one.
+//!
+//! # Invariants
+//!
+//! - A follower's blocks form a line: each connects on the last one, or the last one goes. After a stop it goes on from
+//!   the cursor of the core and finds the fork by itself.
+//! - A block is passed on only if it is the one asked for and its transactions are those its header commits to.
+//! - No answer of a source is unbounded in size or time, and no failure of it ends the follower: it reports and retries.
+//!
+//! It must never judge consensus (attack 9: that is the full node's work), and never hold a key or a decision.
+
+pub mod bitcoind;
+pub mod fees;
+pub mod follow;
+pub mod rpc;
+pub mod source;
+pub mod status;
+pub mod watch;
+
+pub use bitcoind::{Bitcoind, BitcoindConfig};
+pub use fees::FeeEstimates;
+pub use follow::{BlockChange, Follower, FollowerSettings, Update, starting_cursor};
+pub use rpc::{Auth, RpcClient, RpcError};
+pub use source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};
+pub use status::Status;
+pub use watch::Watch;

@@ -1,0 +1,273 @@
+//! Follows a source: from wherever the core stopped, block by block, over forks and failures.
+
+use crate::source::{ChainSource, SourceError, SourceState};
+use crate::status::{FreshnessLimits, Status};
+use astrape_primitives::{BlockId, Height, Network, Timestamp};
+use bitcoin::Block;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// Blocks that a follower remembers, and so the deepest reorganisation that it can follow: two weeks.
+pub const MAX_CURSOR: usize = 2_016;
+
+/// Longest pause between two attempts to reach a source that fails.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// From here on an unreachable source is an error in the log: a node that is blind that long comes near its deadlines.
+const ALARM_AFTER: Duration = Duration::from_secs(600);
+
+/// One change of the best chain, with the whole block for whoever scans it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockChange {
+    /// A block was connected on top.
+    Connected {
+        /// Its place.
+        id: BlockId,
+        /// The block.
+        block: Arc<Block>,
+    },
+    /// The block on top went.
+    Disconnected {
+        /// Its place.
+        id: BlockId,
+    },
+}
+
+/// What a follower has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The best chain changed.
+    Block(BlockChange),
+    /// The status is of another kind than before.
+    Status(Status),
+}
+
+/// How a follower goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerSettings {
+    /// Pause between two looks at the source; with a source that tells of new blocks by itself it is only a safety net.
+    pub poll_interval: Duration,
+    /// When the source's word is doubted.
+    pub freshness: FreshnessLimits,
+    /// The clock.
+    pub now: fn() -> Timestamp,
+}
+
+impl FollowerSettings {
+    /// A look every 2 seconds, and the limits of the network.
+    #[must_use]
+    pub fn for_network(network: Network) -> Self {
+        Self {
+            poll_interval: Duration::from_secs(2),
+            freshness: FreshnessLimits::for_network(network),
+            now: system_now,
+        }
+    }
+}
+
+/// The time of the system's clock.
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Follows the best chain of a source. See the crate's page for how to drive it.
+pub struct Follower {
+    source: Arc<dyn ChainSource>,
+    settings: FollowerSettings,
+    /// What the core has seen, oldest first. Never empty.
+    cursor: VecDeque<BlockId>,
+    status: Status,
+    /// The status is of a new kind that was not told yet.
+    untold: bool,
+    /// What the source said of itself, while it is being caught up with.
+    seen: Option<SourceState>,
+    /// The last wait ended before its time.
+    woke_early: bool,
+    backoff: Duration,
+    /// No attempt before this moment.
+    paused_until: Option<Instant>,
+    alarmed: bool,
+}
+
+impl Follower {
+    /// Follows `source` from `recent` on: the last blocks that the core has seen, oldest first, each on the one before. The
+    /// more of them, the deeper the reorganisation that may have happened meanwhile. `None` when there is not one: see
+    /// [`starting_cursor`] for a new node.
+    #[must_use]
+    pub fn new(
+        source: Arc<dyn ChainSource>,
+        recent: Vec<BlockId>,
+        settings: FollowerSettings,
+    ) -> Option<Self> {
+        if recent.is_empty() {
+            return None;
+        }
+        let mut cursor = VecDeque::from(recent);
+        cursor.drain(..cursor.len().saturating_sub(MAX_CURSOR));
+        Some(Self {
+            source,
+            settings,
+            cursor,
+            status: Status::Starting,
+            untold: false,
+            seen: None,
+            woke_early: false,
+            backoff: settings.poll_interval,
+            paused_until: None,
+            alarmed: false,
+        })
+    }
+
+    /// How things stand.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// The last block told.
+    #[must_use]
+    pub fn tip(&self) -> BlockId {
+        *self.cursor.back().expect("the cursor is never empty: its last block is never popped")
+    }
+
+    /// The next thing to know; waits for it as long as it takes. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Update {
+        loop {
+            if std::mem::take(&mut self.untold) {
+                return Update::Status(self.status.clone());
+            }
+            if let Some(moment) = self.paused_until {
+                tokio::time::sleep_until(moment).await;
+                self.paused_until = None;
+            }
+            match self.advance().await {
+                Ok(Some(change)) => {
+                    self.woke_early = false;
+                    return Update::Block(change);
+                }
+                Ok(None) if self.untold => {}
+                Ok(None) => self.wait().await,
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// One step towards the source's tip, or `None` when there is none to make.
+    async fn advance(&mut self) -> Result<Option<BlockChange>, SourceError> {
+        let top = self.tip();
+        let target = match self.seen {
+            Some(seen) => seen,
+            None => self.look().await?,
+        };
+        if target.tip == top {
+            self.seen = None;
+            return Ok(None);
+        }
+        if let Some(change) = self.connect_above(top).await? {
+            return Ok(Some(change));
+        }
+        if self.source.hash_at(top.height).await? == Some(top.hash) {
+            // The source changed its mind while we asked: look again.
+            self.seen = None;
+            return Ok(None);
+        }
+        if self.cursor.len() == 1 {
+            return Err(SourceError::ForkBelowCursor { oldest: top });
+        }
+        self.cursor.pop_back();
+        Ok(Some(BlockChange::Disconnected { id: top }))
+    }
+
+    /// Asks the source how it stands.
+    async fn look(&mut self) -> Result<SourceState, SourceError> {
+        let state = self.source.state().await?;
+        self.backoff = self.settings.poll_interval;
+        let status = Status::of(&state, self.tip().height, (self.settings.now)(), &self.settings.freshness);
+        self.set_status(status);
+        self.seen = Some(state);
+        Ok(state)
+    }
+
+    /// The source's block above `top`, if it stands on it.
+    async fn connect_above(&mut self, top: BlockId) -> Result<Option<BlockChange>, SourceError> {
+        let height = top.height.plus(1);
+        let Some(hash) = self.source.hash_at(height).await? else { return Ok(None) };
+        let Some(block) = self.source.block(hash).await? else { return Ok(None) };
+        if block.block_hash() != hash || !block.check_merkle_root() || !block.check_witness_commitment() {
+            return Err(SourceError::Nonsense(format!("the block given for {hash} is not that block")));
+        }
+        if block.header.prev_blockhash != top.hash {
+            return Ok(None);
+        }
+        let id = BlockId { height, hash };
+        self.cursor.push_back(id);
+        if self.cursor.len() > MAX_CURSOR {
+            self.cursor.pop_front();
+        }
+        Ok(Some(BlockChange::Connected { id, block }))
+    }
+
+    /// Waits for a new block. A source that ends the wait early for nothing is not asked again at once.
+    async fn wait(&mut self) {
+        let interval = self.settings.poll_interval;
+        if std::mem::take(&mut self.woke_early) {
+            tokio::time::sleep(interval).await;
+            return;
+        }
+        let begin = Instant::now();
+        match self.source.wait(self.tip(), interval).await {
+            Ok(()) => self.woke_early = begin.elapsed() < interval,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Notes a failure, and pauses longer with each.
+    fn failed(&mut self, error: &SourceError) {
+        let now = (self.settings.now)();
+        let since = match &self.status {
+            Status::Unreachable { since, .. } => *since,
+            _ => now,
+        };
+        self.set_status(Status::Unreachable { since, reason: error.to_string() });
+        self.seen = None;
+        self.paused_until = Some(Instant::now() + self.backoff);
+        self.backoff = self.backoff.saturating_mul(2).min(MAX_BACKOFF.max(self.settings.poll_interval));
+        let blind = Duration::from_millis(now.since(since));
+        if blind > ALARM_AFTER && !std::mem::replace(&mut self.alarmed, true) {
+            tracing::error!(%error, seconds = blind.as_secs(), "the node is blind: it cannot see the chain");
+        }
+    }
+
+    fn set_status(&mut self, status: Status) {
+        if !self.status.same_kind(&status) {
+            self.untold = true;
+            if status.is_reliable() {
+                self.alarmed = false;
+                tracing::info!(%status, "chain source");
+            } else {
+                tracing::warn!(%status, "chain source");
+            }
+        }
+        self.status = status;
+    }
+}
+
+/// The source's last `depth` blocks, oldest first: where a new node begins.
+///
+/// # Errors
+/// When the source cannot be asked, or a reorganisation came between; try again.
+pub async fn starting_cursor(source: &dyn ChainSource, depth: u32) -> Result<Vec<BlockId>, SourceError> {
+    let tip = source.state().await?.tip;
+    let lowest = tip.height.0.saturating_sub(depth.saturating_sub(1));
+    let mut recent = Vec::new();
+    for height in (lowest..=tip.height.0).map(Height) {
+        let hash = source.hash_at(height).await?;
+        let hash =
+            hash.ok_or_else(|| SourceError::Nonsense(format!("no block at {height}, below the tip")))?;
+        recent.push(BlockId { height, hash });
+    }
+    Ok(recent)
+}

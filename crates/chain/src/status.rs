@@ -1,0 +1,179 @@
+//! Whether the chain can be relied on now.
+
+use crate::source::SourceState;
+use astrape_primitives::{BlockId, Height, Timestamp};
+use std::fmt;
+use std::time::Duration;
+
+/// Blocks that the best header may be above the best block before the source counts as behind: new blocks arrive header
+/// first.
+const MAX_HEADERS_AHEAD: u32 = 3;
+
+/// Blocks that we may be below the source's tip and still count as following it.
+const MAX_BEHIND: u32 = 2;
+
+/// How the follower stands to its source. Only [`Status::Following`] lets the node take on new risk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing was heard yet.
+    Starting,
+    /// We are at the source's tip, and it is fresh.
+    Following {
+        /// The source's best block.
+        tip: BlockId,
+    },
+    /// We are reading blocks that the source has.
+    CatchingUp {
+        /// Where we are.
+        at: Height,
+        /// The source's tip.
+        target: Height,
+    },
+    /// The source itself lacks blocks: it is downloading the chain, or somebody keeps blocks from it (attack 44).
+    SourceBehind {
+        /// Its best block's height.
+        blocks: Height,
+        /// Its best header's height.
+        headers: Height,
+    },
+    /// The source's best block is too old: no luck of the miners explains it, an eclipse does (attack 43).
+    Stale {
+        /// The source's best block.
+        tip: BlockId,
+        /// Time in its header.
+        tip_time: Timestamp,
+    },
+    /// The source gives no answers.
+    Unreachable {
+        /// Since when.
+        since: Timestamp,
+        /// What the last failure was.
+        reason: String,
+    },
+}
+
+impl Status {
+    /// How things stand by a source's own word, when we are at `at`.
+    #[must_use]
+    pub fn of(state: &SourceState, at: Height, now: Timestamp, limits: &FreshnessLimits) -> Self {
+        let (tip, headers) = (state.tip, state.headers);
+        let lacks_blocks = headers.0 > tip.height.0.saturating_add(MAX_HEADERS_AHEAD);
+        if lacks_blocks || (state.initial_download && limits.heed_initial_download) {
+            return Status::SourceBehind { blocks: tip.height, headers };
+        }
+        let age = Duration::from_millis(now.since(state.tip_time));
+        if limits.stale_after.is_some_and(|limit| age > limit) {
+            return Status::Stale { tip, tip_time: state.tip_time };
+        }
+        if tip.height.0 > at.0.saturating_add(MAX_BEHIND) {
+            return Status::CatchingUp { at, target: tip.height };
+        }
+        Status::Following { tip }
+    }
+
+    /// Whether the node may accept new HTLCs to forward and open channels.
+    #[must_use]
+    pub fn is_reliable(&self) -> bool {
+        matches!(self, Status::Following { .. })
+    }
+
+    /// Whether two say the same, details aside.
+    #[must_use]
+    pub fn same_kind(&self, other: &Status) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::Starting => write!(f, "starting"),
+            Status::Following { tip } => write!(f, "following, at block {}", tip.height),
+            Status::CatchingUp { at, target } => write!(f, "catching up, at block {at} of {target}"),
+            Status::SourceBehind { blocks, headers } => {
+                write!(f, "waiting for the chain source, which has {blocks} of {headers} blocks")
+            }
+            Status::Stale { tip, .. } => {
+                write!(f, "the chain source has no block after {} for too long", tip.height)
+            }
+            Status::Unreachable { reason, .. } => write!(f, "{reason}"),
+        }
+    }
+}
+
+/// When a source's own word is doubted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreshnessLimits {
+    /// Age of the best block from which on it is stale; `None` where blocks come only on demand.
+    pub stale_after: Option<Duration>,
+    /// Whether the source's "initial download" counts. A regtest node says so whenever nobody mined for a day.
+    pub heed_initial_download: bool,
+}
+
+impl FreshnessLimits {
+    /// Two hours and a half without a block happen once in 60 years by chance, also when a header's time is an hour off;
+    /// regtest has no limits.
+    #[must_use]
+    pub fn for_network(network: astrape_primitives::Network) -> Self {
+        let real = network != astrape_primitives::Network::Regtest;
+        Self { stale_after: real.then_some(Duration::from_secs(9_000)), heed_initial_download: real }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_primitives::Network;
+    use bitcoin::BlockHash;
+    use bitcoin::hashes::Hash as _;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn state(height: u32) -> SourceState {
+        SourceState {
+            tip: BlockId { height: Height(height), hash: BlockHash::all_zeros() },
+            tip_time: NOW,
+            headers: Height(height),
+            initial_download: false,
+        }
+    }
+
+    fn status(state: &SourceState, at: u32, network: Network) -> Status {
+        Status::of(state, Height(at), NOW, &FreshnessLimits::for_network(network))
+    }
+
+    #[test]
+    fn at_a_fresh_tip_we_follow() {
+        assert!(status(&state(100), 100, Network::Bitcoin).is_reliable());
+        assert!(status(&state(100), 98, Network::Bitcoin).is_reliable());
+        let behind = status(&state(100), 97, Network::Bitcoin);
+        assert_eq!(behind, Status::CatchingUp { at: Height(97), target: Height(100) });
+        assert!(!behind.is_reliable());
+    }
+
+    // attack 43
+    #[test]
+    fn an_old_tip_is_stale_but_not_on_regtest() {
+        let old = SourceState { tip_time: Timestamp::from_secs(NOW.secs() - 9_001), ..state(100) };
+        assert!(matches!(status(&old, 100, Network::Bitcoin), Status::Stale { .. }));
+        assert!(status(&old, 100, Network::Regtest).is_reliable());
+        let young = SourceState { tip_time: Timestamp::from_secs(NOW.secs() - 8_999), ..state(100) };
+        assert!(status(&young, 100, Network::Bitcoin).is_reliable());
+    }
+
+    // attack 44
+    #[test]
+    fn headers_without_their_blocks_are_a_source_that_lags() {
+        let lacking = SourceState { headers: Height(104), ..state(100) };
+        assert!(matches!(status(&lacking, 100, Network::Regtest), Status::SourceBehind { .. }));
+        let usual = SourceState { headers: Height(101), ..state(100) };
+        assert!(status(&usual, 100, Network::Bitcoin).is_reliable());
+    }
+
+    #[test]
+    fn the_initial_download_counts_only_where_blocks_come_by_themselves() {
+        let downloading = SourceState { initial_download: true, ..state(100) };
+        assert!(matches!(status(&downloading, 100, Network::Signet), Status::SourceBehind { .. }));
+        assert!(status(&downloading, 100, Network::Regtest).is_reliable());
+    }
+}
