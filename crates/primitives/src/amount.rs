@@ -153,7 +153,8 @@ impl FromStr for Msat {
     /// `5msat`, `0.001btc`. Digits may be grouped by `_` or `,`. Fractions of a millisatoshi are refused.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || ParseAmountError { text: text.chars().take(40).collect() };
-        let plain: String = text.trim().to_ascii_lowercase().chars().filter(|c| *c != '_' && *c != ',').collect();
+        let plain: String =
+            text.trim().to_ascii_lowercase().chars().filter(|c| *c != '_' && *c != ',').collect();
         let units: [(&str, u64); 6] = [
             ("msat", 1),
             ("sats", 1_000),
@@ -168,7 +169,11 @@ impl FromStr for Msat {
             .unwrap_or((plain.as_str(), 1_000));
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let digits = |s: &str| s.chars().all(|c| c.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) || fraction.len() > 11 {
+        if (whole.is_empty() && fraction.is_empty())
+            || !digits(whole)
+            || !digits(fraction)
+            || fraction.len() > 11
+        {
             return Err(error());
         }
         let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().map_err(|_| error())? };
@@ -212,7 +217,18 @@ mod tests {
 
     #[test]
     fn what_is_not_an_amount_is_refused() {
-        for text in ["", "sat", "-1", "1.5msat", "0.0001sat", "1e3", "22000000btc", "99999999999999999999", "1.2.3", "ksat"] {
+        for text in [
+            "",
+            "sat",
+            "-1",
+            "1.5msat",
+            "0.0001sat",
+            "1e3",
+            "22000000btc",
+            "99999999999999999999",
+            "1.2.3",
+            "ksat",
+        ] {
             assert!(text.parse::<Msat>().is_err(), "{text}");
         }
     }

@@ -224,8 +224,7 @@ impl Features {
     #[must_use]
     pub fn missing_dependency(&self) -> Option<(Feature, Feature)> {
         Feature::ALL.into_iter().filter(|f| self.supports(*f)).find_map(|feature| {
-            let missing =
-                feature.dependencies().iter().find(|d| !d.is_assumed() && !self.supports(**d));
+            let missing = feature.dependencies().iter().find(|d| !d.is_assumed() && !self.supports(**d));
             missing.map(|dependency| (feature, *dependency))
         })
     }

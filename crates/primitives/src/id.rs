@@ -100,7 +100,10 @@ impl ChannelId {
 
     /// From the funding outpoint (BOLT 2, "Definition of channel_id").
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "funding output indices fit 16 bits; only those bits are XORed")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "funding output indices fit 16 bits; only those bits are XORed"
+    )]
     pub fn from_funding(outpoint: &OutPoint) -> Self {
         let mut bytes = outpoint.txid.to_byte_array();
         let [high, low] = (outpoint.vout as u16).to_be_bytes();
@@ -195,7 +198,7 @@ impl ShortChannelId {
     /// Index of the transaction in its block.
     #[must_use]
     pub const fn transaction(self) -> u32 {
-        (self.0 >> 16) as u32 & 0xff_ffff
+        ((self.0 >> 16) & 0xff_ffff) as u32
     }
 
     /// Index of the output in its transaction.
@@ -220,8 +223,11 @@ impl fmt::Debug for ShortChannelId {
 impl FromStr for ShortChannelId {
     type Err = ParseIdError;
     fn from_str(s: &str) -> Result<Self, ParseIdError> {
-        let parts: Vec<u32> =
-            s.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| ParseIdError::ShortChannelId)?;
+        let parts: Vec<u32> = s
+            .split('x')
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .map_err(|_| ParseIdError::ShortChannelId)?;
         match parts[..] {
             [block, tx, output] => Self::new(block, tx, output).ok_or(ParseIdError::ShortChannelId),
             _ => Err(ParseIdError::ShortChannelId),

@@ -3,7 +3,7 @@
 //! | verb | what it does | where |
 //! |---|---|---|
 //! | `check` | floors, purity, marks, fmt, clippy, docs, cargo-deny | [`check`] |
-//! | `test` | all tests, beside a real bitcoind | [`test`] |
+//! | `test` | all tests, beside a real bitcoind | [`mod@test`] |
 //! | `bitcoind` | prints the path of that bitcoind, obtained if need be | [`bitcoind`] |
 //! | `bolts` | which requirements of the BOLTs the tests check | [`bolts`] |
 //! | `attacks` | which attacks the tests play | [`attacks`] |
