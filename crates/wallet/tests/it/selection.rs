@@ -132,6 +132,19 @@ fn the_reserve_stays_in_the_wallet() {
 }
 
 #[test]
+fn the_reserve_does_not_go_to_the_fee_in_small_change() {
+    let cost = fee(FeeratePerKw(253), weight(1, &[output(0)], None)).0;
+    // The large coin alone would leave 300, too little to stand; with the small one there is change for the reserve.
+    let coins = coins(&[50_000, 200]);
+    let outputs = [output(50_000 - cost - 300)];
+    let alone = coins.select(&outputs, &terms(253, 0)).expect("enough");
+    assert_eq!((amounts(&alone), alone.change), (vec![50_000], None));
+    let both = coins.select(&outputs, &terms(253, DUST)).expect("enough");
+    assert_eq!(amounts(&both), [50_000, 200]);
+    assert!(both.change >= Some(Sat(DUST)));
+}
+
+#[test]
 fn all_there_is_can_be_sent_but_the_reserve() {
     let coins = coins(&[10_000, 20_000, 30_000]);
     let (selection, output) = coins.select_all(&p2tr(9), &terms(1_000, 0)).expect("enough");
@@ -203,6 +216,8 @@ proptest! {
         prop_assert_eq!(outpoints.len(), selection.inputs.len());
 
         let asked = fee(terms.feerate, selection.weight);
+        let exact = u64::from(terms.feerate.0) * selection.weight;
+        prop_assert!((exact..exact + 1_000).contains(&(asked.0 * 1_000)), "less than a satoshi above what was asked");
         if let Some(change) = selection.change {
             prop_assert!(change >= Sat(DUST));
             prop_assert_eq!(selection.fee, asked);
