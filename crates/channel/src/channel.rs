@@ -1,0 +1,273 @@
+//! The value of a channel. Its parts are in rooms of their own; what happens to it is in `opening/`, `open/`, `closing/`.
+
+use crate::closing::Negotiation;
+use crate::commitments::{LocalCommitments, RemoteCommitments};
+use crate::event::Event;
+use crate::fault::Fault;
+use crate::fee::Fees;
+use crate::funding::Funding;
+use crate::htlc::{Htlc, HtlcKey, NewHtlc, Resolution};
+use crate::opening::{AwaitingAcceptChannel, AwaitingFunding, AwaitingFundingCreated, AwaitingFundingSigned};
+use crate::output::Transition;
+use crate::params::Params;
+use crate::policy::View;
+use astrape_primitives::{
+    ChannelId, ChannelKeysId, CommitmentNumber, FeeratePerKw, HtlcId, Msat, NodeId, ShortChannelId,
+};
+use astrape_transactions::signing::ClosingRequest;
+use bitcoin::ScriptBuf;
+use bitcoin::secp256k1::ecdsa::Signature;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A channel: how far it is, and whether the peer can hear us. The two are independent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Whether the peer can hear us. Volatile: a restart is a disconnection.
+    pub link: Link,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// The connection, as one channel sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// No connection.
+    Down,
+    /// Connected; we sent `channel_reestablish` and wait for the peer's.
+    Reestablishing,
+    /// Messages flow.
+    Up(Up),
+}
+
+/// What lives only as long as a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Up {
+    /// HTLCs that the peer has added and not signed yet.
+    pub adds: BTreeMap<HtlcId, Arc<Htlc>>,
+    /// Ends of our HTLCs that the peer has not signed yet.
+    pub removals: BTreeMap<HtlcId, Resolution>,
+    /// A feerate that the peer has not signed yet.
+    pub feerate: Option<FeeratePerKw>,
+    /// Whether the peer has sent `shutdown` on this connection.
+    pub shutdown_received: bool,
+    /// Where the negotiation of a closing transaction stands.
+    pub negotiation: Option<Negotiation>,
+}
+
+/// How far a channel is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Negotiating. Volatile: lost with the connection, as BOLT 2 asks.
+    Opening(Opening),
+    /// Funded and not over: awaiting depth, normal, shutting down.
+    Open(Box<Open>),
+    /// The funding is about to be spent, or spent and not deep enough.
+    Closing(Box<Closing>),
+    /// Spent and deep. Nothing is left to do.
+    Closed(Closed),
+}
+
+/// The steps of BOLT 2 "Channel Establishment v1".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// We sent `open_channel`.
+    AwaitingAcceptChannel(Box<AwaitingAcceptChannel>),
+    /// We have `accept_channel` and wait for our own wallet.
+    AwaitingFunding(Box<AwaitingFunding>),
+    /// We sent `funding_created`.
+    AwaitingFundingSigned(Box<AwaitingFundingSigned>),
+    /// We sent `accept_channel`.
+    AwaitingFundingCreated(Box<AwaitingFundingCreated>),
+}
+
+/// A funded channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// What was agreed on.
+    pub params: Arc<Params>,
+    /// The funding output.
+    pub funding: Funding,
+    /// Balance of each side without the HTLCs in [`Open::htlcs`].
+    pub balances: Balances,
+    /// All HTLCs that are not irrevocably gone.
+    pub htlcs: BTreeMap<HtlcKey, Arc<Htlc>>,
+    /// Feerates of the commitments.
+    pub fees: Fees,
+    /// Our commitments.
+    pub local: LocalCommitments,
+    /// The peer's commitments.
+    pub remote: RemoteCommitments,
+    /// Id of the next HTLC that we offer.
+    pub next_local_id: HtlcId,
+    /// Id of the next HTLC that the peer offers, counting those it has signed.
+    pub next_remote_id: HtlcId,
+    /// HTLCs that we want to offer, in order.
+    pub waiting: Vec<Arc<NewHtlc>>,
+    /// A feerate that we want to set.
+    pub waiting_feerate: Option<FeeratePerKw>,
+    /// `channel_ready`, both ways.
+    pub readiness: Readiness,
+    /// `shutdown`, both ways.
+    pub shutdown: Shutdown,
+}
+
+/// Millisatoshi of each side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balances {
+    /// Ours.
+    pub local: Msat,
+    /// The peer's.
+    pub remote: Msat,
+}
+
+/// `channel_ready`, both ways.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// We have sent ours.
+    pub sent: bool,
+    /// The peer has sent its own.
+    pub received: bool,
+    /// The peer's alias for the channel.
+    pub remote_alias: Option<ShortChannelId>,
+}
+
+/// `shutdown`, both ways.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Where our balance goes, once we decided to close: sent, or to be sent as soon as the link is up.
+    pub local: Option<ScriptBuf>,
+    /// Where the peer's balance goes, once it has said so.
+    pub remote: Option<ScriptBuf>,
+    /// Whether we began it.
+    pub by_us: bool,
+}
+
+/// A channel whose funding is being spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The channel as it was; it holds all that enforcement needs.
+    pub open: Open,
+    /// How it ends.
+    pub how: How,
+}
+
+/// How a channel ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By a closing transaction that both signed: owed to the network until deep.
+    Cooperative {
+        /// The transaction, for our signature.
+        request: Box<ClosingRequest>,
+        /// The peer's signature.
+        remote_signature: Signature,
+    },
+    /// By our own commitment, which is owed to the network until deep.
+    OurCommitment {
+        /// Why.
+        reason: String,
+    },
+    /// By the peer's commitment: ours must never be broadcast (we are late, or may be).
+    AwaitPeersCommitment {
+        /// Why.
+        reason: String,
+    },
+    /// The funding was spent before we decided anything.
+    Spent,
+}
+
+/// What remains of a channel that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// What was agreed on.
+    pub params: Arc<Params>,
+    /// The transaction that spent the funding.
+    pub txid: bitcoin::Txid,
+}
+
+impl Channel {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// A [`Fault`] when the peer broke a rule; nothing has changed then, and [`crate::reaction`] says what to do.
+    pub fn handle(&self, event: Event, view: &View<'_>) -> Result<Transition, Fault> {
+        match &self.phase {
+            Phase::Opening(_) => crate::opening::handle(self, event, view),
+            Phase::Open(_) => crate::open::handle(self, event, view),
+            Phase::Closing(_) | Phase::Closed(_) => crate::closing::handle(self, event, view),
+        }
+    }
+
+    /// The funded part, in whatever phase after the opening.
+    #[must_use]
+    pub fn open(&self) -> Option<&Open> {
+        match &self.phase {
+            Phase::Open(open) => Some(open),
+            Phase::Closing(closing) => Some(&closing.open),
+            Phase::Opening(_) | Phase::Closed(_) => None,
+        }
+    }
+
+    /// The peer.
+    #[must_use]
+    pub fn peer(&self) -> NodeId {
+        match &self.phase {
+            Phase::Opening(opening) => opening.peer(),
+            Phase::Open(open) => open.params.peer,
+            Phase::Closing(closing) => closing.open.params.peer,
+            Phase::Closed(closed) => closed.params.peer,
+        }
+    }
+
+    /// Our name for the channel in records.
+    #[must_use]
+    pub fn keys(&self) -> ChannelKeysId {
+        match &self.phase {
+            Phase::Opening(opening) => opening.keys(),
+            Phase::Open(open) => open.params.keys,
+            Phase::Closing(closing) => closing.open.params.keys,
+            Phase::Closed(closed) => closed.params.keys,
+        }
+    }
+
+    /// The id that messages use now.
+    #[must_use]
+    pub fn channel_id(&self) -> ChannelId {
+        match &self.phase {
+            Phase::Opening(opening) => opening.channel_id(),
+            Phase::Open(open) => open.params.channel_id,
+            Phase::Closing(closing) => closing.open.params.channel_id,
+            Phase::Closed(closed) => closed.params.channel_id,
+        }
+    }
+
+    /// The value as a restart leaves it: without a connection; `None` when it is then forgotten.
+    #[must_use]
+    pub fn after_losing_the_connection(&self) -> Option<Channel> {
+        match &self.phase {
+            Phase::Opening(_) => None,
+            phase => Some(Channel { link: Link::Down, phase: phase.clone() }),
+        }
+    }
+
+    /// Whether HTLCs may be offered now: up, ready, not closing.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+            && matches!(&self.phase, Phase::Open(open) if open.is_ready() && open.shutdown == Shutdown::default())
+    }
+}
+
+impl Open {
+    /// Whether `channel_ready` went both ways.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.readiness.sent && self.readiness.received
+    }
+
+    /// The number that the peer's next `commitment_signed` will have.
+    #[must_use]
+    pub fn next_local_number(&self) -> CommitmentNumber {
+        self.local.number.next()
+    }
+}

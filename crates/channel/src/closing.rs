@@ -1,0 +1,112 @@
+//! The end of a channel: `shutdown` and `closing_signed` (BOLT 2), going on chain alone, and the spend of the funding.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `script` | where a `shutdown` may send money |
+//! | `shutdown` | `shutdown`, both ways |
+//! | `negotiate` | `closing_signed`, both ways |
+//! | `unilateral` | our own commitment, and the peer's `error` |
+//! | `spend` | the funding is spent on chain |
+//! | `owed` | what is owed to the chain and to the signer after a restart |
+
+mod negotiate;
+mod owed;
+mod script;
+mod shutdown;
+mod spend;
+mod unilateral;
+
+pub use negotiate::Negotiation;
+pub(crate) use script::is_allowed as script_is_allowed;
+pub(crate) use unilateral::error_message;
+
+use crate::channel::{Channel, How, Link, Phase, Up};
+use crate::event::{Command, Event};
+use crate::fault::{Fault, Refusal};
+use crate::open::Work;
+use crate::output::{Output, Transition};
+use crate::policy::View;
+use astrape_wire::Message;
+
+/// Dispatches an event for a channel that is closing or closed.
+pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result<Transition, Fault> {
+    let Phase::Closing(closing) = &channel.phase else {
+        return Ok(closed(channel, event));
+    };
+    let mut work = Work {
+        open: closing.open.clone(),
+        link: channel.link.clone(),
+        how: Some(closing.how.clone()),
+        outputs: Vec::new(),
+        view,
+    };
+    match event {
+        Event::Connected => work.connected_while_closing(),
+        Event::Disconnected => work.disconnected(),
+        Event::Message(message) => handle_message(work, message),
+        Event::Command(command) => Ok(handle_command(work, command)),
+        Event::Tip(height) => Ok(work.closing_tip(height)),
+        Event::FundingConfirmed { tx, height, index } => {
+            // Whatever it pays, there is nothing left to fail.
+            work.note_confirmation(&tx, height, index);
+            Ok(work.finish())
+        }
+        Event::FundingReorged => work.funding_reorged(),
+        Event::FundingSpent { tx, height } => Ok(work.funding_spent(tx, height)),
+        Event::SpendReorged => {
+            work.open.funding.spent = None;
+            Ok(work.finish())
+        }
+        Event::Point { number, point } => work.point(number, point),
+        Event::Add { .. } | Event::Propose | Event::SecretChecked { .. } => Ok(work.finish()),
+    }
+}
+
+/// The peer may not have our last `closing_signed`: a cooperative close is negotiated again. To all else there is no answer
+/// any more.
+fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault> {
+    if !matches!(work.how, Some(How::Cooperative { .. })) {
+        return Ok(work.finish());
+    }
+    match message {
+        Message::ChannelReestablish(m) => work.channel_reestablish(&m),
+        Message::Shutdown(m) => work.shutdown(&m),
+        Message::ClosingSigned(m) => work.closing_signed(&m),
+        _ => Ok(work.finish()),
+    }
+}
+
+fn handle_command(mut work: Work<'_>, command: Command) -> Transition {
+    match command {
+        Command::Add(new) => {
+            work.refuse(&new, Refusal::NotUsable("closing"));
+            work.finish()
+        }
+        Command::Resolve { id, resolution } => work.resolve(id, resolution),
+        Command::ForceClose { reason }
+            if work.how == Some(How::Spent) && work.open.funding.spent.is_none() =>
+        {
+            work.force_close(reason)
+        }
+        Command::ForceClose { .. }
+        | Command::Shutdown { .. }
+        | Command::UpdateFee(_)
+        | Command::Fund { .. } => work.finish(),
+    }
+}
+
+fn closed(channel: &Channel, event: Event) -> Transition {
+    let mut next = channel.clone();
+    let mut outputs = Vec::new();
+    match event {
+        Event::Connected => next.link = Link::Up(Up::default()),
+        Event::Disconnected => next.link = Link::Down,
+        Event::Command(Command::Add(new)) => outputs.push(Output::NotOffered {
+            origin: new.origin,
+            payment_hash: new.payment_hash,
+            refusal: Refusal::NotUsable("closed"),
+        }),
+        _ => {}
+    }
+    Transition { next, outputs }
+}

@@ -1,0 +1,72 @@
+//! The funding is spent on chain: by which transaction, and how deep. Claims on its outputs are no matter of this crate
+//! (BOLT 5).
+
+use crate::channel::{Channel, Closed, How, Open, Phase};
+use crate::funding::Spend;
+use crate::open::Work;
+use crate::output::{Output, Story, Transition};
+use astrape_primitives::{CommitmentNumber, Height, Side};
+use astrape_transactions::Commitment;
+use astrape_transactions::numbering::commitment_number;
+use bitcoin::Transaction;
+use std::sync::Arc;
+
+impl Work<'_> {
+    /// A confirmed transaction spends the funding. Whatever it is, the channel is no more.
+    pub(crate) fn funding_spent(mut self, tx: Arc<Transaction>, height: Height) -> Transition {
+        let how = self.classify(&tx);
+        self.stop();
+        self.outputs.push(Output::Story(Story::Spent { txid: tx.compute_txid(), how }));
+        self.open.funding.spent = Some(Spend { tx, height });
+        self.how.get_or_insert(How::Spent);
+        self.finish()
+    }
+
+    fn classify(&self, tx: &Transaction) -> &'static str {
+        let open = &self.open;
+        let txid = tx.compute_txid();
+        let is = |content| {
+            Commitment::build(self.view.secp, &open.funding.terms, &content).is_ok_and(|c| c.txid() == txid)
+        };
+        if open.pays_out(tx) {
+            return "the closing transaction that both sides signed";
+        }
+        if is(open.local_content()) {
+            return "our commitment";
+        }
+        let acked = open.remote.acked();
+        if is(open.content(Side::Remote, acked, open.remote.point)) || is(open.remote_request().content) {
+            return "the peer's commitment";
+        }
+        match commitment_number(&open.funding.terms, tx) {
+            Some(number) if number < acked => "a revoked commitment of the peer",
+            Some(number) if number > open.remote.number && number <= CommitmentNumber::MAX => {
+                "a commitment of the peer that is newer than our records"
+            }
+            _ => "an unknown transaction",
+        }
+    }
+
+    /// A new best height: the spend may be deep enough.
+    pub(super) fn closing_tip(self, tip: Height) -> Transition {
+        let spent = self.open.funding.spent.clone();
+        let deep = |s: &Spend| s.height.confirmations_at(tip) >= self.view.policy.closing_depth;
+        let Some(spend) = spent.filter(deep) else {
+            return self.finish();
+        };
+        let closed = Closed { params: Arc::clone(&self.open.params), txid: spend.tx.compute_txid() };
+        let mut outputs = self.outputs;
+        outputs.push(Output::Over);
+        Transition { next: Channel { link: self.link, phase: Phase::Closed(closed) }, outputs }
+    }
+}
+
+impl Open {
+    /// Whether a transaction pays to nothing but the scripts of both `shutdown`s: a closing transaction, with whatever fee.
+    fn pays_out(&self, tx: &Transaction) -> bool {
+        let (Some(local), Some(remote)) = (&self.shutdown.local, &self.shutdown.remote) else {
+            return false;
+        };
+        tx.output.iter().all(|o| o.script_pubkey == *local || o.script_pubkey == *remote)
+    }
+}

@@ -1,0 +1,89 @@
+//! Going on chain with our own commitment, and what a peer's `error` does.
+
+use crate::channel::{How, Link, Open, Up};
+use crate::fault::Refusal;
+use crate::open::Work;
+use crate::output::{Output, Story, Transition};
+use astrape_primitives::ChannelId;
+use astrape_transactions::LocalCommitmentRequest;
+use astrape_wire::{Error, Message};
+
+/// Most bytes of a reason that we tell a peer.
+const MAX_REASON: usize = 500;
+
+/// `error` for a channel.
+pub(crate) fn error_message(channel_id: ChannelId, reason: &str) -> Message {
+    let mut data = reason.as_bytes().to_vec();
+    data.truncate(MAX_REASON);
+    Message::Error(Error { channel_id, data })
+}
+
+impl Open {
+    /// The request to sign our newest commitment for broadcast.
+    #[must_use]
+    pub fn local_request(&self) -> LocalCommitmentRequest {
+        LocalCommitmentRequest {
+            keys: self.params.keys,
+            terms: self.funding.terms.clone(),
+            content: self.local_content(),
+            remote_signature: self.local.signatures.commitment,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Goes on chain with our own commitment, and tells the peer why.
+    pub(crate) fn force_close(mut self, reason: String) -> Transition {
+        self.say_error(&reason);
+        self.go_on_chain(reason);
+        self.finish()
+    }
+
+    /// The peer asks to fail the channel (BOLT 1 `error`).
+    pub(crate) fn peer_error(mut self, error: &Error) -> Transition {
+        self.go_on_chain(format!("the peer sent: {}", astrape_wire::printable(&error.data)));
+        self.finish()
+    }
+
+    fn go_on_chain(&mut self, reason: String) {
+        self.stop();
+        self.outputs.push(Output::BroadcastCommitment(self.open.local_request()));
+        self.outputs.push(Output::Story(Story::ForceClosing { reason: reason.clone() }));
+        self.how = Some(How::OurCommitment { reason });
+    }
+
+    /// Waits for the peer to go on chain with its commitment: ours is old, and broadcasting it would lose all.
+    pub(crate) fn await_peers_commitment(&mut self, reason: String) {
+        self.say_error(&reason);
+        self.stop();
+        self.outputs.push(Output::Story(Story::WaitingForPeersCommitment { reason: reason.clone() }));
+        self.how = Some(How::AwaitPeersCommitment { reason });
+    }
+
+    /// Nothing that waits leaves any more, and what the peer has not signed is void.
+    pub(super) fn stop(&mut self) {
+        self.refuse_waiting(&Refusal::NotUsable("closing"));
+        self.open.waiting_feerate = None;
+        if let Link::Up(up) = &mut self.link {
+            *up = Up::default();
+        }
+    }
+
+    fn say_error(&mut self, reason: &str) {
+        if self.link != Link::Down {
+            self.send(error_message(self.open.params.channel_id, reason));
+        }
+    }
+
+    /// The peer is back. What failed stays failed, and it is told again; a cooperative close goes on.
+    pub(super) fn connected_while_closing(mut self) -> Result<Transition, crate::Fault> {
+        let reason = match &self.how {
+            Some(How::OurCommitment { reason } | How::AwaitPeersCommitment { reason }) => reason.clone(),
+            Some(How::Spent) => "the funding of this channel was spent".to_owned(),
+            Some(How::Cooperative { .. }) | None => return self.connected(),
+        };
+        self.link = Link::Up(Up::default());
+        self.say_error(&reason);
+        Ok(self.finish())
+    }
+}

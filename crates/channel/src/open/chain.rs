@@ -1,0 +1,87 @@
+//! The funding transaction in the chain: found, verified, deep enough, or gone again.
+
+use super::Work;
+use crate::fault::Fault;
+use crate::funding::Confirmation;
+use crate::output::{Output, Story, Transition};
+use crate::policy::COINBASE_MATURITY;
+use astrape_primitives::{Height, Side};
+use bitcoin::Transaction;
+
+impl Work<'_> {
+    /// The transaction with the funding's txid is in a block. The outpoint must have the agreed script and amount (attack 1).
+    pub(super) fn funding_confirmed(
+        mut self,
+        tx: &Transaction,
+        height: Height,
+        index: u32,
+    ) -> Result<Transition, Fault> {
+        let terms = &self.open.funding.terms;
+        if tx.compute_txid() != terms.outpoint.txid {
+            return Ok(self.finish());
+        }
+        let Some(output) = usize::try_from(terms.outpoint.vout).ok().and_then(|vout| tx.output.get(vout))
+        else {
+            return Err(Fault::Funding(format!("it has no output {}", terms.outpoint.vout)));
+        };
+        if *output != terms.funding_output() {
+            return Err(Fault::Funding(format!(
+                "output {} has {} sat and script {}, where {} sat and {} were agreed on",
+                terms.outpoint.vout,
+                output.value.to_sat(),
+                output.script_pubkey,
+                terms.capacity.0,
+                terms.funding_script(),
+            )));
+        }
+        self.note_confirmation(tx, height, index);
+        self.check_depth(self.view.tip.max(height));
+        Ok(self.finish())
+    }
+
+    /// The funding is confirmed.
+    pub(crate) fn note_confirmation(&mut self, tx: &Transaction, height: Height, index: u32) {
+        if tx.compute_txid() == self.open.funding.terms.outpoint.txid {
+            self.open.funding.confirmed = Some(Confirmation { height, index });
+            self.outputs.push(Output::Story(Story::FundingConfirmed));
+        }
+    }
+
+    /// The funding left the chain. The channel waits: no new HTLCs until it is back (see [`crate::Refusal`]).
+    pub(crate) fn funding_reorged(mut self) -> Result<Transition, Fault> {
+        if self.open.funding.confirmed.take().is_some() {
+            self.outputs.push(Output::Story(Story::FundingReorged));
+        }
+        Ok(self.finish())
+    }
+
+    /// A new best height: the funding may be deep enough, or too late.
+    pub(super) fn tip(mut self, tip: Height) -> Result<Transition, Fault> {
+        self.check_depth(tip);
+        self.drop_expired();
+        let waited = tip.0.saturating_sub(self.open.params.funded_at.0);
+        if self.open.funding.confirmed.is_none()
+            && self.open.params.opener == Side::Remote
+            && !self.open.readiness.sent
+            && waited > self.view.policy.funding_timeout
+        {
+            let reason = format!("the peer's funding transaction did not confirm within {waited} blocks");
+            self.outputs.push(Output::Forgotten { reason });
+        }
+        Ok(self.finish())
+    }
+
+    fn check_depth(&mut self, tip: Height) {
+        let Some(confirmed) = self.open.funding.confirmed else {
+            return;
+        };
+        let depth = if confirmed.index == 0 {
+            self.open.params.minimum_depth.max(COINBASE_MATURITY)
+        } else {
+            self.open.params.minimum_depth
+        };
+        if confirmed.height.confirmations_at(tip) >= depth {
+            self.become_ready();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! `commitment_signed`, both ways.
+
+use super::Work;
+use crate::channel::{Link, Open};
+use crate::commitments::{Numbers, RemoteSignatures, Unrevoked};
+use crate::fault::Fault;
+use crate::htlc::{Direction, Htlc, Removal, Resolution};
+use crate::output::{Outgoing, Output, Signing, Transition};
+use astrape_primitives::{CommitmentNumber, HtlcId, Msat, Side};
+use astrape_transactions::Commitment;
+use astrape_transactions::signing::{RemoteCommitmentRequest, RevocationRequest};
+use astrape_wire::{
+    CommitmentSigned, Message, UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFee, UpdateFulfillHtlc,
+};
+use std::sync::Arc;
+
+impl Work<'_> {
+    /// Signs what waits, if anything may be signed now: the link is up, the last `commitment_signed` was answered, and there
+    /// is something to say.
+    pub(super) fn propose(mut self) -> Result<Transition, Fault> {
+        if !self.may_sign() {
+            return Ok(self.finish());
+        }
+        self.drop_expired();
+        self.drop_what_does_not_fit();
+        self.drop_fee_that_does_not_fit();
+        let number = self.open.remote.number.next();
+        if self.open.number_updates_for(number) {
+            let point = self.open.remote.next_point.expect("may_sign has looked");
+            self.open.remote.number = number;
+            self.open.remote.unrevoked = Some(Unrevoked { signed_after_local: self.open.local.number });
+            debug_assert_eq!(self.open.remote.newest_point(), point);
+            self.say_commitment();
+        }
+        Ok(self.finish())
+    }
+
+    fn may_sign(&self) -> bool {
+        matches!(&self.link, Link::Up(up) if up.negotiation.is_none())
+            && self.open.is_ready()
+            && self.open.remote.unrevoked.is_none()
+            && self.open.remote.next_point.is_some()
+            && self.open.remote.number < CommitmentNumber::MAX
+    }
+
+    /// Says the updates of our newest `commitment_signed`, and the message itself. First the ends of HTLCs, then the fee,
+    /// then new HTLCs by id, so that each step of the way can be afforded. Used again after a disconnection.
+    pub(super) fn say_commitment(&mut self) {
+        let number = self.open.remote.number;
+        let first_in = |n: &Numbers| n.remote == Some(number);
+        let channel_id = self.open.params.channel_id;
+        let mut said: Vec<Outgoing> = Vec::new();
+        for htlc in self.open.htlcs.values().filter(|h| h.offered_by == Side::Remote) {
+            if let Some(removal) = htlc.removal.as_ref().filter(|r| first_in(&r.from)) {
+                said.push(Outgoing::Plain(self.end_of(htlc.id, &removal.resolution)));
+            }
+        }
+        if self.open.params.opener == Side::Local {
+            let changes = self.open.fees.changes().iter().filter(|c| first_in(&c.from));
+            said.extend(changes.map(|change| {
+                Outgoing::Plain(Message::UpdateFee(UpdateFee { channel_id, feerate_per_kw: change.feerate }))
+            }));
+        }
+        for htlc in self.open.htlcs.values().filter(|h| h.offered_by == Side::Local && first_in(&h.added)) {
+            let Direction::Outgoing { onion, .. } = &htlc.direction else {
+                unreachable!("an HTLC that we offered is outgoing");
+            };
+            said.push(Outgoing::Add {
+                channel_id,
+                id: htlc.id,
+                amount: htlc.amount,
+                payment_hash: htlc.payment_hash,
+                cltv_expiry: htlc.cltv_expiry,
+                onion: onion.clone(),
+            });
+        }
+        let request = self.open.remote_request();
+        said.push(Outgoing::Sign(Signing::CommitmentSigned { request: Box::new(request), channel_id }));
+        self.outputs.extend(said.into_iter().map(Output::Send));
+    }
+
+    fn end_of(&self, id: HtlcId, resolution: &Resolution) -> Message {
+        let channel_id = self.open.params.channel_id;
+        match resolution {
+            Resolution::Fulfilled { preimage, attribution_data } => {
+                Message::UpdateFulfillHtlc(UpdateFulfillHtlc {
+                    channel_id,
+                    id,
+                    payment_preimage: *preimage,
+                    attribution_data: attribution_data.clone(),
+                })
+            }
+            Resolution::Failed(packet) => Message::UpdateFailHtlc(UpdateFailHtlc {
+                channel_id,
+                id,
+                reason: packet.reason.clone(),
+                attribution_data: packet.attribution_data.clone(),
+            }),
+            Resolution::Malformed { sha256_of_onion, failure_code } => {
+                Message::UpdateFailMalformedHtlc(UpdateFailMalformedHtlc {
+                    channel_id,
+                    id,
+                    sha256_of_onion: *sha256_of_onion,
+                    failure_code: *failure_code,
+                })
+            }
+        }
+    }
+
+    /// The peer signs our next commitment: checks it, makes it ours, revokes the one before.
+    pub(super) fn commitment_signed(mut self, message: CommitmentSigned) -> Result<Transition, Fault> {
+        let funding_txid = self.open.funding.terms.outpoint.txid;
+        if message.funding_txid.is_some_and(|txid| txid != funding_txid) {
+            return Err(Fault::OtherFunding);
+        }
+        if !self.open.is_ready() {
+            return Err(Fault::Unexpected {
+                message: "commitment_signed",
+                phase: "waiting for channel_ready",
+            });
+        }
+        let up = std::mem::take(self.up("commitment_signed")?);
+        if up.negotiation.is_some() {
+            return Err(Fault::AfterShutdown("commitment_signed"));
+        }
+        if self.open.local.number >= CommitmentNumber::MAX {
+            return Err(Fault::Unexpected {
+                message: "commitment_signed",
+                phase: "out of commitment numbers",
+            });
+        }
+        let next = self.open.next_local(&up);
+        let opener = self.open.params.opener;
+        if next.overdraft(opener.other()) > Msat::ZERO || next.overdraft(opener) > Msat::ZERO {
+            return Err(Fault::CannotAfford {
+                missing: next.overdraft(opener).max(next.overdraft(opener.other())),
+            });
+        }
+        let number = self.open.next_local_number();
+        self.open.take_signed_updates(up, number);
+        let signatures = RemoteSignatures { commitment: message.signature, htlcs: message.htlc_signature };
+        self.check_signatures(number, &signatures)?;
+        self.revoke_before(number, signatures)?;
+        self.settle_what_is_gone();
+        self.open_negotiation();
+        Ok(self.finish())
+    }
+
+    fn check_signatures(&self, number: CommitmentNumber, signatures: &RemoteSignatures) -> Result<(), Fault> {
+        let content = self.open.content(Side::Local, number, self.open.local.points[1]);
+        let commitment = Commitment::build(self.view.secp, &self.open.funding.terms, &content)
+            .map_err(|e| Fault::Signature(e.to_string()))?;
+        commitment
+            .verify(self.view.secp, &signatures.commitment, &signatures.htlcs)
+            .map_err(|e| Fault::Signature(e.to_string()))
+    }
+
+    /// Makes commitment `number` ours and reveals the secret of the one before it.
+    fn revoke_before(&mut self, number: CommitmentNumber, signatures: RemoteSignatures) -> Result<(), Fault> {
+        let next_per_commitment_point = self.open.local.third_point.ok_or(Fault::SignerBehind)?;
+        let local = &mut self.open.local;
+        local.revoked_points = [Some(local.points[0]), local.revoked_points[0]];
+        local.points = [local.points[1], next_per_commitment_point];
+        local.third_point = None;
+        local.number = number;
+        local.signatures = Arc::new(signatures);
+        self.say_revocation();
+        Ok(())
+    }
+
+    /// Says `revoke_and_ack` for the commitment before our newest. Used again after a disconnection.
+    pub(super) fn say_revocation(&mut self) {
+        let request = RevocationRequest {
+            keys: self.open.params.keys,
+            revoked: self.open.local.number.previous().expect("there is one before the newest"),
+            terms: Arc::clone(&self.open.funding.terms),
+            content: self.open.local_content(),
+            signature: self.open.local.signatures.commitment,
+            htlc_signatures: self.open.local.signatures.htlcs.clone(),
+        };
+        self.outputs.push(Output::Send(Outgoing::Revoke {
+            channel_id: self.open.params.channel_id,
+            request: Box::new(request),
+            next_per_commitment_point: self.open.local.points[1],
+        }));
+    }
+}
+
+impl Open {
+    /// The content of our newest commitment.
+    #[must_use]
+    pub fn local_content(&self) -> astrape_transactions::CommitmentContent {
+        self.content(Side::Local, self.local.number, self.local.points[0])
+    }
+
+    /// The request for our signatures on the peer's newest commitment.
+    #[must_use]
+    pub fn remote_request(&self) -> RemoteCommitmentRequest {
+        RemoteCommitmentRequest {
+            keys: self.params.keys,
+            terms: Arc::clone(&self.funding.terms),
+            content: self.content(Side::Remote, self.remote.number, self.remote.newest_point()),
+        }
+    }
+
+    /// Gives what waits the number of the peer's next commitment: our updates, and the peer's that are in our newest. False
+    /// when there is nothing that would change it.
+    fn number_updates_for(&mut self, number: CommitmentNumber) -> bool {
+        let mut changed = false;
+        for htlc in self.htlcs.values_mut() {
+            let add = htlc.added.remote.is_none();
+            let end = htlc.removal.as_ref().is_some_and(|r| r.from.remote.is_none());
+            if add || end {
+                let htlc = Arc::make_mut(htlc);
+                if add {
+                    htlc.added.remote = Some(number);
+                }
+                if let (true, Some(removal)) = (end, &mut htlc.removal) {
+                    removal.from.remote = Some(number);
+                }
+                changed = true;
+            }
+        }
+        for change in self.fees.changes_mut().filter(|c| c.from.remote.is_none()) {
+            change.from.remote = Some(number);
+            changed = true;
+        }
+        if let Some(feerate) = self.waiting_feerate.take() {
+            self.fees.push(feerate, Numbers { local: None, remote: Some(number) });
+            changed = true;
+        }
+        for new in std::mem::take(&mut self.waiting) {
+            let id = self.next_local_id;
+            self.next_local_id = HtlcId(id.0 + 1);
+            let htlc = Htlc {
+                offered_by: Side::Local,
+                id,
+                amount: new.amount,
+                payment_hash: new.payment_hash,
+                cltv_expiry: new.cltv_expiry,
+                direction: Direction::Outgoing {
+                    origin: new.origin,
+                    onion: new.onion.clone(),
+                    preimage: None,
+                },
+                added: Numbers { local: None, remote: Some(number) },
+                removal: None,
+                over_dust_exposure: false,
+            };
+            self.htlcs.insert(htlc.key(), Arc::new(htlc));
+            changed = true;
+        }
+        changed
+    }
+
+    /// Gives what the peer has signed with our commitment `number` that number: its own updates, and ours that it has
+    /// acknowledged.
+    fn take_signed_updates(&mut self, up: crate::Up, number: CommitmentNumber) {
+        let acked = self.remote.acked();
+        for htlc in self.htlcs.values_mut() {
+            let add = htlc.added.local.is_none() && htlc.added.includes(Side::Remote, acked);
+            let ours = htlc
+                .removal
+                .as_ref()
+                .is_some_and(|r| r.from.local.is_none() && r.from.includes(Side::Remote, acked));
+            let theirs = htlc.offered_by == Side::Local && up.removals.contains_key(&htlc.id);
+            if !(add || ours || theirs) {
+                continue;
+            }
+            let htlc = Arc::make_mut(htlc);
+            if add {
+                htlc.added.local = Some(number);
+            }
+            match &mut htlc.removal {
+                Some(removal) if ours => removal.from.local = Some(number),
+                removal @ None if theirs => {
+                    let resolution = up.removals.get(&htlc.id).cloned().expect("`theirs` has looked");
+                    *removal =
+                        Some(Removal { resolution, from: Numbers { local: Some(number), remote: None } });
+                }
+                _ => {}
+            }
+        }
+        for (id, htlc) in up.adds {
+            self.next_remote_id = HtlcId(id.0.saturating_add(1));
+            let htlc = Htlc { added: Numbers { local: Some(number), remote: None }, ..(*htlc).clone() };
+            self.htlcs.insert(htlc.key(), Arc::new(htlc));
+        }
+        for change in self.fees.changes_mut() {
+            if change.from.local.is_none() && change.from.includes(Side::Remote, acked) {
+                change.from.local = Some(number);
+            }
+        }
+        if let Some(feerate) = up.feerate {
+            self.fees.push(feerate, Numbers { local: Some(number), remote: None });
+        }
+    }
+}
