@@ -155,13 +155,16 @@ impl Follower {
         }
     }
 
-    /// One step towards the source's tip, or `None` when there is none to make.
+    /// One step towards the source's tip, or `None` when there is none to make, or a status to tell before it.
     async fn advance(&mut self) -> Result<Option<BlockChange>, SourceError> {
         let top = self.tip();
         let target = match self.seen {
             Some(seen) => seen,
             None => self.look().await?,
         };
+        if self.untold {
+            return Ok(None);
+        }
         if target.tip == top {
             self.seen = None;
             return Ok(None);

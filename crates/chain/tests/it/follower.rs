@@ -1,0 +1,256 @@
+//! The follower: an unbroken line of blocks, whatever the source does.
+
+use crate::kit::{Believer, FakeChain, FakeSource, START, settings};
+use astrape_chain::{BlockChange, Follower, Status, Update, starting_cursor};
+use astrape_primitives::{BlockId, Height, Timestamp};
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A source with so many blocks above the first, and a follower at the first.
+fn start(blocks: u32) -> (Arc<FakeSource>, Follower, Believer) {
+    let mut chain = FakeChain::new();
+    let recent = vec![chain.tip()];
+    (0..blocks).for_each(|_| drop(chain.mine(vec![])));
+    let source = FakeSource::new(chain);
+    let believer = Believer::new(&recent);
+    let follower = Follower::new(Arc::clone(&source) as _, recent, settings()).expect("one block is enough");
+    (source, follower, believer)
+}
+
+fn tip(source: &FakeSource) -> BlockId {
+    source.with(|inside| inside.chain.tip())
+}
+
+async fn next(follower: &mut Follower) -> Update {
+    tokio::time::timeout(Duration::from_secs(30), follower.next()).await.expect("something happens")
+}
+
+#[tokio::test]
+async fn a_follower_catches_up_and_then_hears_of_each_new_block() {
+    let (source, mut follower, mut believer) = start(50);
+    assert!(matches!(next(&mut follower).await, Update::Status(Status::CatchingUp { .. })));
+    believer.listen_until(&mut follower, tip(&source)).await;
+    assert!(matches!(next(&mut follower).await, Update::Status(Status::Following { .. })));
+    let block = source.with(|inside| inside.chain.mine(vec![]));
+    let update = next(&mut follower).await;
+    assert!(matches!(update, Update::Block(BlockChange::Connected { block: told, .. }) if told == block));
+    assert_eq!(follower.tip(), tip(&source));
+}
+
+#[tokio::test]
+async fn a_fork_while_the_node_was_down_is_walked_back() {
+    let mut chain = FakeChain::new();
+    (0..10).for_each(|_| drop(chain.mine(vec![])));
+    let source = FakeSource::new(chain);
+    let recent = starting_cursor(source.as_ref(), 6).await.unwrap();
+    assert_eq!(recent.iter().map(|id| id.height.0).collect::<Vec<_>>(), [5, 6, 7, 8, 9, 10]);
+    source.with(|inside| {
+        inside.chain.rewind(4);
+        (0..7).for_each(|_| drop(inside.chain.mine(vec![])));
+    });
+    let mut follower = Follower::new(Arc::clone(&source) as _, recent.clone(), settings()).unwrap();
+    let mut gone = Vec::new();
+    let mut came = Vec::new();
+    while follower.tip() != tip(&source) {
+        match next(&mut follower).await {
+            Update::Block(BlockChange::Disconnected { id }) => gone.push(id.height.0),
+            Update::Block(BlockChange::Connected { id, .. }) => came.push(id.height.0),
+            Update::Status(_) => {}
+        }
+    }
+    assert_eq!(gone, [10, 9, 8, 7]);
+    assert_eq!(came, (7..=13).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_shorter_chain_is_followed_too() {
+    let (source, mut follower, mut believer) = start(6);
+    believer.listen_until(&mut follower, tip(&source)).await;
+    source.with(|inside| inside.chain.rewind(3));
+    believer.listen_until(&mut follower, tip(&source)).await;
+    assert_eq!(believer.seen.len(), 4);
+}
+
+#[tokio::test]
+async fn a_fork_below_the_cursor_is_an_alarm_and_nothing_is_undone() {
+    let mut chain = FakeChain::new();
+    (0..5).for_each(|_| drop(chain.mine(vec![])));
+    let source = FakeSource::new(chain);
+    let recent = starting_cursor(source.as_ref(), 1).await.unwrap();
+    source.with(|inside| {
+        inside.chain.rewind(2);
+        (0..4).for_each(|_| drop(inside.chain.mine(vec![])));
+    });
+    let mut follower = Follower::new(Arc::clone(&source) as _, recent.clone(), settings()).unwrap();
+    loop {
+        match next(&mut follower).await {
+            Update::Status(Status::Unreachable { reason, .. }) => {
+                assert!(reason.contains("below height 5"), "{reason}");
+                break;
+            }
+            Update::Status(_) => {}
+            Update::Block(change) => panic!("{change:?}"),
+        }
+    }
+    assert_eq!(follower.tip(), recent[0]);
+}
+
+#[tokio::test]
+async fn an_unreachable_source_is_told_once_and_asked_again() {
+    let (source, mut follower, mut believer) = start(1);
+    believer.listen_until(&mut follower, tip(&source)).await;
+    source.with(|inside| inside.failures = 5);
+    let mut kinds = Vec::new();
+    while kinds.len() < 2 {
+        if let Update::Status(status) = next(&mut follower).await {
+            kinds.push(status.clone());
+        }
+    }
+    assert_eq!(
+        kinds[0],
+        Status::Unreachable {
+            since: START,
+            reason: "the chain source cannot be reached: nobody is there".into()
+        }
+    );
+    assert!(kinds[1].is_reliable());
+    assert!(!kinds[0].is_reliable());
+    source.with(|inside| inside.chain.mine(vec![]));
+    believer.listen_until(&mut follower, tip(&source)).await;
+}
+
+#[tokio::test]
+async fn a_dead_source_is_not_hammered() {
+    let (source, mut follower, _) = start(0);
+    source.with(|inside| inside.failures = u32::MAX);
+    let mut told = 0;
+    let listen = async {
+        loop {
+            follower.next().await;
+            told += 1;
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(500), listen).await.unwrap_err();
+    let questions = source.with(|inside| inside.questions);
+    assert_eq!(told, 1);
+    assert!((3..=12).contains(&questions), "pauses double: {questions} questions");
+}
+
+// attack 43
+#[tokio::test]
+async fn a_stale_tip_is_told() {
+    let (source, mut follower, mut believer) = start(1);
+    source.with(|inside| inside.tip_time = Timestamp::from_secs(START.secs() - 10_000));
+    believer.listen_until(&mut follower, tip(&source)).await;
+    assert!(matches!(follower.status(), Status::Stale { .. }));
+    source.with(|inside| inside.tip_time = START);
+    loop {
+        if let Update::Status(status) = next(&mut follower).await {
+            assert!(status.is_reliable());
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_is_not_the_one_asked_for_is_refused() {
+    let (source, mut follower, mut believer) = start(1);
+    source.with(|inside| inside.corrupt = true);
+    loop {
+        match next(&mut follower).await {
+            Update::Status(Status::Unreachable { reason, .. }) => {
+                assert!(reason.contains("is not that block"), "{reason}");
+                break;
+            }
+            Update::Status(_) => {}
+            Update::Block(change) => panic!("{change:?}"),
+        }
+    }
+    source.with(|inside| inside.corrupt = false);
+    believer.listen_until(&mut follower, tip(&source)).await;
+}
+
+#[test]
+fn a_follower_needs_a_block_to_begin_with() {
+    let source = FakeSource::new(FakeChain::new());
+    assert!(Follower::new(source, vec![], settings()).is_none());
+}
+
+#[tokio::test]
+async fn the_starting_cursor_of_a_short_chain_is_all_of_it() {
+    let source = FakeSource::new(FakeChain::new());
+    let recent = starting_cursor(source.as_ref(), 144).await.unwrap();
+    assert_eq!(recent, [tip(&source)]);
+    assert_eq!(recent[0].height, Height(0));
+}
+
+/// What may happen between two questions.
+#[derive(Clone, Debug)]
+struct Happening {
+    after: u32,
+    rewind: usize,
+    mine: u32,
+    failures: u32,
+    impatience: Option<u64>,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let impatience = prop_oneof![3 => Just(None), 1 => (0_u64..300).prop_map(Some)];
+    (0_u32..12, 0_usize..5, 0_u32..6, 0_u32..3, impatience).prop_map(
+        |(after, rewind, mine, failures, impatience)| Happening { after, rewind, mine, failures, impatience },
+    )
+}
+
+async fn follow_through(happenings: Vec<Happening>) {
+    let (source, mut follower, mut believer) = start(8);
+    for Happening { after, rewind, mine, failures, impatience } in happenings {
+        source.with(|inside| {
+            inside.failures = failures;
+            let change = move |chain: &mut FakeChain| {
+                chain.rewind(rewind);
+                (0..mine).for_each(|_| drop(chain.mine(vec![])));
+            };
+            inside.later.push_back((after, Box::new(change)));
+        });
+        // Drop the future wherever it stands, now and then.
+        if let Some(micros) = impatience {
+            let limit = Duration::from_micros(micros);
+            if let Ok(Update::Block(change)) = tokio::time::timeout(limit, follower.next()).await {
+                believer.take(&change);
+            }
+        }
+    }
+    while source.with(|inside| !inside.later.is_empty()) {
+        if let Update::Block(change) = next_or_idle(&mut follower).await {
+            believer.take(&change);
+        }
+    }
+    believer.listen_until(&mut follower, tip(&source)).await;
+    let chain: Vec<BlockId> = source.with(|inside| {
+        let heights = 0..=inside.chain.tip().height.0;
+        heights
+            .map(Height)
+            .map(|height| BlockId { height, hash: inside.chain.hash_at(height).unwrap() })
+            .collect()
+    });
+    assert_eq!(believer.seen, chain);
+}
+
+/// The next update, or a status when for a while there is none.
+async fn next_or_idle(follower: &mut Follower) -> Update {
+    let limit = Duration::from_millis(20);
+    match tokio::time::timeout(limit, follower.next()).await {
+        Ok(update) => update,
+        Err(_) => Update::Status(follower.status().clone()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_is_told_is_always_the_sources_chain(happenings in proptest::collection::vec(happening(), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(follow_through(happenings));
+    }
+}
