@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::shell::{cache_dir, capture, on_path};
 
@@ -18,7 +18,7 @@ pub(crate) const BITCOIND_EXE: &str = "BITCOIND_EXE";
 /// The oldest bitcoind that the tests accept: the first with TRUC packages and pay-to-anchor in its relay policy.
 const OLDEST_BITCOIND: Version = Version { major: 28, minor: 0 };
 
-/// What to do when there is none; the end of every error here.
+/// What to do when there is none; the end of our errors.
 const WAYS_OUT: &str = "Name one with BITCOIND_EXE=/path/to/bitcoind, put one on the PATH, or run \
     `cargo xtask test --without-bitcoind` to leave those tests out.";
 
@@ -55,7 +55,8 @@ pub(crate) fn locate() -> Result<PathBuf> {
             }
         }
     }
-    debian::obtain(&home).with_context(|| format!("there is no bitcoind on this machine. {WAYS_OUT}"))?;
+    debian::obtain(&home)
+        .map_err(|why| anyhow!("no bitcoind is here, and none could be obtained ({why:#}).\n{WAYS_OUT}"))?;
     accept(&cached)
 }
 
