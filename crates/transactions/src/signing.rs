@@ -12,6 +12,7 @@ use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut};
 
 use crate::commitment::{BuildError, SignatureFault};
 use crate::format::CommitmentFormat;
+use crate::funding::funding_witness;
 use crate::terms::{Basepoints, CommitmentContent, FundingTerms};
 
 /// The public side of our keys of one channel.
@@ -78,6 +79,18 @@ pub struct ClosingRequest {
     pub terms: Arc<FundingTerms>,
     /// The closing transaction: its one input spends the funding output.
     pub tx: Transaction,
+}
+
+impl ClosingRequest {
+    /// The closing transaction with both signatures, ready to be broadcast.
+    #[must_use]
+    pub fn signed(&self, local: &Signature, remote: &Signature) -> Transaction {
+        let mut tx = self.tx.clone();
+        for input in &mut tx.input {
+            input.witness = funding_witness(&self.terms, local, remote);
+        }
+        tx
+    }
 }
 
 /// Revoke our commitment `revoked`, having received the next with the peer's signatures (`revoke_and_ack`).
