@@ -36,6 +36,9 @@ pub enum Link {
     Down,
     /// Connected; we sent `channel_reestablish` and wait for the peer's.
     Reestablishing,
+    /// The peer's `channel_reestablish` claims that we have lost state, and the signer looks at its proof. Until then our
+    /// commitment must not be broadcast, whatever else the peer says.
+    CheckingClaim,
     /// Messages flow.
     Up(Up),
 }

@@ -238,6 +238,9 @@ pub enum Refusal {
         /// Ours.
         limit: Msat,
     },
+    /// A time and not a height.
+    #[error("cltv_expiry {0} is not a height")]
+    ExpiryIsATime(u32),
     /// It timed out while it waited for its turn.
     #[error("cltv_expiry {0} has passed")]
     Expired(CltvExpiry),

@@ -3,7 +3,7 @@
 use crate::commitments::Numbers;
 use astrape_onion::{FailurePacket, OnionRecipe, PeelFailure, Peeled};
 use astrape_primitives::{
-    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, PaymentPreimage, Side,
+    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, PaymentPreimage, Side, Timestamp,
 };
 use astrape_transactions::CommittedHtlc;
 use astrape_wire::{AttributionData, OnionPacket};
@@ -130,6 +130,8 @@ pub struct Htlc {
     pub removal: Option<Removal>,
     /// Set when it would have passed the bound on dust when it came: failed as soon as it is committed.
     pub over_dust_exposure: bool,
+    /// When it came or was offered: how long it was held is told to the sender (BOLT 4, attribution data).
+    pub at: Timestamp,
 }
 
 /// Where an HTLC stands with respect to one commitment.

@@ -35,7 +35,7 @@ impl Work<'_> {
     pub(crate) fn up(&mut self, message: &'static str) -> Result<&mut Up, Fault> {
         match &mut self.link {
             Link::Up(up) => Ok(up),
-            Link::Down | Link::Reestablishing => {
+            Link::Down | Link::Reestablishing | Link::CheckingClaim => {
                 Err(Fault::Unexpected { message, phase: "waiting for channel_reestablish" })
             }
         }

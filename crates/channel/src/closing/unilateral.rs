@@ -34,13 +34,23 @@ impl Open {
 impl Work<'_> {
     /// Goes on chain with our own commitment, and tells the peer why.
     pub(crate) fn force_close(mut self, reason: String) -> Transition {
+        if self.link == Link::CheckingClaim {
+            let problem =
+                "the peer says that our state is old, and its proof is being checked: try again".to_owned();
+            self.outputs.push(Output::Refused(Refusal::Close(problem)));
+            return self.finish();
+        }
         self.say_error(&reason);
         self.go_on_chain(reason);
         self.finish()
     }
 
-    /// The peer asks to fail the channel (BOLT 1 `error`).
+    /// The peer asks to fail the channel (BOLT 1 `error`). While its claim that we are late is being checked there is no
+    /// answer to that yet; it will ask again.
     pub(crate) fn peer_error(mut self, error: &Error) -> Transition {
+        if self.link == Link::CheckingClaim {
+            return self.finish();
+        }
         self.go_on_chain(format!("the peer sent: {}", astrape_wire::printable(&error.data)));
         self.finish()
     }

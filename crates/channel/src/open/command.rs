@@ -1,12 +1,13 @@
 //! What this node wants: HTLCs to offer, to settle, to fail; a feerate. All of it waits for the next `commitment_signed`.
 
 use super::Work;
+use super::projection::Projection;
 use crate::channel::{Link, Shutdown, Up};
 use crate::commitments::Numbers;
 use crate::fault::Refusal;
 use crate::htlc::{Htlc, NewHtlc, Removal, Resolution};
 use crate::output::{Output, Transition};
-use astrape_primitives::{FeeratePerKw, HtlcId, Msat, Side};
+use astrape_primitives::{CltvExpiry, FeeratePerKw, HtlcId, Msat, Side};
 use astrape_transactions::CommittedHtlc;
 use std::sync::Arc;
 
@@ -48,6 +49,12 @@ impl Work<'_> {
         if new.amount < minimum {
             return Err(Refusal::BelowMinimum { amount: new.amount, minimum });
         }
+        if new.cltv_expiry.0 >= CltvExpiry::FIRST_TIME {
+            return Err(Refusal::ExpiryIsATime(new.cltv_expiry.0));
+        }
+        if new.cltv_expiry.0 <= self.view.tip.0 {
+            return Err(Refusal::Expired(new.cltv_expiry));
+        }
         self.check_limits(up, new)
     }
 
@@ -82,13 +89,16 @@ impl Work<'_> {
             if missing > Msat::ZERO {
                 return Err(Refusal::InsufficientBalance { missing });
             }
-            if opener == Side::Remote
-                && projection.shortfall(open, Side::Remote, projection.feerate, 0) > Msat::ZERO
-            {
-                return Err(Refusal::PeerCannotPayFee);
+            if opener == Side::Remote {
+                let short = |p: &Projection| p.shortfall(open, Side::Remote, p.feerate, 0);
+                // One that has no output costs the opener nothing, so that a side below its reserve can be helped out.
+                if short(projection) > Msat::ZERO && !projection.trims(open, &htlc, projection.feerate) {
+                    return Err(Refusal::PeerCannotPayFee);
+                }
             }
             let limit = self.view.policy.max_dust_htlc_exposure;
-            if projection.dust(open, projection.feerate) > limit {
+            let dust = projection.trims(open, &htlc, projection.feerate);
+            if dust && projection.dust(open, projection.feerate) > limit {
                 return Err(Refusal::DustExposure { limit });
             }
         }
@@ -110,18 +120,20 @@ impl Work<'_> {
     /// Drops what waits from its end until the peer's next commitment can carry the rest: the peer may have changed the fee
     /// or the balances since it was taken.
     pub(super) fn drop_what_does_not_fit(&mut self) {
-        loop {
+        while !self.open.waiting.is_empty() {
             let next = self.open.next_remote();
-            let short = next.shortfall(&self.open, Side::Local, next.feerate, 0);
-            let limit = usize::from(self.open.params.remote.max_accepted_htlcs);
-            let fits = short == Msat::ZERO && next.offered_by(Side::Local).count() <= limit;
-            if fits {
-                return;
-            }
-            let Some(last) = self.open.waiting.pop() else {
+            let missing = next.shortfall(&self.open, Side::Local, next.feerate, 0);
+            let limit = self.open.params.remote.max_accepted_htlcs;
+            let refusal = if missing > Msat::ZERO {
+                Refusal::InsufficientBalance { missing }
+            } else if next.offered_by(Side::Local).count() > usize::from(limit) {
+                Refusal::TooManyHtlcs(limit)
+            } else {
                 return;
             };
-            self.refuse(&last, Refusal::InsufficientBalance { missing: short });
+            if let Some(last) = self.open.waiting.pop() {
+                self.refuse(&last, refusal);
+            }
         }
     }
 

@@ -50,6 +50,7 @@ impl Work<'_> {
             added: Numbers::default(),
             removal: None,
             over_dust_exposure: false,
+            at: self.view.now,
         };
         let up = self.up("update_add_htlc")?;
         up.adds.insert(htlc.id, Arc::new(htlc.clone()));

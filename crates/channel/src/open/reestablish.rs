@@ -44,6 +44,7 @@ impl Work<'_> {
             return Err(Fault::Reestablish("next_commitment_number is 0".into()));
         }
         if let Some(check) = self.claim_that_we_are_late(message) {
+            self.link = Link::CheckingClaim;
             self.outputs.push(Output::CheckSecret(check));
             return Ok(self.finish());
         }
@@ -84,7 +85,7 @@ impl Work<'_> {
             );
             return Ok(self.finish());
         }
-        if self.link == Link::Reestablishing {
+        if self.link == Link::CheckingClaim {
             return Err(Fault::Reestablish("it claims that we are late and cannot prove it".into()));
         }
         Ok(self.finish())

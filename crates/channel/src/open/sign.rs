@@ -1,12 +1,12 @@
 //! `commitment_signed`, both ways.
 
 use super::Work;
-use crate::channel::{Link, Open};
+use crate::channel::{Link, Open, Up};
 use crate::commitments::{Numbers, RemoteSignatures, Unrevoked};
 use crate::fault::Fault;
 use crate::htlc::{Direction, Htlc, Removal, Resolution};
 use crate::output::{Outgoing, Output, Signing, Transition};
-use astrape_primitives::{CommitmentNumber, HtlcId, Msat, Side};
+use astrape_primitives::{CommitmentNumber, HtlcId, Msat, Side, Timestamp};
 use astrape_transactions::Commitment;
 use astrape_transactions::signing::{RemoteCommitmentRequest, RevocationRequest};
 use astrape_wire::{
@@ -25,7 +25,7 @@ impl Work<'_> {
         self.drop_what_does_not_fit();
         self.drop_fee_that_does_not_fit();
         let number = self.open.remote.number.next();
-        if self.open.number_updates_for(number) {
+        if self.open.number_updates_for(number, self.view.now) {
             let point = self.open.remote.next_point.expect("may_sign has looked");
             self.open.remote.number = number;
             self.open.remote.unrevoked = Some(Unrevoked { signed_after_local: self.open.local.number });
@@ -119,10 +119,12 @@ impl Work<'_> {
                 phase: "waiting for channel_ready",
             });
         }
-        let up = std::mem::take(self.up("commitment_signed")?);
+        let up = self.up("commitment_signed")?;
         if up.negotiation.is_some() {
             return Err(Fault::AfterShutdown("commitment_signed"));
         }
+        let rest = Up { shutdown_received: up.shutdown_received, ..Up::default() };
+        let up = std::mem::replace(up, rest);
         if self.open.local.number >= CommitmentNumber::MAX {
             return Err(Fault::Unexpected {
                 message: "commitment_signed",
@@ -205,7 +207,7 @@ impl Open {
 
     /// Gives what waits the number of the peer's next commitment: our updates, and the peer's that are in our newest. False
     /// when there is nothing that would change it.
-    fn number_updates_for(&mut self, number: CommitmentNumber) -> bool {
+    fn number_updates_for(&mut self, number: CommitmentNumber, now: Timestamp) -> bool {
         let mut changed = false;
         for htlc in self.htlcs.values_mut() {
             let add = htlc.added.remote.is_none();
@@ -246,6 +248,7 @@ impl Open {
                 added: Numbers { local: None, remote: Some(number) },
                 removal: None,
                 over_dust_exposure: false,
+                at: now,
             };
             self.htlcs.insert(htlc.key(), Arc::new(htlc));
             changed = true;
@@ -255,7 +258,7 @@ impl Open {
 
     /// Gives what the peer has signed with our commitment `number` that number: its own updates, and ours that it has
     /// acknowledged.
-    fn take_signed_updates(&mut self, up: crate::Up, number: CommitmentNumber) {
+    fn take_signed_updates(&mut self, up: Up, number: CommitmentNumber) {
         let acked = self.remote.acked();
         for htlc in self.htlcs.values_mut() {
             let add = htlc.added.local.is_none() && htlc.added.includes(Side::Remote, acked);
