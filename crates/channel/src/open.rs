@@ -1,5 +1,6 @@
 //! A funded channel: what happens to it, by message. Each room below handles what its name says.
 
+mod capacity;
 mod chain;
 mod command;
 mod fee;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// BOLT 2 recommends that the opener can pay twice the feerate for one HTLC more before it offers one: the fee may rise, and
 /// the peer may add one at the same time (attack 41).
-const FEE_SPIKE_FACTOR: u32 = 2;
+pub(super) const FEE_SPIKE_FACTOR: u32 = 2;
 
 impl Work<'_> {
     /// Takes an HTLC that is to be offered, or says why not.
