@@ -1,0 +1,19 @@
+//! Behaviour of a channel, from outside: two of them that talk, with real signatures and connections that are cut.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod closing;
+mod commit;
+mod dust;
+mod fees;
+mod funding;
+mod hostile;
+mod htlcs;
+mod negotiation;
+mod onchain;
+mod opening;
+mod pair;
+mod payments;
+mod proposals;
+mod reestablish;
+mod retransmission;
+mod walk;
