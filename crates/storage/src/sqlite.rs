@@ -1,0 +1,462 @@
+//! A journal in one SQLite file, for a node on one machine.
+//!
+//! A directory holds the database, its lock and its mark. The lock keeps a second process out; should it fail (a network
+//! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
+
+use crate::mark::{Found, MarkFile};
+use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
+use error::{damaged, failed};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params_from_iter,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+mod checksum;
+mod error;
+mod fact;
+mod query;
+mod reader;
+mod schema;
+mod wallet;
+
+pub use reader::{MAX_PAGE, SqliteReader};
+pub use wallet::WalletChangesets;
+
+/// The database, in the directory of the journal.
+pub const DATABASE: &str = "journal.sqlite";
+/// The file that is locked while a process has the journal.
+pub const LOCK: &str = "journal.lock";
+/// The high-water mark. A copy of the database alone does not copy it: that is its point.
+pub const MARK: &str = "journal.mark";
+
+/// How long a write waits for another of this process (the wallet's beside the node's).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Statements that are kept ready: more than there are.
+const CACHED_STATEMENTS: usize = 64;
+
+/// The journal of one node, open for writing.
+#[derive(Debug)]
+pub struct SqliteJournal {
+    conn: Connection,
+    directory: PathBuf,
+    epoch: Epoch,
+    mark: MarkFile,
+    marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
+    suspects: BTreeSet<ChannelKeysId>,
+    commits: u64,
+    /// A write has failed: whatever the disk holds, this process may not go on.
+    failed: bool,
+    /// Held as long as the journal; let go last.
+    _lock: File,
+}
+
+/// What was found when a journal was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Whether it was made now.
+    pub new: bool,
+    /// Channels that may have gone on since what the journal knows. No commitment of ours may be broadcast for them before
+    /// their peers have reestablished at our number. A channel is taken off when it moves on.
+    pub suspect: Vec<ChannelKeysId>,
+    /// Why the journal seems to be an old copy, if it does.
+    pub stale: Option<String>,
+}
+
+/// Who holds the database: taken over by each process that opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Epoch(i64);
+
+impl Epoch {
+    /// Whether we still hold it, in the transaction that is to write.
+    fn check(self, tx: &Transaction<'_>) -> Result<(), JournalError> {
+        let present: i64 = tx
+            .prepare_cached("SELECT epoch FROM meta")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(failed)?;
+        if Epoch(present) == self { Ok(()) } else { Err(self.lost(present)) }
+    }
+
+    fn lost(self, present: i64) -> JournalError {
+        JournalError::Fenced(format!("epoch {present} took over from ours, {}", self.0))
+    }
+}
+
+/// The row that says whose journal it is.
+struct Meta {
+    network: String,
+    node_id: Vec<u8>,
+    epoch: i64,
+    commits: u64,
+}
+
+impl SqliteJournal {
+    /// Opens the journal of a node in a directory, or makes one. It is this process's alone until it is dropped.
+    ///
+    /// # Errors
+    /// When another process has it, it belongs to another node or network, it is of a newer version, it is damaged, or the
+    /// disk fails. Nothing that is damaged is changed.
+    pub fn open(directory: &Path, network: Network, node_id: NodeId) -> Result<(Self, Opened), JournalError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| JournalError::Io(format!("{}: {e}", directory.display())))?;
+        let lock = lock(&directory.join(LOCK))?;
+        let (mut mark, found) = MarkFile::open(&directory.join(MARK), node_id)?;
+        let path = directory.join(DATABASE);
+        let mut conn = open_for_writing(&path)?;
+        let new = schema::version(&conn)? == 0;
+        if new && mark.commits() > 0 {
+            return Err(JournalError::Damaged(format!(
+                "{} is empty, but {} says that the node has made {} commits",
+                path.display(),
+                directory.join(MARK).display(),
+                mark.commits()
+            )));
+        }
+        quick_check(&conn)?;
+        schema::migrate(&mut conn, network, node_id)?;
+        let (epoch, marks, commits, opened) = take_over(&mut conn, network, node_id, new, (&mark, found))?;
+        // Only now that what was found is durable.
+        mark.begin(&marks, commits)?;
+        let suspects = opened.suspect.iter().copied().collect();
+        let directory = directory.to_owned();
+        let journal =
+            Self { conn, directory, epoch, mark, marks, suspects, commits, failed: false, _lock: lock };
+        Ok((journal, opened))
+    }
+
+    /// A reader of the same journal.
+    ///
+    /// # Errors
+    /// When it cannot be opened once more.
+    pub fn reader(&self) -> Result<SqliteReader, JournalError> {
+        SqliteReader::open(&self.directory)
+    }
+
+    /// The changesets of the on-chain wallet, which lie in the same file.
+    ///
+    /// # Errors
+    /// When it cannot be opened once more.
+    pub fn wallet_changesets(&self) -> Result<WalletChangesets, JournalError> {
+        Ok(WalletChangesets::new(open_for_writing(&self.directory.join(DATABASE))?, self.epoch))
+    }
+
+    /// How many commits there were, those of earlier processes included.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    fn write(&mut self, writes: &Writes) -> Result<(), JournalError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let commits = self.commits + 1;
+        let held = execute(
+            &tx,
+            "UPDATE meta SET commits = ?1 WHERE epoch = ?2",
+            (commits.cast_signed(), self.epoch.0),
+        )?;
+        if held != 1 {
+            self.epoch.check(&tx)?;
+            return Err(damaged("meta", 1));
+        }
+        write_rows(&tx, writes)?;
+        let mut cleared = Vec::new();
+        for (channel, number) in writes.marks() {
+            write_mark(&tx, &channel, number)?;
+            // It moves only with a peer that has reestablished at our number.
+            if self.suspects.contains(&channel) && self.marks.get(&channel).is_some_and(|mark| *mark < number)
+            {
+                execute(&tx, "DELETE FROM suspects WHERE channel = ?1", [channel.0])?;
+                cleared.push(channel);
+            }
+        }
+        tx.commit().map_err(failed)?;
+        self.commits = commits;
+        self.marks.extend(writes.marks());
+        self.suspects.retain(|channel| !cleared.contains(channel));
+        // What is still suspect keeps the mark that made it so.
+        let suspects = &self.suspects;
+        self.mark.advance(commits, writes.marks().filter(|(channel, _)| !suspects.contains(channel)))
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn commit(&mut self, writes: &Writes) -> Result<(), JournalError> {
+        if self.failed {
+            return Err(JournalError::Io("an earlier write has failed".to_owned()));
+        }
+        let written = self.write(writes);
+        self.failed = written.is_err();
+        written
+    }
+
+    fn load(&self) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
+        query::records(&self.conn)
+    }
+
+    fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
+        query::onion_seen(&self.conn, onion)
+    }
+
+    fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        query::last_payment_fact(&self.conn, payment_hash)
+    }
+
+    fn retired_htlcs(
+        &self,
+        channel: &ChannelKeysId,
+        commitment: CommitmentNumber,
+    ) -> Result<Vec<RetiredHtlc>, JournalError> {
+        query::retired_htlcs(&self.conn, channel, commitment)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let io = |e: std::io::Error| JournalError::Io(format!("{}: {e}", path.display()));
+    let file = private(OpenOptions::new().write(true).create(true).truncate(false)).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(JournalError::Fenced(format!("{} is locked; stop the other one first", path.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(io(e)),
+    }
+}
+
+/// Files that only the user may read: records hold preimages.
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options
+}
+
+fn open_for_writing(path: &Path) -> Result<Connection, JournalError> {
+    // Made by hand first, for its permissions, which SQLite gives to the files beside it.
+    private(OpenOptions::new().append(true).create(true))
+        .open(path)
+        .map_err(|e| JournalError::Io(format!("{}: {e}", path.display())))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(failed)?;
+    set_up(&conn)?;
+    // A newer database is refused before the mode of its journal is touched.
+    schema::version(&conn)?;
+    let mode: String =
+        conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(failed)?;
+    if mode != "wal" {
+        return Err(JournalError::Io(format!(
+            "{} cannot have a write-ahead log (mode `{mode}`): put it on a local file system",
+            path.display()
+        )));
+    }
+    // Durable when a commit returns, and on macOS past the cache of the drive.
+    for (pragma, value) in [("synchronous", "full"), ("fullfsync", "on"), ("checkpoint_fullfsync", "on")] {
+        conn.pragma_update(None, pragma, value).map_err(failed)?;
+    }
+    Ok(conn)
+}
+
+/// What holds for readers and writers.
+fn set_up(conn: &Connection) -> Result<(), JournalError> {
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    // The file may hold anything: check pages as they are read, and run no code that a schema may contain.
+    conn.pragma_update(None, "cell_size_check", true).map_err(failed)?;
+    conn.pragma_update(None, "trusted_schema", false).map_err(failed)
+}
+
+fn quick_check(conn: &Connection) -> Result<(), JournalError> {
+    let verdict: String = conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if verdict == "ok" { Ok(()) } else { Err(JournalError::Damaged(verdict)) }
+}
+
+/// Makes the journal this process's, and compares it with the mark.
+fn take_over(
+    conn: &mut Connection,
+    network: Network,
+    node_id: NodeId,
+    new: bool,
+    (mark, found): (&MarkFile, Found),
+) -> Result<(Epoch, BTreeMap<ChannelKeysId, CommitmentNumber>, u64, Opened), JournalError> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let meta = read_meta(&tx)?;
+    if meta.network != network.name() {
+        return Err(JournalError::Foreign(format!("it is for {}, and the node for {network}", meta.network)));
+    }
+    if meta.node_id != node_id.as_bytes() {
+        let owner: String = meta.node_id.iter().map(|b| format!("{b:02x}")).collect();
+        return Err(JournalError::Foreign(format!("it is of node {owner}, and this is {node_id}")));
+    }
+    let marks = read_marks(&tx)?;
+    let stale = if new { None } else { staleness(&meta, &marks, mark, found) };
+    let led =
+        mark.marks().iter().filter(|(channel, number)| marks.get(channel).is_none_or(|known| known < number));
+    let led: Vec<ChannelKeysId> = match found {
+        _ if new => Vec::new(),
+        Found::Whole => led.map(|(channel, _)| *channel).collect(),
+        // It proves nothing: any of them may have gone on.
+        Found::Absent | Found::Damaged => marks.keys().copied().collect(),
+    };
+    for channel in &led {
+        execute(&tx, "INSERT OR IGNORE INTO suspects (channel) VALUES (?1)", [channel.0])?;
+    }
+    let suspect = read_suspects(&tx)?;
+    let commits = meta.commits.max(mark.commits());
+    let epoch = Epoch(meta.epoch + 1);
+    execute(&tx, "UPDATE meta SET epoch = ?1, commits = ?2", (epoch.0, commits.cast_signed()))?;
+    tx.commit().map_err(failed)?;
+    Ok((epoch, marks, commits, Opened { new, suspect, stale }))
+}
+
+/// Why the database seems to be older than what the node has done.
+fn staleness(
+    meta: &Meta,
+    marks: &BTreeMap<ChannelKeysId, CommitmentNumber>,
+    mark: &MarkFile,
+    found: Found,
+) -> Option<String> {
+    match found {
+        // Before the first commit there is nothing that could be old.
+        Found::Absent if meta.commits == 0 && marks.is_empty() => None,
+        Found::Absent => Some("the high-water mark is missing: the database may be a copy".to_owned()),
+        Found::Damaged => Some("the high-water mark is damaged or of another node".to_owned()),
+        Found::Whole if mark.commits() > meta.commits => Some(format!(
+            "the database knows {} commits, but the node has made {}: it is an old copy",
+            meta.commits,
+            mark.commits()
+        )),
+        Found::Whole => None,
+    }
+}
+
+fn read_meta(tx: &Transaction<'_>) -> Result<Meta, JournalError> {
+    let row = tx
+        .query_row("SELECT network, node_id, epoch, commits FROM meta", [], |row| {
+            Ok(Meta {
+                network: row.get(0)?,
+                node_id: row.get(1)?,
+                epoch: row.get(2)?,
+                commits: row.get::<_, i64>(3)?.cast_unsigned(),
+            })
+        })
+        .optional()
+        .map_err(failed)?;
+    row.ok_or_else(|| damaged("meta", 1))
+}
+
+fn read_marks(tx: &Transaction<'_>) -> Result<BTreeMap<ChannelKeysId, CommitmentNumber>, JournalError> {
+    let mut statement = tx.prepare("SELECT channel, number, checksum FROM marks").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut marks = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let channel = ChannelKeysId(row.get(0).map_err(failed)?);
+        let number = row.get::<_, i64>(1).map_err(failed)?.cast_unsigned();
+        let sum: Vec<u8> = row.get(2).map_err(failed)?;
+        if sum != mark_checksum(&channel, number) {
+            return Err(damaged("marks", channel));
+        }
+        marks.insert(channel, CommitmentNumber(number));
+    }
+    Ok(marks)
+}
+
+fn read_suspects(tx: &Transaction<'_>) -> Result<Vec<ChannelKeysId>, JournalError> {
+    let mut statement = tx.prepare("SELECT channel FROM suspects ORDER BY channel").map_err(failed)?;
+    let rows = statement.query_map([], |row| row.get(0).map(ChannelKeysId)).map_err(failed)?;
+    rows.collect::<Result<_, _>>().map_err(failed)
+}
+
+fn mark_checksum(channel: &ChannelKeysId, number: u64) -> [u8; checksum::LEN] {
+    checksum::of_bytes("marks", &[&channel.0, &number.to_be_bytes()])
+}
+
+fn write_mark(
+    tx: &Transaction<'_>,
+    channel: &ChannelKeysId,
+    number: CommitmentNumber,
+) -> Result<(), JournalError> {
+    let row = (channel.0, number.0.cast_signed(), mark_checksum(channel, number.0));
+    execute(tx, "INSERT OR REPLACE INTO marks (channel, number, checksum) VALUES (?1, ?2, ?3)", row)?;
+    Ok(())
+}
+
+fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError> {
+    for (key, value) in writes.records() {
+        match value {
+            Some(value) => {
+                let row = (&key.0, checksum::seal("records", &key.0, value));
+                execute(tx, "INSERT OR REPLACE INTO records (key, value) VALUES (?1, ?2)", row)?
+            }
+            None => execute(tx, "DELETE FROM records WHERE key = ?1", [&key.0])?,
+        };
+    }
+    for entry in writes.ledger() {
+        execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
+    }
+    for htlc in writes.retired() {
+        execute(
+            tx,
+            "INSERT OR REPLACE INTO retired_htlcs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params_from_iter(query::retired_values(htlc)),
+        )?;
+    }
+    for onion in writes.onions() {
+        let row = (onion.expiry.0, onion.replay_id);
+        execute(tx, "INSERT OR IGNORE INTO onions (cltv_expiry, replay_id) VALUES (?1, ?2)", row)?;
+    }
+    if let Some(expiry) = writes.forget_onions_before() {
+        execute(tx, "DELETE FROM onions WHERE cltv_expiry < ?1", [expiry.0])?;
+    }
+    Ok(())
+}
+
+/// All columns in the order of the table.
+const INSERT_FACT: &str = "INSERT INTO ledger VALUES \
+    (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+
+fn execute(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize, JournalError> {
+    tx.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(directory: &Path) -> (SqliteJournal, Opened) {
+        let node = NodeId::from_bytes([2; 33]).expect("a point");
+        SqliteJournal::open(directory, Network::Regtest, node).expect("it can be opened")
+    }
+
+    fn records(records: &[(&str, usize)]) -> Writes {
+        let record = |(key, len): &(&str, usize)| (Key(key.as_bytes().to_vec()), Some(vec![7; *len]));
+        let records = records.iter().map(record).collect();
+        Writes::by_hand(records, vec![], vec![], vec![], None, BTreeMap::new())
+    }
+
+    #[test]
+    fn a_full_disk_stops_the_journal_and_leaves_nothing_half_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut journal, _) = open(dir.path());
+        journal.commit(&records(&[("a", 100)])).expect("there is room");
+        let before = journal.load().expect("readable");
+        let pages: i64 = journal.conn.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number");
+        journal
+            .conn
+            .pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(()))
+            .expect("the disk is nearly full");
+        let full = journal.commit(&records(&[("a", 50), ("b", 100_000), ("c", 1)]));
+        assert!(matches!(full, Err(JournalError::Io(_))), "{full:?}");
+        assert_eq!(journal.load().expect("readable"), before);
+        let after = journal.commit(&records(&[("a", 1)]));
+        assert!(after.is_err(), "who has failed once stays silent");
+        drop(journal);
+        let (journal, opened) = open(dir.path());
+        assert_eq!(journal.load().expect("readable"), before);
+        assert_eq!((opened.stale, journal.commits()), (None, 1));
+    }
+}

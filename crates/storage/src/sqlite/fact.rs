@@ -1,0 +1,345 @@
+//! A fact as a row with true columns, and back.
+
+use super::checksum;
+use super::error::{damaged, failed};
+use astrape_node::{ChannelFact, Entry, Fact, JournalError};
+use astrape_primitives::{
+    ChannelId, ChannelKeysId, Msat, NodeId, PaymentHash, PaymentPreimage, Sat, Timestamp,
+};
+use bitcoin::hashes::Hash as _;
+use bitcoin::{OutPoint, Txid};
+use rusqlite::types::Value;
+
+/// The columns in their order; the checksum is the last.
+pub(super) const COLUMNS: &str = "number, at_ms, topic, kind, payment_hash, preimage, channel, other_channel, channel_id, \
+     peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, checksum";
+
+/// How many they are, without the checksum.
+const WIDTH: usize = 18;
+
+/// Topic of payments that this node sent or received.
+pub(super) const PAYMENT: &str = "payment";
+/// Topic of payments of others.
+pub(super) const FORWARD: &str = "forward";
+/// Topic of what happened to channels.
+const CHANNEL: &str = "channel";
+/// Topic of what happened to coins.
+const WALLET: &str = "wallet";
+
+/// A row of the ledger. Which columns a kind fills is said where it is written and where it is read, side by side below.
+#[derive(Debug, Default)]
+struct Row {
+    number: u64,
+    at: u64,
+    topic: String,
+    kind: String,
+    payment_hash: Option<[u8; 32]>,
+    preimage: Option<[u8; 32]>,
+    channel: Option<[u8; 32]>,
+    other_channel: Option<[u8; 32]>,
+    channel_id: Option<[u8; 32]>,
+    peer: Option<[u8; 33]>,
+    txid: Option<[u8; 32]>,
+    vout: Option<u32>,
+    amount_msat: Option<u64>,
+    fee_msat: Option<u64>,
+    amount_sat: Option<u64>,
+    fee_sat: Option<u64>,
+    by_us: Option<bool>,
+    detail: Option<String>,
+}
+
+/// The values of a row, its checksum last.
+pub(super) fn values(entry: &Entry) -> Vec<Value> {
+    let mut values = Row::of(entry).into_values();
+    let sum = checksum::of_values("ledger", &values);
+    values.push(Value::Blob(sum.to_vec()));
+    values
+}
+
+/// The fact of a row that was selected by [`COLUMNS`].
+///
+/// # Errors
+/// When it is not as it was written.
+pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Entry, JournalError> {
+    let values: Vec<Value> = (0..WIDTH).map(|i| row.get(i)).collect::<Result<_, _>>().map_err(failed)?;
+    let number = match values.first() {
+        Some(Value::Integer(number)) => number.cast_unsigned(),
+        _ => return Err(damaged("ledger", "without a number")),
+    };
+    let sum: Vec<u8> = row.get(WIDTH).map_err(failed)?;
+    if sum != checksum::of_values("ledger", &values) {
+        return Err(damaged("ledger", number));
+    }
+    Row::from_values(values).and_then(|row| row.entry()).ok_or_else(|| damaged("ledger", number))
+}
+
+impl Row {
+    fn into_values(self) -> Vec<Value> {
+        let blob = |b: Option<[u8; 32]>| b.map_or(Value::Null, |b| Value::Blob(b.to_vec()));
+        // Amounts are far below 2^63; what is not is kept as the same 64 bits.
+        let number = |n: Option<u64>| n.map_or(Value::Null, |n| Value::Integer(n.cast_signed()));
+        vec![
+            number(Some(self.number)),
+            number(Some(self.at)),
+            Value::Text(self.topic),
+            Value::Text(self.kind),
+            blob(self.payment_hash),
+            blob(self.preimage),
+            blob(self.channel),
+            blob(self.other_channel),
+            blob(self.channel_id),
+            self.peer.map_or(Value::Null, |p| Value::Blob(p.to_vec())),
+            blob(self.txid),
+            number(self.vout.map(u64::from)),
+            number(self.amount_msat),
+            number(self.fee_msat),
+            number(self.amount_sat),
+            number(self.fee_sat),
+            number(self.by_us.map(u64::from)),
+            self.detail.map_or(Value::Null, Value::Text),
+        ]
+    }
+
+    fn from_values(values: Vec<Value>) -> Option<Row> {
+        let mut cells = Cells(values.into_iter());
+        Some(Row {
+            number: cells.number()??,
+            at: cells.number()??,
+            topic: cells.text()??,
+            kind: cells.text()??,
+            payment_hash: cells.bytes()?,
+            preimage: cells.bytes()?,
+            channel: cells.bytes()?,
+            other_channel: cells.bytes()?,
+            channel_id: cells.bytes()?,
+            peer: cells.bytes()?,
+            txid: cells.bytes()?,
+            vout: cells.number()?.map(u32::try_from).transpose().ok()?,
+            amount_msat: cells.number()?,
+            fee_msat: cells.number()?,
+            amount_sat: cells.number()?,
+            fee_sat: cells.number()?,
+            by_us: cells.number()?.map(|n| n != 0),
+            detail: cells.text()?,
+        })
+    }
+
+    fn of(entry: &Entry) -> Row {
+        let (topic, kind) = names(&entry.fact);
+        let row = Row {
+            number: entry.number,
+            at: entry.at.0,
+            topic: topic.to_owned(),
+            kind: kind.to_owned(),
+            ..Row::default()
+        };
+        match &entry.fact {
+            Fact::PaymentSent { payment_hash, preimage, amount, fee, destination } => Row {
+                payment_hash: Some(payment_hash.0),
+                preimage: Some(preimage.0),
+                amount_msat: Some(amount.0),
+                fee_msat: Some(fee.0),
+                peer: Some(*destination.as_bytes()),
+                ..row
+            },
+            Fact::PaymentFailed { payment_hash, amount, destination, reason } => Row {
+                payment_hash: Some(payment_hash.0),
+                amount_msat: Some(amount.0),
+                peer: Some(*destination.as_bytes()),
+                detail: Some(reason.clone()),
+                ..row
+            },
+            Fact::PaymentReceived { payment_hash, preimage, amount } => Row {
+                payment_hash: Some(payment_hash.0),
+                preimage: Some(preimage.0),
+                amount_msat: Some(amount.0),
+                ..row
+            },
+            Fact::Forwarded { payment_hash, incoming, outgoing, amount_in, amount_out } => Row {
+                payment_hash: Some(payment_hash.0),
+                channel: Some(incoming.0),
+                other_channel: Some(outgoing.0),
+                amount_msat: Some(amount_out.0),
+                fee_msat: Some(amount_in.0.wrapping_sub(amount_out.0)),
+                ..row
+            },
+            Fact::ForwardFailed { payment_hash, incoming, amount_in, reason } => Row {
+                payment_hash: Some(payment_hash.0),
+                channel: Some(incoming.0),
+                amount_msat: Some(amount_in.0),
+                detail: Some(reason.clone()),
+                ..row
+            },
+            Fact::Channel { keys, channel_id, peer, event } => Row {
+                channel: Some(keys.0),
+                channel_id: Some(channel_id.0),
+                peer: Some(*peer.as_bytes()),
+                ..row.of_channel(event)
+            },
+            Fact::Withdrawn { txid, amount, fee } => Row {
+                txid: Some(txid.to_byte_array()),
+                amount_sat: Some(amount.0),
+                fee_sat: Some(fee.0),
+                ..row
+            },
+        }
+    }
+
+    fn of_channel(self, event: &ChannelFact) -> Row {
+        match event {
+            ChannelFact::FundingConfirmed
+            | ChannelFact::FundingReorged
+            | ChannelFact::Ready
+            | ChannelFact::Over => self,
+            ChannelFact::NotOpened { reason }
+            | ChannelFact::ForceClosing { reason }
+            | ChannelFact::WaitingForPeersCommitment { reason }
+            | ChannelFact::Quarantined { reason } => Row { detail: Some(reason.clone()), ..self },
+            ChannelFact::Opened { outpoint, capacity, by_us } => Row {
+                txid: Some(outpoint.txid.to_byte_array()),
+                vout: Some(outpoint.vout),
+                amount_sat: Some(capacity.0),
+                by_us: Some(*by_us),
+                ..self
+            },
+            ChannelFact::ShuttingDown { by_us } => Row { by_us: Some(*by_us), ..self },
+            ChannelFact::ClosingAgreed { txid, fee } => {
+                Row { txid: Some(txid.to_byte_array()), fee_sat: Some(fee.0), ..self }
+            }
+            ChannelFact::Spent { txid, how } => {
+                Row { txid: Some(txid.to_byte_array()), detail: Some(how.clone()), ..self }
+            }
+        }
+    }
+
+    fn entry(self) -> Option<Entry> {
+        let (number, at) = (self.number, Timestamp(self.at));
+        let fact = match self.kind.as_str() {
+            "payment_sent" => Fact::PaymentSent {
+                payment_hash: PaymentHash(self.payment_hash?),
+                preimage: PaymentPreimage(self.preimage?),
+                amount: Msat(self.amount_msat?),
+                fee: Msat(self.fee_msat?),
+                destination: NodeId::from_bytes(self.peer?).ok()?,
+            },
+            "payment_failed" => Fact::PaymentFailed {
+                payment_hash: PaymentHash(self.payment_hash?),
+                amount: Msat(self.amount_msat?),
+                destination: NodeId::from_bytes(self.peer?).ok()?,
+                reason: self.detail?,
+            },
+            "payment_received" => Fact::PaymentReceived {
+                payment_hash: PaymentHash(self.payment_hash?),
+                preimage: PaymentPreimage(self.preimage?),
+                amount: Msat(self.amount_msat?),
+            },
+            "forwarded" => Fact::Forwarded {
+                payment_hash: PaymentHash(self.payment_hash?),
+                incoming: ChannelKeysId(self.channel?),
+                outgoing: ChannelKeysId(self.other_channel?),
+                amount_in: Msat(self.amount_msat?.wrapping_add(self.fee_msat?)),
+                amount_out: Msat(self.amount_msat?),
+            },
+            "forward_failed" => Fact::ForwardFailed {
+                payment_hash: PaymentHash(self.payment_hash?),
+                incoming: ChannelKeysId(self.channel?),
+                amount_in: Msat(self.amount_msat?),
+                reason: self.detail?,
+            },
+            "withdrawn" => Fact::Withdrawn {
+                txid: Txid::from_byte_array(self.txid?),
+                amount: Sat(self.amount_sat?),
+                fee: Sat(self.fee_sat?),
+            },
+            _ => Fact::Channel {
+                keys: ChannelKeysId(self.channel?),
+                channel_id: ChannelId(self.channel_id?),
+                peer: NodeId::from_bytes(self.peer?).ok()?,
+                event: self.channel_event()?,
+            },
+        };
+        Some(Entry { number, at, fact })
+    }
+
+    fn channel_event(self) -> Option<ChannelFact> {
+        let txid = self.txid.map(Txid::from_byte_array);
+        Some(match self.kind.as_str() {
+            "not_opened" => ChannelFact::NotOpened { reason: self.detail? },
+            "opened" => ChannelFact::Opened {
+                outpoint: OutPoint { txid: txid?, vout: self.vout? },
+                capacity: Sat(self.amount_sat?),
+                by_us: self.by_us?,
+            },
+            "funding_confirmed" => ChannelFact::FundingConfirmed,
+            "funding_reorged" => ChannelFact::FundingReorged,
+            "ready" => ChannelFact::Ready,
+            "shutting_down" => ChannelFact::ShuttingDown { by_us: self.by_us? },
+            "closing_agreed" => ChannelFact::ClosingAgreed { txid: txid?, fee: Sat(self.fee_sat?) },
+            "force_closing" => ChannelFact::ForceClosing { reason: self.detail? },
+            "waiting_for_peers_commitment" => ChannelFact::WaitingForPeersCommitment { reason: self.detail? },
+            "spent" => ChannelFact::Spent { txid: txid?, how: self.detail? },
+            "over" => ChannelFact::Over,
+            "quarantined" => ChannelFact::Quarantined { reason: self.detail? },
+            _ => return None,
+        })
+    }
+}
+
+/// Topic and kind of a fact, as the columns say them. They never change: users query them.
+fn names(fact: &Fact) -> (&'static str, &'static str) {
+    match fact {
+        Fact::PaymentSent { .. } => (PAYMENT, "payment_sent"),
+        Fact::PaymentFailed { .. } => (PAYMENT, "payment_failed"),
+        Fact::PaymentReceived { .. } => (PAYMENT, "payment_received"),
+        Fact::Forwarded { .. } => (FORWARD, "forwarded"),
+        Fact::ForwardFailed { .. } => (FORWARD, "forward_failed"),
+        Fact::Withdrawn { .. } => (WALLET, "withdrawn"),
+        Fact::Channel { event, .. } => (
+            CHANNEL,
+            match event {
+                ChannelFact::NotOpened { .. } => "not_opened",
+                ChannelFact::Opened { .. } => "opened",
+                ChannelFact::FundingConfirmed => "funding_confirmed",
+                ChannelFact::FundingReorged => "funding_reorged",
+                ChannelFact::Ready => "ready",
+                ChannelFact::ShuttingDown { .. } => "shutting_down",
+                ChannelFact::ClosingAgreed { .. } => "closing_agreed",
+                ChannelFact::ForceClosing { .. } => "force_closing",
+                ChannelFact::WaitingForPeersCommitment { .. } => "waiting_for_peers_commitment",
+                ChannelFact::Spent { .. } => "spent",
+                ChannelFact::Over => "over",
+                ChannelFact::Quarantined { .. } => "quarantined",
+            },
+        ),
+    }
+}
+
+/// The values of a row one after another: `None` for one of another type, `Some(None)` for none.
+struct Cells(std::vec::IntoIter<Value>);
+
+impl Cells {
+    fn number(&mut self) -> Option<Option<u64>> {
+        match self.0.next()? {
+            Value::Null => Some(None),
+            Value::Integer(number) => Some(Some(number.cast_unsigned())),
+            _ => None,
+        }
+    }
+
+    fn text(&mut self) -> Option<Option<String>> {
+        match self.0.next()? {
+            Value::Null => Some(None),
+            Value::Text(text) => Some(Some(text)),
+            _ => None,
+        }
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Option<Option<[u8; N]>> {
+        match self.0.next()? {
+            Value::Null => Some(None),
+            Value::Blob(blob) => blob.try_into().ok().map(Some),
+            _ => None,
+        }
+    }
+}

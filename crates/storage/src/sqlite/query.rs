@@ -1,0 +1,153 @@
+//! What is asked of the tables, by the journal and by its readers alike.
+
+use super::checksum;
+use super::error::{damaged, failed};
+use super::fact;
+use astrape_node::{Entry, JournalError, Key, RetiredHtlc, SeenOnion};
+use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Params};
+use std::collections::BTreeMap;
+
+/// All live records.
+pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
+    let mut statement = conn.prepare_cached("SELECT key, value FROM records ORDER BY key").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    let mut records = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        let key = Key(row.get(0).map_err(failed)?);
+        let sealed = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(failed)?;
+        let value = checksum::unseal("records", &key.0, sealed);
+        let value = value.ok_or_else(|| damaged("records", format_args!("{key:?}")))?.to_vec();
+        records.insert(key, value);
+    }
+    Ok(records)
+}
+
+pub(super) fn onion_seen(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalError> {
+    let mut statement = conn
+        .prepare_cached("SELECT 1 FROM onions WHERE cltv_expiry = ?1 AND replay_id = ?2")
+        .map_err(failed)?;
+    statement.exists((onion.expiry.0, onion.replay_id)).map_err(failed)
+}
+
+pub(super) fn last_payment_fact(
+    conn: &Connection,
+    payment_hash: &PaymentHash,
+) -> Result<Option<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE payment_hash = ?1 AND topic = ?2 ORDER BY number DESC LIMIT 1",
+        fact::COLUMNS
+    );
+    let facts = facts(conn, &sql, (payment_hash.0, fact::PAYMENT))?;
+    Ok(facts.into_iter().next())
+}
+
+pub(super) fn retired_htlcs(
+    conn: &Connection,
+    channel: &ChannelKeysId,
+    commitment: CommitmentNumber,
+) -> Result<Vec<RetiredHtlc>, JournalError> {
+    let mut statement = conn
+        .prepare_cached(
+            "SELECT channel, offered_by, id, amount_msat, payment_hash, cltv_expiry, first_remote, end_remote, checksum
+             FROM retired_htlcs WHERE channel = ?1 AND end_remote > ?2 AND first_remote <= ?2 ORDER BY offered_by, id",
+        )
+        .map_err(failed)?;
+    let mut rows = statement.query((channel.0, commitment.0.cast_signed())).map_err(failed)?;
+    let mut htlcs = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        htlcs.push(read_retired(row)?);
+    }
+    Ok(htlcs)
+}
+
+/// The columns of an archived HTLC in the order of the table, its checksum last.
+pub(super) fn retired_values(htlc: &RetiredHtlc) -> Vec<Value> {
+    let mut values = vec![
+        Value::Blob(htlc.channel.0.to_vec()),
+        Value::Integer(match htlc.offered_by {
+            Side::Local => 0,
+            Side::Remote => 1,
+        }),
+        Value::Integer(htlc.id.0.cast_signed()),
+        Value::Integer(htlc.amount.0.cast_signed()),
+        Value::Blob(htlc.payment_hash.0.to_vec()),
+        Value::Integer(i64::from(htlc.cltv_expiry.0)),
+        Value::Integer(htlc.first_remote.0.cast_signed()),
+        Value::Integer(htlc.end_remote.0.cast_signed()),
+    ];
+    let sum = checksum::of_values("retired_htlcs", &values);
+    values.push(Value::Blob(sum.to_vec()));
+    values
+}
+
+fn read_retired(row: &rusqlite::Row<'_>) -> Result<RetiredHtlc, JournalError> {
+    let number = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned).map_err(failed);
+    let bytes = |column: usize| row.get::<_, [u8; 32]>(column).map_err(failed);
+    let id = number(2)?;
+    let wrong = || damaged("retired_htlcs", id);
+    let htlc = RetiredHtlc {
+        channel: ChannelKeysId(bytes(0)?),
+        offered_by: match number(1)? {
+            0 => Side::Local,
+            1 => Side::Remote,
+            _ => return Err(wrong()),
+        },
+        id: HtlcId(id),
+        amount: Msat(number(3)?),
+        payment_hash: PaymentHash(bytes(4)?),
+        cltv_expiry: CltvExpiry(row.get(5).map_err(failed)?),
+        first_remote: CommitmentNumber(number(6)?),
+        end_remote: CommitmentNumber(number(7)?),
+    };
+    let sum: Value = row.get(8).map_err(failed)?;
+    if retired_values(&htlc).last() == Some(&sum) { Ok(htlc) } else { Err(wrong()) }
+}
+
+/// Facts from one number on, oldest first.
+pub(super) fn facts_from(conn: &Connection, first: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+    let sql = format!("SELECT {} FROM ledger WHERE number >= ?1 ORDER BY number LIMIT ?2", fact::COLUMNS);
+    facts(conn, &sql, (signed(first), limit_of(limit)))
+}
+
+/// Facts of a topic before one number, newest first.
+pub(super) fn facts_before(
+    conn: &Connection,
+    topic: &str,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+        fact::COLUMNS
+    );
+    facts(conn, &sql, (topic, before.map_or(i64::MAX, signed), limit_of(limit)))
+}
+
+/// The number of the newest fact.
+pub(super) fn newest_fact(conn: &Connection) -> Result<Option<u64>, JournalError> {
+    let newest = conn
+        .prepare_cached("SELECT number FROM ledger ORDER BY number DESC LIMIT 1")
+        .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(0)).optional());
+    Ok(newest.map_err(failed)?.map(i64::cast_unsigned))
+}
+
+fn facts(conn: &Connection, sql: &str, params: impl Params) -> Result<Vec<Entry>, JournalError> {
+    let mut statement = conn.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params).map_err(failed)?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        facts.push(fact::read(row)?);
+    }
+    Ok(facts)
+}
+
+/// A number that a caller chose: what is beyond the largest of SQLite is beyond all facts.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit.min(super::reader::MAX_PAGE)).unwrap_or(i64::MAX)
+}

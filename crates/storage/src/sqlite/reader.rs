@@ -1,0 +1,98 @@
+//! Lookups beside the journal, on a connection of their own: they never wait for a commit, and no commit waits for them.
+
+use super::error::failed;
+use super::{fact, query, schema};
+use astrape_node::{Entry, JournalError, RetiredHtlc, SeenOnion};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+/// Most facts in one answer: bounds the memory that a caller of the API can make us use.
+pub const MAX_PAGE: usize = 1_000;
+
+/// A reader of what was committed. One thread at a time; open more for more.
+#[derive(Debug)]
+pub struct SqliteReader {
+    conn: Connection,
+}
+
+impl SqliteReader {
+    /// Opens a reader of the journal in a directory.
+    ///
+    /// # Errors
+    /// When there is none, or it is none that this version can read.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(directory.join(super::DATABASE), flags).map_err(failed)?;
+        super::set_up(&conn)?;
+        conn.pragma_update(None, "query_only", true).map_err(failed)?;
+        match schema::version(&conn)? {
+            schema::LATEST => Ok(Self { conn }),
+            older => Err(JournalError::Io(format!(
+                "the database has schema {older}, which this version brings to {} when the node starts",
+                schema::LATEST
+            ))),
+        }
+    }
+
+    /// Whether an onion was acted on before.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
+        query::onion_seen(&self.conn, onion)
+    }
+
+    /// The last fact about a payment that this node sent or received.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        query::last_payment_fact(&self.conn, payment_hash)
+    }
+
+    /// The archived HTLCs of a channel that a commitment of the peer had.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn retired_htlcs(
+        &self,
+        channel: &ChannelKeysId,
+        commitment: CommitmentNumber,
+    ) -> Result<Vec<RetiredHtlc>, JournalError> {
+        query::retired_htlcs(&self.conn, channel, commitment)
+    }
+
+    /// Facts from number `first` on, oldest first: at most `limit`, and at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn facts_from(&self, first: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        query::facts_from(&self.conn, first, limit)
+    }
+
+    /// Payments that this node sent or received, newest first, of numbers below `before` if given: at most `limit`, and at
+    /// most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn payments(&self, before: Option<u64>, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        query::facts_before(&self.conn, fact::PAYMENT, before, limit)
+    }
+
+    /// Payments of others, newest first, of numbers below `before` if given: at most `limit`, and at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn forwards(&self, before: Option<u64>, limit: usize) -> Result<Vec<Entry>, JournalError> {
+        query::facts_before(&self.conn, fact::FORWARD, before, limit)
+    }
+
+    /// The number of the newest fact, if there is any.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn newest_fact(&self) -> Result<Option<u64>, JournalError> {
+        query::newest_fact(&self.conn)
+    }
+}
