@@ -10,7 +10,7 @@ use bitcoin::{OutPoint, Txid};
 const MAX_FUNDINGS: usize = 16;
 
 /// Memory of one channel, of constant size.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     /// The latest remote commitment that was signed, for each funding.
     remote: Option<(CommitmentNumber, BTreeMap<OutPoint, Txid>)>,

@@ -46,12 +46,14 @@ pub(crate) struct Keyset {
 }
 
 /// Where the secrets of channels come from.
+#[derive(Clone)]
 enum ChannelSource {
     Derived(Zeroizing<[u8; 32]>),
     Fixed(ChannelSecrets),
 }
 
 /// What is remembered of a channel.
+#[derive(Clone)]
 struct Entry {
     keyset: Arc<Keyset>,
     guard: Guard,
@@ -318,6 +320,22 @@ impl Signer for InProcessSigner {
 
     fn forget(&self, id: &ChannelKeysId) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// The same keys and the same memory of what was signed: a simulation forks its nodes. A process that restarts in it begins
+/// with a clone that was made before anything was signed.
+impl Clone for InProcessSigner {
+    fn clone(&self) -> Self {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            secp: self.secp.clone(),
+            wallet: self.wallet.clone(),
+            node: self.node,
+            node_id: self.node_id,
+            channels: self.channels.clone(),
+            entries: Mutex::new(entries),
+        }
     }
 }
 

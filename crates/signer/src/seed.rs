@@ -133,6 +133,7 @@ const fn coin_type(network: Network) -> u32 {
 }
 
 /// The account of the on-chain wallet. Wiped when dropped.
+#[derive(Clone)]
 pub(crate) struct Wallet {
     pub(crate) account: Xpriv,
     pub(crate) fingerprint: Fingerprint,
