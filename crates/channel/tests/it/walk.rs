@@ -43,7 +43,9 @@ struct Walk {
 
 impl Walk {
     fn new(anchors: bool) -> Self {
-        let pair = Pair::ready(Setup { anchors, ..Setup::default() });
+        let mut pair = Pair::ready(Setup { anchors, ..Setup::default() });
+        // The estimates differ here by far more than two nodes on one chain would ever see.
+        pair.nodes.iter_mut().for_each(|n| n.policy.min_feerate_percent = 0);
         let start = pair.balance(A).0;
         Self { pair, start, amounts: Vec::new() }
     }
@@ -89,7 +91,7 @@ impl Walk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_two_honest_ends_do_all_payments_end_and_both_agree(
