@@ -1,0 +1,74 @@
+//! A client of the node in a data directory.
+
+use crate::auth::ShowToken;
+use crate::credentials::{CERTIFICATE_NAME, CredentialsError, load_for_client};
+use crate::v1::node_client::NodeClient;
+use crate::{MAX_MESSAGE, MAX_REQUEST};
+use std::path::Path;
+use std::time::Duration;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+/// A client that shows the token of its node with each call.
+pub type Client = NodeClient<InterceptedService<Channel, ShowToken>>;
+
+/// Longest time to reach a node.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a silent connection is tested while a call waits: a payment may take minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Why there is no connection to a node.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The data directory does not have what is needed.
+    #[error("{0}")]
+    Credentials(#[from] CredentialsError),
+    /// The address is no `host:port`.
+    #[error("`{0}` is no address of an API: write it as host:port, for example 127.0.0.1:9835")]
+    Address(String),
+    /// Nobody answers, or not with the certificate in the data directory.
+    #[error("cannot reach the node at {address}: {reason}. Is it running (`astrape run`)?")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What failed.
+        reason: String,
+    },
+}
+
+/// Connects to the node whose data directory is `data_dir` and whose API is at `address` (`host:port`).
+///
+/// # Errors
+/// When the node was never started, is not there, or is another than that of the directory.
+pub async fn connect(data_dir: &Path, address: &str) -> Result<Client, ConnectError> {
+    let (certificate, token) = load_for_client(data_dir)?;
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(certificate))
+        .domain_name(CERTIFICATE_NAME);
+    let invalid = || ConnectError::Address(address.to_owned());
+    let unreachable = |error: tonic::transport::Error| ConnectError::Unreachable {
+        address: address.to_owned(),
+        reason: innermost(&error),
+    };
+    let channel = Endpoint::from_shared(format!("https://{address}"))
+        .map_err(|_| invalid())?
+        .tls_config(tls)
+        .map_err(unreachable)?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .connect()
+        .await
+        .map_err(unreachable)?;
+    let client = NodeClient::with_interceptor(channel, ShowToken::new(&token));
+    Ok(client.max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_REQUEST))
+}
+
+/// The reason below all wrappers: what an operator can act on.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

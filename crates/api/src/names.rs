@@ -1,0 +1,75 @@
+//! Enumerations of the contract as words, for JSON and for people.
+
+use crate::v1::{ChannelEventKind, ChannelState, CoinState, PaymentDirection, PaymentState};
+use serde::Serializer;
+
+/// An enumeration of the contract.
+pub trait Named: TryFrom<i32> + Default {
+    /// What all its names begin with.
+    const PREFIX: &'static str;
+
+    /// The name in the contract.
+    fn full_name(&self) -> &'static str;
+
+    /// The name without what all share, in lower case: `awaiting_confirmations`.
+    fn short_name(&self) -> String {
+        let full = self.full_name();
+        full.strip_prefix(Self::PREFIX).unwrap_or(full).to_ascii_lowercase()
+    }
+}
+
+/// The name of a value as it stands in a message. A value of a newer contract counts as unspecified.
+#[must_use]
+pub fn name_of<E: Named>(value: i32) -> String {
+    E::try_from(value).unwrap_or_default().short_name()
+}
+
+/// For `serde`: a value by its name.
+pub(crate) fn by_name<E: Named, S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&name_of::<E>(*value))
+}
+
+macro_rules! named {
+    ($($enumeration:ident: $prefix:literal),+ $(,)?) => {
+        $(impl Named for $enumeration {
+            const PREFIX: &'static str = $prefix;
+            fn full_name(&self) -> &'static str {
+                self.as_str_name()
+            }
+        })+
+    };
+}
+
+named! {
+    CoinState: "COIN_STATE_",
+    ChannelState: "CHANNEL_STATE_",
+    PaymentDirection: "PAYMENT_DIRECTION_",
+    PaymentState: "PAYMENT_STATE_",
+    ChannelEventKind: "CHANNEL_EVENT_KIND_",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::Payment;
+
+    #[test]
+    fn states_are_told_by_name() {
+        assert_eq!(ChannelState::AwaitingConfirmations.short_name(), "awaiting_confirmations");
+        assert_eq!(name_of::<PaymentState>(3), "failed");
+        assert_eq!(name_of::<PaymentState>(77), "unspecified");
+    }
+
+    #[test]
+    fn json_has_names_and_keeps_its_shape_when_something_is_absent() {
+        let payment = Payment {
+            direction: PaymentDirection::Sent.into(),
+            state: PaymentState::Pending.into(),
+            ..Payment::default()
+        };
+        let json = serde_json::to_value(&payment).expect("a message is JSON");
+        assert_eq!(json["direction"], "sent");
+        assert_eq!(json["state"], "pending");
+        assert!(json["preimage"].is_null());
+    }
+}

@@ -1,0 +1,51 @@
+//! The files of the first start.
+
+use astrape_api::credentials::{CERTIFICATE_FILE, KEY_FILE, TOKEN_FILE, load_for_client};
+use astrape_api::{Credentials, CredentialsError};
+use std::fs;
+
+#[test]
+fn the_first_start_makes_what_later_starts_find() {
+    let dir = tempfile::tempdir().expect("a directory");
+    assert!(matches!(load_for_client(dir.path()), Err(CredentialsError::Missing(_))));
+    let first = Credentials::load_or_create(dir.path()).expect("made");
+    let second = Credentials::load_or_create(dir.path()).expect("found");
+    assert_eq!(first.certificate, second.certificate);
+    assert_eq!(first.key.reveal(), second.key.reveal());
+    assert_eq!(first.token, second.token);
+    let (certificate, token) = load_for_client(dir.path()).expect("found");
+    assert_eq!((certificate, token), (first.certificate, first.token));
+    let names: Vec<String> =
+        fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(names.len(), 3, "no drafts are left: {names:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_can_read_the_key_and_the_token() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().expect("a directory");
+    Credentials::load_or_create(dir.path()).expect("made");
+    let mode = |name| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(KEY_FILE), 0o600);
+    assert_eq!(mode(TOKEN_FILE), 0o600);
+    assert_eq!(mode(CERTIFICATE_FILE), 0o644);
+}
+
+#[test]
+fn a_spoilt_token_file_is_named_and_never_replaced_silently() {
+    let dir = tempfile::tempdir().expect("a directory");
+    Credentials::load_or_create(dir.path()).expect("made");
+    fs::write(dir.path().join(TOKEN_FILE), "").unwrap();
+    let error = Credentials::load_or_create(dir.path()).expect_err("spoilt").to_string();
+    assert!(error.contains(TOKEN_FILE) && error.contains("remove"), "{error}");
+}
+
+#[test]
+fn two_nodes_have_different_tokens() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let a = Credentials::load_or_create(a.path()).expect("made");
+    let b = Credentials::load_or_create(b.path()).expect("made");
+    assert_ne!(a.token, b.token);
+    assert!(!a.token.is(b.token.reveal_hex().as_bytes()));
+}
