@@ -117,7 +117,8 @@ impl Agreed {
     }
 
     /// The request for our signature on the peer's first commitment.
-    pub(super) fn remote_request(&self, outpoint: OutPoint) -> RemoteCommitmentRequest {
+    #[must_use]
+    pub fn remote_request(&self, outpoint: OutPoint) -> RemoteCommitmentRequest {
         RemoteCommitmentRequest {
             keys: self.proposal.keys,
             terms: Arc::new(self.terms(outpoint)),

@@ -10,7 +10,6 @@ mod hostile;
 mod htlcs;
 mod negotiation;
 mod onchain;
-mod opening;
 mod pair;
 mod payments;
 mod proposals;

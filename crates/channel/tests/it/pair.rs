@@ -3,8 +3,9 @@
 use astrape_channel::fee::Fees;
 use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{
-    Channel, Command, Event, Fault, How, Htlc, IncomingRequest, Link, NewHtlc, OnionSource, Open, OpenRequest,
-    Origin, Outgoing, Output, Phase, Policy, Refusal, Resolution, Signing, View,
+    Channel, Command, Event, Fault, How, Htlc, IncomingRequest, Link, NewHtlc, OnionSource, Open,
+    OpenRequest, Opening, Origin, Outgoing, Output, Phase, Policy, Reaction, Refusal, Resolution, Signing,
+    View, reaction,
 };
 use astrape_onion::{FailurePacket, PeelFailure};
 use astrape_primitives::{
@@ -165,7 +166,13 @@ impl Pair {
 
     /// A channel that is ready for payments.
     pub(crate) fn ready(setup: Setup) -> Self {
+        Self::ready_with(setup, |_| {})
+    }
+
+    /// The same, with other policies.
+    pub(crate) fn ready_with(setup: Setup, change: impl FnOnce(&mut Self)) -> Self {
         let mut pair = Self::new(setup);
+        change(&mut pair);
         pair.propose_channel();
         pair.run();
         pair.confirm_funding();
@@ -459,6 +466,33 @@ impl Pair {
         }
     }
 
+    /// A channel whose opener names a transaction that may not fund it; both have signed for its output 1.
+    pub(crate) fn fake_funding(&mut self, tx: Transaction) {
+        self.propose_channel();
+        self.deliver(A).expect("good");
+        let Some(Message::AcceptChannel(accept)) = self.nodes[B].outbox.pop_front() else {
+            panic!("B accepts");
+        };
+        let channel = self.nodes[A].channel.clone().expect("negotiating");
+        let event = Event::Message(Message::AcceptChannel(accept));
+        let Phase::Opening(Opening::AwaitingFunding(state)) =
+            channel.handle(event, &self.view(A)).expect("good").next.phase
+        else {
+            panic!("A would ask its wallet");
+        };
+        let open = state.agreed.clone();
+        let outpoint = OutPoint { txid: tx.compute_txid(), vout: 1 };
+        let request = open.remote_request(outpoint);
+        let (signature, _) = self.nodes[A].signer.sign_remote_commitment(&request).expect("consistent");
+        let signing = Signing::FundingCreated {
+            request: Box::new(request),
+            temporary_channel_id: open.proposal.temporary_channel_id,
+        };
+        self.nodes[A].channel = None;
+        self.receive(B, signing.complete(signature, Vec::new())).expect("B cannot know");
+        self.nodes[B].outbox.clear();
+    }
+
     pub(crate) fn tip_at(&mut self, tip: Height) {
         self.tip = tip;
         for who in [A, B] {
@@ -501,6 +535,36 @@ impl Pair {
             onion: OnionSource::Packet(OnionPacket::from_bytes(&[7; 1366])),
             origin: Origin::Payment { payment_hash, part: 0 },
         }
+    }
+
+    /// Delivers messages of `from` up to and with the first of this name.
+    pub(crate) fn deliver_until(&mut self, from: usize, name: &str) {
+        loop {
+            let next = self.nodes[from].outbox.front().map(Message::name);
+            assert!(next.is_some(), "{from} says no {name}");
+            self.deliver(from).expect("honest");
+            if next == Some(name) {
+                return;
+            }
+        }
+    }
+
+    /// Takes the next message of `from` off the wire.
+    pub(crate) fn intercept(&mut self, from: usize) -> Message {
+        self.nodes[from].outbox.pop_front().expect("it has said something")
+    }
+
+    pub(crate) fn channel_id(&self) -> ChannelId {
+        self.nodes[A].open().params.channel_id
+    }
+
+    /// A message that breaks a rule: nothing changes, and this is what we do about it.
+    pub(crate) fn refused(&mut self, to: usize, message: Message) -> (Fault, Reaction) {
+        let before = self.nodes[to].channel.clone();
+        let fault = self.receive(to, message).expect_err("it breaks a rule");
+        assert_eq!(self.nodes[to].channel, before, "a fault changes nothing");
+        let reaction = reaction(&fault, true);
+        (fault, reaction)
     }
 
     pub(crate) fn balance(&self, who: usize) -> Msat {

@@ -85,7 +85,9 @@ impl Walk {
     }
 
     fn paid(&self, from: usize) -> u64 {
-        let done = |(who, _, hash): &&(usize, u64, _)| *who == from && self.pair.nodes[from].fulfilled.contains_key(hash);
+        let done = |(who, _, hash): &&(usize, u64, _)| {
+            *who == from && self.pair.nodes[from].fulfilled.contains_key(hash)
+        };
         self.amounts.iter().filter(done).map(|(_, amount, _)| amount).sum()
     }
 }
