@@ -151,7 +151,6 @@ mod tests {
         assert!(!behind.is_reliable());
     }
 
-    // attack 43
     #[test]
     fn an_old_tip_is_stale_but_not_on_regtest() {
         let old = SourceState { tip_time: Timestamp::from_secs(NOW.secs() - 9_001), ..state(100) };
@@ -161,7 +160,6 @@ mod tests {
         assert!(status(&young, 100, Network::Bitcoin).is_reliable());
     }
 
-    // attack 44
     #[test]
     fn headers_without_their_blocks_are_a_source_that_lags() {
         let lacking = SourceState { headers: Height(104), ..state(100) };

@@ -296,17 +296,21 @@ impl RegtestChain {
         let ledger = Arc::make_mut(&mut self.ledger);
         let gone: Vec<(BlockId, Arc<Block>)> = (0..depth).map_while(|_| ledger.disconnect()).collect();
         let before = std::mem::take(&mut self.mempool);
-        let from_blocks =
-            gone.iter().rev().flat_map(|(_, block)| block.txdata.iter().skip(1).cloned().map(Arc::new));
-        let from_mempool = before.in_order().into_iter().map(|entry| Arc::clone(&entry.tx));
-        for tx in from_blocks.chain(from_mempool).collect::<Vec<_>>() {
-            if let Ok(candidate) = self.context().candidate(&tx, Admission::Reorg)
-                && candidate.conflicts.is_empty()
-            {
-                self.take_in(vec![candidate.entry], &BTreeSet::new());
+        for (_, block) in gone.iter().rev() {
+            for tx in block.txdata.iter().skip(1) {
+                self.take_again(&Arc::new(tx.clone()), Admission::Disconnected);
             }
         }
+        for entry in before.in_order() {
+            self.take_again(&entry.tx, Admission::Kept);
+        }
         gone.into_iter().map(|(id, _)| id).collect()
+    }
+
+    fn take_again(&mut self, tx: &Arc<Transaction>, admission: Admission<'_>) {
+        if let Ok((entry, evicted)) = self.context().admit_again(tx, admission) {
+            self.take_in(vec![entry], &evicted);
+        }
     }
 
     fn context(&self) -> Context<'_> {

@@ -29,8 +29,8 @@
 //! package RBF). Not copied, since no Lightning transaction meets them: script policy flags that the consensus library
 //! does not offer (`NULLFAIL`, `CLEANSTACK` of bare scripts, `WITNESS_PUBKEYTYPE`, `DISCOURAGE_*`); the block's sigops
 //! limit; orphans; a size limit of the mempool with its rolling fee floor (the caller sets [`Policy::mempool_min`]
-//! instead); the rule that a header's time is at most two hours ahead; difficulty adjustment (regtest has none); the
-//! feerate diagram of package RBF, in whose place stands the stricter rule for single transactions.
+//! instead); the rule that a header's time is at most two hours ahead; difficulty adjustment (regtest has none); the locks
+//! of what waited in the mempool are asked anew when a block goes, where Bitcoin Core goes on reckoning some at the old tip.
 //!
 //! It must never be used for a chain with value: it trusts its caller.
 

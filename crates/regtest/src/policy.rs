@@ -19,7 +19,8 @@ pub(crate) mod truc;
 use crate::consensus::MAX_BLOCK_WEIGHT;
 use astrape_primitives::FeeratePerKw;
 
-/// The part of the rules that a caller sets, to make a fee market.
+/// The part of the rules that a caller sets, to make a fee market. The defaults are those of Bitcoin Core 29.0; later ones
+/// relay from 0.1 sat/vbyte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Lowest feerate of any transaction but version 3 in a package (`-minrelaytxfee`, 1 sat/vbyte).

@@ -2,137 +2,18 @@
 //! one. `ASTRAPE_WITHOUT_BITCOIND=1` leaves these tests out.
 
 use crate::kit::Believer;
+use crate::node::{Node, anyone};
 use astrape_chain::{
-    Auth, Bitcoind, BitcoindConfig, BroadcastResult, ChainSource, Follower, FollowerSettings, RpcClient,
-    SourceError, Status, Update, starting_cursor,
+    BroadcastResult, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
 };
-use astrape_primitives::{BlockId, FeeratePerKw, Network, Sat};
+use astrape_primitives::{FeeratePerKw, Network, Sat};
 use bitcoin::absolute::LockTime;
 use bitcoin::blockdata::opcodes::OP_TRUE;
 use bitcoin::script::Builder;
-use bitcoin::{
-    Address, Amount, Block, BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness,
-    transaction,
-};
-use serde_json::{Value, json};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, transaction};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// A bitcoind of its own directory and port, killed at the end.
-struct Node {
-    directory: tempfile::TempDir,
-    port: u16,
-    child: Option<Child>,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().ok();
-            child.wait().ok();
-        }
-    }
-}
-
-/// The bitcoind to test with, or `None` when these tests are left out.
-fn executable() -> Option<PathBuf> {
-    if std::env::var("ASTRAPE_WITHOUT_BITCOIND").is_ok_and(|value| value == "1") {
-        eprintln!("left out: ASTRAPE_WITHOUT_BITCOIND=1");
-        return None;
-    }
-    if let Some(named) = std::env::var_os("BITCOIND_EXE").filter(|named| !named.is_empty()) {
-        return Some(named.into());
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found =
-        std::env::split_paths(&path).map(|directory| directory.join("bitcoind")).find(|exe| exe.is_file());
-    Some(found.expect(
-        "these tests need a bitcoind: run `cargo xtask test`, or set BITCOIND_EXE=/path/to/bitcoind, \
-         or ASTRAPE_WITHOUT_BITCOIND=1 to leave them out",
-    ))
-}
-
-/// Whether it is Bitcoin Knots, which has its own relay policy unless told otherwise.
-fn is_knots(exe: &PathBuf) -> bool {
-    let output = Command::new(exe).arg("-version").output().expect("bitcoind runs");
-    String::from_utf8_lossy(&output.stdout).contains("Knots")
-}
-
-impl Node {
-    async fn start() -> Option<Self> {
-        executable()?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut node = Self { directory: tempfile::tempdir().unwrap(), port, child: None };
-        node.run().await;
-        Some(node)
-    }
-
-    /// Starts it, and waits until it answers.
-    async fn run(&mut self) {
-        let exe = executable().expect("it was there before");
-        let mut command = Command::new(&exe);
-        command.args(["-regtest", "-server", "-listen=0", "-dnsseed=0", "-listenonion=0", "-natpmp=0"]);
-        command.arg(format!("-datadir={}", self.directory.path().display()));
-        command.arg(format!("-rpcport={}", self.port));
-        if is_knots(&exe) {
-            command.arg("-corepolicy");
-        }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
-        self.child = Some(child.expect("bitcoind starts"));
-        let source = self.source(Network::Regtest);
-        let begin = Instant::now();
-        while let Err(error) = source.state().await {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
-                panic!("bitcoind ended with {status}");
-            }
-            assert!(begin.elapsed() < Duration::from_secs(60), "bitcoind does not come up: {error}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Stops it in good order.
-    async fn stop(&mut self) {
-        self.call("stop", json!([])).await;
-        let mut child = self.child.take().expect("it runs");
-        tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
-    }
-
-    fn auth(&self) -> Auth {
-        Auth::cookie_in(self.directory.path(), Network::Regtest)
-    }
-
-    fn source(&self, network: Network) -> Bitcoind {
-        let address = format!("127.0.0.1:{}", self.port);
-        Bitcoind::new(BitcoindConfig { address, network, ..BitcoindConfig::local(network, self.auth()) })
-    }
-
-    async fn call(&self, method: &str, params: Value) -> Value {
-        let client = RpcClient::new(format!("127.0.0.1:{}", self.port), self.auth(), Duration::from_secs(60));
-        client.call(method, params).await.unwrap()
-    }
-
-    async fn mine(&self, blocks: u32) -> Vec<BlockHash> {
-        self.mine_to(&anyone(), blocks).await
-    }
-
-    async fn mine_to(&self, script: &ScriptBuf, blocks: u32) -> Vec<BlockHash> {
-        let address = Address::from_script(script, bitcoin::Network::Regtest).unwrap().to_string();
-        let hashes = self.call("generatetoaddress", json!([blocks, address])).await;
-        serde_json::from_value(hashes).unwrap()
-    }
-
-    async fn tip(&self) -> BlockId {
-        self.source(Network::Regtest).state().await.unwrap().tip
-    }
-}
-
-/// P2WSH of `OP_TRUE`.
-fn anyone() -> ScriptBuf {
-    Builder::new().push_opcode(OP_TRUE).into_script().to_p2wsh()
-}
 
 fn spend(from: OutPoint, outputs: &[u64]) -> Transaction {
     let witness = Witness::from_slice(&[Builder::new().push_opcode(OP_TRUE).into_script().as_bytes()]);

@@ -5,6 +5,8 @@ mod bitcoind;
 mod bitcoind_answers;
 mod follower;
 mod kit;
+mod node;
+mod regtest_agrees;
 mod rpc;
 mod server;
 mod watch;

@@ -34,15 +34,18 @@ pub(crate) enum Admission<'a> {
     Single,
     /// With these before it that are not in the mempool yet.
     Package(&'a [Arc<Transaction>]),
-    /// Out of a block that went: limits and floors are not asked (`bypass_limits`), scripts were verified.
-    Reorg,
+    /// Out of a block that went: neither floors nor the rules of version 3 and its dust are asked (`bypass_limits`).
+    Disconnected,
+    /// Unconfirmed before and after a block went: only what the chain changed is asked (`removeForReorg`,
+    /// `UpdateTransactionsFromBlock`).
+    Kept,
 }
 
 impl<'a> Admission<'a> {
     fn package(self) -> &'a [Arc<Transaction>] {
         match self {
             Admission::Package(package) => package,
-            Admission::Single | Admission::Reorg => &[],
+            Admission::Single | Admission::Disconnected | Admission::Kept => &[],
         }
     }
 }
@@ -62,13 +65,27 @@ impl Context<'_> {
         tx: &Arc<Transaction>,
     ) -> Result<(Entry, BTreeSet<Txid>), MempoolReject> {
         let candidate = self.candidate(tx, Admission::Single)?;
-        let evicted = if candidate.conflicts.is_empty() {
-            BTreeSet::new()
-        } else {
-            replace::check(self.mempool, self.policy, &candidate.entry, &candidate.conflicts)?
-        };
+        let evicted = self.replaced(&candidate)?;
         self.check_scripts(&candidate)?;
         Ok((candidate.entry, evicted))
+    }
+
+    /// A transaction whose scripts were verified before the blocks went.
+    pub(crate) fn admit_again(
+        &self,
+        tx: &Arc<Transaction>,
+        admission: Admission<'_>,
+    ) -> Result<(Entry, BTreeSet<Txid>), MempoolReject> {
+        let candidate = self.candidate(tx, admission)?;
+        let evicted = self.replaced(&candidate)?;
+        Ok((candidate.entry, evicted))
+    }
+
+    fn replaced(&self, candidate: &Candidate) -> Result<BTreeSet<Txid>, MempoolReject> {
+        if candidate.conflicts.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        replace::check(self.mempool, self.policy, &candidate.entry, &candidate.conflicts)
     }
 
     /// Everything but replacement and scripts (`PreChecks`).
@@ -99,12 +116,15 @@ impl Context<'_> {
         let vsize = weight.max(sigops * WEIGHT_PER_SIGOP).div_ceil(4);
         let entry = Entry { tx: Arc::clone(tx), txid, fee, weight, vsize, sequence: 0 };
         let mut conflicts = self.mempool.conflicts(tx);
-        if !matches!(admission, Admission::Reorg) {
+        if matches!(admission, Admission::Single | Admission::Package(_)) {
             self.check_dust(&entry, admission.package())?;
             self.check_floors(&entry, admission)?;
             conflicts.extend(self.check_truc(&entry, &conflicts, admission)?);
-            self.check_chain(&entry, &conflicts)?;
         }
+        if !matches!(admission, Admission::Kept) {
+            self.check_descendants(&entry, &conflicts)?;
+        }
+        self.check_ancestors(&entry, &conflicts)?;
         Ok(Candidate { entry, conflicts, coins })
     }
 
@@ -197,23 +217,30 @@ impl Context<'_> {
             mempool: self.mempool,
             tx: &entry.tx,
             vsize: entry.vsize,
-            parents: &self.mempool.parents(&entry.tx),
+            ancestors: &self.mempool.ancestors(&entry.tx),
             package_parents: &package_parents,
             conflicts,
             may_evict_sibling: matches!(admission, Admission::Single),
         })
     }
 
-    /// Limits of ancestors and descendants (`CalculateMemPoolAncestors`), with the carve-out for one more small child.
-    fn check_chain(&self, entry: &Entry, conflicts: &BTreeSet<Txid>) -> Result<(), MempoolReject> {
+    /// Limits of ancestors (`CalculateMemPoolAncestors`).
+    fn check_ancestors(&self, entry: &Entry, conflicts: &BTreeSet<Txid>) -> Result<(), MempoolReject> {
         let ancestors = self.mempool.ancestors(&entry.tx);
         if !ancestors.is_disjoint(conflicts) {
             return Err(MempoolReject::SpendsConflicting);
         }
-        let (_, ancestor_vsize) = self.mempool.totals(&ancestors);
-        if ancestors.len() >= MAX_CHAIN_COUNT || ancestor_vsize + entry.vsize > MAX_CHAIN_VSIZE {
+        let (_, vsize) = self.mempool.totals(&ancestors);
+        if ancestors.len() >= MAX_CHAIN_COUNT || vsize + entry.vsize > MAX_CHAIN_VSIZE {
             return Err(MempoolReject::TooLongChain);
         }
+        Ok(())
+    }
+
+    /// Limits of the descendants of each ancestor (`CalculateMemPoolAncestors`), with the carve-out for one more small
+    /// child.
+    fn check_descendants(&self, entry: &Entry, conflicts: &BTreeSet<Txid>) -> Result<(), MempoolReject> {
+        let ancestors = self.mempool.ancestors(&entry.tx);
         let carve_out = ancestors.len() == 1 && entry.vsize <= CARVE_OUT_VSIZE;
         let (more, more_vsize) = if carve_out { (1, CARVE_OUT_VSIZE) } else { (0, 0) };
         for ancestor in &ancestors {

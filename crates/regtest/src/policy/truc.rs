@@ -21,8 +21,8 @@ pub(crate) struct Question<'a> {
     pub(crate) mempool: &'a Mempool,
     pub(crate) tx: &'a Transaction,
     pub(crate) vsize: u64,
-    /// Unconfirmed parents in the mempool.
-    pub(crate) parents: &'a BTreeSet<Txid>,
+    /// Unconfirmed ancestors in the mempool.
+    pub(crate) ancestors: &'a BTreeSet<Txid>,
     /// Parents in the same package that are not in the mempool.
     pub(crate) package_parents: &'a [Arc<Transaction>],
     /// What the transaction replaces anyway.
@@ -33,27 +33,31 @@ pub(crate) struct Question<'a> {
 
 /// Checks the rules. Gives the sibling to evict in favour of this transaction, if there must be one.
 pub(crate) fn check(question: &Question<'_>) -> Result<Option<Txid>, MempoolReject> {
-    let Question { mempool, tx, vsize, parents, package_parents, conflicts, may_evict_sibling } = question;
-    let in_mempool = parents.iter().filter_map(|txid| mempool.get(txid)).map(|entry| &entry.tx);
-    if in_mempool.chain(*package_parents).any(|parent| is_truc(parent) != is_truc(tx)) {
+    let Question { mempool, tx, vsize, ancestors, package_parents, conflicts, may_evict_sibling } = question;
+    let in_mempool = ancestors.iter().filter_map(|txid| mempool.get(txid)).map(|entry| &entry.tx);
+    if in_mempool.chain(*package_parents).any(|ancestor| is_truc(ancestor) != is_truc(tx)) {
         return Err(MempoolReject::TrucViolation);
     }
     if !is_truc(tx) {
         return Ok(None);
     }
-    let parent_count = parents.len() + package_parents.len();
-    let limit = if parent_count == 0 { MAX_VSIZE } else { CHILD_MAX_VSIZE };
-    if *vsize > limit || parent_count > 1 {
+    let count = ancestors.len() + package_parents.len();
+    let limit = if count == 0 { MAX_VSIZE } else { CHILD_MAX_VSIZE };
+    let has_grandparent = package_parents.iter().any(|parent| !mempool.parents(parent).is_empty());
+    if *vsize > limit || count > 1 || has_grandparent {
         return Err(MempoolReject::TrucViolation);
     }
-    let Some(parent) = parents.first().and_then(|txid| mempool.get(txid)) else { return Ok(None) };
-    if !mempool.parents(&parent.tx).is_empty() {
-        return Err(MempoolReject::TrucViolation);
+    let Some(parent) = ancestors.first() else { return Ok(None) };
+    let children = mempool.children(*parent);
+    if children.is_empty() || !children.is_disjoint(conflicts) {
+        return Ok(None);
     }
-    let siblings: Vec<Txid> = mempool.children(parent.txid).difference(conflicts).copied().collect();
-    match siblings.as_slice() {
-        [] => Ok(None),
-        [sibling] if *may_evict_sibling && mempool.children(*sibling).is_empty() => Ok(Some(*sibling)),
+    let family = mempool.with_descendants(&BTreeSet::from([*parent]));
+    let only_child = children.first().and_then(|child| mempool.get(child)).filter(|_| family.len() == 2);
+    match only_child {
+        Some(sibling) if *may_evict_sibling && mempool.ancestors(&sibling.tx).len() == 1 => {
+            Ok(Some(sibling.txid))
+        }
         _ => Err(MempoolReject::TrucViolation),
     }
 }

@@ -133,6 +133,27 @@ fn a_parent_with_its_child_replaces_a_rival_parent_with_its_child() {
 }
 
 #[test]
+fn a_package_replaces_no_larger_family() {
+    let mut chain = busy();
+    let from = coin(&mut chain, 100_000);
+    let rival = spend(&[from], &[90_000]);
+    let child = spend(&[out(&rival, 0)], &[88_000]);
+    let grandchild = spend(&[out(&child, 0)], &[86_000]);
+    for tx in [&rival, &child] {
+        chain.submit(tx.clone()).unwrap();
+    }
+    let package = |fee: u64| {
+        let parent = spend(&[from], &[99_900]);
+        let child = spend(&[out(&parent, 0)], &[99_900 - fee]);
+        [parent, child]
+    };
+    let mut fork = chain.clone();
+    fork.submit(grandchild).unwrap();
+    assert_eq!(fork.submit_package(&package(90_000)).unwrap_err().fault, PackageFault::Replacement);
+    chain.submit_package(&package(90_000)).unwrap();
+}
+
+#[test]
 fn dust_is_relayed_when_the_child_of_a_free_parent_spends_it_at_once() {
     let mut chain = chain();
     let mut parent = v3(spend(&[coin(&mut chain, 100_000)], &[100_000]));

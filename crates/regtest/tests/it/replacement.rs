@@ -62,7 +62,6 @@ fn large(inputs: &[OutPoint], total: u64, fee: u64) -> Transaction {
     spend(inputs, &outputs)
 }
 
-// attack 34
 #[test]
 fn a_large_cheap_transaction_pins_a_small_better_paying_one() {
     let Contest { mut chain, from, other, first } = contest();
@@ -112,7 +111,6 @@ fn a_replacement_cannot_spend_what_it_evicts() {
     assert_eq!(chain.submit(joined), Err(MempoolReject::SpendsConflicting));
 }
 
-// attack 36
 #[test]
 fn a_cycled_replacement_leaves_the_mempool_empty_of_both() {
     let Contest { mut chain, from, other, first: honest } = contest();

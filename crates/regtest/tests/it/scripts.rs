@@ -107,7 +107,6 @@ fn high_s(signature: &ecdsa::Signature) -> ecdsa::Signature {
     ecdsa::Signature::from_compact(&[&compact[..32], s.secret_bytes().as_slice()].concat()).unwrap()
 }
 
-// attack 2
 #[test]
 fn a_high_s_is_mined_but_not_relayed() {
     let (script, keys) = two_of_two();

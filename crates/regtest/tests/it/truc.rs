@@ -66,3 +66,29 @@ fn sizes_are_limited() {
     assert_eq!(chain.submit(v3(spend(&[out(&parent, 0)], &[400; 23]))), VIOLATION, "above 1,000 vbyte");
     chain.submit(v3(spend(&[out(&parent, 0)], &[400; 20]))).unwrap();
 }
+
+#[test]
+fn a_package_makes_no_grandchild_either() {
+    let (mut chain, grandparent) = with_parent();
+    let parent = v3(spend(&[out(&grandparent, 0)], &[30_000]));
+    let child = v3(spend(&[out(&parent, 0)], &[20_000]));
+    assert!(chain.submit_package(&[parent.clone(), child.clone()]).is_err());
+    chain.mine(1, &crate::kit::anyone());
+    chain.submit_package(&[parent, child]).unwrap();
+}
+
+#[test]
+fn a_reorg_may_leave_what_the_rules_would_refuse() {
+    let (mut chain, parent) = with_parent();
+    chain.mine(1, &crate::kit::anyone());
+    let plain = spend(&[out(&parent, 0)], &[20_000]);
+    chain.submit(plain.clone()).unwrap();
+    chain.reorg(1);
+    assert!(chain.in_mempool(&parent.compute_txid()) && chain.in_mempool(&plain.compute_txid()));
+    assert_eq!(chain.submit(v3(spend(&[out(&plain, 0)], &[10_000]))), VIOLATION);
+    assert_eq!(
+        chain.submit(spend(&[out(&plain, 0)], &[10_000])),
+        VIOLATION,
+        "an ancestor counts as a parent does"
+    );
+}
