@@ -117,7 +117,11 @@ impl OnionRecipe {
             .unwrap_or_default()
     }
 
-    fn check_size(&self) -> Result<(), BuildError> {
+    /// Whether the route and its payloads fit an onion: what [`OnionRecipe::build`] checks, without its cost.
+    ///
+    /// # Errors
+    /// See [`BuildError`]; never [`BuildError::SessionKey`].
+    pub fn check_size(&self) -> Result<(), BuildError> {
         if self.hops.is_empty() {
             return Err(BuildError::NoHops);
         }

@@ -1,0 +1,83 @@
+//! How an HTLC that a peer offered is answered: what its sender, and nobody else, will read (BOLT 4, "Returning Errors").
+
+use astrape_channel::htlc::Direction;
+use astrape_channel::{Htlc, Resolution};
+use astrape_onion::{
+    Failure, HoldTime, PeelFailure, SharedSecret, create_failure, relay_failure, relay_fulfill_attribution,
+};
+use astrape_primitives::PaymentPreimage;
+use astrape_wire::AttributionData;
+
+/// Fails an HTLC at this node. Where its onion could not be peeled, the answer is what the onion asks for and not `failure`.
+/// `held_ms` is for how long it was here.
+///
+/// # Panics
+/// On an HTLC that we offered: there is nobody to answer.
+#[must_use]
+pub fn fail(incoming: &Htlc, failure: &Failure, held_ms: u64) -> Resolution {
+    let hold_time = HoldTime::from_millis(held_ms);
+    match secret(incoming) {
+        Ok((shared, None)) => Resolution::Failed(create_failure(shared, failure, hold_time)),
+        Ok((shared, Some(own))) => Resolution::Failed(create_failure(shared, own, hold_time)),
+        Err(malformed) => malformed,
+    }
+}
+
+/// Passes on how the outgoing HTLC of a forward ended: `how` is [`Resolution::Failed`] or [`Resolution::Malformed`].
+///
+/// What the next node could not read is told to the sender as a failure of ours, with the next node's code and hash
+/// (BOLT 2, "Removing an HTLC").
+///
+/// # Panics
+/// On an HTLC that we offered: there is nobody to answer.
+#[must_use]
+pub fn fail_from_downstream(incoming: &Htlc, how: &Resolution, held_ms: u64) -> Resolution {
+    let hold_time = HoldTime::from_millis(held_ms);
+    match (how, secret(incoming)) {
+        (_, Err(malformed)) => malformed,
+        (Resolution::Failed(packet), Ok((shared, _))) => {
+            Resolution::Failed(relay_failure(shared, packet.clone(), hold_time))
+        }
+        (Resolution::Malformed { sha256_of_onion, failure_code }, Ok(_)) => {
+            // Without BADONION it was a fault of the peer, and its code says nothing.
+            let failure = Failure::from_malformed(*failure_code, *sha256_of_onion)
+                .unwrap_or(Failure::TemporaryChannelFailure);
+            fail(incoming, &failure, held_ms)
+        }
+        (Resolution::Fulfilled { preimage, attribution_data }, Ok(_)) => {
+            fulfil(incoming, *preimage, attribution_data.clone(), held_ms)
+        }
+    }
+}
+
+/// Settles an HTLC. `downstream` is what came with the preimage; nothing when we are the recipient.
+///
+/// # Panics
+/// On an HTLC that we offered: there is nobody to answer.
+#[must_use]
+pub fn fulfil(
+    incoming: &Htlc,
+    preimage: PaymentPreimage,
+    downstream: Option<AttributionData>,
+    held_ms: u64,
+) -> Resolution {
+    let attribution_data = secret(incoming).ok().map(|(shared, _)| {
+        relay_fulfill_attribution(shared, downstream.as_ref(), HoldTime::from_millis(held_ms))
+    });
+    Resolution::Fulfilled { preimage, attribution_data }
+}
+
+/// What the sender shares with us, and the failure that its payload has earned already; or the only answer to an onion that
+/// gives no secret.
+fn secret(incoming: &Htlc) -> Result<(&SharedSecret, Option<&Failure>), Resolution> {
+    let Direction::Incoming(onion) = &incoming.direction else {
+        panic!("HTLC {} was offered by us: only those of the peer are answered", incoming.id);
+    };
+    match &**onion {
+        Ok(peeled) => Ok((&peeled.shared_secret, None)),
+        Err(PeelFailure::Payload { shared_secret, failure }) => Ok((shared_secret, Some(failure))),
+        Err(PeelFailure::Malformed { failure_code, sha256_of_onion }) => {
+            Err(Resolution::Malformed { sha256_of_onion: *sha256_of_onion, failure_code: *failure_code })
+        }
+    }
+}

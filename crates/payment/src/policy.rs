@@ -1,0 +1,161 @@
+//! What the operator chose for payments: numbers with names.
+
+use astrape_primitives::{CltvDelta, Msat};
+
+/// Blocks before its expiry by which an HTLC that we fulfil must be settled, or its channel goes on chain: `2R+G+S` of BOLT 2
+/// ("`cltv_expiry_delta` Selection") with R = 2, G = 2, S = 12. An HTLC that comes with less is failed.
+pub const FULFIL_DEADLINE_BLOCKS: u16 = 18;
+
+/// Blocks that our invoices ask for beyond [`FULFIL_DEADLINE_BLOCKS`]: some are mined while a payment is on its way.
+pub const FINAL_EXPIRY_MARGIN_BLOCKS: u16 = 6;
+
+/// A payment may bring up to this many times what was asked: it lets the sender hide the true amount, and still catches slips
+/// of the pen (BOLT 4, "Failure Messages").
+pub const MAX_OVERPAYMENT_FACTOR: u64 = 2;
+
+/// What we ask of HTLCs that we pass on. It is announced in `channel_update`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardPolicy {
+    /// `fee_base_msat`.
+    pub fee_base: Msat,
+    /// `fee_proportional_millionths`.
+    pub fee_proportional_millionths: u32,
+    /// `cltv_expiry_delta` of the outgoing channel; at least 34 is reasonable (BOLT 2).
+    pub cltv_expiry_delta: CltvDelta,
+    /// `htlc_minimum_msat`: smallest outgoing HTLC.
+    pub htlc_minimum: Msat,
+    /// `htlc_maximum_msat`: largest outgoing HTLC; the capacity if absent.
+    pub htlc_maximum: Option<Msat>,
+}
+
+impl Default for ForwardPolicy {
+    /// One satoshi and a hundred millionths; 80 blocks.
+    fn default() -> Self {
+        Self {
+            fee_base: Msat(1_000),
+            fee_proportional_millionths: 100,
+            cltv_expiry_delta: CltvDelta(80),
+            htlc_minimum: Msat(1),
+            htlc_maximum: None,
+        }
+    }
+}
+
+impl ForwardPolicy {
+    /// What we ask for passing `amount` on (BOLT 7, "HTLC Fees"); `None` when it is more than any money.
+    #[must_use]
+    pub fn fee(&self, amount: Msat) -> Option<Msat> {
+        forwarding_fee(self.fee_base, self.fee_proportional_millionths, amount)
+    }
+}
+
+/// `fee_base_msat + amount_to_forward * fee_proportional_millionths / 1000000` (BOLT 7); `None` when it does not fit.
+pub(crate) fn forwarding_fee(base: Msat, proportional_millionths: u32, amount: Msat) -> Option<Msat> {
+    let proportional = u128::from(amount.0) * u128::from(proportional_millionths) / 1_000_000;
+    base.checked_add(Msat(u64::try_from(proportional).ok()?))
+}
+
+/// The operator's choices for payments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentPolicy {
+    /// What we ask for forwarding, over every channel.
+    pub forward: ForwardPolicy,
+    /// Farthest expiry that we pass on or offer, in blocks from the tip (`max_htlc_cltv`): for so long money may be locked.
+    pub max_expiry_blocks: u32,
+    /// Least blocks from the tip to the expiry of an HTLC that we pass on: one that expires at once would force its
+    /// channel on chain.
+    pub min_forward_expiry_blocks: u32,
+    /// An HTLC with fewer blocks left is not fulfilled.
+    pub fulfil_deadline_blocks: u32,
+    /// What our invoices ask for. Above [`PaymentPolicy::fulfil_deadline_blocks`].
+    pub min_final_cltv_expiry_delta: CltvDelta,
+    /// Life of our invoices when the user says nothing, in seconds.
+    pub default_expiry_secs: u64,
+    /// For how long the parts of a set are held while others are missing, in milliseconds. At least a minute (BOLT 4).
+    pub mpp_timeout_ms: u64,
+    /// Most unpaid invoices at a time: each is a record in memory.
+    pub max_open_invoices: usize,
+    /// Most parts of a payment to us: each holds a slot of a channel, and the set is one record.
+    pub max_parts_per_set: usize,
+    /// Most parts of a payment of ours at a time.
+    pub max_payment_parts: usize,
+    /// Most HTLCs that one payment of ours offers, retries included.
+    pub max_payment_attempts: u64,
+    /// Smallest part that a payment is split into.
+    pub min_part: Msat,
+    /// Most that the way of a payment may cost when the user says nothing, in millionths of its amount.
+    pub max_fee_millionths: u32,
+    /// A lower limit than this is never set by [`PaymentPolicy::max_fee_millionths`]: small payments meet base fees too.
+    pub max_fee_floor: Msat,
+    /// How long a payment is retried when the user says nothing, in seconds.
+    pub retry_secs: u64,
+    /// Blocks added to what the recipient asks for, since some may be mined on the way.
+    pub expiry_slack_blocks: u16,
+    /// Most blocks added at random, so that no hop can tell from the expiry how far the recipient is (BOLT 7,
+    /// "Recommendations for Routing").
+    pub max_shadow_blocks: u16,
+}
+
+impl Default for PaymentPolicy {
+    fn default() -> Self {
+        Self {
+            forward: ForwardPolicy::default(),
+            max_expiry_blocks: 2_016,
+            min_forward_expiry_blocks: 3,
+            fulfil_deadline_blocks: FULFIL_DEADLINE_BLOCKS.into(),
+            min_final_cltv_expiry_delta: CltvDelta(FULFIL_DEADLINE_BLOCKS + FINAL_EXPIRY_MARGIN_BLOCKS),
+            default_expiry_secs: 3_600,
+            mpp_timeout_ms: 60_000,
+            max_open_invoices: 100_000,
+            max_parts_per_set: 128,
+            max_payment_parts: 16,
+            max_payment_attempts: 64,
+            min_part: Msat(1_000_000),
+            max_fee_millionths: 5_000,
+            max_fee_floor: Msat(5_000),
+            retry_secs: 60,
+            expiry_slack_blocks: 3,
+            max_shadow_blocks: 36,
+        }
+    }
+}
+
+impl PaymentPolicy {
+    /// What the way of a payment may cost when the user says nothing.
+    #[must_use]
+    pub fn default_max_fee(&self, amount: Msat) -> Msat {
+        forwarding_fee(Msat::ZERO, self.max_fee_millionths, amount).unwrap_or(amount).max(self.max_fee_floor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // BOLT 7.htlc-fees.1
+    #[test]
+    fn the_fee_is_the_base_and_millionths_of_what_is_forwarded_rounded_down() {
+        let policy =
+            ForwardPolicy { fee_base: Msat(7), fee_proportional_millionths: 250, ..Default::default() };
+        assert_eq!(policy.fee(Msat(3_999)), Some(Msat(7)));
+        assert_eq!(policy.fee(Msat(4_000)), Some(Msat(8)));
+        assert_eq!(policy.fee(Msat(1_000_000_000)), Some(Msat(250_007)));
+    }
+
+    #[test]
+    fn a_fee_beyond_all_money_is_no_fee() {
+        let policy = ForwardPolicy { fee_proportional_millionths: u32::MAX, ..Default::default() };
+        assert_eq!(policy.fee(Msat(u64::MAX)), None);
+        let policy = ForwardPolicy { fee_base: Msat(u64::MAX), ..Default::default() };
+        assert_eq!(policy.fee(Msat(10_000)), None);
+        assert_eq!(policy.fee(Msat(9_999)), Some(Msat(u64::MAX)));
+    }
+
+    #[test]
+    fn small_payments_may_cost_the_floor_and_large_ones_a_share() {
+        let policy = PaymentPolicy::default();
+        assert_eq!(policy.default_max_fee(Msat(1_000)), Msat(5_000));
+        assert_eq!(policy.default_max_fee(Msat(1_000_000)), Msat(5_000));
+        assert_eq!(policy.default_max_fee(Msat(2_000_000)), Msat(10_000));
+    }
+}

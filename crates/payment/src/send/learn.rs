@@ -1,0 +1,127 @@
+//! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
+
+use super::{Lessons, PaymentPart};
+use crate::words;
+use astrape_channel::{Refusal, Resolution};
+use astrape_onion::{Failure, FailureSource, decode_failure};
+use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
+
+/// What was learnt.
+pub(super) struct Lesson {
+    /// For people.
+    pub(super) words: String,
+    /// For the payment.
+    pub(super) verdict: Verdict,
+}
+
+pub(super) enum Verdict {
+    /// No way helps.
+    GiveUp,
+    /// Other ways may help.
+    Avoid(Vec<Avoid>),
+}
+
+/// Something that is not to be used, or only for less.
+pub(super) enum Avoid {
+    Own(ChannelKeysId, Msat),
+    Channel(ShortChannelId, Msat),
+    Node(NodeId),
+}
+
+impl Lessons {
+    pub(super) fn add(&mut self, avoid: Avoid) {
+        let lower = |old: &mut Msat, most: Msat| *old = most.min(*old);
+        match avoid {
+            Avoid::Own(keys, most) => lower(self.own.entry(keys).or_insert(most), most),
+            Avoid::Channel(channel, most) => lower(self.channels.entry(channel).or_insert(most), most),
+            Avoid::Node(node) => {
+                self.nodes.insert(node);
+            }
+        }
+    }
+}
+
+/// Of a channel of ours that did not take a part: smaller parts may fit where only the amount was wrong.
+pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
+    let sent = part.amount.saturating_add(part.fee);
+    let most = match refusal {
+        Refusal::InsufficientBalance { missing } => sent.saturating_sub(*missing),
+        Refusal::TooMuchInFlight { over } => sent.saturating_sub(*over),
+        _ => Msat::ZERO,
+    };
+    // Lower in any case, so that the same is never tried again.
+    let most = most.min(sent.saturating_sub(Msat(1)));
+    Lesson {
+        words: words::not_offered(part.node(0), refusal),
+        verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, most)]),
+    }
+}
+
+/// Of the answer to a part.
+pub(super) fn from_answer(part: &PaymentPart, how: &Resolution, tip: Height) -> Lesson {
+    let Resolution::Failed(packet) = how else {
+        return from_malformed(part, how);
+    };
+    match decode_failure(&part.recipe.shared_secrets(), packet.clone()).source {
+        FailureSource::Unreadable { blamed } => Lesson {
+            words: words::unreadable(part, blamed),
+            verdict: Verdict::Avoid(vec![channel_to(
+                part,
+                blamed.unwrap_or(part.channels.len()),
+                Msat::ZERO,
+            )]),
+        },
+        FailureSource::Hop { index, failure } if index < part.channels.len() => {
+            let verdict = from_hop(part, index, &failure);
+            Lesson { words: words::hop_failed(part, index, &failure), verdict }
+        }
+        FailureSource::Hop { index, failure } => from_recipient(part, index, &failure, tip),
+    }
+}
+
+fn from_malformed(part: &PaymentPart, how: &Resolution) -> Lesson {
+    let code = match how {
+        Resolution::Malformed { failure_code, .. } => *failure_code,
+        Resolution::Failed(_) | Resolution::Fulfilled { .. } => 0,
+    };
+    Lesson {
+        words: words::malformed(part.node(0), code),
+        verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, Msat::ZERO)]),
+    }
+}
+
+/// A hop between our peer and the recipient.
+fn from_hop(part: &PaymentPart, index: usize, failure: &Failure) -> Verdict {
+    let avoid = if failure.is_node() && !failure.is_bad_onion() {
+        Avoid::Node(part.node(index))
+    } else if matches!(failure, Failure::TemporaryChannelFailure) {
+        // How much it can carry is not said: half is worth a try where the payment may be split.
+        channel_to(part, index + 1, Msat(part.amount.0 / 2))
+    } else {
+        // Also where the channel asks for more: what it asks now is not said to those who keep no `channel_update`.
+        channel_to(part, index + 1, Msat::ZERO)
+    };
+    Verdict::Avoid(vec![avoid])
+}
+
+fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {
+    let words = words::hop_failed(part, index, failure);
+    match failure {
+        // The node before has passed on less, or less time, than it was told to.
+        Failure::FinalIncorrectCltvExpiry { .. } | Failure::FinalIncorrectHtlcAmount { .. } => {
+            Lesson { words, verdict: Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]) }
+        }
+        Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
+            Lesson { words: format!("{words}; {}", words::behind(*height, tip)), verdict: Verdict::GiveUp }
+        }
+        _ => Lesson { words, verdict: Verdict::GiveUp },
+    }
+}
+
+/// The channel by which hop `index` was reached.
+fn channel_to(part: &PaymentPart, index: usize, most: Msat) -> Avoid {
+    match index.checked_sub(1).and_then(|before| part.channels.get(before)) {
+        Some(channel) => Avoid::Channel(*channel, most),
+        None => Avoid::Own(part.channel, most),
+    }
+}
