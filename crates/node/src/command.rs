@@ -1,0 +1,162 @@
+//! What the user wants of the node, and what it answers.
+
+use crate::input::FreshKeys;
+use crate::journal::Entry;
+use astrape_invoice::Invoice;
+use astrape_payment::OpenInvoice;
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, NodeId, PaymentHash, Sat};
+use bitcoin::{ScriptBuf, Txid};
+
+/// What the user wants. What is random or looked up in it was drawn and found outside of the step.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Keep a peer's addresses and stay connected with it.
+    RememberPeer {
+        /// Whom.
+        peer: NodeId,
+        /// Where, newest first, as `host:port`.
+        addresses: Vec<String>,
+    },
+    /// Do not connect to a peer any more. Refused while there is a channel with it.
+    ForgetPeer {
+        /// Whom.
+        peer: NodeId,
+    },
+    /// Open a channel.
+    OpenChannel(Box<OpenChannelCommand>),
+    /// Close a channel cooperatively.
+    CloseChannel {
+        /// Which.
+        channel: ChannelKeysId,
+        /// Where our balance goes.
+        script: ScriptBuf,
+    },
+    /// Go on chain with our commitment.
+    ForceCloseChannel {
+        /// Which.
+        channel: ChannelKeysId,
+    },
+    /// Take payments for an invoice, which is signed already.
+    AddInvoice(Box<OpenInvoice>),
+    /// Pay an invoice.
+    Pay(Box<PayCommand>),
+    /// Send coins on chain.
+    Withdraw(Box<WithdrawCommand>),
+}
+
+/// Open a channel.
+#[derive(Clone, Debug)]
+pub struct OpenChannelCommand {
+    /// With whom; must be connected.
+    pub peer: NodeId,
+    /// Its capacity.
+    pub funding: Sat,
+    /// What the peer gets of it at once.
+    pub push: Msat,
+    /// Whether the network is told of it.
+    pub announce: bool,
+    /// For the funding transaction; our estimate otherwise.
+    pub feerate: Option<FeeratePerKw>,
+    /// Fresh keys.
+    pub keys: FreshKeys,
+    /// A fresh script of our wallet for the change.
+    pub change_script: ScriptBuf,
+    /// Where our balance will go, if we commit to it now.
+    pub upfront_shutdown_script: Option<ScriptBuf>,
+}
+
+/// Pay an invoice.
+#[derive(Clone, Debug)]
+pub struct PayCommand {
+    /// It.
+    pub invoice: Invoice,
+    /// For an invoice that leaves the amount open.
+    pub amount: Option<Msat>,
+    /// The most that the way may cost; a policy's share of the amount otherwise.
+    pub max_fee: Option<Msat>,
+    /// How long to try, in seconds; the policy's otherwise.
+    pub retry_secs: Option<u64>,
+    /// What the ledger says of an earlier payment with this hash.
+    pub earlier: Option<Entry>,
+}
+
+/// Send coins on chain.
+#[derive(Clone, Debug)]
+pub struct WithdrawCommand {
+    /// Where.
+    pub script: ScriptBuf,
+    /// How much; all there is if absent.
+    pub amount: Option<Sat>,
+    /// Our estimate otherwise.
+    pub feerate: Option<FeeratePerKw>,
+    /// A fresh script of our wallet for the change.
+    pub change_script: ScriptBuf,
+}
+
+/// What a command led to so far. What follows later is published as facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The channel is being negotiated; the ledger tells how it goes on.
+    Opening {
+        /// Our name for it.
+        channel: ChannelKeysId,
+    },
+    /// The payment is under way; the ledger tells how it ends.
+    Paying {
+        /// Its hash.
+        payment_hash: PaymentHash,
+    },
+    /// It was paid before: nothing was sent now.
+    AlreadyPaid(Box<Entry>),
+    /// The transaction is made and owed to the network.
+    Withdrawing {
+        /// Its id.
+        txid: Txid,
+        /// What it pays out.
+        amount: Sat,
+        /// What it costs.
+        fee: Sat,
+    },
+}
+
+/// Why a command is not carried out, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not connected.
+    #[error("not connected to {0}: connect first")]
+    NotConnected(NodeId),
+    /// No such channel.
+    #[error("there is no such channel: see `astrape channels`")]
+    NoSuchChannel,
+    /// There is a channel with the peer.
+    #[error("there are channels with {0}: close them first")]
+    HasChannels(NodeId),
+    /// The channel does not allow it.
+    #[error("{0}")]
+    Channel(#[from] astrape_channel::Refusal),
+    /// The wallet does not allow it.
+    #[error("{0}")]
+    Wallet(#[from] astrape_wallet::Refusal),
+    /// The payment is not possible.
+    #[error("{0}")]
+    Pay(#[from] astrape_payment::PayRefusal),
+    /// A payment with this hash is under way.
+    #[error("payment {0} is under way already: see `astrape payments`")]
+    PaymentUnderWay(PaymentHash),
+    /// An invoice with this hash was made before.
+    #[error("there is an invoice or payment with hash {0} already: use another preimage")]
+    HashUsed(PaymentHash),
+    /// As many as the node keeps.
+    #[error("there are {0} {1} already, which is the most: {2}")]
+    TooMany(usize, &'static str, &'static str),
+    /// The channel's state may be old.
+    #[error(
+        "the state of this channel may be old (the journal was put back from a copy?): wait until its peer is connected"
+    )]
+    Suspect,
+    /// Not now.
+    #[error("{0}")]
+    NotNow(String),
+}

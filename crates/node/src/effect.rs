@@ -1,0 +1,125 @@
+//! All that leaves the node. A new variant needs an ADR.
+
+use astrape_channel::Outgoing;
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId};
+use astrape_transactions::signing::{ClosingRequest, LocalCommitmentRequest, WalletRequest};
+use astrape_wire::{ChannelUpdate, Message};
+use bitcoin::secp256k1::ecdsa::Signature;
+use bitcoin::{OutPoint, ScriptBuf, Txid};
+
+use crate::command::{Refusal, Reply};
+use crate::input::CommandId;
+use crate::journal::Entry;
+
+/// One thing to do, after the commit that allows it. May be late or lost.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Say this to a peer. Order is kept for each peer.
+    Send {
+        /// To whom.
+        peer: NodeId,
+        /// What.
+        speech: Speech,
+    },
+    /// Close the connection, after what was said before.
+    Disconnect {
+        /// Whose.
+        peer: NodeId,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Bring this into a block.
+    Broadcast(Broadcast),
+    /// Tell of this when it shows up in the chain.
+    Watch(Watch),
+    /// Answer a command.
+    Reply {
+        /// Which.
+        command: CommandId,
+        /// What.
+        reply: Result<Reply, Refusal>,
+    },
+    /// A fact is durable: tell whoever listens.
+    Publish(Entry),
+    /// Look this up outside and answer with [`crate::input::Found`].
+    Find(Find),
+}
+
+/// Something to say to a peer.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// As it is.
+    Plain(Message),
+    /// Of a channel: perhaps to be signed, revealed or wrapped into an onion.
+    Channel(Outgoing),
+    /// Ask for a sign of life (a ping), and tell the core of it with [`crate::PeerEvent::Heard`]: a commitment binds from
+    /// its commit on, so it is proposed only to a peer that was heard a moment ago.
+    Probe,
+    /// A `channel_update` of ours, to be signed with the node's key.
+    SignChannelUpdate(Box<ChannelUpdate>),
+}
+
+/// A package for the chain, to be signed first.
+#[derive(Clone, Debug)]
+pub enum Broadcast {
+    /// Of our own coins: a funding or a withdrawal.
+    Wallet(Box<WalletRequest>),
+    /// Our commitment.
+    Commitment(Box<LocalCommitmentRequest>),
+    /// A closing transaction that both sign.
+    Closing {
+        /// For our signature.
+        request: Box<ClosingRequest>,
+        /// The peer's.
+        remote_signature: Signature,
+    },
+}
+
+/// Something to watch for in the chain. Watching twice is watching once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Watch {
+    /// A transaction by its id, its outputs by a script, and the spend of the outpoint.
+    Funding {
+        /// The outpoint.
+        outpoint: OutPoint,
+        /// The script of that output.
+        script: ScriptBuf,
+        /// From which height on: the funding cannot be older.
+        from: Height,
+    },
+    /// A transaction by its id.
+    Transaction(Txid),
+    /// No longer needed.
+    Forget(OutPoint),
+}
+
+/// What the core asks of the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Find {
+    /// Our per-commitment point of this number.
+    Point {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The number.
+        number: CommitmentNumber,
+    },
+    /// Whether a secret is that of this commitment of ours.
+    CheckSecret(astrape_channel::output::SecretCheck),
+    /// A fresh script of our wallet for the balance of a channel that the peer closes.
+    ShutdownScript {
+        /// The channel.
+        channel: ChannelKeysId,
+    },
+}
+
+impl Broadcast {
+    /// Id of the transaction, known before it is signed: all inputs are segwit.
+    #[must_use]
+    pub fn txid(&self) -> Option<Txid> {
+        match self {
+            Broadcast::Wallet(request) => Some(request.tx.compute_txid()),
+            Broadcast::Closing { request, .. } => Some(request.tx.compute_txid()),
+            Broadcast::Commitment(_) => None,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Ways to find a channel: by id, by short channel id, by outpoint, by peer. Derived from the channels, never stored.
+
+use astrape_channel::{Channel, Link, Open, Phase};
+use astrape_primitives::{ChannelId, ChannelKeysId, NodeId, ShortChannelId, Side};
+use bitcoin::{OutPoint, Txid};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All ways to find channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Index {
+    by_id: BTreeMap<(NodeId, ChannelId), ChannelKeysId>,
+    by_scid: BTreeMap<ShortChannelId, ChannelKeysId>,
+    by_outpoint: BTreeMap<OutPoint, ChannelKeysId>,
+    by_peer: BTreeMap<NodeId, BTreeSet<ChannelKeysId>>,
+    wants_tip: BTreeSet<ChannelKeysId>,
+    unconfirmed_incoming: BTreeMap<ChannelKeysId, NodeId>,
+}
+
+impl Index {
+    pub(crate) fn by_id(&self, peer: NodeId, id: ChannelId) -> Option<ChannelKeysId> {
+        self.by_id.get(&(peer, id)).copied()
+    }
+
+    pub(crate) fn by_scid(&self, scid: ShortChannelId) -> Option<ChannelKeysId> {
+        self.by_scid.get(&scid).copied()
+    }
+
+    pub(crate) fn by_outpoint(&self, outpoint: &OutPoint) -> Option<ChannelKeysId> {
+        self.by_outpoint.get(outpoint).copied()
+    }
+
+    pub(crate) fn by_funding_txid(&self, txid: Txid) -> Vec<ChannelKeysId> {
+        let range = OutPoint { txid, vout: 0 }..=OutPoint { txid, vout: u32::MAX };
+        self.by_outpoint.range(range).map(|(_, keys)| *keys).collect()
+    }
+
+    pub(crate) fn of_peer(&self, peer: &NodeId) -> Vec<ChannelKeysId> {
+        self.by_peer.get(peer).into_iter().flatten().copied().collect()
+    }
+
+    /// Channels for which a new block may change something.
+    pub(crate) fn wants_tip(&self) -> Vec<ChannelKeysId> {
+        self.wants_tip.iter().copied().collect()
+    }
+
+    /// Channels that peers opened and whose funding is not confirmed: all of them, and those of one peer.
+    pub(crate) fn unconfirmed_incoming(&self, peer: &NodeId) -> (usize, usize) {
+        let of_peer = self.unconfirmed_incoming.values().filter(|p| *p == peer).count();
+        (self.unconfirmed_incoming.len(), of_peer)
+    }
+
+    /// Follows the change of one channel.
+    pub(crate) fn update(&mut self, keys: ChannelKeysId, old: Option<&Channel>, new: Option<&Channel>) {
+        if let Some(old) = old {
+            self.remove(keys, old);
+        }
+        if let Some(new) = new {
+            self.insert(keys, new);
+        }
+    }
+
+    fn remove(&mut self, keys: ChannelKeysId, channel: &Channel) {
+        self.by_id.remove(&(channel.peer(), channel.channel_id()));
+        for scid in scids(channel) {
+            self.by_scid.remove(&scid);
+        }
+        if let Some(open) = channel.open() {
+            self.by_outpoint.remove(&open.funding.terms.outpoint);
+        }
+        if let Some(of_peer) = self.by_peer.get_mut(&channel.peer()) {
+            of_peer.remove(&keys);
+            if of_peer.is_empty() {
+                self.by_peer.remove(&channel.peer());
+            }
+        }
+        self.wants_tip.remove(&keys);
+        self.unconfirmed_incoming.remove(&keys);
+    }
+
+    fn insert(&mut self, keys: ChannelKeysId, channel: &Channel) {
+        if matches!(channel.phase, Phase::Closed(_)) {
+            return;
+        }
+        self.by_id.insert((channel.peer(), channel.channel_id()), keys);
+        for scid in scids(channel) {
+            self.by_scid.insert(scid, keys);
+        }
+        if let Some(open) = channel.open() {
+            self.by_outpoint.insert(open.funding.terms.outpoint, keys);
+        }
+        self.by_peer.entry(channel.peer()).or_default().insert(keys);
+        let settled = matches!(&channel.phase, Phase::Open(open) if open.readiness.sent && open.funding.confirmed.is_some());
+        if !settled && !matches!(channel.phase, Phase::Opening(_)) {
+            self.wants_tip.insert(keys);
+        }
+        if is_unconfirmed_incoming(channel) {
+            self.unconfirmed_incoming.insert(keys, channel.peer());
+        }
+    }
+}
+
+fn is_unconfirmed_incoming(channel: &Channel) -> bool {
+    match &channel.phase {
+        Phase::Opening(opening) => opening.proposal().opener == Side::Remote,
+        Phase::Open(open) => open.params.opener == Side::Remote && open.funding.confirmed.is_none(),
+        Phase::Closing(_) | Phase::Closed(_) => false,
+    }
+}
+
+/// The short channel ids under which others may ask us to forward over a channel: our alias, and the real one.
+fn scids(channel: &Channel) -> Vec<ShortChannelId> {
+    let Some(open) = channel.open() else {
+        return Vec::new();
+    };
+    let real = if open.params.scid_alias { None } else { real_scid(open) };
+    real.into_iter().chain([open.params.local_alias]).collect()
+}
+
+/// Where the funding stands in the chain (BOLT 7).
+pub(crate) fn real_scid(open: &Open) -> Option<ShortChannelId> {
+    let confirmed = open.funding.confirmed?;
+    ShortChannelId::new(confirmed.height.0, confirmed.index, open.funding.terms.outpoint.vout)
+}
+
+/// Whether signing now could do anything: spares the work of asking.
+pub(crate) fn could_sign(channel: &Channel) -> bool {
+    matches!(channel.link, Link::Up(_))
+        && matches!(&channel.phase, Phase::Open(open) if open.is_ready() && open.remote.unrevoked.is_none())
+}

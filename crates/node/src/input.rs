@@ -1,0 +1,154 @@
+//! All that reaches the node. One input makes one step.
+
+use crate::command::Command;
+use astrape_onion::{PeelFailure, Peeled};
+use astrape_primitives::{
+    ChainEvent, ChannelId, ChannelKeysId, CommitmentNumber, Features, FeeratePerKw, NodeId,
+};
+use astrape_transactions::signing::ChannelKeys;
+use astrape_wallet::WalletFinding;
+use astrape_wire::{Message, OpenChannel, UpdateAddHtlc};
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::{ScriptBuf, Txid};
+use std::sync::Arc;
+
+/// Names a command of this process; its reply carries the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommandId(pub u64);
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Of a peer.
+    Peer {
+        /// Which.
+        peer: NodeId,
+        /// What.
+        event: PeerEvent,
+    },
+    /// Of the chain.
+    Chain(ChainInput),
+    /// What the on-chain wallet has found.
+    Coins(Vec<WalletFinding>),
+    /// What the signer answers.
+    Signer(SignerAnswer),
+    /// What the user wants.
+    Command {
+        /// For the reply.
+        id: CommandId,
+        /// What.
+        command: Command,
+    },
+    /// Time goes by. Comes at least every [`crate::TICK_MILLIS`].
+    Tick,
+}
+
+/// Of a peer.
+#[derive(Clone, Debug)]
+pub enum PeerEvent {
+    /// Connected, `init` exchanged.
+    Up {
+        /// What its `init` says.
+        features: Features,
+    },
+    /// A message.
+    Message(PeerMessage),
+    /// The sign of life that [`crate::Speech::Probe`] asked for.
+    Heard,
+    /// The connection is gone.
+    Down,
+}
+
+/// A message of a peer, prepared outside of the step: decrypted, decoded, peeled.
+#[derive(Clone, Debug)]
+pub enum PeerMessage {
+    /// `open_channel`, with keys for the channel that it may become.
+    OpenChannel {
+        /// The message.
+        message: Box<OpenChannel>,
+        /// Fresh keys.
+        keys: FreshKeys,
+    },
+    /// `update_add_htlc`, peeled.
+    UpdateAddHtlc {
+        /// The message.
+        message: UpdateAddHtlc,
+        /// What was in its onion.
+        onion: Arc<Result<Peeled, PeelFailure>>,
+        /// Whether the journal has seen the onion before.
+        seen: bool,
+    },
+    /// Any other.
+    Other(Message),
+}
+
+impl PeerMessage {
+    /// The channel that it names.
+    #[must_use]
+    pub fn channel_id(&self) -> Option<ChannelId> {
+        match self {
+            PeerMessage::OpenChannel { message, .. } => Some(message.temporary_channel_id),
+            PeerMessage::UpdateAddHtlc { message, .. } => Some(message.channel_id),
+            PeerMessage::Other(message) => message.channel_id(),
+        }
+    }
+}
+
+/// Keys of a channel that does not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FreshKeys {
+    /// Their name, fresh random bytes.
+    pub id: ChannelKeysId,
+    /// The public keys.
+    pub keys: ChannelKeys,
+}
+
+/// Of the chain.
+#[derive(Clone, Debug)]
+pub enum ChainInput {
+    /// The best chain changed by one block.
+    Event(ChainEvent),
+    /// A new estimate of the feerate that a commitment needs.
+    Feerate(FeeratePerKw),
+    /// What became of a broadcast.
+    BroadcastResult {
+        /// The transaction.
+        txid: Txid,
+        /// Why it was not taken, if it was not.
+        refused: Option<String>,
+    },
+    /// Whether the chain that we see is fresh: a source that is silent, syncing or far behind is not to be relied on for
+    /// forwarding (attack 43).
+    Freshness {
+        /// Why it is stale, if it is.
+        stale: Option<String>,
+    },
+}
+
+/// What the signer, or the wallet beside it, answers.
+#[derive(Clone, Debug)]
+pub enum SignerAnswer {
+    /// A per-commitment point of ours.
+    Point {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The number.
+        number: CommitmentNumber,
+        /// The point.
+        point: PublicKey,
+    },
+    /// Whether a secret is ours ([`crate::effect::Find::CheckSecret`]).
+    SecretChecked {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The answer.
+        genuine: bool,
+    },
+    /// A fresh script of our wallet ([`crate::effect::Find::ShutdownScript`]).
+    ShutdownScript {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The script.
+        script: ScriptBuf,
+    },
+}

@@ -1,0 +1,260 @@
+//! The state of the node, and the step.
+
+use crate::config::Config;
+use crate::index::Index;
+use crate::input::Input;
+use crate::journal::{SeenOnion, Writes};
+use crate::ledger::ChannelFact;
+use crate::state::{ChainState, Counters, Ended, KnownPeer, OwedTransaction, PeerUpdate};
+use crate::step::Step;
+use crate::table::Table;
+use crate::turn::Turn;
+use astrape_channel::Channel;
+use astrape_payment::{OpenInvoice, Payment, Receiving};
+use astrape_primitives::{
+    ChannelKeysId, Entropy, Features, FeeratePerKw, HtlcId, NodeId, PaymentHash, Timestamp,
+};
+use astrape_wallet::Coins;
+use bitcoin::secp256k1::{All, Secp256k1};
+use bitcoin::{ScriptBuf, Txid};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Onions that the lookup in prepare may have missed: more than the steps that may run ahead of the disk, each of which
+/// can make [`crate::MAX_UNCOMMITTED`] steps' worth of HTLCs durable.
+pub(crate) const MAX_RECENT_ONIONS: usize = 65_536;
+
+/// Payments whose end the lookup in prepare may have missed.
+pub(crate) const MAX_RECENT_ENDED: usize = 16_384;
+
+/// A panic of two channels within this time is a fault of the whole node: the process stops.
+const PANIC_WINDOW_MILLIS: u64 = 60_000;
+
+/// The node. Everything that is not marked volatile is durable.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) config: Arc<Config>,
+    pub(crate) secp: Arc<Secp256k1<All>>,
+    pub(crate) channels: Table<ChannelKeysId, Arc<Channel>>,
+    pub(crate) payments: Table<PaymentHash, Arc<Payment>>,
+    pub(crate) invoices: Table<PaymentHash, Arc<OpenInvoice>>,
+    pub(crate) receiving: Table<PaymentHash, Arc<Receiving>>,
+    pub(crate) coins: Table<(), Arc<Coins>>,
+    pub(crate) known_peers: Table<NodeId, KnownPeer>,
+    pub(crate) peer_updates: Table<ChannelKeysId, PeerUpdate>,
+    pub(crate) owed: Table<Txid, OwedTransaction>,
+    pub(crate) chain: Table<(), ChainState>,
+    pub(crate) counters: Table<(), Counters>,
+    /// Derived from the channels.
+    pub(crate) index: Index,
+    /// Volatile: who is connected.
+    pub(crate) peers: Table<NodeId, ConnectedPeer>,
+    /// Volatile: openings that wait for `accept_channel`.
+    pub(crate) openings: Table<ChannelKeysId, PendingOpening>,
+    /// Volatile: what the world is like.
+    pub(crate) world: World,
+    /// Volatile: what lookups in prepare may have missed.
+    pub(crate) recent: Recent,
+    /// Volatile: channels whose state may be old, until their peer has told where it is.
+    pub(crate) suspect: BTreeSet<ChannelKeysId>,
+    /// Volatile: channels in which our own program failed.
+    pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectedPeer {
+    /// What its `init` says.
+    pub features: Features,
+    /// When it was last heard from.
+    pub heard_at: Timestamp,
+    /// Whether a sign of life was asked for and did not come yet.
+    pub probed: bool,
+}
+
+/// An opening of ours before the wallet is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PendingOpening {
+    pub(crate) change_script: ScriptBuf,
+}
+
+/// What the world is like, as far as it can change without us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct World {
+    pub(crate) feerate: FeeratePerKw,
+    /// Why what we see of the chain is not fresh.
+    pub(crate) stale: Option<String>,
+}
+
+/// What lookups in prepare may have missed, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recent {
+    onions: VecDeque<[u8; 32]>,
+    holders: BTreeMap<[u8; 32], (ChannelKeysId, HtlcId)>,
+    ended: VecDeque<Ended>,
+}
+
+impl Recent {
+    /// Remembers who has brought an onion. The first keeps it.
+    pub(crate) fn see(&mut self, onion: &SeenOnion, holder: (ChannelKeysId, HtlcId)) {
+        if self.holders.contains_key(&onion.replay_id) {
+            return;
+        }
+        self.holders.insert(onion.replay_id, holder);
+        self.onions.push_back(onion.replay_id);
+        if self.onions.len() > MAX_RECENT_ONIONS
+            && let Some(oldest) = self.onions.pop_front()
+        {
+            self.holders.remove(&oldest);
+        }
+    }
+
+    /// Who has brought an onion first.
+    pub(crate) fn holder(&self, replay_id: &[u8; 32]) -> Option<(ChannelKeysId, HtlcId)> {
+        self.holders.get(replay_id).copied()
+    }
+
+    pub(crate) fn end(&mut self, ended: Ended) {
+        self.ended.push_back(ended);
+        if self.ended.len() > MAX_RECENT_ENDED {
+            self.ended.pop_front();
+        }
+    }
+
+    /// The newest end of a payment.
+    pub(crate) fn ended(&self, payment_hash: &PaymentHash) -> Option<&Ended> {
+        self.ended.iter().rev().find(|e| e.payment_hash == *payment_hash)
+    }
+}
+
+impl Node {
+    /// A node as it begins, before anything was restored.
+    pub(crate) fn new(config: Config) -> Self {
+        let world = World { feerate: config.fixed_feerate.unwrap_or(FeeratePerKw::FLOOR), stale: None };
+        Self {
+            suspect: config.suspect.clone(),
+            config: Arc::new(config),
+            secp: Arc::new(Secp256k1::new()),
+            channels: Table::default(),
+            payments: Table::default(),
+            invoices: Table::default(),
+            receiving: Table::default(),
+            coins: Table::default(),
+            known_peers: Table::default(),
+            peer_updates: Table::default(),
+            owed: Table::default(),
+            chain: Table::default(),
+            counters: Table::default(),
+            index: Index::default(),
+            peers: Table::default(),
+            openings: Table::default(),
+            world,
+            recent: Recent::default(),
+            quarantined: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one input. The state changes at the end or not at all.
+    ///
+    /// A panic inside is a fault of this program: nothing of the step happens, the channel that it was about is limited to
+    /// work on the chain, its peer is disconnected, and the node goes on.
+    ///
+    /// # Panics
+    /// Again, when the panic was about the chain or is the second within a minute: the process must stop then.
+    pub fn step(&mut self, now: Timestamp, entropy: Entropy, input: Input) -> Step {
+        let source = self.source_of(&input);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut turn = Turn::new(self, now, entropy);
+            turn.take(input);
+            turn.finish()
+        }));
+        match outcome {
+            Ok((writes, effects)) => {
+                self.install();
+                Step::new(writes, effects)
+            }
+            Err(panic) => {
+                self.discard();
+                let recent = self.quarantined.values().any(|at| now.since(*at) < PANIC_WINDOW_MILLIS);
+                let Some(channel) = source.filter(|_| !recent) else {
+                    std::panic::resume_unwind(panic);
+                };
+                self.quarantine(now, channel)
+            }
+        }
+    }
+
+    /// The channel that an input is about, if it is about one of a peer.
+    fn source_of(&self, input: &Input) -> Option<ChannelKeysId> {
+        match input {
+            Input::Peer { peer, event: crate::PeerEvent::Message(message) } => {
+                self.index.by_id(*peer, message.channel_id()?)
+            }
+            _ => None,
+        }
+    }
+
+    fn quarantine(&mut self, now: Timestamp, channel: ChannelKeysId) -> Step {
+        self.quarantined.insert(channel, now);
+        let mut turn = Turn::new(self, now, Entropy::new([0; 32]));
+        let reason =
+            "an error in this program; please report it. The channel does nothing until a restart".to_owned();
+        turn.tell(channel, ChannelFact::Quarantined { reason });
+        turn.hang_up(channel, "an error in this program");
+        let (writes, effects) = turn.finish();
+        self.install();
+        Step::new(writes, effects)
+    }
+
+    /// Makes the step's changes the state. The writes were derived before.
+    fn install(&mut self) {
+        for change in self.channels.install() {
+            self.index.update(change.key, change.old.as_deref(), change.new.as_deref());
+        }
+        self.payments.install();
+        self.invoices.install();
+        self.receiving.install();
+        self.coins.install();
+        self.known_peers.install();
+        self.peer_updates.install();
+        self.owed.install();
+        self.chain.install();
+        self.counters.install();
+        self.peers.install();
+        self.openings.install();
+    }
+
+    fn discard(&mut self) {
+        self.channels.discard();
+        self.payments.discard();
+        self.invoices.discard();
+        self.receiving.discard();
+        self.coins.discard();
+        self.known_peers.discard();
+        self.peer_updates.discard();
+        self.owed.discard();
+        self.chain.discard();
+        self.counters.discard();
+        self.peers.discard();
+        self.openings.discard();
+    }
+
+    /// The rows that the step's changes lead to, from what it touched alone.
+    pub(crate) fn derive_records(&self, writes: &mut Writes) {
+        let out = &mut writes.records;
+        for keys in self.channels.touched() {
+            let (old, new) = (self.channels.before(keys), self.channels.get(keys));
+            crate::record::diff_channel(old.map(|c| &**c), new.map(|c| &**c), out);
+        }
+        crate::record::diff_table(&self.payments, out);
+        crate::record::diff_table(&self.invoices, out);
+        crate::record::diff_table(&self.receiving, out);
+        crate::record::diff_coins(&self.coins, out);
+        crate::record::diff_table(&self.known_peers, out);
+        crate::record::diff_table(&self.peer_updates, out);
+        crate::record::diff_table(&self.owed, out);
+        crate::record::diff_table(&self.chain, out);
+        crate::record::diff_table(&self.counters, out);
+    }
+}

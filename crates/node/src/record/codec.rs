@@ -1,0 +1,166 @@
+//! How a record's value is written: a version byte, then a TLV stream (BOLT 1's form) whose fields hold the values of
+//! `astrape_wire::codec` one after the other. A field of an unknown even number is an error, one of an odd number is not.
+
+use astrape_wire::ValueError;
+use astrape_wire::codec::{Field, Reader};
+use astrape_wire::tlv::{TlvStream, write_record};
+use std::collections::BTreeMap;
+
+/// Version of all records so far.
+const VERSION: u8 = 1;
+
+/// Why a record cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    #[error("it is missing")]
+    NoRow,
+    #[error("version {0} is not known: it was written by a newer version")]
+    Version(u8),
+    #[error("field {0} is missing")]
+    Missing(u64),
+    #[error("field {0} is not known: it was written by a newer version")]
+    UnknownEven(u64),
+    #[error("its fields are no TLV stream: {0}")]
+    Stream(String),
+    #[error("field {0} is damaged: {1}")]
+    Field(u64, String),
+    #[error("it does not make sense: {0}")]
+    Senseless(&'static str),
+}
+
+/// A value being written.
+pub(crate) struct Out {
+    bytes: Vec<u8>,
+}
+
+impl Out {
+    pub(crate) fn new() -> Self {
+        Self { bytes: vec![VERSION] }
+    }
+
+    /// Writes a field. Numbers go up.
+    pub(crate) fn field(mut self, number: u64, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut value = Vec::new();
+        write(&mut value);
+        write_record(&mut self.bytes, number, &value);
+        self
+    }
+
+    /// Writes one value as a field.
+    pub(crate) fn value<T: Field>(self, number: u64, value: &T) -> Self {
+        self.field(number, |out| value.write(out))
+    }
+
+    /// Writes bytes as a field.
+    pub(crate) fn bytes(self, number: u64, value: &[u8]) -> Self {
+        self.field(number, |out| out.extend_from_slice(value))
+    }
+
+    /// Writes a field if there is a value.
+    pub(crate) fn some<T: Field>(self, number: u64, value: Option<&T>) -> Self {
+        match value {
+            Some(value) => self.value(number, value),
+            None => self,
+        }
+    }
+
+    /// Writes bytes as a field if there are any.
+    pub(crate) fn some_bytes(self, number: u64, value: Option<&[u8]>) -> Self {
+        match value {
+            Some(value) => self.bytes(number, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// A value being read.
+pub(crate) struct In<'a> {
+    fields: BTreeMap<u64, &'a [u8]>,
+}
+
+impl<'a> In<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let (version, rest) = bytes.split_first().ok_or(Unreadable::Version(0))?;
+        if *version != VERSION {
+            return Err(Unreadable::Version(*version));
+        }
+        let mut fields = BTreeMap::new();
+        for record in TlvStream::new(rest, |_| true) {
+            let record = record.map_err(|e| Unreadable::Stream(e.to_string()))?;
+            fields.insert(record.number, record.value);
+        }
+        Ok(Self { fields })
+    }
+
+    /// Reads a field that must be there, to its end.
+    pub(crate) fn field<T>(
+        &mut self,
+        number: u64,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, ValueError>,
+    ) -> Result<T, Unreadable> {
+        self.some_field(number, read)?.ok_or(Unreadable::Missing(number))
+    }
+
+    /// Reads a field that may be there.
+    pub(crate) fn some_field<T>(
+        &mut self,
+        number: u64,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, ValueError>,
+    ) -> Result<Option<T>, Unreadable> {
+        let Some(bytes) = self.fields.remove(&number) else {
+            return Ok(None);
+        };
+        let mut reader = Reader::new(bytes);
+        let value = read(&mut reader).map_err(|e| Unreadable::Field(number, e.to_string()))?;
+        if !reader.is_empty() {
+            return Err(Unreadable::Field(number, format!("{} bytes too many", reader.remaining())));
+        }
+        Ok(Some(value))
+    }
+
+    pub(crate) fn value<T: Field>(&mut self, number: u64) -> Result<T, Unreadable> {
+        self.field(number, Reader::read)
+    }
+
+    pub(crate) fn some<T: Field>(&mut self, number: u64) -> Result<Option<T>, Unreadable> {
+        self.some_field(number, Reader::read)
+    }
+
+    pub(crate) fn bytes(&mut self, number: u64) -> Result<&'a [u8], Unreadable> {
+        self.fields.remove(&number).ok_or(Unreadable::Missing(number))
+    }
+
+    pub(crate) fn some_bytes(&mut self, number: u64) -> Option<&'a [u8]> {
+        self.fields.remove(&number)
+    }
+
+    pub(crate) fn text(&mut self, number: u64) -> Result<String, Unreadable> {
+        let bytes = self.bytes(number)?;
+        String::from_utf8(bytes.to_vec()).map_err(|e| Unreadable::Field(number, e.to_string()))
+    }
+
+    pub(crate) fn some_text(&mut self, number: u64) -> Result<Option<String>, Unreadable> {
+        if self.fields.contains_key(&number) { self.text(number).map(Some) } else { Ok(None) }
+    }
+
+    /// All that is left must be odd.
+    pub(crate) fn finish(self) -> Result<(), Unreadable> {
+        match self.fields.keys().find(|n| n.is_multiple_of(2)) {
+            Some(number) => Err(Unreadable::UnknownEven(*number)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads bytes that another crate encodes.
+pub(crate) fn read_with<T, E: std::fmt::Display>(
+    number: u64,
+    bytes: &[u8],
+    read: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, Unreadable> {
+    read(bytes).map_err(|e| Unreadable::Field(number, e.to_string()))
+}

@@ -1,0 +1,108 @@
+//! Payments: those to us that wait for money, and ours that are under way.
+
+use super::Row;
+use super::codec::{In, Out, Unreadable};
+use super::key::Kind;
+use super::parts::get_all;
+use astrape_payment::{OpenInvoice, Part, Receiving};
+use astrape_primitives::{ChannelKeysId, PaymentHash, PaymentSecret, Timestamp};
+use astrape_wire::ValueError;
+use astrape_wire::codec::{Field as _, Reader};
+
+impl Row for OpenInvoice {
+    type Id = PaymentHash;
+    const KIND: Kind = Kind::Invoice;
+
+    fn id_bytes(id: &PaymentHash) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<PaymentHash> {
+        bytes.try_into().ok().map(PaymentHash)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new()
+            .value(0, &self.preimage)
+            .bytes(2, &self.payment_secret.0)
+            .some(4, self.amount.as_ref())
+            .some_bytes(6, self.metadata.as_deref())
+            .value(8, &self.expires_at.0)
+            .value(10, &self.min_final_cltv_expiry_delta)
+            .value(12, &self.created_at.0)
+            .bytes(14, self.description.as_bytes())
+            .bytes(16, self.bolt11.as_bytes())
+            .finish()
+    }
+
+    fn decode(id: &PaymentHash, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let invoice = Self {
+            payment_hash: *id,
+            preimage: r.value(0)?,
+            payment_secret: PaymentSecret(r.field(2, |r| r.array())?),
+            amount: r.some(4)?,
+            metadata: r.some_bytes(6).map(<[u8]>::to_vec),
+            expires_at: Timestamp(r.value(8)?),
+            min_final_cltv_expiry_delta: r.value(10)?,
+            created_at: Timestamp(r.value(12)?),
+            description: r.text(14)?,
+            bolt11: r.text(16)?,
+        };
+        r.finish()?;
+        Ok(invoice)
+    }
+}
+
+impl Row for Receiving {
+    type Id = PaymentHash;
+    const KIND: Kind = Kind::Receiving;
+
+    fn id_bytes(id: &PaymentHash) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<PaymentHash> {
+        bytes.try_into().ok().map(PaymentHash)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new()
+            .value(0, &self.total)
+            .value(2, &self.promised)
+            .value(4, &self.since.0)
+            .field(6, |out| self.parts.iter().for_each(|part| put_received(part, out)))
+            .finish()
+    }
+
+    fn decode(id: &PaymentHash, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let receiving = Self {
+            payment_hash: *id,
+            total: r.value(0)?,
+            promised: r.value(2)?,
+            since: Timestamp(r.value(4)?),
+            parts: r.field(6, |r| get_all(r, get_received))?,
+        };
+        r.finish()?;
+        Ok(receiving)
+    }
+}
+
+fn put_received(part: &Part, out: &mut Vec<u8>) {
+    out.extend(part.channel.0);
+    part.id.write(out);
+    part.amount.write(out);
+    part.cltv_expiry.write(out);
+    part.at.0.write(out);
+}
+
+fn get_received(r: &mut Reader<'_>) -> Result<Part, ValueError> {
+    Ok(Part {
+        channel: ChannelKeysId(r.array()?),
+        id: r.read()?,
+        amount: r.read()?,
+        cltv_expiry: r.read()?,
+        at: Timestamp(r.read()?),
+    })
+}

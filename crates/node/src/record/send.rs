@@ -1,0 +1,125 @@
+//! Payments of ours that are under way, with their parts and what was learnt from those that failed.
+
+use super::Row;
+use super::codec::{In, Out, Unreadable, read_with};
+use super::key::Kind;
+use super::parts::get_all;
+use astrape_onion::OnionRecipe;
+use astrape_payment::send::Lessons;
+use astrape_payment::{Payment, PaymentPart};
+use astrape_primitives::{ChannelKeysId, Msat, PaymentHash, ShortChannelId, Timestamp};
+use astrape_wire::ValueError;
+use astrape_wire::codec::{Field as _, Reader};
+use std::sync::Arc;
+
+impl Row for Payment {
+    type Id = PaymentHash;
+    const KIND: Kind = Kind::Payment;
+
+    fn id_bytes(id: &PaymentHash) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<PaymentHash> {
+        bytes.try_into().ok().map(PaymentHash)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let own = self.lessons.own.iter();
+        let channels = self.lessons.channels.iter();
+        Out::new()
+            .value(0, &self.destination)
+            .field(2, |out| [self.amount, self.max_fee].iter().for_each(|amount| amount.write(out)))
+            .bytes(4, self.invoice.as_bytes())
+            .bytes(6, &self.session_key_seed)
+            .field(8, |out| [self.started_at, self.retry_until].iter().for_each(|at| at.0.write(out)))
+            .value(10, &self.attempts)
+            .field(12, |out| self.parts.iter().for_each(|(number, part)| put_part(*number, part, out)))
+            .field(14, |out| {
+                own.for_each(|(channel, most)| {
+                    out.extend(channel.0);
+                    most.write(out);
+                });
+            })
+            .field(16, |out| {
+                channels.for_each(|(channel, most)| {
+                    channel.write(out);
+                    most.write(out);
+                });
+            })
+            .field(18, |out| self.lessons.nodes.iter().for_each(|node| node.write(out)))
+            .some(20, self.preimage.as_ref())
+            .some_bytes(22, self.gave_up.as_ref().map(String::as_bytes))
+            .some_bytes(24, self.last_failure.as_ref().map(String::as_bytes))
+            .finish()
+    }
+
+    fn decode(id: &PaymentHash, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let (amount, max_fee) = r.field(2, |r| Ok((r.read()?, r.read()?)))?;
+        let (started_at, retry_until) = r.field(8, |r| Ok((Timestamp(r.read()?), Timestamp(r.read()?))))?;
+        let parts = r.field(12, |r| get_all(r, get_part))?;
+        let own = r.field(14, |r| get_all(r, |r| Ok((ChannelKeysId(r.array()?), r.read::<Msat>()?))))?;
+        let channels =
+            r.field(16, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<Msat>()?))))?;
+        let payment = Self {
+            payment_hash: *id,
+            destination: r.value(0)?,
+            amount,
+            max_fee,
+            invoice: r.text(4)?,
+            session_key_seed: r.field(6, |r| r.array())?,
+            started_at,
+            retry_until,
+            attempts: r.value(10)?,
+            parts: parts.into_iter().map(with_recipe).collect::<Result<_, _>>()?,
+            lessons: Lessons {
+                own: own.into_iter().collect(),
+                channels: channels.into_iter().collect(),
+                nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
+            },
+            preimage: r.some(20)?,
+            gave_up: r.some_text(22)?,
+            last_failure: r.some_text(24)?,
+        };
+        r.finish()?;
+        Ok(payment)
+    }
+}
+
+/// Lists stand behind their length of 2 bytes: a route has at most 27 hops, and its recipe fits one onion.
+fn put_part(number: u64, part: &PaymentPart, out: &mut Vec<u8>) {
+    number.write(out);
+    out.extend(part.channel.0);
+    part.amount.write(out);
+    part.fee.write(out);
+    part.channels.write(out);
+    part.recipe.to_bytes().write(out);
+}
+
+/// A part whose recipe was not read yet.
+struct Raw {
+    number: u64,
+    channel: ChannelKeysId,
+    amount: Msat,
+    fee: Msat,
+    channels: Vec<ShortChannelId>,
+    recipe: Vec<u8>,
+}
+
+fn get_part(r: &mut Reader<'_>) -> Result<Raw, ValueError> {
+    Ok(Raw {
+        number: r.read()?,
+        channel: ChannelKeysId(r.array()?),
+        amount: r.read()?,
+        fee: r.read()?,
+        channels: r.read()?,
+        recipe: r.read()?,
+    })
+}
+
+fn with_recipe(raw: Raw) -> Result<(u64, PaymentPart), Unreadable> {
+    let Raw { number, channel, amount, fee, channels, recipe } = raw;
+    let recipe = Arc::new(read_with(12, &recipe, OnionRecipe::from_bytes)?);
+    Ok((number, PaymentPart { channel, amount, fee, channels, recipe }))
+}

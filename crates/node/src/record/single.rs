@@ -1,0 +1,227 @@
+//! Values that are one row each: coins, peers, what is owed to the chain, the chain, counters.
+
+use super::Row;
+use super::codec::{In, Out, Unreadable};
+use super::key::Kind;
+use super::parts::{
+    arc_tx_of, get_all, get_keychain, get_outpoint, get_wallet_input, put_keychain, put_outpoint,
+    put_wallet_input, tx_bytes,
+};
+use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction};
+use astrape_primitives::{BlockId, ChannelKeysId, Height, NodeId};
+use astrape_wallet::{Coin, FoundCoin, Reservation};
+use astrape_wire::codec::{Field as _, read_whole};
+use astrape_wire::{ChannelUpdate, Decoded, Message};
+use bitcoin::hashes::Hash as _;
+use bitcoin::{BlockHash, OutPoint, Txid};
+
+impl Row for Coin {
+    type Id = OutPoint;
+    const KIND: Kind = Kind::Coin;
+
+    fn id_bytes(id: &OutPoint) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_outpoint(id, &mut bytes);
+        bytes
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<OutPoint> {
+        let mut reader = astrape_wire::codec::Reader::new(bytes);
+        get_outpoint(&mut reader).ok().filter(|_| reader.is_empty())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let found = &self.found;
+        let out = Out::new()
+            .field(0, |out| put_keychain(found.keychain, out))
+            .value(2, &found.index)
+            .value(4, &found.amount)
+            .value(6, &found.script_pubkey)
+            .field(8, |out| out.extend([u8::from(found.is_coinbase), u8::from(found.ours_change)]))
+            .some(10, self.confirmed.as_ref())
+            .some(12, self.spent.as_ref());
+        match &self.reserved {
+            None => out,
+            Some(Reservation::Opening(keys)) => out.bytes(14, &keys.0),
+            Some(Reservation::Withdrawal(id)) => out.bytes(16, id),
+        }
+        .finish()
+    }
+
+    fn decode(id: &OutPoint, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let keychain = r.field(0, get_keychain)?;
+        let (index, amount, script_pubkey) = (r.value(2)?, r.value(4)?, r.value(6)?);
+        let flags: [u8; 2] = r.field(8, |r| r.array())?;
+        let (confirmed, spent) = (r.some(10)?, r.some(12)?);
+        let opening = r.some_field(14, |r| r.array())?.map(|keys| Reservation::Opening(ChannelKeysId(keys)));
+        let withdrawal = r.some_field(16, |r| r.array())?.map(Reservation::Withdrawal);
+        r.finish()?;
+        let found = FoundCoin {
+            outpoint: *id,
+            keychain,
+            index,
+            amount,
+            script_pubkey,
+            is_coinbase: flags[0] != 0,
+            ours_change: flags[1] != 0,
+        };
+        Ok(Coin { found, confirmed, spent, reserved: opening.or(withdrawal) })
+    }
+}
+
+impl Row for KnownPeer {
+    type Id = NodeId;
+    const KIND: Kind = Kind::KnownPeer;
+
+    fn id_bytes(id: &NodeId) -> Vec<u8> {
+        id.as_bytes().to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<NodeId> {
+        NodeId::from_bytes(bytes.try_into().ok()?).ok()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new()
+            .field(0, |out| self.addresses.iter().for_each(|address| address.as_bytes().to_vec().write(out)))
+            .finish()
+    }
+
+    fn decode(_: &NodeId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let addresses = r.field(0, |r| get_all(r, |r| r.read::<Vec<u8>>()))?;
+        r.finish()?;
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes).map_err(|_| Unreadable::Senseless("an address that is no text"))
+        };
+        Ok(Self { addresses: addresses.into_iter().map(text).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Row for ChannelUpdate {
+    type Id = ChannelKeysId;
+    const KIND: Kind = Kind::PeerUpdate;
+
+    fn id_bytes(id: &ChannelKeysId) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<ChannelKeysId> {
+        Some(ChannelKeysId(bytes.try_into().ok()?))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let message = Message::ChannelUpdate(self.clone());
+        Out::new().bytes(0, &message.encode().expect("what was decoded encodes again")).finish()
+    }
+
+    fn decode(_: &ChannelKeysId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let message = Message::decode(r.bytes(0)?).map_err(|e| Unreadable::Field(0, e.to_string()))?;
+        r.finish()?;
+        match message {
+            Decoded::Known(Message::ChannelUpdate(update)) => Ok(update),
+            _ => Err(Unreadable::Senseless("a message that is no channel_update")),
+        }
+    }
+}
+
+impl Row for OwedTransaction {
+    type Id = Txid;
+    const KIND: Kind = Kind::Owed;
+
+    fn id_bytes(id: &Txid) -> Vec<u8> {
+        id.to_byte_array().to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<Txid> {
+        read_whole(bytes).ok()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new()
+            .bytes(0, &tx_bytes(&self.tx))
+            .field(2, |out| self.inputs.iter().for_each(|input| put_wallet_input(input, out)))
+            .some(4, self.confirmed.as_ref())
+            .finish()
+    }
+
+    fn decode(id: &Txid, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let owed = Self {
+            tx: arc_tx_of(0, r.bytes(0)?)?,
+            inputs: r.field(2, |r| get_all(r, get_wallet_input))?,
+            confirmed: r.some(4)?,
+        };
+        r.finish()?;
+        if owed.tx.compute_txid() != *id {
+            return Err(Unreadable::Senseless("another transaction than its key says"));
+        }
+        Ok(owed)
+    }
+}
+
+impl Row for ChainState {
+    type Id = ();
+    const KIND: Kind = Kind::Chain;
+
+    fn id_bytes((): &()) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<()> {
+        bytes.is_empty().then_some(())
+    }
+
+    /// The heights are those up to the tip: only the first is written.
+    fn encode(&self) -> Vec<u8> {
+        Out::new()
+            .some(0, self.recent.first().map(|block| &block.height))
+            .field(2, |out| self.recent.iter().for_each(|block| out.extend(block.hash.to_byte_array())))
+            .value(4, &self.tip_time)
+            .finish()
+    }
+
+    fn decode((): &(), bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let first: Option<Height> = r.some(0)?;
+        let hashes: Vec<[u8; 32]> = r.field(2, |r| get_all(r, |r| r.array()))?;
+        let tip_time = r.value(4)?;
+        r.finish()?;
+        let first = first.unwrap_or_default().0;
+        let last = u32::try_from(hashes.len()).ok().and_then(|count| first.checked_add(count));
+        let Some(last) = last.filter(|_| hashes.len() <= ChainState::MAX_RECENT) else {
+            return Err(Unreadable::Senseless("more blocks than are remembered"));
+        };
+        let block = |(height, hash): (u32, [u8; 32])| BlockId {
+            height: Height(height),
+            hash: BlockHash::from_byte_array(hash),
+        };
+        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time })
+    }
+}
+
+impl Row for Counters {
+    type Id = ();
+    const KIND: Kind = Kind::Counters;
+
+    fn id_bytes((): &()) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<()> {
+        bytes.is_empty().then_some(())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new().value(0, &self.next_fact).value(2, &self.last_gossip_timestamp).finish()
+    }
+
+    fn decode((): &(), bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let counters = Self { next_fact: r.value(0)?, last_gossip_timestamp: r.value(2)? };
+        r.finish()?;
+        Ok(counters)
+    }
+}

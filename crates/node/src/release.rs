@@ -1,0 +1,115 @@
+//! Effects on their way out: signed, revealed, wrapped into onions. Runs after the commit, in parallel for different peers;
+//! the daemon and the simulator use the same.
+
+use crate::effect::{Broadcast, Find, Speech};
+use crate::input::SignerAnswer;
+use astrape_channel::output::revoke_and_ack;
+use astrape_channel::{OnionSource, Outgoing, Signing};
+use astrape_transactions::signing::{Signer, SignerRefusal};
+use astrape_wire::{Message, UpdateAddHtlc};
+use bitcoin::Transaction;
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::PublicKey;
+use bitcoin::secp256k1::{All, Secp256k1, SecretKey};
+
+/// Why something cannot be said. The process stops: it is an error of this node, and the peer must not be left with half of
+/// an exchange that is recorded as whole.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// The signer refuses.
+    #[error("the signer refuses: {0}")]
+    Signer(#[from] SignerRefusal),
+    /// An onion of ours cannot be built.
+    #[error("an onion cannot be built: {0}")]
+    Onion(#[from] astrape_onion::BuildError),
+}
+
+/// What goes to the peer, with what the signer answered beside it.
+#[derive(Debug)]
+pub struct Spoken {
+    /// The message; none for a probe, which is the transport's.
+    pub message: Option<Message>,
+    /// For the core, and before the message leaves: the peer's answer may need it.
+    pub answer: Option<SignerAnswer>,
+}
+
+/// Makes a message of what is to be said.
+///
+/// # Errors
+/// When the signer refuses or an onion cannot be built.
+pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError> {
+    let message = match speech {
+        Speech::Probe => return Ok(Spoken { message: None, answer: None }),
+        Speech::Plain(message) | Speech::Channel(Outgoing::Plain(message)) => message,
+        Speech::Channel(Outgoing::Sign(signing)) => sign(&signing, signer)?,
+        Speech::Channel(Outgoing::Revoke { channel_id, request, next_per_commitment_point }) => {
+            let (secret, point) = signer.reveal(&request)?;
+            let number = request.revoked.plus(3);
+            let answer = SignerAnswer::Point { channel: request.keys, number, point };
+            let message = revoke_and_ack(channel_id, secret, next_per_commitment_point);
+            return Ok(Spoken { message: Some(message), answer: Some(answer) });
+        }
+        Speech::Channel(Outgoing::Add { channel_id, id, amount, payment_hash, cltv_expiry, onion }) => {
+            let onion_routing_packet = match onion {
+                OnionSource::Packet(packet) => packet,
+                OnionSource::Recipe(recipe) => recipe.build()?,
+            };
+            Message::UpdateAddHtlc(UpdateAddHtlc {
+                channel_id,
+                id,
+                amount_msat: amount,
+                payment_hash,
+                cltv_expiry,
+                onion_routing_packet,
+                path_key: None,
+            })
+        }
+        Speech::SignChannelUpdate(mut update) => {
+            let signature = signer.sign_message(update.signed_hash().to_byte_array());
+            update.signature = signature.to_standard();
+            Message::ChannelUpdate(*update)
+        }
+    };
+    Ok(Spoken { message: Some(message), answer: None })
+}
+
+fn sign(signing: &Signing, signer: &dyn Signer) -> Result<Message, ReleaseError> {
+    let (signature, htlc_signatures) = match signing {
+        Signing::FundingCreated { request, .. }
+        | Signing::FundingSigned { request, .. }
+        | Signing::CommitmentSigned { request, .. } => signer.sign_remote_commitment(request)?,
+        Signing::ClosingSigned { request, .. } => (signer.sign_closing(request)?, Vec::new()),
+    };
+    Ok(signing.complete(signature, htlc_signatures))
+}
+
+/// Signs what is to be broadcast.
+///
+/// # Errors
+/// When the signer refuses.
+pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction, ReleaseError> {
+    Ok(match broadcast {
+        Broadcast::Wallet(request) => signer.sign_wallet_inputs(request)?,
+        Broadcast::Commitment(request) => signer.sign_local_commitment(request)?,
+        Broadcast::Closing { request, remote_signature } => {
+            let local_signature = signer.sign_closing(request)?;
+            request.signed(&local_signature, remote_signature)
+        }
+    })
+}
+
+/// Answers what the core asks of the signer; what it asks of the wallet is for the caller.
+#[must_use]
+pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<SignerAnswer> {
+    Some(match find {
+        Find::Point { channel, number } => {
+            SignerAnswer::Point { channel: *channel, number: *number, point: signer.point(channel, *number) }
+        }
+        Find::CheckSecret(check) => {
+            let point = signer.point(&check.keys, check.number);
+            let shown = SecretKey::from_slice(&check.secret).map(|s| PublicKey::from_secret_key(secp, &s));
+            SignerAnswer::SecretChecked { channel: check.keys, genuine: shown == Ok(point) }
+        }
+        Find::ShutdownScript { .. } => return None,
+    })
+}

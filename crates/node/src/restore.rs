@@ -1,0 +1,197 @@
+//! From the journal back to the node. A restart is a disconnection of everybody and nothing else.
+
+use crate::config::Config;
+use crate::effect::{Broadcast, Effect, Find, Watch};
+use crate::index::Index;
+use crate::journal::{Journal, JournalError};
+use crate::node::{Node, Recent};
+use crate::record::{self, RecordError};
+use crate::table::Table;
+use crate::turn::{is_opening, seen_onion};
+use astrape_channel::{Channel, Output};
+use astrape_primitives::{ChannelKeysId, Side};
+use astrape_transactions::signing::WalletRequest;
+use astrape_wallet::{Coins, Reservation};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Why the node cannot be restored. It does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record is not what this version writes.
+    #[error("{0}. The node does not start; nothing was changed")]
+    Record(#[from] RecordError),
+}
+
+impl Node {
+    /// The node as the journal has it, and what it owes: to the chain, and to the signer. What it owes to peers is told when
+    /// they come back.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or holds what this version does not understand.
+    pub fn restore<J: Journal + ?Sized>(
+        config: Config,
+        journal: &J,
+    ) -> Result<(Node, Vec<Effect>), RestoreError> {
+        let restored = record::restore(&journal.load()?)?;
+        let mut node = Node::new(config);
+        node.channels = Table::restored(restored.channels);
+        node.payments = Table::restored(restored.payments);
+        node.invoices = Table::restored(restored.invoices);
+        node.receiving = Table::restored(restored.receiving);
+        node.known_peers = Table::restored(restored.peers);
+        node.peer_updates = Table::restored(restored.peer_updates);
+        node.owed = Table::restored(restored.owed);
+        node.coins = single(Arc::new(restored.coins));
+        node.chain = single(restored.chain);
+        node.counters = single(restored.counters);
+        node.free_coins_of_no_channel();
+        node.derive();
+        let owed = node.owed_effects();
+        Ok((node, owed))
+    }
+
+    /// This node as a restart would leave it: without connections, without what lives only as long as one.
+    #[must_use]
+    pub fn after_losing_all_connections(&self) -> Node {
+        let mut node = Node::new((*self.config).clone());
+        let keep = |(keys, channel): (&ChannelKeysId, &Arc<Channel>)| {
+            Some((*keys, Arc::new(channel.after_losing_the_connection()?)))
+        };
+        node.channels = Table::restored(self.channels.iter().filter_map(keep).collect());
+        node.payments = self.payments.clone();
+        node.invoices = self.invoices.clone();
+        node.receiving = self.receiving.clone();
+        node.known_peers = self.known_peers.clone();
+        node.peer_updates = self.peer_updates.clone();
+        node.owed = self.owed.clone();
+        node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
+        node.chain = single(self.chain.get(&()).cloned().unwrap_or_default());
+        node.counters = single(self.counters.get(&()).copied().unwrap_or_default());
+        node.free_coins_of_no_channel();
+        node.derive();
+        node
+    }
+
+    /// Coins that were set aside for an opening which the restart has ended are free.
+    fn free_coins_of_no_channel(&mut self) {
+        let mut coins: Coins = self.coins.get(&()).map(|c| (**c).clone()).unwrap_or_default();
+        let gone: Vec<Reservation> = coins
+            .iter()
+            .filter_map(|coin| coin.reserved)
+            .filter(|r| matches!(r, Reservation::Opening(keys) if !self.channels.contains(keys)))
+            .filter(|r| !coins.iter().any(|c| c.reserved == Some(*r) && self.is_owed(c)))
+            .collect();
+        for reservation in gone {
+            coins.release(reservation);
+        }
+        self.coins = single(Arc::new(coins));
+    }
+
+    /// Whether a transaction that we owe to the network spends a coin.
+    fn is_owed(&self, coin: &astrape_wallet::Coin) -> bool {
+        self.owed.iter().any(|(_, owed)| owed.inputs.iter().any(|input| input.outpoint == coin.outpoint()))
+    }
+
+    /// What is derived from the channels: the index, and the onions that they hold.
+    fn derive(&mut self) {
+        self.index = Index::default();
+        self.recent = Recent::default();
+        for (keys, channel) in self.channels.iter() {
+            self.index.update(*keys, None, Some(channel));
+            let incoming = channel.open().into_iter().flat_map(|o| o.htlcs.values());
+            for htlc in incoming.filter(|h| h.offered_by == Side::Remote) {
+                if let Some(onion) = seen_onion(htlc) {
+                    self.recent.see(&onion, (*keys, htlc.id));
+                }
+            }
+        }
+    }
+
+    fn owed_effects(&self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for (txid, owed) in self.owed.iter() {
+            effects.push(Effect::Watch(Watch::Transaction(*txid)));
+            if owed.confirmed.is_none() {
+                let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs.clone() };
+                effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+            }
+        }
+        for (keys, channel) in self.channels.iter().filter(|(_, c)| !is_opening(c)) {
+            let from = channel.open().map_or_else(Default::default, |o| o.params.funded_at);
+            let outputs =
+                channel.watches().into_iter().chain(channel.owed_to_chain()).chain(channel.owed_to_signer());
+            let suspect = self.suspect.contains(keys);
+            let allowed = outputs.filter(|o| !suspect || !matches!(o, Output::BroadcastCommitment(_)));
+            effects.extend(allowed.filter_map(|output| owed_effect(*keys, from, output)));
+        }
+        effects
+    }
+}
+
+fn owed_effect(channel: ChannelKeysId, from: astrape_primitives::Height, output: Output) -> Option<Effect> {
+    match output {
+        Output::WatchFunding { outpoint, script } => {
+            Some(Effect::Watch(Watch::Funding { outpoint, script, from }))
+        }
+        Output::BroadcastCommitment(request) => {
+            Some(Effect::Broadcast(Broadcast::Commitment(Box::new(request))))
+        }
+        Output::BroadcastClosing { request, remote_signature, .. } => {
+            Some(Effect::Broadcast(Broadcast::Closing { request: Box::new(request), remote_signature }))
+        }
+        Output::PointNeeded(number) => Some(Effect::Find(Find::Point { channel, number })),
+        // Fundings are among the transactions of our coins.
+        _ => None,
+    }
+}
+
+fn single<V: Clone + PartialEq>(value: V) -> Table<(), V> {
+    Table::restored(BTreeMap::from([((), value)]))
+}
+
+/// Two nodes are the same when all that is durable is, and all that is derived from it.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config
+            && self.channels == other.channels
+            && self.payments == other.payments
+            && self.invoices == other.invoices
+            && self.receiving == other.receiving
+            && self.coins == other.coins
+            && self.known_peers == other.known_peers
+            && self.peer_updates == other.peer_updates
+            && self.owed == other.owed
+            && self.chain == other.chain
+            && self.counters == other.counters
+            && self.index == other.index
+            && self.peers == other.peers
+            && self.openings == other.openings
+            && self.world == other.world
+            && self.suspect == other.suspect
+            && self.quarantined == other.quarantined
+            && self.recent == other.recent
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("channels", &self.channels)
+            .field("payments", &self.payments)
+            .field("invoices", &self.invoices)
+            .field("receiving", &self.receiving)
+            .field("coins", &self.coins)
+            .field("known_peers", &self.known_peers)
+            .field("peer_updates", &self.peer_updates)
+            .field("owed", &self.owed)
+            .field("chain", &self.chain)
+            .field("counters", &self.counters)
+            .field("index", &self.index)
+            .field("recent", &self.recent)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! The durable parts of the node that belong to no other crate.
+
+use astrape_primitives::{BlockId, Height, PaymentHash};
+use astrape_transactions::signing::WalletInput;
+use astrape_wire::ChannelUpdate;
+use bitcoin::Transaction;
+use std::sync::Arc;
+
+/// A peer that we want to stay connected with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPeer {
+    /// Where it was reached, newest first, as `host:port`.
+    pub addresses: Vec<String>,
+}
+
+/// The chain as far as the node has seen it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainState {
+    /// The newest blocks, oldest first: enough to find where a reorganisation began. At most [`ChainState::MAX_RECENT`].
+    pub recent: Vec<BlockId>,
+    /// Time of the newest block's header, in seconds since 1970.
+    pub tip_time: u32,
+}
+
+impl ChainState {
+    /// Blocks remembered: deeper reorganisations stop the node, since no deadline would hold.
+    pub const MAX_RECENT: usize = 144;
+
+    /// The newest block.
+    #[must_use]
+    pub fn tip(&self) -> Option<BlockId> {
+        self.recent.last().copied()
+    }
+
+    /// Its height; 0 before any.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.tip().map_or(Height(0), |block| block.height)
+    }
+}
+
+/// Numbers that count up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Of the next fact in the ledger.
+    pub next_fact: u64,
+    /// `timestamp` of our last `channel_update` or `node_announcement`: the next is greater (BOLT 7).
+    pub last_gossip_timestamp: u32,
+}
+
+/// The peer's last `channel_update` of one of our channels: what it asks for payments towards us (route hints need it).
+pub type PeerUpdate = Arc<ChannelUpdate>;
+
+/// A transaction of our coins that is owed to the network until it is confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwedTransaction {
+    /// The transaction, unsigned.
+    pub tx: Arc<Transaction>,
+    /// What its inputs spend, in their order.
+    pub inputs: Vec<WalletInput>,
+    /// Height of the block that it is in.
+    pub confirmed: Option<Height>,
+}
+
+impl OwedTransaction {
+    /// Confirmations from which it is owed no more: deeper reorganisations have not been seen for ten years.
+    pub const DEEP: u32 = 6;
+}
+
+/// A payment that ended moments ago, kept until the answer of a lookup made before it ended can no longer be on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub payment_hash: PaymentHash,
+    /// The fact in the ledger.
+    pub fact: crate::journal::Entry,
+}

@@ -1,0 +1,337 @@
+//! What one input does to the node. Messages between its parts run to quiet within the turn; then what waits is signed,
+//! and the writes are derived.
+
+mod chain;
+mod channel;
+mod coins;
+mod command;
+mod gossip;
+pub(crate) use gossip::scid_towards_peer;
+mod open;
+mod pay;
+mod peer;
+mod relay;
+
+use crate::effect::{Effect, Speech};
+use crate::index::could_sign;
+use crate::input::{Input, SignerAnswer};
+use crate::journal::{Entry, RetiredHtlc, SeenOnion, Writes};
+use crate::ledger::{ChannelFact, Fact};
+use crate::node::Node;
+use astrape_channel::{Channel, Event, Htlc, Origin, Output, Phase};
+use astrape_onion::Hop;
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, Side, Timestamp};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Most messages between parts in one turn: a block can settle as many HTLCs as a channel holds, on both sides, for many
+/// channels. Beyond it something goes round in circles.
+const MAX_CASCADE: usize = 1_000_000;
+
+/// One input being taken.
+pub(crate) struct Turn<'a> {
+    pub(crate) node: &'a mut Node,
+    pub(crate) now: Timestamp,
+    pub(crate) entropy: Entropy,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) writes: Writes,
+    /// Outputs of channels that were not looked at yet.
+    queue: VecDeque<(ChannelKeysId, Output)>,
+    /// Channels in which something may wait to be signed.
+    to_propose: BTreeSet<ChannelKeysId>,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(node: &'a mut Node, now: Timestamp, entropy: Entropy) -> Self {
+        Self {
+            node,
+            now,
+            entropy,
+            effects: Vec::new(),
+            writes: Writes { steps: 1, ..Writes::default() },
+            queue: VecDeque::new(),
+            to_propose: BTreeSet::new(),
+        }
+    }
+
+    /// Dispatches the input.
+    pub(crate) fn take(&mut self, input: Input) {
+        match input {
+            Input::Peer { peer, event } => self.peer(peer, event),
+            Input::Chain(input) => self.chain(input),
+            Input::Coins(findings) => self.coins(findings),
+            Input::Signer(SignerAnswer::Point { channel, number, point }) => {
+                self.drive(channel, Event::Point { number, point });
+            }
+            Input::Signer(SignerAnswer::SecretChecked { channel, genuine }) => {
+                self.drive(channel, Event::SecretChecked { genuine });
+            }
+            Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
+                self.drive(channel, Event::Command(astrape_channel::Command::Shutdown { script }));
+            }
+            Input::Command { id, command } => self.command(id, command),
+            Input::Tick => self.tick(),
+        }
+    }
+
+    /// Runs to quiet, signs what waits, checks the money, and derives what is to be written.
+    pub(crate) fn finish(mut self) -> (Writes, Vec<Effect>) {
+        self.run_to_quiet();
+        self.propose();
+        self.record_channels();
+        self.check_money();
+        self.node.derive_records(&mut self.writes);
+        (self.writes, self.effects)
+    }
+
+    fn run_to_quiet(&mut self) {
+        for _ in 0..MAX_CASCADE {
+            let Some((channel, output)) = self.queue.pop_front() else {
+                return;
+            };
+            self.output(channel, output);
+        }
+        panic!("more than {MAX_CASCADE} messages between the parts of the node in one step");
+    }
+
+    /// Signs what waits in the channels that were touched, where the peer was heard from a moment ago.
+    fn propose(&mut self) {
+        while let Some(channel) = self.to_propose.pop_first() {
+            let Some(value) = self.node.channels.get(&channel).filter(|c| could_sign(c)) else {
+                continue;
+            };
+            let peer = value.peer();
+            if self.is_heard(peer) {
+                self.drive(channel, Event::Propose);
+                self.to_propose.remove(&channel);
+                self.run_to_quiet();
+            }
+        }
+    }
+
+    /// Gives an event to a channel and queues what follows from it.
+    pub(crate) fn drive(&mut self, keys: ChannelKeysId, event: Event) {
+        let Some(channel) = self.node.channels.get(&keys).cloned() else {
+            return;
+        };
+        if self.node.quarantined.contains_key(&keys) && !is_of_the_chain(&event) {
+            return;
+        }
+        if self.node.suspect.contains(&keys) && !may_be_taken_by_a_suspect(&event) {
+            return;
+        }
+        let reestablishes = matches!(event, Event::Message(astrape_wire::Message::ChannelReestablish(_)));
+        let features = self.node.peers.get(&channel.peer()).map(|p| p.features.clone()).unwrap_or_default();
+        let config = Arc::clone(&self.node.config);
+        let secp = Arc::clone(&self.node.secp);
+        let view = self.view(&config, &secp, &features);
+        match channel.handle(event, &view) {
+            Ok(transition) => {
+                // The peer has told where it is, and it is where we are; or it has proved us late, and the channel waits.
+                if reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_)) {
+                    self.node.suspect.remove(&keys);
+                }
+                self.take_transition(keys, transition);
+            }
+            Err(fault) => self.react(keys, &channel, &fault),
+        }
+    }
+
+    pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {
+        self.node.channels.set(keys, Arc::new(transition.next));
+        self.to_propose.insert(keys);
+        self.queue.extend(transition.outputs.into_iter().map(|output| (keys, output)));
+    }
+
+    pub(crate) fn view<'v>(
+        &self,
+        config: &'v crate::Config,
+        secp: &'v bitcoin::secp256k1::Secp256k1<bitcoin::secp256k1::All>,
+        peer_features: &'v astrape_primitives::Features,
+    ) -> astrape_channel::View<'v> {
+        astrape_channel::View {
+            now: self.now,
+            tip: self.height(),
+            feerate: self.node.world.feerate,
+            peer_features,
+            our_features: &config.features,
+            policy: &config.channel,
+            secp,
+        }
+    }
+
+    pub(crate) fn height(&self) -> astrape_primitives::Height {
+        self.node.chain.get(&()).map_or(astrape_primitives::Height(0), crate::state::ChainState::height)
+    }
+
+    /// Says something to a peer, if it is connected.
+    pub(crate) fn say(&mut self, peer: NodeId, speech: Speech) {
+        if self.node.peers.contains(&peer) {
+            self.effects.push(Effect::Send { peer, speech });
+        }
+    }
+
+    /// Adds a fact to the ledger; it is published once durable.
+    pub(crate) fn record(&mut self, fact: Fact) -> Entry {
+        let mut counters = self.node.counters.get(&()).copied().unwrap_or_default();
+        let entry = Entry { number: counters.next_fact, at: self.now, fact };
+        counters.next_fact += 1;
+        self.node.counters.set((), counters);
+        self.writes.ledger.push(entry.clone());
+        self.effects.push(Effect::Publish(entry.clone()));
+        entry
+    }
+
+    /// Adds a turning point of a channel to the ledger.
+    pub(crate) fn tell(&mut self, keys: ChannelKeysId, event: ChannelFact) {
+        if let Some(channel) = self.node.channels.get(&keys) {
+            let (channel_id, peer) = (channel.channel_id(), channel.peer());
+            self.record(Fact::Channel { keys, channel_id, peer, event });
+        }
+    }
+
+    /// What the changes of channels leave beside their records: HTLCs that retire, onions that are seen, marks.
+    fn record_channels(&mut self) {
+        let touched: Vec<ChannelKeysId> = self.node.channels.touched().copied().collect();
+        for keys in touched {
+            let old = self.node.channels.before(&keys).cloned();
+            let new = self.node.channels.get(&keys).cloned();
+            let (Some(new), old) = (new, old) else {
+                continue;
+            };
+            let Some(open) = new.open() else {
+                continue;
+            };
+            let before = old.as_ref().and_then(|c| c.open());
+            let moved = |o: &astrape_channel::Open| o.local.number.0 + o.remote.number.0;
+            if before.map(moved) != Some(moved(open)) {
+                self.writes.marks.insert(keys, CommitmentNumber(moved(open)));
+            }
+            if before.is_some_and(|b| b.local.number == open.local.number) {
+                continue;
+            }
+            for htlc in open.htlcs.values().filter(|h| h.offered_by == Side::Remote) {
+                if before.is_none_or(|b| !b.htlcs.contains_key(&htlc.key())) {
+                    self.see_onion(keys, htlc);
+                }
+            }
+        }
+    }
+
+    fn see_onion(&mut self, keys: ChannelKeysId, htlc: &Htlc) {
+        if let Some(onion) = seen_onion(htlc) {
+            self.node.recent.see(&onion, (keys, htlc.id));
+            self.writes.onions.push(onion);
+        }
+    }
+
+    /// Keeps what justice needs of an HTLC that is gone.
+    pub(crate) fn retire(&mut self, keys: ChannelKeysId, htlc: &Htlc) {
+        let (Some(first_remote), Some(end_remote)) =
+            (htlc.added.remote, htlc.removal.as_ref().and_then(|r| r.from.remote))
+        else {
+            return;
+        };
+        self.writes.retired.push(RetiredHtlc {
+            channel: keys,
+            offered_by: htlc.offered_by,
+            id: htlc.id,
+            amount: htlc.amount,
+            payment_hash: htlc.payment_hash,
+            cltv_expiry: htlc.cltv_expiry,
+            first_remote,
+            end_remote,
+        });
+    }
+
+    /// Money is conserved in every channel that the step touched; an HTLC that we forward is worth no more than the one
+    /// that pays for it. In release builds too: nothing leaves through the door otherwise.
+    fn check_money(&self) {
+        for keys in self.node.channels.touched() {
+            let Some(open) = self.node.channels.get(keys).and_then(|c| c.open()) else {
+                continue;
+            };
+            let total = open.balances.local.checked_add(open.balances.remote);
+            assert_eq!(
+                total,
+                Some(open.funding.terms.capacity.to_msat()),
+                "money appeared or went in channel {keys}"
+            );
+            self.check_forwards(open);
+        }
+    }
+}
+
+/// An HTLC that is relayed stands against one that is worth at least as much and expires later.
+impl Turn<'_> {
+    fn check_forwards(&self, open: &astrape_channel::Open) {
+        for htlc in open.htlcs.values() {
+            let Some(Origin::Relay { channel, id }) = origin_of(htlc) else {
+                continue;
+            };
+            let upstream = self.node.channels.get(&channel).and_then(|c| incoming_htlc(c, id));
+            if let Some(upstream) = upstream {
+                assert!(
+                    upstream.amount >= htlc.amount && upstream.cltv_expiry >= htlc.cltv_expiry,
+                    "an HTLC is forwarded with more than came in, or for longer"
+                );
+            }
+        }
+    }
+}
+
+fn origin_of(htlc: &Htlc) -> Option<Origin> {
+    match &htlc.direction {
+        astrape_channel::htlc::Direction::Outgoing { origin, .. } => Some(*origin),
+        astrape_channel::htlc::Direction::Incoming(_) => None,
+    }
+}
+
+/// Events that a quarantined channel still takes: a panic must not blind us to the chain.
+fn is_of_the_chain(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Tip(_)
+            | Event::FundingConfirmed { .. }
+            | Event::FundingReorged
+            | Event::FundingSpent { .. }
+            | Event::SpendReorged
+    )
+}
+
+/// What a channel still takes whose state may be old: where the peer is, and what happens on chain. Nothing of it signs or
+/// broadcasts a commitment of ours.
+fn may_be_taken_by_a_suspect(event: &Event) -> bool {
+    is_of_the_chain(event)
+        || matches!(
+            event,
+            Event::Connected
+                | Event::Disconnected
+                | Event::SecretChecked { .. }
+                | Event::Point { .. }
+                | Event::Message(astrape_wire::Message::ChannelReestablish(_))
+        )
+}
+
+/// The replay log's name for the onion of an incoming HTLC; none for one that could not be read.
+pub(crate) fn seen_onion(htlc: &Htlc) -> Option<SeenOnion> {
+    let astrape_channel::htlc::Direction::Incoming(onion) = &htlc.direction else {
+        return None;
+    };
+    let peeled = onion.as_ref().as_ref().ok()?;
+    let expiry = match &peeled.hop {
+        Hop::Forward { payload, .. } => payload.outgoing_cltv_value,
+        Hop::Final { payload } => payload.outgoing_cltv_value,
+    };
+    Some(SeenOnion { expiry, replay_id: peeled.shared_secret.replay_id() })
+}
+
+/// An HTLC of a channel, wherever it is.
+pub(crate) fn incoming_htlc(channel: &Channel, id: HtlcId) -> Option<Arc<Htlc>> {
+    channel.open()?.htlcs.get(&(Side::Remote, id)).cloned()
+}
+
+/// Whether a channel still negotiates.
+pub(crate) fn is_opening(channel: &Channel) -> bool {
+    matches!(channel.phase, Phase::Opening(_))
+}

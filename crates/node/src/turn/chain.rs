@@ -1,0 +1,166 @@
+//! The chain moves: fundings confirm, are spent, are reorganised away.
+
+use super::Turn;
+use crate::effect::{Broadcast, Effect};
+use crate::input::ChainInput;
+use crate::state::ChainState;
+use astrape_channel::Event;
+use astrape_primitives::{BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Height, Side};
+use astrape_transactions::CommitmentFormat;
+use astrape_transactions::signing::WalletRequest;
+use std::sync::Arc;
+
+/// A feerate changes by this share, in percent, before the commitments follow: each change costs signatures on all HTLCs.
+const FEERATE_CHANGE_PERCENT: u32 = 20;
+
+impl Turn<'_> {
+    pub(super) fn chain(&mut self, input: ChainInput) {
+        match input {
+            ChainInput::Event(ChainEvent::Connected { block, previous, time, matched }) => {
+                self.connected(block, previous, time, &matched);
+            }
+            ChainInput::Event(ChainEvent::Disconnected { block }) => self.disconnected(block),
+            ChainInput::Feerate(feerate) => self.feerate(feerate),
+            // Broadcasts are repeated with every block while they are owed.
+            ChainInput::BroadcastResult { .. } => {}
+            ChainInput::Freshness { stale } => self.node.world.stale = stale,
+        }
+    }
+
+    /// A block on top of the tip. One that does not fit is not taken: the source begins again from our recent blocks.
+    fn connected(
+        &mut self,
+        block: BlockId,
+        previous: bitcoin::BlockHash,
+        time: u32,
+        matched: &[ConfirmedTx],
+    ) {
+        let mut chain = self.node.chain.get(&()).cloned().unwrap_or_default();
+        if chain.tip().is_some_and(|tip| tip.hash != previous) {
+            return;
+        }
+        chain.recent.push(block);
+        let excess = chain.recent.len().saturating_sub(ChainState::MAX_RECENT);
+        chain.recent.drain(..excess);
+        chain.tip_time = time;
+        self.node.chain.set((), chain);
+        for confirmed in matched {
+            self.confirmed(block.height, confirmed);
+        }
+        for channel in self.node.index.wants_tip() {
+            self.drive(channel, Event::Tip(block.height));
+        }
+        self.owe_again();
+        self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
+    }
+
+    fn confirmed(&mut self, height: Height, confirmed: &ConfirmedTx) {
+        let txid = confirmed.tx.compute_txid();
+        if let Some(owed) = self.node.owed.get(&txid).cloned() {
+            self.node.owed.set(txid, crate::state::OwedTransaction { confirmed: Some(height), ..owed });
+        }
+        for channel in self.node.index.by_funding_txid(txid) {
+            let tx = Arc::clone(&confirmed.tx);
+            self.drive(channel, Event::FundingConfirmed { tx, height, index: confirmed.index });
+        }
+        for input in &confirmed.tx.input {
+            if let Some(channel) = self.node.index.by_outpoint(&input.previous_output) {
+                self.drive(channel, Event::FundingSpent { tx: Arc::clone(&confirmed.tx), height });
+            }
+        }
+    }
+
+    fn disconnected(&mut self, block: BlockId) {
+        let mut chain = self.node.chain.get(&()).cloned().unwrap_or_default();
+        if chain.tip() != Some(block) {
+            return;
+        }
+        chain.recent.pop();
+        assert!(!chain.recent.is_empty(), "a reorganisation deeper than {} blocks", ChainState::MAX_RECENT);
+        self.node.chain.set((), chain);
+        for channel in self.node.channels.keys() {
+            let Some(open) = self.node.channels.get(&channel).and_then(|c| c.open()) else {
+                continue;
+            };
+            let funding_gone = open.funding.confirmed.is_some_and(|c| c.height >= block.height);
+            let spend_gone = open.funding.spent.as_ref().is_some_and(|s| s.height >= block.height);
+            if spend_gone {
+                self.drive(channel, Event::SpendReorged);
+            }
+            if funding_gone {
+                self.drive(channel, Event::FundingReorged);
+            }
+        }
+        for txid in self.node.owed.keys() {
+            if let Some(owed) =
+                self.node.owed.get(&txid).filter(|o| o.confirmed >= Some(block.height)).cloned()
+            {
+                self.node.owed.set(txid, crate::state::OwedTransaction { confirmed: None, ..owed });
+            }
+        }
+    }
+
+    /// Transactions of ours that are not confirmed go out again with every block; those that are deep are owed no more.
+    fn owe_again(&mut self) {
+        let tip = self.height();
+        for txid in self.node.owed.keys() {
+            let Some(owed) = self.node.owed.get(&txid).cloned() else {
+                continue;
+            };
+            match owed.confirmed {
+                Some(height) if height.confirmations_at(tip) >= crate::state::OwedTransaction::DEEP => {
+                    self.node.owed.remove(&txid);
+                }
+                Some(_) => {}
+                None => {
+                    let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs };
+                    self.effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+                }
+            }
+        }
+        for channel in self.node.index.wants_tip() {
+            if self.node.suspect.contains(&channel) {
+                continue;
+            }
+            let owed = self.node.channels.get(&channel).map(|c| c.owed_to_chain()).unwrap_or_default();
+            for output in owed {
+                if !matches!(output, astrape_channel::Output::BroadcastFunding(_)) {
+                    self.queue.push_back((channel, output));
+                }
+            }
+        }
+    }
+
+    /// A new estimate: the commitments that we pay for follow when it is far enough from theirs.
+    fn feerate(&mut self, feerate: FeeratePerKw) {
+        if self.node.config.fixed_feerate.is_some() {
+            return;
+        }
+        self.node.world.feerate = feerate.max(FeeratePerKw::FLOOR);
+        for channel in self.node.channels.keys() {
+            if let Some(wanted) = self.wanted_feerate(channel) {
+                self.drive(channel, Event::Command(astrape_channel::Command::UpdateFee(wanted)));
+            }
+        }
+    }
+
+    fn wanted_feerate(&self, channel: ChannelKeysId) -> Option<FeeratePerKw> {
+        let channel = self.node.channels.get(&channel).filter(|c| c.is_usable())?;
+        let open = channel.open()?;
+        if open.params.opener != Side::Local {
+            return None;
+        }
+        let wanted = commitment_feerate(open.params.format, self.node.world.feerate);
+        let now = open.fees.newest();
+        let change = u64::from(wanted.0.abs_diff(now.0)) * 100;
+        (change >= u64::from(now.0) * u64::from(FEERATE_CHANGE_PERCENT)).then_some(wanted)
+    }
+}
+
+/// With anchors the commitment needs only enter mempools, and its child pays the rest: 10 sat/vbyte at most.
+pub(crate) fn commitment_feerate(format: CommitmentFormat, estimate: FeeratePerKw) -> FeeratePerKw {
+    match format {
+        CommitmentFormat::StaticRemotekey => estimate,
+        CommitmentFormat::Anchors => estimate.min(FeeratePerKw(2_500)),
+    }
+}

@@ -1,0 +1,100 @@
+//! What follows from what channels put out.
+
+use super::{Turn, incoming_htlc};
+use crate::effect::{Broadcast, Effect, Find, Speech, Watch};
+use crate::ledger::ChannelFact;
+use astrape_channel::output::Story;
+use astrape_channel::{Command, Event, Htlc, Output, Resolution};
+use astrape_primitives::{ChannelKeysId, HtlcId};
+use std::sync::Arc;
+
+impl Turn<'_> {
+    pub(super) fn output(&mut self, keys: ChannelKeysId, output: Output) {
+        match output {
+            Output::Send(outgoing) => {
+                if let Some(peer) = self.node.channels.get(&keys).map(|c| c.peer()) {
+                    self.say(peer, Speech::Channel(outgoing));
+                }
+            }
+            Output::FundingNeeded { script, amount, feerate } => self.fund(keys, script, amount, feerate),
+            Output::BroadcastFunding(tx) => self.broadcast_funding(keys, &tx),
+            Output::WatchFunding { outpoint, script } => {
+                let from = self.height();
+                self.effects.push(Effect::Watch(Watch::Funding { outpoint, script, from }));
+            }
+            Output::Ready => {
+                self.tell(keys, ChannelFact::Ready);
+                self.say_channel_update(keys);
+            }
+            Output::Incoming(htlc) => self.incoming(keys, &htlc),
+            Output::Fulfilled { origin, amount, payment_hash, preimage, attribution_data, .. } => {
+                self.fulfilled(keys, origin, amount, payment_hash, preimage, attribution_data);
+            }
+            Output::Failed { origin, payment_hash, resolution } => {
+                self.failed(origin, payment_hash, &resolution)
+            }
+            Output::NotOffered { origin, payment_hash, refusal } => {
+                self.not_offered(origin, payment_hash, &refusal)
+            }
+            Output::Retired(htlc) => self.retire(keys, &htlc),
+            Output::PointNeeded(number) => {
+                self.effects.push(Effect::Find(Find::Point { channel: keys, number }))
+            }
+            Output::CheckSecret(check) => self.effects.push(Effect::Find(Find::CheckSecret(check))),
+            Output::BroadcastCommitment(request) => {
+                self.effects.push(Effect::Broadcast(Broadcast::Commitment(Box::new(request))));
+            }
+            Output::BroadcastClosing { request, remote_signature, .. } => {
+                let request = Box::new(request);
+                self.effects.push(Effect::Broadcast(Broadcast::Closing { request, remote_signature }));
+            }
+            Output::Story(story) => self.story(keys, story),
+            Output::ShutdownScriptNeeded => {
+                self.effects.push(Effect::Find(Find::ShutdownScript { channel: keys }));
+            }
+            // Told to the user by the command that led to it; otherwise there is nobody to tell.
+            Output::Refused(_) => {}
+            Output::Forgotten { reason } => self.forget_opening(keys, reason),
+            Output::Over => self.over(keys),
+        }
+    }
+
+    fn story(&mut self, keys: ChannelKeysId, story: Story) {
+        let fact = match story {
+            Story::Opened { outpoint, capacity } => {
+                let by_us = self.node.channels.get(&keys).and_then(|c| c.open().map(|o| o.params.opener))
+                    == Some(astrape_primitives::Side::Local);
+                ChannelFact::Opened { outpoint, capacity, by_us }
+            }
+            Story::FundingConfirmed => ChannelFact::FundingConfirmed,
+            Story::FundingReorged => ChannelFact::FundingReorged,
+            Story::ShuttingDown { by_us } => ChannelFact::ShuttingDown { by_us },
+            Story::ClosingAgreed { txid, fee } => ChannelFact::ClosingAgreed { txid, fee },
+            Story::ForceClosing { reason } => ChannelFact::ForceClosing { reason },
+            Story::WaitingForPeersCommitment { reason } => ChannelFact::WaitingForPeersCommitment { reason },
+            Story::Spent { txid, how } => ChannelFact::Spent { txid, how: how.to_owned() },
+        };
+        self.tell(keys, fact);
+    }
+
+    /// Decides the end of an HTLC that came in on a channel.
+    pub(super) fn resolve(&mut self, keys: ChannelKeysId, id: HtlcId, resolution: Resolution) {
+        self.drive(keys, Event::Command(Command::Resolve { id, resolution }));
+    }
+
+    /// An incoming HTLC that is still there.
+    pub(super) fn incoming_htlc(&self, keys: ChannelKeysId, id: HtlcId) -> Option<Arc<Htlc>> {
+        self.node.channels.get(&keys).and_then(|c| incoming_htlc(c, id))
+    }
+
+    /// A channel is over: it leaves the working memory; the ledger keeps its story.
+    fn over(&mut self, keys: ChannelKeysId) {
+        self.tell(keys, ChannelFact::Over);
+        if let Some(channel) = self.node.channels.remove(&keys)
+            && let Some(open) = channel.open()
+        {
+            self.effects.push(Effect::Watch(Watch::Forget(open.funding.terms.outpoint)));
+        }
+        self.node.peer_updates.remove(&keys);
+    }
+}

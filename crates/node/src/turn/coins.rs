@@ -1,0 +1,113 @@
+//! Our coins on chain: what the wallet's scanner found, what is set aside, what is spent by the user's wish.
+
+use super::Turn;
+use crate::command::{Refusal, Reply, WithdrawCommand};
+use crate::ledger::Fact;
+use crate::state::OwedTransaction;
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Sat};
+use astrape_transactions::signing::WalletInput;
+use astrape_wallet::{Coins, Reservation, Terms, WalletFinding};
+use bitcoin::{ScriptBuf, Transaction, TxOut};
+use std::sync::Arc;
+
+/// Coins are spent from the first confirmation on; our own change before.
+const MIN_CONFIRMATIONS: u32 = 0;
+
+/// Bytes of a P2WSH script: a funding output before its keys are known.
+const P2WSH_LEN: usize = 34;
+
+impl Turn<'_> {
+    pub(super) fn coins(&mut self, findings: Vec<WalletFinding>) {
+        let mut coins = self.coins_value();
+        for finding in findings {
+            coins.apply(finding);
+        }
+        coins.forget_buried(self.height());
+        self.set_coins(coins);
+    }
+
+    fn coins_value(&self) -> Coins {
+        self.node.coins.get(&()).map(|c| (**c).clone()).unwrap_or_default()
+    }
+
+    fn set_coins(&mut self, coins: Coins) {
+        self.node.coins.set((), Arc::new(coins));
+    }
+
+    fn terms(&self, feerate: FeeratePerKw, change_script: &ScriptBuf) -> Terms {
+        Terms {
+            feerate,
+            tip: self.height(),
+            min_confirmations: MIN_CONFIRMATIONS,
+            reserve: Sat::ZERO,
+            change_script: change_script.clone(),
+        }
+    }
+
+    /// Whether there are coins for a funding, before the peer is asked.
+    pub(super) fn check_coins(
+        &self,
+        amount: Sat,
+        feerate: FeeratePerKw,
+        change_script: &ScriptBuf,
+    ) -> Result<(), Refusal> {
+        let output = TxOut { value: amount.into(), script_pubkey: ScriptBuf::from(vec![0; P2WSH_LEN]) };
+        self.coins_value().select(&[output], &self.terms(feerate, change_script))?;
+        Ok(())
+    }
+
+    /// The funding transaction, unsigned, with its coins reserved for the channel.
+    pub(super) fn build_funding(
+        &mut self,
+        keys: ChannelKeysId,
+        script: &ScriptBuf,
+        amount: Sat,
+        feerate: FeeratePerKw,
+        change_script: ScriptBuf,
+    ) -> Result<Transaction, Refusal> {
+        let mut coins = self.coins_value();
+        let outputs = vec![TxOut { value: amount.into(), script_pubkey: script.clone() }];
+        let selection = coins.select(&outputs, &self.terms(feerate, &change_script))?;
+        let request = selection.to_request(outputs, &change_script, self.height())?;
+        coins.reserve(&selection.outpoints(), Reservation::Opening(keys))?;
+        self.set_coins(coins);
+        Ok(request.tx)
+    }
+
+    /// What a signer must know of the inputs of a transaction of our coins.
+    pub(super) fn wallet_inputs(&self, tx: &Transaction) -> Vec<WalletInput> {
+        let coins = self.coins_value();
+        let coin =
+            |input: &bitcoin::TxIn| coins.get(&input.previous_output).map(astrape_wallet::Coin::to_input);
+        tx.input.iter().filter_map(coin).collect()
+    }
+
+    /// An opening ended: its coins are free again.
+    pub(super) fn release_coins_of(&mut self, keys: ChannelKeysId) {
+        let mut coins = self.coins_value();
+        if !coins.release(Reservation::Opening(keys)).is_empty() {
+            self.set_coins(coins);
+        }
+    }
+
+    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
+        let mut coins = self.coins_value();
+        let terms = self.terms(command.feerate.unwrap_or(self.node.world.feerate), &command.change_script);
+        let (selection, output) = match command.amount {
+            Some(amount) => {
+                let output = TxOut { value: amount.into(), script_pubkey: command.script.clone() };
+                (coins.select(std::slice::from_ref(&output), &terms)?, output)
+            }
+            None => coins.select_all(&command.script, &terms)?,
+        };
+        let amount = Sat::from(output.value);
+        let request = selection.to_request(vec![output], &command.change_script, self.height())?;
+        let id = self.entropy.draw("withdrawal");
+        coins.reserve(&selection.outpoints(), Reservation::Withdrawal(id))?;
+        self.set_coins(coins);
+        let txid = request.tx.compute_txid();
+        self.owe(OwedTransaction { tx: Arc::new(request.tx), inputs: request.inputs, confirmed: None });
+        self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
+        Ok(Reply::Withdrawing { txid, amount, fee: selection.fee })
+    }
+}

@@ -1,0 +1,78 @@
+//! The user's commands, each answered once in the step that takes it.
+
+use super::Turn;
+use crate::command::{Command, Refusal, Reply};
+use crate::effect::Effect;
+use crate::input::CommandId;
+use crate::state::KnownPeer;
+use astrape_channel::{Event, Output};
+use astrape_primitives::{ChannelKeysId, NodeId};
+
+/// Peers that are remembered: each costs a connection attempt now and then.
+pub(crate) const MAX_KNOWN_PEERS: usize = 10_000;
+
+/// Addresses of one peer that are remembered.
+const MAX_ADDRESSES: usize = 8;
+
+impl Turn<'_> {
+    pub(super) fn command(&mut self, id: CommandId, command: Command) {
+        let reply = self.carry_out(command);
+        self.effects.push(Effect::Reply { command: id, reply });
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<Reply, Refusal> {
+        match command {
+            Command::RememberPeer { peer, addresses } => self.remember_peer(peer, addresses),
+            Command::ForgetPeer { peer } => self.forget_peer(peer),
+            Command::OpenChannel(command) => self.open_channel(*command),
+            Command::CloseChannel { channel, script } => {
+                self.close(channel, Event::Command(astrape_channel::Command::Shutdown { script }))
+            }
+            Command::ForceCloseChannel { channel } => {
+                let reason = "by the user's wish".to_owned();
+                self.close(channel, Event::Command(astrape_channel::Command::ForceClose { reason }))
+            }
+            Command::AddInvoice(invoice) => self.add_invoice(*invoice),
+            Command::Pay(command) => self.pay(*command),
+            Command::Withdraw(command) => self.withdraw(&command),
+        }
+    }
+
+    fn remember_peer(&mut self, peer: NodeId, mut addresses: Vec<String>) -> Result<Reply, Refusal> {
+        let known = self.node.known_peers.get(&peer);
+        if known.is_none() && self.node.known_peers.len() >= MAX_KNOWN_PEERS {
+            return Err(Refusal::TooMany(MAX_KNOWN_PEERS, "peers", "forget some"));
+        }
+        for old in known.into_iter().flat_map(|k| k.addresses.clone()) {
+            if !addresses.contains(&old) {
+                addresses.push(old);
+            }
+        }
+        addresses.truncate(MAX_ADDRESSES);
+        self.node.known_peers.set(peer, KnownPeer { addresses });
+        Ok(Reply::Done)
+    }
+
+    fn forget_peer(&mut self, peer: NodeId) -> Result<Reply, Refusal> {
+        if !self.node.index.of_peer(&peer).is_empty() {
+            return Err(Refusal::HasChannels(peer));
+        }
+        self.node.known_peers.remove(&peer);
+        Ok(Reply::Done)
+    }
+
+    fn close(&mut self, channel: ChannelKeysId, event: Event) -> Result<Reply, Refusal> {
+        if !self.node.channels.contains(&channel) {
+            return Err(Refusal::NoSuchChannel);
+        }
+        if self.node.suspect.contains(&channel) {
+            return Err(Refusal::Suspect);
+        }
+        self.drive(channel, event);
+        let refused = self.queue.iter().find_map(|(keys, output)| match output {
+            Output::Refused(refusal) if *keys == channel => Some(refusal.clone()),
+            _ => None,
+        });
+        refused.map_or(Ok(Reply::Done), |refusal| Err(refusal.into()))
+    }
+}

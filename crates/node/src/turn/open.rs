@@ -1,0 +1,177 @@
+//! Channels begin: ours with coins of the wallet, a peer's with bounds on how many.
+
+use super::{Turn, is_opening};
+use crate::command::{OpenChannelCommand, Refusal, Reply};
+use crate::effect::{Broadcast, Effect, Speech};
+use crate::input::FreshKeys;
+use crate::ledger::ChannelFact;
+use crate::node::PendingOpening;
+use crate::state::OwedTransaction;
+use astrape_channel::{Channel, Command, Event, IncomingRequest, OpenRequest, Reaction, reaction};
+use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, NodeId, Sat, ShortChannelId};
+use astrape_transactions::signing::WalletRequest;
+use astrape_wire::{Error, Message, OpenChannel, Warning};
+use bitcoin::{OutPoint, ScriptBuf, Transaction};
+use std::sync::Arc;
+
+/// Channels that one peer may have waiting for their funding, and all peers together: each costs us memory and a place in
+/// the watch set, and the peer nothing (attacks 55, 56). Counted in the step, so that a flood cannot race past it.
+pub(crate) const MAX_UNCONFIRMED_PER_PEER: usize = 4;
+pub(crate) const MAX_UNCONFIRMED: usize = 200;
+
+impl Turn<'_> {
+    /// A peer wants to open a channel.
+    pub(super) fn peer_opens(&mut self, peer: NodeId, message: &OpenChannel, keys: FreshKeys) {
+        let (all, of_peer) = self.node.index.unconfirmed_incoming(&peer);
+        if all >= MAX_UNCONFIRMED || of_peer >= MAX_UNCONFIRMED_PER_PEER {
+            let data =
+                format!("{of_peer} of your channels and {all} in all wait for their funding; try later")
+                    .into();
+            return self.say(peer, error(message.temporary_channel_id, data));
+        }
+        if self.node.index.by_id(peer, message.temporary_channel_id).is_some() {
+            let data = b"the temporary_channel_id is in use".to_vec();
+            return self.say(peer, error(message.temporary_channel_id, data));
+        }
+        if let Some(reason) = self.why_not_open() {
+            return self.say(peer, error(message.temporary_channel_id, reason.into_bytes()));
+        }
+        let id = keys.id;
+        let request = IncomingRequest {
+            peer,
+            keys: keys.id,
+            channel_keys: keys.keys,
+            local_alias: self.draw_alias(),
+            upfront_shutdown_script: None,
+        };
+        let features = self.node.peers.get(&peer).map(|p| p.features.clone()).unwrap_or_default();
+        let (config, secp) = (Arc::clone(&self.node.config), Arc::clone(&self.node.secp));
+        match Channel::open_incoming(message, request, &self.view(&config, &secp, &features)) {
+            Ok(transition) => self.take_transition(id, transition),
+            Err(fault) => {
+                let (channel_id, data) = (message.temporary_channel_id, fault.to_string().into_bytes());
+                let speech = match reaction(&fault, false) {
+                    Reaction::Warn => Speech::Plain(Message::Warning(Warning { channel_id, data })),
+                    _ => error(channel_id, data),
+                };
+                self.say(peer, speech);
+            }
+        }
+    }
+
+    fn why_not_open(&self) -> Option<String> {
+        if self.node.chain.get(&()).is_none_or(|c| c.tip().is_none()) {
+            return Some("still catching up with the chain; try later".into());
+        }
+        self.node.world.stale.as_ref().map(|_| "the chain that this node sees is not fresh; try later".into())
+    }
+
+    /// The user wants to open a channel.
+    pub(super) fn open_channel(&mut self, command: OpenChannelCommand) -> Result<Reply, Refusal> {
+        if let Some(reason) = self.why_not_open() {
+            return Err(Refusal::NotNow(reason));
+        }
+        let Some(connected) = self.node.peers.get(&command.peer) else {
+            return Err(Refusal::NotConnected(command.peer));
+        };
+        let features = connected.features.clone();
+        let feerate = command.feerate.unwrap_or(self.node.world.feerate);
+        self.check_coins(command.funding, feerate, &command.change_script)?;
+        let channel = command.keys.id;
+        let request = OpenRequest {
+            peer: command.peer,
+            keys: channel,
+            channel_keys: command.keys.keys,
+            funding: command.funding,
+            push: command.push,
+            announce: command.announce,
+            feerate: self.node.config.fixed_feerate,
+            funding_feerate: Some(feerate),
+            temporary_channel_id: ChannelId(self.entropy.draw("temporary_channel_id")),
+            local_alias: self.draw_alias(),
+            upfront_shutdown_script: command.upfront_shutdown_script,
+        };
+        let (config, secp) = (Arc::clone(&self.node.config), Arc::clone(&self.node.secp));
+        let transition = Channel::open_outgoing(request, &self.view(&config, &secp, &features))?;
+        self.node.openings.set(channel, PendingOpening { change_script: command.change_script });
+        self.take_transition(channel, transition);
+        Ok(Reply::Opening { channel })
+    }
+
+    /// An alias that cannot be a real short channel id of this or any near time: its block is far from the tip.
+    fn draw_alias(&mut self) -> ShortChannelId {
+        loop {
+            let bytes = self.entropy.draw("alias");
+            let number = u64::from_be_bytes(bytes[..8].try_into().expect("eight of 32 bytes"));
+            // The upper half of the block numbers: reached in the year 2170.
+            let alias = ShortChannelId(number | 1 << 63);
+            if self.node.index.by_scid(alias).is_none() {
+                return alias;
+            }
+        }
+    }
+
+    /// The peer accepted: choose coins, make the transaction, and tie them to the channel in this very step.
+    pub(super) fn fund(
+        &mut self,
+        keys: ChannelKeysId,
+        script: ScriptBuf,
+        amount: Sat,
+        feerate: Option<FeeratePerKw>,
+    ) {
+        let Some(opening) = self.node.openings.get(&keys).cloned() else {
+            return;
+        };
+        let feerate = feerate.unwrap_or(self.node.world.feerate);
+        match self.build_funding(keys, &script, amount, feerate, opening.change_script) {
+            Ok(tx) => {
+                let vout =
+                    tx.output.iter().position(|o| o.script_pubkey == script).expect("it was just put there");
+                let vout = u32::try_from(vout).expect("a transaction has few outputs");
+                let outpoint = OutPoint { txid: tx.compute_txid(), vout };
+                let command = Command::Fund { tx: Arc::new(tx), outpoint };
+                self.drive(keys, Event::Command(command));
+            }
+            Err(refusal) => {
+                if let Some(channel) = self.node.channels.get(&keys).cloned() {
+                    let data = b"the funder has no coins for it any more".to_vec();
+                    self.say(channel.peer(), error(channel.channel_id(), data));
+                }
+                self.forget_opening(keys, refusal.to_string());
+            }
+        }
+    }
+
+    /// Our funding transaction may go out, and is owed to the network until it is confirmed.
+    pub(super) fn broadcast_funding(&mut self, keys: ChannelKeysId, tx: &Arc<Transaction>) {
+        self.node.openings.remove(&keys);
+        let inputs = self.wallet_inputs(tx);
+        self.owe(OwedTransaction { tx: Arc::clone(tx), inputs, confirmed: None });
+    }
+
+    /// Broadcasts a transaction of our coins now and whenever it may have been lost, until it is confirmed.
+    pub(super) fn owe(&mut self, owed: OwedTransaction) {
+        let txid = owed.tx.compute_txid();
+        let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs.clone() };
+        self.effects.push(Effect::Watch(crate::effect::Watch::Transaction(txid)));
+        self.effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+        self.node.owed.set(txid, owed);
+    }
+
+    /// An opening ended without a channel: coins are free again, nothing is kept.
+    pub(super) fn forget_opening(&mut self, keys: ChannelKeysId, reason: String) {
+        let Some(channel) = self.node.channels.get(&keys).cloned() else {
+            return;
+        };
+        if is_opening(&channel) || channel.open().is_some_and(|o| !o.readiness.sent) {
+            self.tell(keys, ChannelFact::NotOpened { reason });
+            self.node.channels.remove(&keys);
+        }
+        self.node.openings.remove(&keys);
+        self.release_coins_of(keys);
+    }
+}
+
+fn error(channel_id: ChannelId, data: Vec<u8>) -> Speech {
+    Speech::Plain(Message::Error(Error { channel_id, data }))
+}

@@ -1,0 +1,234 @@
+//! Payments of this node: invoices that are paid, invoices that we pay.
+
+use super::Turn;
+use crate::command::{PayCommand, Refusal, Reply};
+use crate::ledger::Fact;
+use crate::state::Ended;
+use astrape_channel::{Command, Event, Htlc, Resolution};
+use astrape_onion::{Failure, FinalPayload};
+use astrape_payment::{
+    OpenInvoice, OwnChannel, Part, PayOutput, PayRequest, Payment, Receipt, answer, receive,
+};
+use astrape_primitives::{ChannelKeysId, PaymentHash, PaymentPreimage, Timestamp};
+use std::sync::Arc;
+
+/// Payments of ours that may be under way at a time: each is a record and some HTLCs.
+pub(crate) const MAX_PAYMENTS: usize = 100_000;
+
+impl Turn<'_> {
+    pub(super) fn add_invoice(&mut self, invoice: OpenInvoice) -> Result<Reply, Refusal> {
+        let hash = invoice.payment_hash;
+        let most = self.node.config.payment.max_open_invoices;
+        if self.node.invoices.contains(&hash) || self.node.recent.ended(&hash).is_some() {
+            return Err(Refusal::HashUsed(hash));
+        }
+        if self.node.invoices.len() >= most {
+            return Err(Refusal::TooMany(most, "unpaid invoices", "wait until some are paid or expire"));
+        }
+        self.node.invoices.set(hash, Arc::new(invoice));
+        Ok(Reply::Done)
+    }
+
+    /// An HTLC for us is irrevocable.
+    pub(super) fn take_part(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &FinalPayload) {
+        let hash = htlc.payment_hash;
+        let part = Part {
+            channel: keys,
+            id: htlc.id,
+            amount: htlc.amount,
+            cltv_expiry: htlc.cltv_expiry,
+            at: self.now,
+        };
+        let invoice = self.node.invoices.get(&hash).cloned();
+        let set = self.node.receiving.get(&hash).cloned();
+        let config = Arc::clone(&self.node.config);
+        let receipt = receive(
+            part,
+            payload,
+            htlc,
+            invoice.as_deref(),
+            set.as_deref(),
+            self.now,
+            self.height(),
+            &config.payment,
+        );
+        match receipt {
+            Receipt::Hold(set) => self.node.receiving.set(hash, Arc::new(set)),
+            Receipt::Reject(failure) => self.fail_incoming(keys, htlc, &failure),
+            Receipt::RejectSet { parts, failure } => self.fail_parts(hash, &parts, &failure),
+            Receipt::Complete { parts, preimage, amount } => {
+                self.node.receiving.remove(&hash);
+                self.node.invoices.remove(&hash);
+                let fact = self.record(Fact::PaymentReceived { payment_hash: hash, preimage, amount });
+                self.node.recent.end(Ended { payment_hash: hash, fact });
+                for part in parts {
+                    self.settle_part(&part, preimage);
+                }
+            }
+        }
+    }
+
+    fn settle_part(&mut self, part: &Part, preimage: PaymentPreimage) {
+        if let Some(htlc) = self.incoming_htlc(part.channel, part.id) {
+            let resolution = answer::fulfil(&htlc, preimage, None, self.now.since(htlc.at));
+            self.resolve(part.channel, part.id, resolution);
+        }
+    }
+
+    fn fail_parts(&mut self, hash: PaymentHash, parts: &[Part], failure: &Failure) {
+        self.node.receiving.remove(&hash);
+        for part in parts {
+            if let Some(htlc) = self.incoming_htlc(part.channel, part.id) {
+                self.fail_incoming(part.channel, &htlc, failure);
+            }
+        }
+    }
+
+    /// The user wants to pay.
+    pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
+        let payment_hash = command.invoice.payment_hash();
+        let earlier =
+            command.earlier.or_else(|| self.node.recent.ended(&payment_hash).map(|e| e.fact.clone()));
+        match earlier.as_ref().map(|e| &e.fact) {
+            Some(Fact::PaymentSent { .. }) => {
+                return Ok(Reply::AlreadyPaid(Box::new(earlier.expect("it was just looked at"))));
+            }
+            Some(Fact::PaymentReceived { .. }) => return Err(Refusal::HashUsed(payment_hash)),
+            _ => {}
+        }
+        if self.node.payments.contains(&payment_hash) {
+            return Err(Refusal::PaymentUnderWay(payment_hash));
+        }
+        if self.node.payments.len() >= MAX_PAYMENTS {
+            return Err(Refusal::TooMany(MAX_PAYMENTS, "payments under way", "wait until some have ended"));
+        }
+        let config = Arc::clone(&self.node.config);
+        let request = PayRequest {
+            payer: config.node_id,
+            network: config.channel.network,
+            invoice: command.invoice,
+            amount: command.amount,
+            max_fee: command.max_fee,
+            retry_secs: command.retry_secs,
+            session_key_seed: self.entropy.draw("session keys"),
+            now: self.now,
+        };
+        let channels = self.own_channels();
+        let (payment, offers) = Payment::start(request, &channels, self.height(), &config.payment)?;
+        self.node.payments.set(payment_hash, Arc::new(payment));
+        for (channel, new) in offers {
+            self.drive(channel, Event::Command(Command::Add(new)));
+        }
+        Ok(Reply::Paying { payment_hash })
+    }
+
+    /// The channels that a payment may begin with.
+    fn own_channels(&self) -> Vec<OwnChannel> {
+        let usable = self
+            .node
+            .channels
+            .iter()
+            .filter(|(k, c)| c.is_usable() && !self.node.quarantined.contains_key(k));
+        usable
+            .filter_map(|(keys, channel)| {
+                let open = channel.open()?;
+                Some(OwnChannel {
+                    keys: *keys,
+                    peer: open.params.peer,
+                    sendable: channel.sendable(),
+                    htlc_minimum: open.params.remote.htlc_minimum,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn part_fulfilled(&mut self, hash: PaymentHash, part: u64, preimage: PaymentPreimage) {
+        if let Some(payment) = self.node.payments.get(&hash).cloned() {
+            let (next, outputs) = payment.on_fulfilled(part, preimage);
+            self.take_payment(hash, next, outputs);
+        }
+    }
+
+    pub(super) fn part_failed(&mut self, hash: PaymentHash, part: u64, how: &Resolution) {
+        let Some(payment) = self.node.payments.get(&hash).cloned() else {
+            return;
+        };
+        let config = Arc::clone(&self.node.config);
+        let channels = self.own_channels();
+        let (next, outputs) =
+            payment.on_failed(part, how, &channels, self.now, self.height(), &config.payment);
+        self.take_payment(hash, next, outputs);
+    }
+
+    pub(super) fn part_not_offered(
+        &mut self,
+        hash: PaymentHash,
+        part: u64,
+        refusal: &astrape_channel::Refusal,
+    ) {
+        let Some(payment) = self.node.payments.get(&hash).cloned() else {
+            return;
+        };
+        let config = Arc::clone(&self.node.config);
+        let channels = self.own_channels();
+        let (next, outputs) =
+            payment.on_not_offered(part, refusal, &channels, self.now, self.height(), &config.payment);
+        self.take_payment(hash, next, outputs);
+    }
+
+    /// Installs the next value of a payment, or ends it.
+    fn take_payment(&mut self, hash: PaymentHash, next: Payment, outputs: Vec<PayOutput>) {
+        let (destination, amount) = (next.destination, next.amount);
+        self.node.payments.set(hash, Arc::new(next));
+        for output in outputs {
+            let fact = match output {
+                PayOutput::Offer(channel, new) => {
+                    self.drive(channel, Event::Command(Command::Add(new)));
+                    continue;
+                }
+                PayOutput::Sent { preimage, amount, fee } => {
+                    Fact::PaymentSent { payment_hash: hash, preimage, amount, fee, destination }
+                }
+                PayOutput::Failed { reason } => {
+                    Fact::PaymentFailed { payment_hash: hash, amount, destination, reason }
+                }
+            };
+            let fact = self.record(fact);
+            self.node.recent.end(Ended { payment_hash: hash, fact });
+        }
+        if self.node.payments.get(&hash).is_some_and(|p| p.is_over()) {
+            self.node.payments.remove(&hash);
+        }
+    }
+
+    /// Time goes by: what has expired goes.
+    pub(super) fn tick(&mut self) {
+        let config = Arc::clone(&self.node.config);
+        for hash in self.node.receiving.keys() {
+            let set = self.node.receiving.get(&hash).cloned();
+            let expired = set.and_then(|set| set.timed_out(self.now, &config.payment));
+            if let Some((parts, failure)) = expired {
+                self.fail_parts(hash, &parts, &failure);
+            }
+        }
+        self.expire_invoices(self.now);
+    }
+
+    /// Expired invoices leave the working memory, some at each tick.
+    fn expire_invoices(&mut self, now: Timestamp) {
+        /// Each is looked at within a few minutes; a tick stays short.
+        const MAX_PER_TICK: usize = 1_000;
+        let expired = |invoice: &OpenInvoice| invoice.expires_at < now;
+        let gone: Vec<PaymentHash> = self
+            .node
+            .invoices
+            .iter()
+            .filter(|(hash, invoice)| expired(invoice) && !self.node.receiving.contains(hash))
+            .map(|(hash, _)| *hash)
+            .take(MAX_PER_TICK)
+            .collect();
+        for hash in gone {
+            self.node.invoices.remove(&hash);
+        }
+    }
+}

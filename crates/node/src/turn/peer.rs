@@ -1,0 +1,178 @@
+//! Peers come, speak and go.
+
+use super::Turn;
+use crate::effect::{Effect, Speech};
+use crate::input::{PeerEvent, PeerMessage};
+use crate::node::ConnectedPeer;
+use astrape_channel::{Event, Fault, Reaction, reaction};
+use astrape_onion::{Failure, PeelFailure, Peeled};
+use astrape_primitives::{ChannelId, ChannelKeysId, Features, NodeId};
+use astrape_wire::{Error, Message, UpdateAddHtlc, Warning};
+use std::sync::Arc;
+
+/// How long a sign of life counts. Longer than a round trip over Tor, shorter than what a user waits for.
+const HEARD_MILLIS: u64 = 15_000;
+
+impl Turn<'_> {
+    pub(super) fn peer(&mut self, peer: NodeId, event: PeerEvent) {
+        match event {
+            PeerEvent::Up { features } => self.peer_up(peer, features),
+            PeerEvent::Message(message) => {
+                self.heard(peer);
+                self.message(peer, message);
+            }
+            PeerEvent::Heard => self.heard(peer),
+            PeerEvent::Down => self.peer_down(peer),
+        }
+    }
+
+    fn peer_up(&mut self, peer: NodeId, features: Features) {
+        if self.node.peers.contains(&peer) {
+            self.peer_down(peer);
+        }
+        self.node.peers.set(peer, ConnectedPeer { features, heard_at: self.now, probed: false });
+        for channel in self.node.index.of_peer(&peer) {
+            self.drive(channel, Event::Connected);
+        }
+    }
+
+    fn peer_down(&mut self, peer: NodeId) {
+        if self.node.peers.remove(&peer).is_none() {
+            return;
+        }
+        for channel in self.node.index.of_peer(&peer) {
+            self.drive(channel, Event::Disconnected);
+        }
+    }
+
+    /// A sign of life: what waited for it may be signed now.
+    fn heard(&mut self, peer: NodeId) {
+        let Some(connected) = self.node.peers.get(&peer).cloned() else {
+            return;
+        };
+        if connected.probed {
+            let channels = self.node.index.of_peer(&peer);
+            self.to_propose.extend(channels);
+        }
+        self.node.peers.set(peer, ConnectedPeer { heard_at: self.now, probed: false, ..connected });
+    }
+
+    /// Whether a peer was heard from a moment ago. If not, it is asked for a sign of life.
+    pub(super) fn is_heard(&mut self, peer: NodeId) -> bool {
+        let Some(connected) = self.node.peers.get(&peer).cloned() else {
+            return false;
+        };
+        if self.now.since(connected.heard_at) <= HEARD_MILLIS {
+            return true;
+        }
+        if !connected.probed {
+            self.node.peers.set(peer, ConnectedPeer { probed: true, ..connected });
+            self.say(peer, Speech::Probe);
+        }
+        false
+    }
+
+    fn message(&mut self, peer: NodeId, message: PeerMessage) {
+        if !self.node.peers.contains(&peer) {
+            return;
+        }
+        match message {
+            PeerMessage::OpenChannel { message, keys } => self.peer_opens(peer, &message, keys),
+            PeerMessage::UpdateAddHtlc { message, onion, seen } => self.peer_adds(peer, message, onion, seen),
+            PeerMessage::Other(Message::ChannelUpdate(update)) => self.channel_update(peer, update),
+            PeerMessage::Other(message) => self.other(peer, message),
+        }
+    }
+
+    fn peer_adds(
+        &mut self,
+        peer: NodeId,
+        message: UpdateAddHtlc,
+        onion: Arc<Result<Peeled, PeelFailure>>,
+        seen: bool,
+    ) {
+        let Some(channel) = self.node.index.by_id(peer, message.channel_id) else {
+            return self.unknown_channel(peer, message.channel_id, "update_add_htlc");
+        };
+        let onion = match &*onion {
+            // BOLT 4: the same onion again is failed at once; only the way to say so is left to us.
+            Ok(peeled) if seen || self.is_replay(channel, &message, peeled) => {
+                Arc::new(Err(PeelFailure::Payload {
+                    shared_secret: peeled.shared_secret,
+                    failure: Failure::TemporaryNodeFailure,
+                }))
+            }
+            _ => onion,
+        };
+        self.drive(channel, Event::Add { message, onion });
+    }
+
+    fn is_replay(&self, channel: ChannelKeysId, message: &UpdateAddHtlc, peeled: &Peeled) -> bool {
+        let holder = self.node.recent.holder(&peeled.shared_secret.replay_id());
+        holder.is_some_and(|first| first != (channel, message.id))
+    }
+
+    fn other(&mut self, peer: NodeId, message: Message) {
+        let name = message.name();
+        let Some(id) = message.channel_id() else {
+            return;
+        };
+        if id == ChannelId::ALL {
+            return self.all_channels(peer, &message);
+        }
+        match self.node.index.by_id(peer, id) {
+            Some(channel) => self.drive(channel, Event::Message(message)),
+            None => self.unknown_channel(peer, id, name),
+        }
+    }
+
+    /// BOLT 1: an `error` for the zero id is for every channel with the peer.
+    fn all_channels(&mut self, peer: NodeId, message: &Message) {
+        if let Message::Error(_) = message {
+            for channel in self.node.index.of_peer(&peer) {
+                self.drive(channel, Event::Message(message.clone()));
+            }
+        }
+    }
+
+    /// BOLT 2: a message about a channel that we do not know is answered by an `error`, but for those that could answer
+    /// each other for ever.
+    fn unknown_channel(&mut self, peer: NodeId, id: ChannelId, name: &str) {
+        if name != "error" && name != "warning" {
+            let data = format!("no channel {id} for {name}").into_bytes();
+            self.say(peer, Speech::Plain(Message::Error(Error { channel_id: id, data })));
+        }
+    }
+
+    /// Does what the one table says about a fault of the peer.
+    pub(super) fn react(&mut self, keys: ChannelKeysId, channel: &astrape_channel::Channel, fault: &Fault) {
+        let (peer, channel_id) = (channel.peer(), channel.channel_id());
+        let data = fault.to_string().into_bytes();
+        match reaction(fault, channel.open().is_some()) {
+            Reaction::Warn => self.say(peer, Speech::Plain(Message::Warning(Warning { channel_id, data }))),
+            Reaction::AbortNegotiation => {
+                self.say(peer, Speech::Plain(Message::Error(Error { channel_id, data })));
+                self.forget_opening(keys, fault.to_string());
+            }
+            Reaction::Disconnect => {
+                self.say(peer, Speech::Plain(Message::Warning(Warning { channel_id, data })));
+                self.hang_up(keys, &fault.to_string());
+            }
+            Reaction::FailChannel => {
+                let reason = fault.to_string();
+                self.drive(keys, Event::Command(astrape_channel::Command::ForceClose { reason }));
+            }
+        }
+    }
+
+    /// Closes the connection with a channel's peer.
+    pub(crate) fn hang_up(&mut self, keys: ChannelKeysId, reason: &str) {
+        let Some(peer) = self.node.channels.get(&keys).map(|c| c.peer()) else {
+            return;
+        };
+        if self.node.peers.contains(&peer) {
+            self.effects.push(Effect::Disconnect { peer, reason: reason.to_owned() });
+            self.peer_down(peer);
+        }
+    }
+}

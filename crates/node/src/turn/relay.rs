@@ -1,0 +1,139 @@
+//! HTLCs that came in and are irrevocable: for us, or to be passed on; and how those that went out ended.
+
+use super::Turn;
+use crate::ledger::Fact;
+use astrape_channel::htlc::Direction;
+use astrape_channel::{Command, Event, Htlc, Origin, Phase, Refusal, Resolution};
+use astrape_onion::{Failure, FinalPayload, ForwardPayload, Hop, PeelFailure};
+use astrape_payment::answer;
+use astrape_payment::relay::{RelayTarget, relay};
+use astrape_primitives::{ChannelKeysId, HtlcId, Msat, PaymentHash, PaymentPreimage};
+use astrape_wire::{AttributionData, OnionPacket};
+
+impl Turn<'_> {
+    /// An HTLC of a peer is irrevocable: act on what its onion says.
+    pub(super) fn incoming(&mut self, keys: ChannelKeysId, htlc: &Htlc) {
+        let Direction::Incoming(onion) = &htlc.direction else {
+            return;
+        };
+        let onion = std::sync::Arc::clone(onion);
+        match &*onion {
+            Err(PeelFailure::Payload { failure, .. }) => self.fail_incoming(keys, htlc, failure),
+            // The failure is made from the onion alone; the given one is not used.
+            Err(PeelFailure::Malformed { .. }) => {
+                self.fail_incoming(keys, htlc, &Failure::TemporaryNodeFailure)
+            }
+            Ok(peeled) => match &peeled.hop {
+                Hop::Forward { payload, next } => self.forward(keys, htlc, payload, next),
+                Hop::Final { payload } => self.receive(keys, htlc, payload),
+            },
+        }
+    }
+
+    fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
+        let target = self.node.index.by_scid(payload.short_channel_id);
+        let config = std::sync::Arc::clone(&self.node.config);
+        let target = target.map(|keys| RelayTarget {
+            keys,
+            policy: &config.payment.forward,
+            usable: self.usable(keys),
+        });
+        let fresh = self.node.world.stale.is_none();
+        let decided = relay(htlc, keys, payload, next, target, fresh, self.height(), &config.payment);
+        match decided {
+            Ok((outgoing, new)) => self.drive(outgoing, Event::Command(Command::Add(new))),
+            Err(failure) => {
+                self.forward_failed(keys, htlc, failure.to_string());
+                self.fail_incoming(keys, htlc, &failure);
+            }
+        }
+    }
+
+    fn usable(&self, keys: ChannelKeysId) -> Result<(), &'static str> {
+        match self.node.channels.get(&keys) {
+            None => Err("there is no such channel"),
+            Some(_) if self.node.quarantined.contains_key(&keys) => Err("the channel is quarantined"),
+            Some(channel) if channel.is_usable() => Ok(()),
+            Some(channel) if matches!(channel.phase, Phase::Open(_)) => {
+                Err("the peer is away or the channel not ready")
+            }
+            Some(_) => Err("the channel is closing"),
+        }
+    }
+
+    fn forward_failed(&mut self, keys: ChannelKeysId, htlc: &Htlc, reason: String) {
+        let (payment_hash, amount_in) = (htlc.payment_hash, htlc.amount);
+        self.record(Fact::ForwardFailed { payment_hash, incoming: keys, amount_in, reason });
+    }
+
+    /// Fails an HTLC that came in, with a failure of ours.
+    pub(super) fn fail_incoming(&mut self, keys: ChannelKeysId, htlc: &Htlc, failure: &Failure) {
+        let resolution = answer::fail(htlc, failure, self.held(htlc));
+        self.resolve(keys, htlc.id, resolution);
+    }
+
+    /// How long an HTLC was here, in milliseconds.
+    fn held(&self, htlc: &Htlc) -> u64 {
+        self.now.since(htlc.at)
+    }
+
+    fn receive(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &FinalPayload) {
+        self.take_part(keys, htlc, payload);
+    }
+
+    /// The peer of an outgoing HTLC gave its preimage: claim upstream in this very step.
+    pub(super) fn fulfilled(
+        &mut self,
+        outgoing: ChannelKeysId,
+        origin: Origin,
+        amount: Msat,
+        payment_hash: PaymentHash,
+        preimage: PaymentPreimage,
+        attribution: Option<AttributionData>,
+    ) {
+        let (channel, id) = match origin {
+            Origin::Payment { payment_hash, part } => {
+                return self.part_fulfilled(payment_hash, part, preimage);
+            }
+            Origin::Relay { channel, id } => (channel, id),
+        };
+        let Some(htlc) = self.incoming_htlc(channel, id).filter(|h| h.removal.is_none()) else {
+            return;
+        };
+        let resolution = answer::fulfil(&htlc, preimage, attribution, self.held(&htlc));
+        let (amount_in, amount_out) = (htlc.amount, amount);
+        self.record(Fact::Forwarded { payment_hash, incoming: channel, outgoing, amount_in, amount_out });
+        self.resolve(channel, id, resolution);
+    }
+
+    /// An outgoing HTLC is irrevocably gone without a preimage.
+    pub(super) fn failed(&mut self, origin: Origin, payment_hash: PaymentHash, how: &Resolution) {
+        match origin {
+            Origin::Payment { part, .. } => self.part_failed(payment_hash, part, how),
+            Origin::Relay { channel, id } => {
+                if let Some(htlc) = self.upstream(channel, id) {
+                    let resolution = answer::fail_from_downstream(&htlc, how, self.held(&htlc));
+                    self.forward_failed(channel, &htlc, "it failed further down the way".to_owned());
+                    self.resolve(channel, id, resolution);
+                }
+            }
+        }
+    }
+
+    /// An HTLC that we wanted to offer will not be.
+    pub(super) fn not_offered(&mut self, origin: Origin, payment_hash: PaymentHash, refusal: &Refusal) {
+        match origin {
+            Origin::Payment { part, .. } => self.part_not_offered(payment_hash, part, refusal),
+            Origin::Relay { channel, id } => {
+                if let Some(htlc) = self.upstream(channel, id) {
+                    self.forward_failed(channel, &htlc, refusal.to_string());
+                    self.fail_incoming(channel, &htlc, &Failure::TemporaryChannelFailure);
+                }
+            }
+        }
+    }
+
+    fn upstream(&self, channel: ChannelKeysId, id: HtlcId) -> Option<std::sync::Arc<Htlc>> {
+        self.incoming_htlc(channel, id).filter(|h| h.removal.is_none())
+    }
+}

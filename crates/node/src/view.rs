@@ -1,0 +1,148 @@
+//! What others may look at: the API reads a clone of the node, never the node that steps.
+
+use crate::index::real_scid;
+use crate::node::{ConnectedPeer, Node};
+use crate::state::{ChainState, KnownPeer, OwedTransaction};
+use crate::turn::scid_towards_peer;
+use astrape_channel::Channel;
+use astrape_invoice::RouteHint;
+use astrape_payment::{OpenInvoice, Payment};
+use astrape_primitives::{
+    ChannelId, ChannelKeysId, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
+};
+use astrape_wallet::{Balance, Coin};
+use bitcoin::Txid;
+
+/// Route hints in an invoice: more make it too long for a QR code.
+const MAX_ROUTE_HINTS: usize = 5;
+
+impl Node {
+    /// Who we are, and what the operator chose.
+    #[must_use]
+    pub fn config(&self) -> &crate::Config {
+        &self.config
+    }
+
+    /// All channels that are not over.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelKeysId, &Channel)> {
+        self.channels.iter().map(|(keys, channel)| (*keys, &**channel))
+    }
+
+    /// One channel.
+    #[must_use]
+    pub fn channel(&self, keys: &ChannelKeysId) -> Option<&Channel> {
+        self.channels.get(keys).map(|c| &**c)
+    }
+
+    /// A channel by its peer and its id.
+    #[must_use]
+    pub fn channel_by_id(&self, peer: NodeId, id: ChannelId) -> Option<ChannelKeysId> {
+        self.index.by_id(peer, id)
+    }
+
+    /// Where the funding of a channel stands in the chain.
+    #[must_use]
+    pub fn short_channel_id(&self, keys: &ChannelKeysId) -> Option<ShortChannelId> {
+        real_scid(self.channel(keys)?.open()?)
+    }
+
+    /// Connected peers.
+    pub fn connected_peers(&self) -> impl Iterator<Item = (NodeId, &ConnectedPeer)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer))
+    }
+
+    /// Peers that we want to stay connected with.
+    pub fn known_peers(&self) -> impl Iterator<Item = (NodeId, &KnownPeer)> {
+        self.known_peers.iter().map(|(id, peer)| (*id, peer))
+    }
+
+    /// Payments of ours that are under way.
+    pub fn payments(&self) -> impl Iterator<Item = &Payment> {
+        self.payments.iter().map(|(_, payment)| &**payment)
+    }
+
+    /// Invoices of ours that are not paid.
+    pub fn invoices(&self) -> impl Iterator<Item = &OpenInvoice> {
+        self.invoices.iter().map(|(_, invoice)| &**invoice)
+    }
+
+    /// An invoice of ours that is not paid.
+    #[must_use]
+    pub fn invoice(&self, payment_hash: &PaymentHash) -> Option<&OpenInvoice> {
+        self.invoices.get(payment_hash).map(|i| &**i)
+    }
+
+    /// Our coins, also those spent of late.
+    pub fn coins(&self) -> impl Iterator<Item = &Coin> {
+        self.coins.get(&()).into_iter().flat_map(|coins| coins.iter())
+    }
+
+    /// What our unspent coins come to.
+    #[must_use]
+    pub fn coin_balance(&self) -> Balance {
+        self.coins.get(&()).map(|coins| coins.balance(self.chain().height())).unwrap_or_default()
+    }
+
+    /// Transactions of our coins that are owed to the network.
+    pub fn owed_transactions(&self) -> impl Iterator<Item = (Txid, &OwedTransaction)> {
+        self.owed.iter().map(|(txid, owed)| (*txid, owed))
+    }
+
+    /// The chain as far as the node has seen it.
+    #[must_use]
+    pub fn chain(&self) -> ChainState {
+        self.chain.get(&()).cloned().unwrap_or_default()
+    }
+
+    /// The height of the newest block that the node has seen.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.chain.get(&()).map_or(Height(0), ChainState::height)
+    }
+
+    /// The present estimate of the feerate for commitments.
+    #[must_use]
+    pub fn feerate(&self) -> FeeratePerKw {
+        self.world.feerate
+    }
+
+    /// Why what the node sees of the chain is not fresh, if it is not.
+    #[must_use]
+    pub fn stale(&self) -> Option<&str> {
+        self.world.stale.as_deref()
+    }
+
+    /// Channels in which this program failed.
+    pub fn quarantined(&self) -> impl Iterator<Item = (ChannelKeysId, Timestamp)> {
+        self.quarantined.iter().map(|(keys, at)| (*keys, *at))
+    }
+
+    /// Channels whose state may be old, until their peer has told where it is.
+    pub fn suspect(&self) -> impl Iterator<Item = ChannelKeysId> {
+        self.suspect.iter().copied()
+    }
+
+    /// How others can reach us: one hop over each channel whose peer has told what it asks (BOLT 11 `r`), the largest first.
+    #[must_use]
+    pub fn route_hints(&self) -> Vec<Vec<RouteHint>> {
+        let mut hints: Vec<_> = self
+            .channels
+            .iter()
+            .filter(|(_, channel)| channel.is_usable())
+            .filter_map(|(keys, channel)| {
+                let open = channel.open()?;
+                let update = self.peer_updates.get(keys)?;
+                let hint = RouteHint {
+                    node_id: open.params.peer,
+                    short_channel_id: scid_towards_peer(open)?,
+                    fee_base_msat: update.fee_base_msat,
+                    fee_proportional_millionths: update.fee_proportional_millionths,
+                    cltv_expiry_delta: update.cltv_expiry_delta,
+                };
+                Some((open.balances.remote, hint))
+            })
+            .collect();
+        hints.sort_by_key(|(inbound, _)| std::cmp::Reverse(*inbound));
+        hints.into_iter().take(MAX_ROUTE_HINTS).map(|(_, hint)| vec![hint]).collect()
+    }
+}
