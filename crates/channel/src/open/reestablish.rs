@@ -40,13 +40,14 @@ impl Work<'_> {
         if self.link != Link::Reestablishing {
             return Err(Fault::Unexpected { message: "channel_reestablish", phase: "open" });
         }
-        if message.next_commitment_number == CommitmentNumber(0) {
-            return Err(Fault::Reestablish("next_commitment_number is 0".into()));
-        }
+        // Before all else: whatever else is wrong, we must not answer with a commitment that is old.
         if let Some(check) = self.claim_that_we_are_late(message) {
             self.link = Link::CheckingClaim;
             self.outputs.push(Output::CheckSecret(check));
             return Ok(self.finish());
+        }
+        if message.next_commitment_number == CommitmentNumber(0) {
+            return Err(Fault::Reestablish("next_commitment_number is 0".into()));
         }
         let owed = self.owed(message)?;
         self.check_last_secret(message)?;
@@ -76,8 +77,9 @@ impl Work<'_> {
         })
     }
 
-    /// The signer says whether the secret that the peer showed is ours. An answer that comes after the connection is gone
-    /// tells of an old claim: only a true one counts then.
+    /// The signer says whether the secret that the peer showed is ours. With a lie there is nothing to go on with: we
+    /// close with what we have. An answer that comes after the connection is gone tells of an old claim: only a true one
+    /// counts then.
     pub(super) fn secret_checked(mut self, genuine: bool) -> Result<Transition, Fault> {
         if genuine {
             self.await_peers_commitment(
@@ -86,7 +88,11 @@ impl Work<'_> {
             return Ok(self.finish());
         }
         if self.link == Link::CheckingClaim {
-            return Err(Fault::Reestablish("it claims that we are late and cannot prove it".into()));
+            // Our state is as good as it was: it is the peer's word that is not.
+            self.link = Link::Reestablishing;
+            return Ok(
+                self.force_close("the peer claims that our state is old and cannot prove it".to_owned())
+            );
         }
         Ok(self.finish())
     }

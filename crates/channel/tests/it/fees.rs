@@ -1,1 +1,133 @@
-//! x
+//! `update_fee`, both ways.
+
+use crate::pair::{A, B, Pair, Setup};
+use astrape_channel::{Command, Fault, Reaction};
+use astrape_primitives::{FeeratePerKw, Msat, Sat};
+use astrape_wire::{Message, UpdateFee};
+
+fn update_fee(pair: &Pair, feerate: u32) -> Message {
+    Message::UpdateFee(UpdateFee { channel_id: pair.channel_id(), feerate_per_kw: FeeratePerKw(feerate) })
+}
+
+fn refused(pair: &mut Pair, feerate: u32) -> Fault {
+    let message = update_fee(pair, feerate);
+    let (fault, reaction) = pair.refused(B, message);
+    assert_eq!(reaction, Reaction::Disconnect);
+    fault
+}
+
+#[test]
+fn the_opener_sets_the_feerate_of_both_commitments() {
+    for anchors in [true, false] {
+        let mut pair = Pair::ready(Setup { anchors, ..Setup::default() });
+        for feerate in [3000, 500, 1000] {
+            pair.command(A, Command::UpdateFee(FeeratePerKw(feerate)));
+            pair.run();
+            for node in &pair.nodes {
+                assert_eq!(node.open().local_content().feerate, FeeratePerKw(feerate));
+                assert_eq!(node.open().remote_request().content.feerate, FeeratePerKw(feerate));
+                assert_eq!(node.open().fees.changes().len(), 1, "the past is forgotten");
+            }
+        }
+        pair.command(A, Command::UpdateFee(FeeratePerKw(1000)));
+        pair.run();
+        assert_eq!(pair.nodes[A].times_said("update_fee"), 3, "no change, no message");
+    }
+}
+
+// BOLT 2.updating-fees-update_fee.2
+#[test]
+fn the_other_side_never_sends_a_feerate() {
+    let mut pair = Pair::default_ready();
+    pair.command(B, Command::UpdateFee(FeeratePerKw(3000)));
+    pair.run();
+    assert_eq!(pair.nodes[B].times_said("update_fee"), 0);
+}
+
+// BOLT 2.updating-fees-update_fee.9
+#[test]
+fn a_feerate_of_the_side_that_did_not_open_is_refused() {
+    let mut pair = Pair::default_ready();
+    let message = update_fee(&pair, 1200);
+    assert_eq!(pair.refused(A, message), (Fault::FeeFromNonOpener, Reaction::Disconnect));
+}
+
+// BOLT 2.updating-fees-update_fee.8
+// attack 42
+#[test]
+fn a_feerate_too_low_or_too_high_is_refused() {
+    let mut pair = Pair::default_ready();
+    pair.nodes[B].feerate = FeeratePerKw(2000);
+    for feerate in [0, 252, 499, 20_001, u32::MAX] {
+        assert!(matches!(refused(&mut pair, feerate), Fault::Feerate { .. }), "{feerate}");
+    }
+    for feerate in [500, 20_000] {
+        let message = update_fee(&pair, feerate);
+        pair.receive(B, message).expect("within bounds");
+    }
+    // A rise that does not reach our estimate is better than none.
+    pair.nodes[B].feerate = FeeratePerKw(40_000);
+    pair.cut();
+    pair.connect();
+    pair.run();
+    let message = update_fee(&pair, 1001);
+    pair.receive(B, message).expect("it rises");
+    assert!(matches!(refused(&mut pair, 999), Fault::Feerate { .. }));
+}
+
+// BOLT 2.updating-fees-update_fee.10
+#[test]
+fn a_feerate_that_the_opener_cannot_pay_is_refused() {
+    // A keeps 20,000 sat: 1124 weight and 660 for the anchors let it pay 17,206 sat/kw at most.
+    let mut pair = Pair::ready(Setup { push: Msat(980_000_000), ..Setup::default() });
+    pair.nodes[B].feerate = FeeratePerKw(5000);
+    assert!(matches!(refused(&mut pair, 17_208), Fault::CannotPayFee { fee: Sat(19_341) }));
+    let message = update_fee(&pair, 17_206);
+    pair.receive(B, message).expect("it can pay that");
+    pair.nodes[A].feerate = FeeratePerKw(5000);
+    pair.command(A, Command::UpdateFee(FeeratePerKw(17_208)));
+    pair.propose(A);
+    assert_eq!(pair.nodes[A].times_said("update_fee"), 0, "nor would we");
+}
+
+// attack 39
+// attack 40
+#[test]
+fn a_fee_that_takes_most_of_the_channel_is_refused() {
+    let mut pair = Pair::ready(Setup { funding: Sat(20_000), push: Msat(0), ..Setup::default() });
+    pair.nodes[B].feerate = FeeratePerKw(5000);
+    assert!(matches!(refused(&mut pair, 9000), Fault::FeeShare { percent: 50, .. }));
+    let message = update_fee(&pair, 8800);
+    pair.receive(B, message).expect("less than half");
+    pair.command(A, Command::UpdateFee(FeeratePerKw(9000)));
+    pair.propose(A);
+    assert_eq!(pair.nodes[A].times_said("update_fee"), 0, "nor would we");
+}
+
+#[test]
+fn a_feerate_that_was_not_signed_is_void_after_a_cut() {
+    let mut pair = Pair::default_ready();
+    let message = update_fee(&pair, 2000);
+    pair.receive(B, message).expect("good");
+    pair.cut();
+    pair.connect();
+    pair.run();
+    assert_eq!(pair.nodes[B].open().fees.newest(), FeeratePerKw(1000));
+}
+
+#[test]
+fn a_peer_that_changes_its_mind_without_end_fills_no_memory() {
+    let mut pair = Pair::default_ready();
+    // B's signature is never answered, so that no feerate of A ever becomes irrevocable.
+    let _held = pair.pay(B, Msat(9_000_000));
+    pair.propose(B);
+    pair.nodes[B].outbox.clear();
+    for feerate in 1001..1040 {
+        pair.command(A, Command::UpdateFee(FeeratePerKw(feerate)));
+        pair.propose(A);
+        while pair.deliver(A).expect("good") {}
+        // The bound itself is asserted by the pair, after each step.
+        while pair.deliver(B).expect("good") {}
+    }
+    assert_eq!(pair.nodes[B].open().fees.newest(), FeeratePerKw(1039));
+}

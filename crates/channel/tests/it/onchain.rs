@@ -1,1 +1,264 @@
-//! x
+//! Going on chain, what spends the funding, how deep, and what is owed after a restart.
+
+use crate::pair::{A, B, Pair, Setup, p2wpkh, transaction};
+use astrape_channel::output::Story;
+use astrape_channel::{Channel, Command, Event, How, Output, Phase, Refusal};
+use astrape_primitives::{Height, Msat, Sat};
+use astrape_transactions::Commitment;
+use astrape_wire::{Error, Message};
+use bitcoin::{Transaction, TxOut};
+use std::sync::Arc;
+
+fn force_close(pair: &mut Pair, who: usize) {
+    pair.command(who, Command::ForceClose { reason: "enough".into() });
+}
+
+fn spend(pair: &mut Pair, who: usize, tx: &Transaction, height: u32) {
+    let event = Event::FundingSpent { tx: Arc::new(tx.clone()), height: Height(height) };
+    pair.handle(who, event).expect("no fault");
+}
+
+/// The commitment of `who`, unsigned.
+fn commitment(pair: &Pair, who: usize) -> Transaction {
+    let open = pair.nodes[who].open();
+    Commitment::build(&pair.secp, &open.funding.terms, &open.local_content()).expect("valid").tx().clone()
+}
+
+fn how_it_was_spent(pair: &Pair, who: usize) -> &'static str {
+    let stories = pair.nodes[who].seen.iter().rev();
+    let how = |o: &Output| match o {
+        Output::Story(Story::Spent { how, .. }) => Some(*how),
+        _ => None,
+    };
+    stories.filter_map(how).next().expect("a story")
+}
+
+/// What is owed to the chain, as words.
+fn owed(channel: &Channel) -> Vec<&'static str> {
+    let word = |o: &Output| match o {
+        Output::BroadcastFunding(_) => "funding",
+        Output::BroadcastCommitment(_) => "commitment",
+        Output::BroadcastClosing { .. } => "closing",
+        _ => "?",
+    };
+    channel.owed_to_chain().iter().map(word).collect()
+}
+
+fn channel(pair: &Pair, who: usize) -> &Channel {
+    pair.nodes[who].channel.as_ref().expect("there is one")
+}
+
+#[test]
+fn a_force_close_refuses_what_waits_and_is_owed_until_spent() {
+    let mut pair = Pair::default_ready();
+    pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    let waiting = pair.pay(A, Msat(9_000_000));
+    force_close(&mut pair, A);
+    assert!(matches!(pair.nodes[A].not_offered[&waiting], Refusal::NotUsable(_)));
+    assert!(pair.nodes[A].saw(|o| matches!(o, Output::BroadcastCommitment(_))));
+    assert!(pair.nodes[A].saw(|o| matches!(o, Output::Story(Story::ForceClosing { .. }))));
+    assert_eq!(owed(channel(&pair, A)), ["commitment"]);
+    let late = pair.pay(A, Msat(9_000_000));
+    assert!(pair.nodes[A].not_offered.contains_key(&late));
+    // B hears of it by `error`, and does the same.
+    pair.run();
+    assert_eq!([pair.nodes[A].phase(), pair.nodes[B].phase()], ["closing", "closing"]);
+    let tx = commitment(&pair, A);
+    spend(&mut pair, A, &tx, 600);
+    spend(&mut pair, B, &tx, 600);
+    assert_eq!(
+        [how_it_was_spent(&pair, A), how_it_was_spent(&pair, B)],
+        ["our commitment", "the peer's commitment"]
+    );
+    assert!(owed(channel(&pair, A)).is_empty());
+    assert_eq!(pair.nodes[B].open().htlcs.len(), 1, "what is pending is kept for the chain");
+}
+
+#[test]
+fn a_preimage_that_comes_after_the_force_close_is_kept() {
+    let mut pair = Pair::default_ready();
+    let (_, preimage) = pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    force_close(&mut pair, B);
+    let id = astrape_primitives::HtlcId(0);
+    let resolution = astrape_channel::Resolution::Fulfilled { preimage, attribution_data: None };
+    pair.command(B, Command::Resolve { id, resolution });
+    let htlc = pair.nodes[B].open().htlcs.values().next().expect("pending");
+    assert_eq!(htlc.preimage(), Some(preimage));
+}
+
+#[test]
+fn an_error_of_the_peer_closes_with_our_commitment() {
+    let mut pair = Pair::default_ready();
+    let error = Error { channel_id: pair.channel_id(), data: b"bad\nnews".to_vec() };
+    pair.receive(B, Message::Error(error)).expect("no fault");
+    let Phase::Closing(closing) = &channel(&pair, B).phase else {
+        panic!("it goes on chain");
+    };
+    assert!(matches!(&closing.how, How::OurCommitment { reason } if !reason.contains('\n')));
+    assert_eq!(pair.nodes[B].times_said("error"), 0, "the peer knows");
+}
+
+#[test]
+fn a_warning_changes_nothing() {
+    let mut pair = Pair::default_ready();
+    let before = pair.nodes[B].channel.clone();
+    let warning = astrape_wire::Warning { channel_id: pair.channel_id(), data: vec![] };
+    pair.receive(B, Message::Warning(warning)).expect("no fault");
+    assert_eq!(pair.nodes[B].channel, before);
+}
+
+#[test]
+fn whatever_spends_the_funding_is_recognised() {
+    // The peer's newest and the one before are both valid while the newest is not answered.
+    let mut pair = Pair::default_ready();
+    let first = commitment(&pair, B);
+    pair.pay(A, Msat(9_000_000));
+    pair.propose(A);
+    pair.deliver_until(A, "commitment_signed");
+    let second = commitment(&pair, B);
+    assert_ne!(first, second);
+    for tx in [&first, &second] {
+        let channel = channel(&pair, A).clone();
+        let event = Event::FundingSpent { tx: Arc::new(tx.clone()), height: Height(600) };
+        let outputs = channel.handle(event, &pair.view(A)).expect("no fault").outputs;
+        let is_theirs =
+            |o: &Output| matches!(o, Output::Story(Story::Spent { how: "the peer's commitment", .. }));
+        assert!(outputs.iter().any(is_theirs));
+    }
+    pair.run();
+    spend(&mut pair, A, &first, 600);
+    assert_eq!(how_it_was_spent(&pair, A), "a revoked commitment of the peer");
+    // attack 73
+    let odd = transaction(9, vec![TxOut { value: Sat(5).into(), script_pubkey: p2wpkh(1) }]);
+    spend(&mut pair, B, &odd, 600);
+    assert_eq!(how_it_was_spent(&pair, B), "an unknown transaction");
+    let empty = Transaction { input: vec![], output: vec![], ..odd };
+    spend(&mut pair, B, &empty, 600);
+}
+
+#[test]
+fn a_commitment_from_the_future_is_named_so() {
+    let mut pair = Pair::default_ready();
+    let old = channel(&pair, A).clone();
+    for _ in 0..2 {
+        pair.pay(B, Msat(1_000_000));
+        pair.run();
+    }
+    let tx = commitment(&pair, B);
+    pair.nodes[A].channel = Some(old);
+    spend(&mut pair, A, &tx, 600);
+    assert_eq!(how_it_was_spent(&pair, A), "a commitment of the peer that is newer than our records");
+}
+
+/// Both have agreed on a closing transaction.
+fn closed_cooperatively() -> (Pair, Transaction) {
+    let mut pair = Pair::default_ready();
+    let script = pair.nodes[A].shutdown_script.clone();
+    pair.command(A, Command::Shutdown { script });
+    pair.run();
+    let Phase::Closing(closing) = &channel(&pair, A).phase else {
+        panic!("agreed");
+    };
+    let How::Cooperative { request, .. } = &closing.how else {
+        panic!("agreed");
+    };
+    let tx = request.tx.clone();
+    (pair, tx)
+}
+
+// attack 25
+#[test]
+fn a_channel_is_over_only_when_its_end_is_deep() {
+    let (mut pair, tx) = closed_cooperatively();
+    assert_eq!(owed(channel(&pair, A)), ["closing"]);
+    spend(&mut pair, A, &tx, 600);
+    assert_eq!(how_it_was_spent(&pair, A), "the closing transaction that both sides signed");
+    pair.handle(A, Event::Tip(Height(604))).expect("no fault");
+    assert_eq!(pair.nodes[A].phase(), "closing");
+    pair.handle(A, Event::Tip(Height(605))).expect("no fault");
+    assert_eq!(pair.nodes[A].phase(), "closed");
+    assert!(pair.nodes[A].saw(|o| matches!(o, Output::Over)));
+    let over = channel(&pair, A).clone();
+    assert!(over.owed_to_chain().is_empty() && over.watches().is_empty() && over.owed_to_signer().is_empty());
+    assert_eq!(over.keys(), pair.nodes[A].keys);
+    for event in [Event::Connected, Event::Disconnected, Event::Tip(Height(900)), Event::Propose] {
+        pair.handle(A, event).expect("no fault");
+    }
+    assert_eq!(pair.nodes[A].phase(), "closed");
+}
+
+// attack 25
+#[test]
+fn an_end_that_leaves_the_chain_is_owed_again() {
+    let (mut pair, tx) = closed_cooperatively();
+    spend(&mut pair, A, &tx, 600);
+    assert!(owed(channel(&pair, A)).is_empty());
+    pair.handle(A, Event::SpendReorged).expect("no fault");
+    assert_eq!(owed(channel(&pair, A)), ["closing"]);
+    pair.handle(A, Event::Tip(Height(700))).expect("no fault");
+    assert_eq!(pair.nodes[A].phase(), "closing");
+    let theirs = commitment(&pair, B);
+    spend(&mut pair, A, &theirs, 701);
+    assert_eq!(how_it_was_spent(&pair, A), "the peer's commitment");
+}
+
+#[test]
+fn a_spend_that_surprised_us_and_left_the_chain_lets_us_go_on_chain_ourselves() {
+    let mut pair = Pair::default_ready();
+    let theirs = commitment(&pair, B);
+    spend(&mut pair, A, &theirs, 600);
+    force_close(&mut pair, A);
+    assert!(owed(channel(&pair, A)).is_empty(), "it is spent");
+    pair.handle(A, Event::SpendReorged).expect("no fault");
+    force_close(&mut pair, A);
+    assert_eq!(owed(channel(&pair, A)), ["commitment"]);
+}
+
+#[test]
+fn a_force_close_in_a_cooperative_close_changes_nothing() {
+    let (mut pair, _) = closed_cooperatively();
+    force_close(&mut pair, A);
+    assert_eq!(owed(channel(&pair, A)), ["closing"], "it needs no delay");
+}
+
+#[test]
+fn our_funding_is_owed_until_it_is_confirmed() {
+    let mut pair = Pair::new(Setup::default());
+    pair.propose_channel();
+    pair.run();
+    assert_eq!(owed(channel(&pair, A)), ["funding"]);
+    assert!(owed(channel(&pair, B)).is_empty());
+    assert!(pair.nodes.iter().all(|n| n.channel.as_ref().expect("open").watches().len() == 1));
+    force_close(&mut pair, A);
+    assert_eq!(owed(channel(&pair, A)), ["funding", "commitment"], "parents first");
+    pair.confirm_funding();
+    assert_eq!(owed(channel(&pair, A)), ["commitment"]);
+    pair.handle(A, Event::FundingReorged).expect("no fault");
+    assert_eq!(owed(channel(&pair, A)), ["funding", "commitment"]);
+}
+
+#[test]
+fn the_signers_answer_is_owed_when_a_restart_came_before_it() {
+    let mut pair = Pair::default_ready();
+    pair.pay_held(A, Msat(9_000_000));
+    pair.propose(A);
+    pair.deliver(A).expect("good");
+    let message = pair.intercept(A);
+    let channel = channel(&pair, B).clone();
+    let stepped = channel.handle(Event::Message(message.clone()), &pair.view(B)).expect("good").next;
+    let restarted = stepped.after_losing_the_connection().expect("open");
+    let [Output::PointNeeded(number)] = restarted.owed_to_signer()[..] else {
+        panic!("one point");
+    };
+    assert_eq!(number.0, 3);
+    let point = astrape_transactions::Signer::point(&pair.nodes[B].signer, &pair.nodes[B].keys, number);
+    let given = restarted.handle(Event::Point { number, point }, &pair.view(B)).expect("no fault").next;
+    assert!(given.owed_to_signer().is_empty());
+    let other = restarted
+        .handle(Event::Point { number: number.next(), point }, &pair.view(B))
+        .expect("no fault")
+        .next;
+    assert_eq!(other, restarted);
+}

@@ -84,6 +84,8 @@ pub(crate) struct Pair {
     pub(crate) setup: Setup,
     /// Whether what a step made is proposed at once, or when the wire is empty: then both sides sign at the same time.
     pub(crate) eager: bool,
+    /// Scripts that the ends bind themselves to when they open.
+    pub(crate) upfront: [Option<ScriptBuf>; 2],
     payments: u8,
 }
 
@@ -161,7 +163,15 @@ impl Pair {
     /// Two nodes without a channel.
     pub(crate) fn new(setup: Setup) -> Self {
         let nodes = [Node::new(1, &setup), Node::new(2, &setup)];
-        Self { nodes, secp: Secp256k1::new(), tip: Height(499), setup, eager: false, payments: 0 }
+        Self {
+            nodes,
+            secp: Secp256k1::new(),
+            tip: Height(499),
+            setup,
+            eager: false,
+            upfront: [None, None],
+            payments: 0,
+        }
     }
 
     /// A channel that is ready for payments.
@@ -210,7 +220,7 @@ impl Pair {
             funding_feerate: None,
             temporary_channel_id: ChannelId([77; 32]),
             local_alias: ShortChannelId(1111),
-            upfront_shutdown_script: None,
+            upfront_shutdown_script: self.upfront[A].clone(),
         }
     }
 
@@ -221,7 +231,7 @@ impl Pair {
             keys: node.keys,
             channel_keys: node.signer.channel_keys(&node.keys),
             local_alias: ShortChannelId(2222),
-            upfront_shutdown_script: None,
+            upfront_shutdown_script: self.upfront[B].clone(),
         }
     }
 
@@ -278,12 +288,7 @@ impl Pair {
                     let point = self.nodes[who].signer.point(&check.keys, check.number);
                     let shown = SecretKey::from_slice(&check.secret).ok();
                     let genuine = shown.is_some_and(|s| PublicKey::from_secret_key(&self.secp, &s) == point);
-                    let event = Event::SecretChecked { genuine };
-                    // Whether the answer is a fault is for the tests of that to see.
-                    if let Err(fault) = self.handle(who, event) {
-                        assert!(matches!(fault, Fault::Reestablish(_)));
-                        self.command(who, Command::ForceClose { reason: fault.to_string() });
-                    }
+                    self.handle(who, Event::SecretChecked { genuine }).expect("no fault");
                 }
                 Output::ShutdownScriptNeeded => {
                     let script = self.nodes[who].shutdown_script.clone();

@@ -96,7 +96,7 @@ fn an_htlc_is_acted_on_only_when_it_is_irrevocable_on_both_sides() {
     let hash = pair.pay(A, Msat(9_000_000));
     let incoming = |pair: &Pair| pair.nodes[B].saw(|o| matches!(o, Output::Incoming(_)));
     let plan = pair.nodes[B].plans[&hash].clone();
-    let mut early = |pair: &mut Pair| {
+    let early = |pair: &mut Pair| {
         assert!(!incoming(pair));
         pair.command(B, astrape_channel::Command::Resolve { id: HtlcId(0), resolution: plan.clone() });
         let removal = pair.nodes[B].open().htlcs.values().next().and_then(|h| h.removal.clone());

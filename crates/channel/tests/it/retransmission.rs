@@ -19,7 +19,7 @@ impl Schedule {
         match self {
             Schedule::First(who) => who,
             Schedule::InTurn => step % 2,
-            Schedule::Bits(bits) => (bits.rotate_right(step as u32) & 1) as usize,
+            Schedule::Bits(bits) => usize::from(bits >> (step % 64) & 1 == 1),
         }
     }
 }
