@@ -1,1 +1,48 @@
-//! astrape-simulator
+//! Worlds in which nodes live and die: nodes, one chain, one network, their disks, one clock, one seed, and no async.
+//!
+//! A [`World`] is a value. Its loop picks the next event, and each event leads to at most one step of one node; a clone is a
+//! fork, so that a crash of every kind can be tried at every step. The nodes are the real ones: what they say goes over the
+//! wire in bytes, what they write goes to a journal, what they broadcast is judged by Bitcoin Core's engine.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`world`] | [`World`]: the loop, the door with its crashes, release, the chain |
+//! | [`scenario`] | scripts: `line(3).open(0, 1, sat(1_000_000)).pay(0, 2, sat(1_000))`, with every crash |
+//! | [`swarm`] | random worlds: [`run_seed`] |
+//! | `check/` | the rules that hold in every world, one file each |
+//! | [`plant`] | bugs that prove the checkers |
+//! | [`totals`] | what a run has seen |
+//! | `machine`, `disk`, `wallet`, `network`, `user`, `prepare` | what is around a node |
+//!
+//! # Invariants
+//! - The same seed gives the same trace hash.
+//! - After every commit the journal alone gives the node as it is, less its connections.
+//! - A run that did not see what it must see fails.
+//!
+//! # Never
+//! No clock, no sockets, no threads in a world; no hook for it in the node.
+
+mod check;
+mod disk;
+mod event;
+mod machine;
+mod network;
+pub mod plant;
+mod prepare;
+mod prototype;
+pub mod scenario;
+pub mod swarm;
+pub mod totals;
+mod trace;
+mod user;
+pub mod violation;
+mod wallet;
+pub mod world;
+
+pub use plant::Plant;
+pub use scenario::{Forks, Scenario, line, sat};
+pub use swarm::{Outcome, run_seed};
+pub use totals::{REESTABLISH_CASES, Totals};
+pub use user::Flaw;
+pub use violation::{Checker, Violation};
+pub use world::{Advance, Crash, Plan, World};

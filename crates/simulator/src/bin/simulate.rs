@@ -1,0 +1,173 @@
+//! `simulate`: random worlds, many of them, and what they have seen.
+
+use astrape_simulator::{REESTABLISH_CASES, Totals, run_seed};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const HELP: &str = "\
+Random worlds of Lightning nodes, with faults and work, each from one seed.
+
+  --seeds N      how many seeds (default 100)
+  --seed BASE    the first of them (default 1)
+  --steps N      acts of chance in each (default 300)
+  --one SEED     only this seed; prints its hash
+  --trace        with --one: tells what happens as it happens
+  --threads N    threads (default 2)
+
+Exits with 1 when a rule is broken, naming the seed, or when too little was seen.";
+
+struct Arguments {
+    seeds: u64,
+    base: u64,
+    steps: u32,
+    one: Option<u64>,
+    trace: bool,
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    match arguments() {
+        Ok(Some(Arguments { one: Some(seed), steps, trace, .. })) => replay(seed, steps, trace),
+        Ok(Some(arguments)) => swarm(&arguments),
+        Ok(None) => {
+            println!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Err(problem) => {
+            eprintln!("error: {problem}\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn arguments() -> Result<Option<Arguments>, String> {
+    let mut parsed = Arguments { seeds: 100, base: 1, steps: 300, one: None, trace: false, threads: 2 };
+    let mut given = std::env::args().skip(1);
+    while let Some(name) = given.next() {
+        let mut number = || -> Result<u64, String> {
+            let value = given.next().ok_or_else(|| format!("{name} needs a number"))?;
+            value.parse().map_err(|_| format!("{name} needs a number, not {value}"))
+        };
+        match name.as_str() {
+            "--seeds" => parsed.seeds = number()?,
+            "--seed" => parsed.base = number()?,
+            "--steps" => parsed.steps = u32::try_from(number()?).map_err(|e| e.to_string())?,
+            "--one" => parsed.one = Some(number()?),
+            "--threads" => parsed.threads = usize::try_from(number()?).map_err(|e| e.to_string())?.max(1),
+            "--trace" => parsed.trace = true,
+            "--help" | "-h" => return Ok(None),
+            other => return Err(format!("unknown argument {other}")),
+        }
+    }
+    Ok(Some(parsed))
+}
+
+fn replay(seed: u64, steps: u32, trace: bool) -> ExitCode {
+    match run_seed(seed, steps, trace) {
+        Ok(outcome) => {
+            let hash: String = outcome.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+            println!("{}seed {seed}: fine, trace hash {hash}", outcome.totals);
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("seed {seed}: {violation}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn swarm(arguments: &Arguments) -> ExitCode {
+    let &Arguments { seeds, base, steps, threads, .. } = arguments;
+    println!("{seeds} seeds from {base} on, {steps} acts each");
+    let next = AtomicU64::new(0);
+    let totals = Mutex::new(Totals::default());
+    let broken = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= seeds {
+                        return;
+                    }
+                    let seed = base + number;
+                    let outcome = std::panic::catch_unwind(|| run_seed(seed, steps, false));
+                    match outcome {
+                        Ok(Ok(outcome)) => lock(&totals).add(&outcome.totals),
+                        Ok(Err(violation)) => lock(&broken).push((seed, violation.to_string())),
+                        Err(_) => lock(&broken).push((seed, "a panic".to_owned())),
+                    }
+                    if (number + 1).is_multiple_of(500) {
+                        println!("{} seeds", number + 1);
+                    }
+                }
+            });
+        }
+    });
+    let totals = lock(&totals).clone();
+    println!("{totals}");
+    let mut broken = lock(&broken).clone();
+    broken.sort();
+    for (seed, what) in broken.iter().take(20) {
+        println!("seed {seed}: {what}\n  replay: cargo xtask simulate --one {seed} --steps {steps} --trace");
+    }
+    let missed = missed(&totals, seeds);
+    missed.iter().for_each(|miss| println!("too little seen: {miss}"));
+    if broken.is_empty() && missed.is_empty() {
+        println!("all {seeds} seeds are fine");
+        ExitCode::SUCCESS
+    } else {
+        println!("{} of {seeds} seeds broke a rule (base {base})", broken.len());
+        ExitCode::FAILURE
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What 100 seeds must have seen at least, by name.
+const FLOORS: [(&str, u64); 14] = [
+    ("payments settled", 300),
+    ("payments failed", 100),
+    ("payments refused", 50),
+    ("forwards", 100),
+    ("opens", 400),
+    ("closes", 50),
+    ("fee changes", 100),
+    ("crashes before commit", 100),
+    ("crashes after commit", 100),
+    ("crashes after k of n effects", 50),
+    ("crashes after all effects", 100),
+    ("crashes of grouped steps", 50),
+    ("cuts", 500),
+    ("reorganisations", 50),
+];
+
+/// What 100 seeds must have seen at least of each case of reestablish, on each side.
+const REESTABLISH_FLOORS: [u64; 5] = [500, 10, 10, 2, 2];
+
+fn missed(totals: &Totals, seeds: u64) -> Vec<String> {
+    let scaled = |floor: u64| floor * seeds / 100;
+    let mut missed = Vec::new();
+    for (name, floor) in FLOORS {
+        let seen = totals.counts().into_iter().find(|(n, _)| *n == name).map_or(0, |(_, seen)| seen);
+        if seen < scaled(floor) {
+            missed.push(format!("{name}: {seen}, at least {} are due", scaled(floor)));
+        }
+    }
+    for (side, who) in ["opener", "other"].into_iter().enumerate() {
+        for (case, floor) in REESTABLISH_FLOORS.into_iter().enumerate() {
+            let seen = totals.reestablish[side][case];
+            if seen < scaled(floor) {
+                let name = REESTABLISH_CASES[case];
+                missed.push(format!(
+                    "reestablish, {name} by the {who}: {seen}, at least {} are due",
+                    scaled(floor)
+                ));
+            }
+        }
+    }
+    missed
+}

@@ -1,0 +1,65 @@
+//! No channel closes unless somebody asked for it, and then only by the transaction that both sign.
+
+use crate::machine::Machine;
+use crate::violation::{Checker, Violation, ensure};
+use crate::world::World;
+use astrape_node::{ChannelFact, Fact};
+use astrape_primitives::ChannelKeysId;
+
+/// How a channel tells that it was closed by both.
+const BY_BOTH: &str = "the closing transaction that both sides signed";
+
+/// A fact of the ledger.
+pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Violation> {
+    let Fact::Channel { channel_id, event, .. } = fact else {
+        return Ok(());
+    };
+    let closes = match event {
+        ChannelFact::ForceClosing { reason }
+        | ChannelFact::WaitingForPeersCommitment { reason }
+        | ChannelFact::Quarantined { reason } => {
+            return Err(Violation::new(
+                Checker::Closes,
+                format!("node {node} gives up {channel_id}: {reason}"),
+            ));
+        }
+        ChannelFact::Spent { how, .. } => {
+            ensure(how == BY_BOTH, Checker::Closes, || {
+                format!("node {node}: {channel_id} was spent by {how}")
+            })?;
+            true
+        }
+        ChannelFact::Over => {
+            world.totals.closes += 1;
+            true
+        }
+        ChannelFact::ShuttingDown { .. } | ChannelFact::ClosingAgreed { .. } => true,
+        ChannelFact::Ready => {
+            world.totals.opens += 1;
+            false
+        }
+        ChannelFact::NotOpened { .. }
+        | ChannelFact::Opened { .. }
+        | ChannelFact::FundingConfirmed
+        | ChannelFact::FundingReorged => false,
+    };
+    let asked = !closes || world.users.asked_to_close.contains(channel_id);
+    ensure(asked, Checker::Closes, || {
+        format!("node {node}: {event:?} of {channel_id}, which nobody asked for")
+    })
+}
+
+/// Whether the ledger knows a channel as funded.
+pub(crate) fn was_opened(machine: &Machine, keys: &ChannelKeysId) -> bool {
+    machine.disk.journal.ledger().iter().any(|entry| {
+        matches!(&entry.fact, Fact::Channel { keys: k, event: ChannelFact::Opened { .. }, .. } if k == keys)
+    })
+}
+
+/// Whether the ledger knows a channel as ended: over, or never come to be.
+pub(crate) fn has_ended(machine: &Machine, keys: &ChannelKeysId) -> bool {
+    machine.disk.journal.ledger().iter().any(|entry| {
+        matches!(&entry.fact,
+            Fact::Channel { keys: k, event: ChannelFact::Over | ChannelFact::NotOpened { .. }, .. } if k == keys)
+    })
+}

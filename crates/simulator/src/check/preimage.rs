@@ -1,0 +1,74 @@
+//! A preimage that came from downstream is claimed upstream, in the same step; and what is known to be paid is never failed.
+
+use crate::machine::{Part, Taken};
+use crate::violation::{Checker, Violation, ensure};
+use crate::world::World;
+use astrape_channel::htlc::Direction;
+use astrape_channel::{Origin, Resolution};
+use astrape_primitives::{ChannelId, HtlcId, PaymentHash, Side};
+use astrape_wire::Message;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who was given which preimage, as the wire has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Preimages {
+    /// The hash of every HTLC, by its channel, who offered it, and its id.
+    adds: BTreeMap<(ChannelId, usize, HtlcId), PaymentHash>,
+    known: BTreeSet<(usize, PaymentHash)>,
+}
+
+impl Preimages {
+    /// A node has committed steps.
+    pub(super) fn learnt(&mut self, node: usize, parts: &[Part]) {
+        for part in parts {
+            if let Taken::Preimage(hash) = &part.taken {
+                self.known.insert((node, *hash));
+            }
+        }
+    }
+
+    /// A node says something.
+    pub(crate) fn said(&mut self, node: usize, to: usize, message: &Message) -> Result<(), Violation> {
+        let (channel_id, id) = match message {
+            Message::UpdateAddHtlc(m) => {
+                self.adds.insert((m.channel_id, node, m.id), m.payment_hash);
+                return Ok(());
+            }
+            Message::UpdateFailHtlc(m) => (m.channel_id, m.id),
+            Message::UpdateFailMalformedHtlc(m) => (m.channel_id, m.id),
+            _ => return Ok(()),
+        };
+        let hash = self.adds.get(&(channel_id, to, id));
+        let paid = hash.is_some_and(|hash| self.known.contains(&(node, *hash)));
+        ensure(!paid, Checker::Preimage, || {
+            format!("node {node} fails HTLC {id} to {to} although it was given the preimage downstream")
+        })
+    }
+}
+
+/// Every HTLC that was passed on and whose preimage is known is fulfilled where it came from.
+pub(super) fn check(world: &World, node: usize) -> Result<(), Violation> {
+    let Some(process) = world.process(node) else { return Ok(()) };
+    for (_, channel) in process.node.channels() {
+        let Some(open) = channel.open() else { continue };
+        for htlc in open.htlcs.values() {
+            let Direction::Outgoing { origin: Origin::Relay { channel, id }, preimage: Some(_), .. } =
+                &htlc.direction
+            else {
+                continue;
+            };
+            let upstream =
+                process.node.channel(channel).and_then(|c| c.open()?.htlcs.get(&(Side::Remote, *id)));
+            let claimed = upstream.is_none_or(|up| {
+                matches!(up.removal.as_ref().map(|r| &r.resolution), Some(Resolution::Fulfilled { .. }))
+            });
+            ensure(claimed, Checker::Preimage, || {
+                format!(
+                    "node {node} knows the preimage of {} and does not claim HTLC {id} upstream",
+                    htlc.payment_hash
+                )
+            })?;
+        }
+    }
+    Ok(())
+}

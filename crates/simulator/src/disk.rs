@@ -1,0 +1,100 @@
+//! The disk of a node: a journal in memory, and the lies that a planted bug makes it tell.
+
+use astrape_node::{Entry, Fact, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
+use astrape_storage::MemoryJournal;
+use std::collections::BTreeMap;
+
+/// A lie of the disk, to prove that it is found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskBug {
+    /// Drops the last record of each commit.
+    DropsRecord,
+    /// Does not archive HTLCs.
+    ForgetsRetired,
+    /// Does not tell that a payment was received.
+    HidesReceived,
+    /// Says that it is done and is not: commits are lost at a crash.
+    DoesNotSync,
+}
+
+/// The disk of a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) journal: MemoryJournal,
+    pub(crate) bug: Option<DiskBug>,
+    /// What was there before the last commit, for [`DiskBug::DoesNotSync`].
+    before: Option<MemoryJournal>,
+}
+
+impl Disk {
+    /// The process died.
+    pub(crate) fn crash(&mut self) {
+        if self.bug == Some(DiskBug::DoesNotSync)
+            && let Some(before) = self.before.take()
+        {
+            self.journal = before;
+        }
+    }
+
+    fn lie(&self, writes: &Writes) -> Writes {
+        let mut records: BTreeMap<Key, Option<Vec<u8>>> =
+            writes.records().map(|(key, value)| (key.clone(), value.map(<[u8]>::to_vec))).collect();
+        let mut ledger: Vec<Entry> = writes.ledger().to_vec();
+        let mut retired = writes.retired().to_vec();
+        match self.bug {
+            Some(DiskBug::DropsRecord) => {
+                records.pop_last();
+            }
+            Some(DiskBug::ForgetsRetired) => retired.clear(),
+            Some(DiskBug::HidesReceived) => {
+                ledger.retain(|entry| !matches!(entry.fact, Fact::PaymentReceived { .. }));
+            }
+            Some(DiskBug::DoesNotSync) | None => {}
+        }
+        let onions = writes.onions().to_vec();
+        Writes::by_hand(
+            records,
+            ledger,
+            retired,
+            onions,
+            writes.forget_onions_before(),
+            writes.marks().collect(),
+        )
+    }
+}
+
+impl Journal for Disk {
+    fn commit(&mut self, writes: &Writes) -> Result<(), JournalError> {
+        match self.bug {
+            None => self.journal.commit(writes),
+            Some(bug) => {
+                if bug == DiskBug::DoesNotSync {
+                    self.before = Some(self.journal.clone());
+                }
+                let lie = self.lie(writes);
+                self.journal.commit(&lie)
+            }
+        }
+    }
+
+    fn load(&self) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
+        self.journal.load()
+    }
+
+    fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
+        self.journal.onion_seen(onion)
+    }
+
+    fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        self.journal.last_payment_fact(payment_hash)
+    }
+
+    fn retired_htlcs(
+        &self,
+        channel: &ChannelKeysId,
+        commitment: CommitmentNumber,
+    ) -> Result<Vec<RetiredHtlc>, JournalError> {
+        self.journal.retired_htlcs(channel, commitment)
+    }
+}

@@ -1,0 +1,82 @@
+//! What will happen next in the world, in order of time.
+
+use crate::network::Packet;
+use crate::user::Errand;
+use astrape_node::Input;
+use astrape_primitives::Timestamp;
+use std::collections::BTreeMap;
+
+/// One thing that will happen. Each leads to at most one step of one node.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A packet of a connection reaches its end.
+    Deliver { connection: u64, to: usize, packet: Packet },
+    /// Something of the node's own shell: an answer of the signer, a finding of the wallet, a fee estimate.
+    Local { node: usize, process: u64, input: Box<Input> },
+    /// Time goes by.
+    Tick { node: usize, process: u64 },
+    /// The chain source looks for a block.
+    Chain { node: usize, process: u64 },
+    /// What waits is committed.
+    Commit { node: usize, process: u64 },
+    /// A process starts.
+    Start { node: usize },
+    /// Two neighbours connect.
+    Connect { pair: (usize, usize) },
+    /// A user does something.
+    User(Errand),
+}
+
+impl Event {
+    /// Whether the world is at rest although this will happen.
+    fn is_background(&self) -> bool {
+        matches!(self, Event::Tick { .. })
+    }
+}
+
+/// Everything that will happen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    events: BTreeMap<(Timestamp, u64), Event>,
+    next: u64,
+    background: usize,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, at: Timestamp, event: Event) {
+        self.background += usize::from(event.is_background());
+        self.events.insert((at, self.next), event);
+        self.next += 1;
+    }
+
+    /// The next thing to happen, and when.
+    pub(crate) fn pop(&mut self) -> Option<(Timestamp, Event)> {
+        let ((at, _), event) = self.events.pop_first()?;
+        self.background -= usize::from(event.is_background());
+        Some((at, event))
+    }
+
+    /// When the next thing happens.
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        self.events.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Whether nothing is left but the passing of time.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.events.len() == self.background
+    }
+
+    /// Keeps what `keep` says of packets under way; all else stays.
+    pub(crate) fn retain_packets(&mut self, mut keep: impl FnMut(u64, usize) -> bool) {
+        self.events.retain(|_, event| match event {
+            Event::Deliver { connection, to, .. } => keep(*connection, *to),
+            _ => true,
+        });
+    }
+
+    /// Packets of a connection on their way to `end`.
+    pub(crate) fn packets(&self, connection: u64, end: usize) -> usize {
+        let of_it = |event: &&Event| matches!(event, Event::Deliver { connection: c, to, .. } if *c == connection && *to == end);
+        self.events.values().filter(of_it).count()
+    }
+}

@@ -1,0 +1,129 @@
+//! A machine: a disk, a signer, a wallet, and perhaps a process that runs the node.
+
+use crate::disk::Disk;
+use crate::wallet::Wallet;
+use astrape_node::{Config, Node, Step, Watch};
+use astrape_primitives::{BlockId, ChainEvent, ChannelId, ConfirmedTx, NodeId, PaymentHash};
+use astrape_regtest::BlockEvent;
+use astrape_signer::InProcessSigner;
+use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A machine.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    pub(crate) node_id: NodeId,
+    pub(crate) config: Config,
+    pub(crate) disk: Disk,
+    pub(crate) signer: InProcessSigner,
+    pub(crate) wallet: Arc<Wallet>,
+    /// The next fresh address.
+    pub(crate) next_address: usize,
+    pub(crate) process: Option<Process>,
+    /// Facts of the ledger that the checkers have seen.
+    pub(crate) facts_seen: usize,
+}
+
+/// A running process: lost at a crash, all of it.
+#[derive(Clone)]
+pub(crate) struct Process {
+    /// Counts up over all processes of the world.
+    pub(crate) id: u64,
+    pub(crate) node: Node,
+    pub(crate) pending: Pending,
+    pub(crate) watch: WatchSet,
+    /// The last block that the node was told of.
+    pub(crate) cursor: BlockId,
+    /// The connection with each peer, as far as the node knows.
+    pub(crate) connections: BTreeMap<usize, u64>,
+}
+
+/// Steps that were taken and not committed.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(crate) step: Option<Step>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Clone for Pending {
+    /// # Panics
+    /// When steps wait: they cannot be doubled. A world forks between commits.
+    fn clone(&self) -> Self {
+        assert!(self.step.is_none(), "a world forks between commits");
+        Self::default()
+    }
+}
+
+/// One step of those that wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// How many effects it has.
+    pub(crate) effects: usize,
+    /// The connections when it was taken: what it says goes there or nowhere.
+    pub(crate) connections: BTreeMap<usize, u64>,
+    /// What it has taken in.
+    pub(crate) taken: Taken,
+}
+
+/// What of an input matters to those who look on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// `channel_reestablish` of a channel.
+    Reestablish(ChannelId),
+    /// `update_fulfill_htlc` with the preimage of this hash.
+    Preimage(PaymentHash),
+    /// Anything else.
+    Other,
+}
+
+/// What the chain source looks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WatchSet {
+    scripts: BTreeSet<ScriptBuf>,
+    outpoints: BTreeSet<OutPoint>,
+    txids: BTreeSet<Txid>,
+}
+
+impl WatchSet {
+    pub(crate) fn add(&mut self, watch: Watch) {
+        match watch {
+            Watch::Funding { outpoint, script, .. } => {
+                self.scripts.insert(script);
+                self.outpoints.insert(outpoint);
+            }
+            Watch::Transaction(txid) => {
+                self.txids.insert(txid);
+            }
+            Watch::Forget(outpoint) => {
+                self.outpoints.remove(&outpoint);
+            }
+        }
+    }
+
+    /// A change of the chain, as the node is told of it.
+    pub(crate) fn event(&self, event: &BlockEvent) -> ChainEvent {
+        match event {
+            BlockEvent::Connected { id, block } => ChainEvent::Connected {
+                block: *id,
+                previous: block.header.prev_blockhash,
+                time: block.header.time,
+                matched: self.matched(block),
+            },
+            BlockEvent::Disconnected { id } => ChainEvent::Disconnected { block: *id },
+        }
+    }
+
+    fn matched(&self, block: &Block) -> Vec<ConfirmedTx> {
+        let matches = |tx: &bitcoin::Transaction| {
+            tx.input.iter().any(|i| self.outpoints.contains(&i.previous_output))
+                || tx.output.iter().any(|o| self.scripts.contains(&o.script_pubkey))
+                || self.txids.contains(&tx.compute_txid())
+        };
+        (0_u32..)
+            .zip(&block.txdata)
+            .filter(|(_, tx)| matches(tx))
+            .map(|(index, tx)| ConfirmedTx { tx: Arc::new(tx.clone()), index })
+            .collect()
+    }
+}

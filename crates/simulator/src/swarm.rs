@@ -1,0 +1,272 @@
+//! Random worlds: work and faults by chance, from one seed; then the faults stop, and all must end.
+
+use crate::event::Event;
+use crate::network::Loss;
+use crate::totals::Totals;
+use crate::user::Flaw;
+use crate::violation::{Checker, Violation};
+use crate::world::{Advance, Crash, Plan, World};
+use astrape_channel::Phase;
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, Sat};
+use astrape_transactions::CommitmentFormat;
+use rand::Rng as _;
+
+/// Most events between two acts.
+const MAX_EVENTS_BETWEEN: u32 = 24;
+
+/// Most events until the world is at rest. Beyond it something goes round in circles.
+const MAX_EVENTS_TO_REST: u32 = 200_000;
+
+/// Most times that the world is helped on after the faults have stopped.
+const MAX_NUDGES: u32 = 80;
+
+/// Blocks that chance may mine while HTLCs can be under way: their expiries are farther.
+const MAX_BLOCKS: u64 = 30;
+
+/// Payments of one seed: signing is what time goes into.
+const MAX_PAYMENTS: usize = 24;
+
+/// How a random world went.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What it has seen.
+    pub totals: Totals,
+    /// The hash of all that happened.
+    pub hash: [u8; 32],
+}
+
+/// Runs one seed for so many acts of chance.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn run_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation> {
+    let mut world = new_world(seed);
+    if aloud {
+        world.speak();
+    }
+    begin(&mut world)?;
+    for _ in 0..acts {
+        act(&mut world);
+        let events = world.rng.gen_range(0..MAX_EVENTS_BETWEEN);
+        for _ in 0..events {
+            if world.advance()? == Advance::Quiet {
+                break;
+            }
+        }
+    }
+    come_to_rest(&mut world)?;
+    Ok(Outcome { totals: world.totals.clone(), hash: world.trace_hash() })
+}
+
+fn new_world(seed: u64) -> World {
+    let format = if seed % 2 == 0 { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
+    let nodes = if seed % 8 == 7 { 2 } else { 3 };
+    let mut world = World::line(nodes, format, seed);
+    world.group_percent = if seed % 3 == 0 { 50 } else { 0 };
+    world.disk_check_every = 16;
+    world
+}
+
+/// Every two neighbours have a channel before chance begins: else most seeds would see little.
+fn begin(world: &mut World) -> Result<(), Violation> {
+    to_rest(world)?;
+    for (a, b) in world.network.links.clone() {
+        let (from, to) = if world.rng.gen_bool(0.5) { (a, b) } else { (b, a) };
+        world.open(from, to, Sat(1_000_000), Msat(400_000_000));
+    }
+    for _ in 0..5 {
+        to_rest(world)?;
+        world.mine(1);
+    }
+    to_rest(world)
+}
+
+/// One act of chance.
+fn act(world: &mut World) {
+    match world.rng.gen_range(0..100) {
+        0..=17 => pay(world),
+        18..=25 => crash(world),
+        26..=33 => cut(world),
+        34..=37 => mine(world),
+        38 => reorganise(world),
+        39..=41 => feerate(world),
+        42 => close(world),
+        43..=44 => open(world),
+        45..=46 => world.network.latency = world.rng.gen_range(1..=300),
+        47..=49 => world.network.latency = 20,
+        50 => sleep(world),
+        _ => {}
+    }
+}
+
+fn any_node(world: &mut World) -> usize {
+    let nodes = world.machines.len();
+    world.rng.gen_range(0..nodes)
+}
+
+fn two_nodes(world: &mut World) -> (usize, usize) {
+    let nodes = world.machines.len();
+    let one = any_node(world);
+    let other = (one + world.rng.gen_range(1..nodes)) % nodes;
+    (one, other)
+}
+
+fn pay(world: &mut World) {
+    if world.users.deals.len() >= MAX_PAYMENTS {
+        return;
+    }
+    let (payer, payee) = two_nodes(world);
+    let flaw = match world.rng.gen_range(0..20) {
+        0 => Flaw::Unknown,
+        1 => Flaw::Expired,
+        2 => Flaw::FeeTooLow,
+        3 => Flaw::NoFeeGranted,
+        4 => Flaw::NoRoute,
+        _ => Flaw::None,
+    };
+    let amount = match world.rng.gen_range(0..10) {
+        0..=2 => Msat(world.rng.gen_range(1..2_000_000)),
+        3..=7 => Msat(world.rng.gen_range(2_000_000..60_000_000)),
+        8 => Msat(world.rng.gen_range(60_000_000..500_000_000)),
+        _ => Msat(world.rng.gen_range(500_000_000..2_000_000_000)),
+    };
+    world.pay(payer, payee, amount, flaw);
+}
+
+/// A process dies now, or in one of its next steps.
+fn crash(world: &mut World) {
+    let node = any_node(world);
+    let crash = match world.rng.gen_range(0..10) {
+        0..=2 => Crash::BeforeCommit,
+        3..=4 => Crash::AfterCommit { released: 0 },
+        5..=8 => Crash::AfterCommit { released: world.rng.gen_range(1..5) },
+        _ => {
+            world.totals.crashed(Some(Crash::AfterCommit { released: 1 }), 0, 0);
+            world.crash(node, Loss::Tail);
+            return;
+        }
+    };
+    let gather = if world.rng.gen_bool(0.3) { world.rng.gen_range(1..4) } else { 0 };
+    world.plan = Some(Plan { node, gather, crash });
+}
+
+fn cut(world: &mut World) {
+    let node = any_node(world);
+    world.totals.cuts += 1;
+    for (connection, _) in world.network.of(node) {
+        if world.rng.gen_bool(0.7) {
+            world.cut(connection, Loss::Tail, Loss::Tail);
+        }
+    }
+}
+
+fn mine(world: &mut World) {
+    if world.totals.blocks < MAX_BLOCKS {
+        world.mine(1);
+    }
+}
+
+fn reorganise(world: &mut World) {
+    if world.totals.blocks + 3 < MAX_BLOCKS {
+        let depth = world.rng.gen_range(1..=2);
+        world.reorganise(depth);
+    }
+}
+
+/// The estimate moves by no more than the nodes bear of each other.
+fn feerate(world: &mut World) {
+    let factor = world.rng.gen_range(45..=220);
+    let next = (world.feerate.0 * factor / 100).clamp(FeeratePerKw::FLOOR.0, 4_000);
+    world.set_feerate(FeeratePerKw(next));
+}
+
+fn channels_of(world: &World, node: usize) -> Vec<ChannelKeysId> {
+    let Some(process) = world.process(node) else { return Vec::new() };
+    let ready =
+        process.node.channels().filter(|(_, c)| matches!(&c.phase, Phase::Open(open) if open.is_ready()));
+    ready.map(|(keys, _)| keys).collect()
+}
+
+fn close(world: &mut World) {
+    let node = any_node(world);
+    let channels = channels_of(world, node);
+    if !channels.is_empty() {
+        let which = world.rng.gen_range(0..channels.len());
+        world.close(node, channels[which]);
+    }
+}
+
+/// Opens where there is no channel, or a second one.
+fn open(world: &mut World) {
+    let links = world.network.links.clone();
+    let (a, b) = links[world.rng.gen_range(0..links.len())];
+    let there = world.channels_between(a, b).len();
+    if there < 2 && world.users.wanted.len() < 5 {
+        let (from, to) = if world.rng.gen_bool(0.5) { (a, b) } else { (b, a) };
+        let push = Msat(world.rng.gen_range(0..300_000_000));
+        world.open(from, to, Sat(900_000), push);
+    }
+}
+
+/// Nobody hears from anybody for a while: signs of life must be asked for.
+fn sleep(world: &mut World) {
+    let millis = world.rng.gen_range(5_000..40_000);
+    world.now = world.now.plus(millis);
+}
+
+fn to_rest(world: &mut World) -> Result<(), Violation> {
+    for _ in 0..MAX_EVENTS_TO_REST {
+        if world.advance()? == Advance::Quiet {
+            return Ok(());
+        }
+    }
+    Err(Violation::new(Checker::Rest, format!("no rest after {MAX_EVENTS_TO_REST} events")))
+}
+
+/// The faults stop. What was begun ends, and every rule is looked at.
+fn come_to_rest(world: &mut World) -> Result<(), Violation> {
+    world.plan = None;
+    world.group_percent = 0;
+    world.network.latency = 20;
+    world.set_feerate(world.feerate);
+    for pair in world.network.links.clone() {
+        world.queue.push(world.now, Event::Connect { pair });
+    }
+    for _ in 0..MAX_NUDGES {
+        to_rest(world)?;
+        if !world.is_unsettled() {
+            return world.check_at_rest();
+        }
+        if world.payments_under_way() {
+            world.wait(61_000)?;
+        } else {
+            world.mine(1);
+        }
+    }
+    let why = world.check_at_rest().err().map_or_else(String::new, |v| v.to_string());
+    Err(Violation::new(Checker::Rest, format!("the world does not settle: {why}")))
+}
+
+impl World {
+    fn payments_under_way(&self) -> bool {
+        self.users.deals.iter().any(|deal| deal.tries > 0 && !deal.is_over()) || self.has_htlcs()
+    }
+
+    fn has_htlcs(&self) -> bool {
+        (0..self.machines.len())
+            .filter_map(|node| self.process(node))
+            .any(|p| p.node.channels().filter_map(|(_, c)| c.open()).any(|o| !o.htlcs.is_empty()))
+    }
+
+    /// Whether anything still has to end: payments, openings, closes.
+    fn is_unsettled(&self) -> bool {
+        let on_its_way = |channel: &astrape_channel::Channel| match &channel.phase {
+            Phase::Open(open) => !open.is_ready() || open.shutdown != Default::default(),
+            Phase::Opening(_) | Phase::Closing(_) => true,
+            Phase::Closed(_) => false,
+        };
+        self.payments_under_way()
+            || (0..self.machines.len())
+                .any(|node| self.process(node).is_none_or(|p| p.node.channels().any(|(_, c)| on_its_way(c))))
+    }
+}

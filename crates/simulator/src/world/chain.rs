@@ -1,0 +1,131 @@
+//! The chain goes on, and the nodes hear of it.
+
+use crate::event::Event;
+use crate::violation::Violation;
+use crate::world::World;
+use astrape_node::{ChainInput, Input};
+use astrape_primitives::FeeratePerKw;
+use astrape_regtest::{BlockEvent, RegtestChain};
+use bitcoin::Transaction;
+use rand::Rng as _;
+
+/// How long a chain source waits for the effects of the block before.
+const PATIENCE_MILLIS: u64 = 5;
+
+impl World {
+    /// Mines blocks of what is in the mempool.
+    pub fn mine(&mut self, blocks: u32) {
+        self.chain.set_now(self.now);
+        self.chain.mine(blocks, &RegtestChain::faucet_script());
+        self.totals.blocks += u64::from(blocks);
+        self.trace.say(|| format!("{} block {}", self.now.0, self.chain.tip().height.0));
+        self.blocks_are_there();
+    }
+
+    /// The last blocks go, and one more than they were comes.
+    pub fn reorganise(&mut self, depth: u32) {
+        self.chain.reorg(depth);
+        self.totals.reorgs += 1;
+        self.trace.say(|| format!("{} the last {depth} blocks go", self.now.0));
+        self.mine(depth + 1);
+    }
+
+    /// The estimate of the feerate changes for everybody, for each at another time.
+    pub fn set_feerate(&mut self, feerate: FeeratePerKw) {
+        self.feerate = feerate;
+        self.trace.say(|| format!("{} feerate {feerate}", self.now.0));
+        for node in 0..self.machines.len() {
+            let after = self.rng.gen_range(1..=50);
+            if let Some(process) = self.process(node).map(|p| p.id) {
+                let input = Box::new(Input::Chain(ChainInput::Feerate(feerate)));
+                self.queue.push(self.now.plus(after), Event::Local { node, process, input });
+            }
+        }
+    }
+
+    fn blocks_are_there(&mut self) {
+        for node in 0..self.machines.len() {
+            let after = self.rng.gen_range(1..=100);
+            if let Some(process) = self.process(node).map(|p| p.id) {
+                self.queue.push(self.now.plus(after), Event::Chain { node, process });
+            }
+        }
+    }
+
+    /// The chain source of a node looks for the next change.
+    pub(super) fn look_at_the_chain(&mut self, node: usize, process: u64) -> Result<bool, Violation> {
+        let look = Event::Chain { node, process };
+        let Some(running) = self.process(node).filter(|p| p.id == process) else {
+            return Ok(false);
+        };
+        if !running.pending.parts.is_empty() {
+            // What the block before made the node wait for must be watched before the next.
+            self.queue.push(self.now.plus(PATIENCE_MILLIS), look);
+            return Ok(false);
+        }
+        let first = running.node.chain().tip().is_none();
+        let events =
+            self.chain.events_since(running.cursor.hash).expect("a cursor is a block that was there");
+        let change = match events.into_iter().next() {
+            Some(change) => change,
+            None if first => self.tip_again(),
+            None => return Ok(false),
+        };
+        self.queue.push(self.now.plus(1), look);
+        self.tell_of(node, process, &change)
+    }
+
+    fn tip_again(&self) -> BlockEvent {
+        let id = self.chain.tip();
+        let block = self.chain.block(&id.hash).expect("the tip is there");
+        BlockEvent::Connected { id, block }
+    }
+
+    fn tell_of(&mut self, node: usize, process: u64, change: &BlockEvent) -> Result<bool, Violation> {
+        let machine = &mut self.machines[node];
+        let Some(running) = &mut machine.process else {
+            return Ok(false);
+        };
+        let findings = match change {
+            BlockEvent::Connected { id, block } => {
+                running.cursor = *id;
+                machine.wallet.scan(&running.node, block, id.height)
+            }
+            BlockEvent::Disconnected { id } => {
+                let below = astrape_primitives::Height(id.height.0.saturating_sub(1));
+                let header = self.chain.block(&id.hash).expect("a block that was there is kept");
+                running.cursor =
+                    astrape_primitives::BlockId { height: below, hash: header.header.prev_blockhash };
+                vec![astrape_wallet::WalletFinding::Reorged { from: id.height }]
+            }
+        };
+        let event = running.watch.event(change);
+        if !findings.is_empty() {
+            let input = Box::new(Input::Coins(findings));
+            self.queue.push(self.now, Event::Local { node, process, input });
+        }
+        self.step(node, Input::Chain(ChainInput::Event(event)), crate::machine::Taken::Other)?;
+        Ok(true)
+    }
+
+    /// A transaction goes to the mempool; wallets see it.
+    pub(super) fn broadcast(&mut self, node: usize, tx: &Transaction) {
+        let outcome = self.chain.submit(tx.clone());
+        self.trace.say(|| {
+            let result = outcome.as_ref().map_or_else(ToString::to_string, |_| "taken".to_owned());
+            format!("{} node {node} broadcasts {}: {result}", self.now.0, tx.compute_txid())
+        });
+        if outcome.is_err() {
+            return;
+        }
+        for seer in 0..self.machines.len() {
+            let machine = &self.machines[seer];
+            let Some(process) = &machine.process else { continue };
+            let findings = machine.wallet.unconfirmed(&process.node, tx);
+            if !findings.is_empty() {
+                let (process, input) = (process.id, Box::new(Input::Coins(findings)));
+                self.queue.push(self.now.plus(1), Event::Local { node: seer, process, input });
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Effects get out: signed, encoded, sent, broadcast.
+
+use crate::event::Event;
+use crate::machine::Part;
+use crate::network::{Loss, Packet};
+use crate::plant::Plant;
+use crate::violation::{Checker, Violation};
+use crate::world::World;
+use astrape_node::release::{find, sign_broadcast, speak};
+use astrape_node::{Effect, Find, Input, SignerAnswer, Speech};
+use astrape_primitives::NodeId;
+use astrape_wire::Message;
+use std::collections::BTreeMap;
+
+impl World {
+    /// Lets out the first `most` effects of a commit, in order.
+    pub(super) fn release(
+        &mut self,
+        node: usize,
+        parts: Vec<Part>,
+        effects: Vec<Effect>,
+        most: usize,
+    ) -> Result<(), Violation> {
+        let places = parts.iter().flat_map(|part| std::iter::repeat_n(&part.connections, part.effects));
+        let mut due: Vec<_> = places.zip(effects).take(most).collect();
+        if let Some(Plant::SwapsEffects { node: wrong }) = self.plant
+            && wrong == node
+            && due.len() > 1
+        {
+            let last = due.len() - 1;
+            due.swap(0, last);
+        }
+        for (connections, effect) in due {
+            self.release_one(node, connections, effect)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn release_one(
+        &mut self,
+        node: usize,
+        connections: &BTreeMap<usize, u64>,
+        effect: Effect,
+    ) -> Result<(), Violation> {
+        match effect {
+            Effect::Send { peer, speech } => self.say(node, connections, peer, speech),
+            Effect::Disconnect { peer, reason } => {
+                self.hang_up(node, connections, &peer, &reason);
+                Ok(())
+            }
+            Effect::Broadcast(broadcast) => {
+                let tx = sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?;
+                self.broadcast(node, &tx);
+                Ok(())
+            }
+            Effect::Watch(watch) => {
+                if let Some(process) = &mut self.machines[node].process {
+                    process.watch.add(watch);
+                }
+                Ok(())
+            }
+            Effect::Reply { command, reply } => {
+                self.replied(node, command, reply);
+                Ok(())
+            }
+            Effect::Publish(entry) => {
+                self.trace.say(|| format!("{} node {node} tells: {:?}", self.now.0, entry.fact));
+                Ok(())
+            }
+            Effect::Find(question) => {
+                let answer = match question {
+                    Find::ShutdownScript { channel } => {
+                        Some(SignerAnswer::ShutdownScript { channel, script: self.fresh_script(node) })
+                    }
+                    other => find(&other, &self.machines[node].signer, &self.secp),
+                };
+                if let Some(answer) = answer {
+                    self.answer(node, answer);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The signer's answer goes to the core before the peer can have the message.
+    fn answer(&mut self, node: usize, answer: SignerAnswer) {
+        if let Some(process) = self.process(node).map(|p| p.id) {
+            let input = Box::new(Input::Signer(answer));
+            self.queue.push(self.now, Event::Local { node, process, input });
+        }
+    }
+
+    fn say(
+        &mut self,
+        node: usize,
+        connections: &BTreeMap<usize, u64>,
+        peer: NodeId,
+        speech: Speech,
+    ) -> Result<(), Violation> {
+        let probe = matches!(speech, Speech::Probe);
+        let spoken = speak(speech, &self.machines[node].signer).map_err(unsaid)?;
+        if let Some(answer) = spoken.answer {
+            self.answer(node, answer);
+        }
+        let Some(to) = self.index_of(&peer) else {
+            return Ok(());
+        };
+        let Some(connection) = connections.get(&to).copied() else {
+            return Ok(());
+        };
+        if probe {
+            self.send(connection, to, Packet::Ping);
+        }
+        let Some(message) = spoken.message else {
+            return Ok(());
+        };
+        let message = self.tampered(node, message);
+        self.checks.preimages.said(node, to, &message)?;
+        self.totals.said(&message);
+        let again = matches!((&self.plant, &message),
+            (Some(Plant::RepeatsRevocation { node: wrong }), Message::RevokeAndAck(_)) if *wrong == node);
+        let swallowed = matches!((&self.plant, &message),
+            (Some(Plant::SwallowsRevocations { node: wrong }), Message::RevokeAndAck(_)) if *wrong == node);
+        if swallowed {
+            return Ok(());
+        }
+        for _ in 0..=usize::from(again) {
+            self.send_message(node, connection, to, &message)?;
+        }
+        Ok(())
+    }
+
+    fn send_message(
+        &mut self,
+        node: usize,
+        connection: u64,
+        to: usize,
+        message: &Message,
+    ) -> Result<(), Violation> {
+        let bytes = message.encode().map_err(unsaid)?;
+        self.trace.note(&bytes);
+        self.trace.say(|| format!("{} {node} -> {to}: {}", self.now.0, describe(message)));
+        self.send(connection, to, Packet::Message(bytes));
+        Ok(())
+    }
+
+    /// The node closed the connection: what was said before arrives.
+    fn hang_up(&mut self, node: usize, connections: &BTreeMap<usize, u64>, peer: &NodeId, reason: &str) {
+        self.trace.say(|| format!("{} node {node} hangs up: {reason}", self.now.0));
+        self.totals.hang_ups += 1;
+        let Some(to) = self.index_of(peer) else { return };
+        let Some(connection) = connections.get(&to).copied() else { return };
+        if let Some(process) = &mut self.machines[node].process
+            && process.connections.get(&to) == Some(&connection)
+        {
+            process.connections.remove(&to);
+        }
+        if node < to {
+            self.cut(connection, Loss::All, Loss::None);
+        } else {
+            self.cut(connection, Loss::None, Loss::All);
+        }
+    }
+
+    /// A planted bug: what was fulfilled downstream is failed upstream.
+    fn tampered(&self, node: usize, message: Message) -> Message {
+        match (&self.plant, message) {
+            (Some(Plant::FailsUpstream { node: wrong }), Message::UpdateFulfillHtlc(m)) if *wrong == node => {
+                Message::UpdateFailHtlc(astrape_wire::UpdateFailHtlc {
+                    channel_id: m.channel_id,
+                    id: m.id,
+                    reason: vec![0; 292],
+                    attribution_data: None,
+                })
+            }
+            (_, message) => message,
+        }
+    }
+}
+
+fn unsaid(error: impl core::fmt::Display) -> Violation {
+    Violation::new(Checker::Release, error.to_string())
+}
+
+fn describe(message: &Message) -> String {
+    match message {
+        Message::Error(m) => format!("error {}", astrape_wire::printable(&m.data)),
+        Message::Warning(m) => format!("warning {}", astrape_wire::printable(&m.data)),
+        Message::UpdateAddHtlc(m) => format!("update_add_htlc {} {}", m.id, m.amount_msat),
+        Message::ChannelReestablish(m) => {
+            format!("channel_reestablish {} {}", m.next_commitment_number, m.next_revocation_number)
+        }
+        other => other.name().to_owned(),
+    }
+}

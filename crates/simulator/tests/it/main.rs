@@ -1,0 +1,8 @@
+//! Worlds in which nodes live and die.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod crashes;
+mod determinism;
+mod planted;
+mod scenarios;
+mod swarm;

@@ -1,0 +1,84 @@
+//! Scripts without faults.
+
+use astrape_primitives::FeeratePerKw;
+use astrape_simulator::{Flaw, Scenario, World, line, sat};
+use astrape_transactions::CommitmentFormat;
+
+const FORMATS: [CommitmentFormat; 2] = [CommitmentFormat::Anchors, CommitmentFormat::StaticRemotekey];
+
+fn run(scenario: &Scenario) -> World {
+    scenario.run().unwrap_or_else(|violation| panic!("{violation}"))
+}
+
+fn two() -> Scenario {
+    line(2).open_balanced(0, 1, sat(1_000_000))
+}
+
+fn three() -> Scenario {
+    line(3).open_balanced(0, 1, sat(1_000_000)).open_balanced(1, 2, sat(1_000_000))
+}
+
+#[test]
+fn two_nodes_open_pay_both_ways_and_close_in_both_formats() {
+    for format in FORMATS {
+        let script = two().pay(0, 1, sat(20_000)).pay(1, 0, sat(5_000)).close(1, 0);
+        let world = run(&script.format(format));
+        assert_eq!((world.totals().payments_settled, world.totals().closes), (2, 2));
+    }
+}
+
+#[test]
+fn three_nodes_pay_through_the_middle_and_close_in_both_formats() {
+    for format in FORMATS {
+        let script = three().pay(0, 2, sat(1_000)).pay(2, 0, sat(30_000)).close(0, 1).close(1, 2);
+        let world = run(&script.format(format));
+        let totals = world.totals();
+        assert_eq!((totals.payments_settled, totals.forwards, totals.closes), (2, 2, 4));
+    }
+}
+
+#[test]
+fn a_payment_that_cannot_be_fails_and_nobody_loses() {
+    for (flaw, failed, refused) in [
+        (Flaw::Unknown, 1, 0),
+        (Flaw::Expired, 1, 0),
+        (Flaw::FeeTooLow, 1, 0),
+        (Flaw::NoFeeGranted, 0, 1),
+        (Flaw::NoRoute, 0, 1),
+    ] {
+        let world = run(&three().pay_flawed(0, 2, sat(1_000), flaw));
+        let totals = world.totals();
+        assert_eq!(
+            (totals.payments_settled, totals.payments_failed, totals.payments_refused),
+            (0, failed, refused),
+            "{flaw:?}"
+        );
+    }
+}
+
+#[test]
+fn more_than_there_is_cannot_be_paid() {
+    let world = run(&three().pay(0, 2, sat(900_000)).pay(0, 2, sat(1_000)));
+    assert_eq!(world.totals().payments_settled, 1);
+}
+
+#[test]
+fn the_feerate_changes_and_payments_go_on() {
+    for format in FORMATS {
+        let script = two().feerate(FeeratePerKw(2_000)).pay(0, 1, sat(1_000)).feerate(FeeratePerKw(700)).pay(
+            1,
+            0,
+            sat(500),
+        );
+        let world = run(&script.format(format));
+        assert!(world.totals().fee_changes >= 2);
+        assert_eq!(world.totals().payments_settled, 2);
+    }
+}
+
+#[test]
+fn a_connection_that_comes_back_goes_on() {
+    let world = run(&three().cut(0, 1).pay(0, 2, sat(1_000)).cut(1, 2).pay(2, 0, sat(1_000)));
+    assert_eq!(world.totals().payments_settled, 2);
+    assert!(world.totals().reestablish[0][0] >= 2);
+}
