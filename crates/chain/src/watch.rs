@@ -6,12 +6,13 @@ use bitcoin::{Block, OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The output scripts and outpoints that the core waits for. Its size is that of the core's own wishes: a few for each
+/// The output scripts, outpoints and transactions that the core waits for. Its size is that of the core's own wishes: a few for each
 /// channel, so it is bounded where channels are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
     scripts: BTreeSet<ScriptBuf>,
     outpoints: BTreeSet<OutPoint>,
+    txids: BTreeSet<Txid>,
 }
 
 impl Watch {
@@ -31,6 +32,11 @@ impl Watch {
         self.outpoints.insert(outpoint);
     }
 
+    /// Reports this transaction from now on.
+    pub fn add_txid(&mut self, txid: Txid) {
+        self.txids.insert(txid);
+    }
+
     /// Watches this script no more.
     pub fn remove_script(&mut self, script: &ScriptBuf) {
         self.scripts.remove(script);
@@ -41,10 +47,15 @@ impl Watch {
         self.outpoints.remove(outpoint);
     }
 
-    /// How many scripts and outpoints are watched.
+    /// Watches this transaction no more.
+    pub fn remove_txid(&mut self, txid: &Txid) {
+        self.txids.remove(txid);
+    }
+
+    /// How many scripts, outpoints and transactions are watched.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.scripts.len() + self.outpoints.len()
+        self.scripts.len() + self.outpoints.len() + self.txids.len()
     }
 
     /// Whether nothing is watched.
@@ -89,5 +100,6 @@ impl Watch {
     pub fn matches(&self, tx: &Transaction) -> bool {
         tx.input.iter().any(|input| self.outpoints.contains(&input.previous_output))
             || tx.output.iter().any(|output| self.scripts.contains(&output.script_pubkey))
+            || (!self.txids.is_empty() && self.txids.contains(&tx.compute_txid()))
     }
 }

@@ -1,0 +1,283 @@
+//! A running node as a library: it gives the pure core its time, randomness, disk, peers, chain, wallet and signer.
+//!
+//! ```text
+//! sockets ─► reader, prepare ─► core thread ─► door ─► commit thread ─► release ─► writer ─► sockets
+//!            a task per peer    Node::step             group commit                a task per peer
+//! ```
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`config`] | [`EngineConfig`]: what an engine needs to know |
+//! | [`handle`] | [`Handle`]: commands, snapshots, facts, connections |
+//! | `core` | the core's thread and its bounded queue |
+//! | `door` | steps that wait for the disk; the commit thread |
+//! | `release` | effects on their way out |
+//! | `peers` | connections: listening, dialling, reading, writing, coming back |
+//! | [`chain`] | follows a source, broadcasts; a regtest chain in this process |
+//! | `wallet` | finds our coins on chain, gives out addresses |
+//! | `lookup` | lookups in the journal beside the core |
+//! | `tick` | time goes by |
+//! | [`clock`] | the system's clock and randomness |
+//! | `signal` | ends: of connections, of the engine |
+//!
+//! # Invariants
+//!
+//! - Inputs of a peer reach the core in their order; what the core says to a peer leaves in its order; nothing meant for one
+//!   connection is said on another.
+//! - Nothing is let out before its commit. A journal that fails stops the engine, and nothing more is let out.
+//! - No peer makes us hold more than its bounds: its allowance in the core's queue, its unsaid messages, one frame.
+//! - The core never waits for the disk but at its bound, and the commit thread never waits for a peer, the chain or a user.
+
+pub mod chain;
+pub mod clock;
+mod commands;
+pub mod config;
+mod core;
+mod door;
+pub mod handle;
+mod lookup;
+mod peers;
+mod release;
+mod signal;
+mod tick;
+mod wallet;
+
+pub use chain::embedded::EmbeddedChain;
+pub use config::{ChainBackend, EngineConfig};
+pub use core::Stopped;
+pub use handle::{CommandError, Handle};
+pub use peers::dial::ConnectError;
+
+use anyhow::Context as _;
+use astrape_chain::Status;
+use astrape_node::{Broadcast, Effect, Entry, Node};
+use astrape_primitives::{Network, NodeId};
+use astrape_storage::SqliteJournal;
+use astrape_transactions::signing::Signer;
+use astrape_transport::LocalInit;
+use chain::watches::Watches;
+use commands::Commands;
+use core::CoreSender;
+use door::Door;
+use lookup::Lookups;
+use peers::Peers;
+use peers::reconnect::Backoffs;
+use signal::{Shutdown, Signal};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use wallet::Wallet;
+
+/// Facts that a slow listener may be behind before it misses some.
+const MAX_UNREAD_FACTS: usize = 4_096;
+
+/// How long connections may take for their last words when the engine stops.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What all parts of an engine share.
+pub(crate) struct Shared {
+    pub(crate) network: Network,
+    pub(crate) node_id: NodeId,
+    pub(crate) dev_fast: bool,
+    pub(crate) listening: Vec<SocketAddr>,
+    pub(crate) local_init: LocalInit,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) core: CoreSender,
+    pub(crate) lookups: Lookups,
+    pub(crate) peers: Peers,
+    pub(crate) backoffs: Backoffs,
+    pub(crate) wallet: Wallet,
+    pub(crate) commands: Commands,
+    pub(crate) facts: broadcast::Sender<Entry>,
+    pub(crate) watches: Mutex<Watches>,
+    pub(crate) broadcasts: mpsc::Sender<Broadcast>,
+    pub(crate) chain_status: watch::Sender<Status>,
+    pub(crate) shutdown: Shutdown,
+    /// All is over.
+    pub(crate) ended: Signal,
+}
+
+/// A running engine, to wait for its end. Dropped, it goes on until it is stopped by a [`Handle`].
+pub struct Running {
+    handle: Handle,
+    ending: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    /// Returns when the engine has ended: well, if it was asked to, or with why it could not go on.
+    ///
+    /// # Errors
+    /// What stopped the engine: its disk, its signer, or a panic.
+    pub async fn join(self) -> anyhow::Result<()> {
+        self.ending.await.context("the engine panicked while it ended")?
+    }
+
+    /// Asks the engine to end and returns when it has: nothing more comes in, what did is committed, sockets are closed.
+    ///
+    /// # Errors
+    /// As [`Running::join`].
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.handle.begin_stop();
+        self.join().await
+    }
+}
+
+/// Starts a node from what its directory holds.
+///
+/// # Errors
+/// When the journal cannot be opened or read, a port is taken, or the configuration makes no sense.
+pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
+    let node_id = config.signer.node_id();
+    anyhow::ensure!(config.node.node_id == node_id, "the node's id is not the signer's");
+    let local_init = LocalInit::new(config.node.features.clone(), config.network)?;
+    let (journal, opened) = SqliteJournal::open(&config.data_dir, config.network, node_id)?;
+    if let Some(reason) = &opened.stale {
+        tracing::error!(%reason, channels = opened.suspect.len(), "the node's state may be old");
+    }
+    let mut choices = config.node;
+    choices.suspect.extend(opened.suspect);
+    let (node, owed) = Node::restore(choices, &journal)?;
+    let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
+    let (listeners, listening) = bind(&config.listen).await?;
+    let (core, requests) = CoreSender::new();
+    let (broadcasts, to_broadcast) = mpsc::channel(chain::broadcast::MAX_BROADCASTS);
+    let recent = node.chain().recent;
+    let shared = Arc::new(Shared {
+        network: config.network,
+        node_id,
+        dev_fast: config.dev_fast,
+        listening,
+        local_init,
+        signer: config.signer,
+        core,
+        lookups: Lookups::new(&config.data_dir),
+        peers: Peers::new(node_id),
+        backoffs: Backoffs::new(config.dev_fast),
+        wallet,
+        commands: Commands::default(),
+        facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
+        watches: Mutex::default(),
+        broadcasts,
+        chain_status: watch::Sender::new(Status::Starting),
+        shutdown: Shutdown::new(),
+        ended: Signal::new(),
+    });
+    let threads = spawn_threads(&shared, node, journal, owed, requests)?;
+    let source = config.chain.source();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(chain::run(Arc::clone(&shared), Arc::clone(&source), recent));
+    tasks.spawn(chain::broadcast::run(Arc::clone(&shared), source, to_broadcast));
+    tasks.spawn(tick::run(Arc::clone(&shared)));
+    tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
+    let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));
+    for listener in listeners {
+        tasks.spawn(peers::listen::listen(Arc::clone(&shared), listener, Arc::clone(&handshakes)));
+    }
+    tracing::info!(%node_id, network = %config.network, listening = ?shared.listening, "started");
+    let handle = Handle { shared: Arc::clone(&shared) };
+    let ending = tokio::spawn(end(shared, threads, tasks));
+    Ok((handle.clone(), Running { handle, ending }))
+}
+
+async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<(Vec<TcpListener>, Vec<SocketAddr>)> {
+    let (mut listeners, mut bound) = (Vec::new(), Vec::new());
+    for address in addresses {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener
+            .with_context(|| format!("cannot listen at {address}: is another node running there?"))?;
+        bound.push(listener.local_addr()?);
+        listeners.push(listener);
+    }
+    Ok((listeners, bound))
+}
+
+/// The two threads that are no tasks: the core must not share its time, and commits block.
+fn spawn_threads(
+    shared: &Arc<Shared>,
+    node: Node,
+    mut journal: SqliteJournal,
+    owed: Vec<Effect>,
+    requests: mpsc::Receiver<core::Request>,
+) -> anyhow::Result<Vec<thread::JoinHandle<()>>> {
+    let door = Arc::new(Door::new());
+    let runtime = tokio::runtime::Handle::current();
+    let (shutdown, core_door) = (shared.shutdown.clone(), Arc::clone(&door));
+    let core = thread::Builder::new().name("core".into()).spawn(move || {
+        let running = AssertUnwindSafe(|| core::run(node, requests, &core_door));
+        if catch_unwind(running).is_err() {
+            // The node itself has said what to do about panics before this one.
+            shutdown.fail("a step panicked: please report it");
+            core_door.close();
+        }
+    })?;
+    let shared = Arc::clone(shared);
+    let commit = thread::Builder::new().name("commit".into()).spawn(move || {
+        // What was owed before the restart is durable already.
+        release::let_out(&shared, &runtime, owed);
+        let serving = AssertUnwindSafe(|| {
+            door.serve(&mut journal, |effects| release::let_out(&shared, &runtime, effects))
+        });
+        match catch_unwind(serving) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => shared.shutdown.fail(error),
+            Err(_) => shared.shutdown.fail("the commit thread panicked: please report it"),
+        }
+        door.close();
+    })?;
+    Ok(vec![core, commit])
+}
+
+/// Waits for the end to begin, then ends everything in order: nothing more comes in, the core takes what is there, all of
+/// it is committed and let out, last words are said, sockets close.
+async fn end(
+    shared: Arc<Shared>,
+    threads: Vec<thread::JoinHandle<()>>,
+    mut tasks: JoinSet<()>,
+) -> anyhow::Result<()> {
+    watch_over(&shared, &mut tasks).await;
+    tracing::info!("stopping");
+    shared.peers.close();
+    while tasks.join_next().await.is_some() {}
+    shared.core.stop().await;
+    let joining = tokio::task::spawn_blocking(move || threads.into_iter().all(|t| t.join().is_ok()));
+    if !joining.await.unwrap_or(false) {
+        shared.shutdown.fail("a thread panicked while it ended");
+    }
+    shared.commands.close();
+    let links = shared.peers.all();
+    links.iter().for_each(|link| link.close());
+    let closing = async {
+        for link in &links {
+            link.over.raised().await;
+        }
+    };
+    if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+        links.iter().for_each(|link| link.gone.raise());
+    }
+    tracing::info!("stopped");
+    shared.ended.raise();
+    match shared.shutdown.failure() {
+        None => Ok(()),
+        Some(reason) => Err(anyhow::anyhow!(reason)),
+    }
+}
+
+/// Returns when the end has begun. A task that panics begins it: the node would be deaf or blind.
+async fn watch_over(shared: &Shared, tasks: &mut JoinSet<()>) {
+    loop {
+        tokio::select! {
+            () = shared.shutdown.begun() => return,
+            ended = tasks.join_next() => match ended {
+                Some(Err(error)) => shared.shutdown.fail(format_args!("a task panicked: {error}")),
+                Some(Ok(())) if shared.shutdown.has_begun() => return,
+                Some(Ok(())) => {}
+                None => shared.shutdown.begun().await,
+            },
+        }
+    }
+}

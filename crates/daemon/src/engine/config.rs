@@ -1,0 +1,46 @@
+//! What an engine needs to know.
+
+use super::chain::embedded::EmbeddedChain;
+use astrape_chain::{Bitcoind, BitcoindConfig, ChainSource};
+use astrape_primitives::Network;
+use astrape_signer::InProcessSigner;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where the chain is seen.
+#[derive(Clone, Debug)]
+pub enum ChainBackend {
+    /// bitcoind, by RPC.
+    Bitcoind(BitcoindConfig),
+    /// A regtest chain inside this process.
+    Embedded(EmbeddedChain),
+}
+
+impl ChainBackend {
+    pub(super) fn source(&self) -> Arc<dyn ChainSource> {
+        match self {
+            ChainBackend::Bitcoind(config) => Arc::new(Bitcoind::new(config.clone())),
+            ChainBackend::Embedded(chain) => Arc::new(chain.clone()),
+        }
+    }
+}
+
+/// What an engine needs to know.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// The chain that the node lives on.
+    pub network: Network,
+    /// Where its journal lies; one process at a time.
+    pub data_dir: PathBuf,
+    /// Its keys.
+    pub signer: Arc<InProcessSigner>,
+    /// Where it listens for peers; port 0 takes any that is free.
+    pub listen: Vec<SocketAddr>,
+    /// Where it sees the chain.
+    pub chain: ChainBackend,
+    /// What the operator chose for channels and payments. Its node id is that of the signer.
+    pub node: astrape_node::Config,
+    /// Short intervals everywhere, for tests and the playground.
+    pub dev_fast: bool,
+}

@@ -1,0 +1,215 @@
+//! The way to a running node: for the API, the playground, tests.
+
+use super::core::Stopped;
+use super::peers::dial::{ConnectError, dial};
+use super::peers::prepare::fresh_keys;
+use super::{Shared, clock};
+use astrape_chain::Status;
+use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
+use astrape_primitives::{Network, NodeId};
+use astrape_storage::SqliteReader;
+use astrape_transactions::Keychain;
+use astrape_transactions::signing::Signer;
+use bitcoin::{Address, ScriptBuf};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The core does not do it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The engine stops.
+    #[error("the node is stopping")]
+    Stopped,
+    /// What the command needs to know could not be looked up.
+    #[error("{0}")]
+    Lookup(String),
+}
+
+impl From<Stopped> for CommandError {
+    fn from(Stopped: Stopped) -> Self {
+        CommandError::Stopped
+    }
+}
+
+/// A running node. Clones are the same node.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Handle({})", self.shared.node_id)
+    }
+}
+
+impl Handle {
+    /// Has the core carry out a command; returns once it is durable. What the ledger says of an earlier payment with the
+    /// same hash is looked up here.
+    ///
+    /// # Errors
+    /// When the core refuses, the engine stops, or the ledger cannot be read.
+    pub async fn command(&self, mut command: Command) -> Result<Reply, CommandError> {
+        if let Command::Pay(pay) = &mut command {
+            let hash = pay.invoice.payment_hash();
+            let earlier = self.read(move |reader| reader.last_payment_fact(&hash)).await;
+            pay.earlier = earlier.map_err(|error| CommandError::Lookup(error.to_string()))?;
+        }
+        let remembers = matches!(command, Command::RememberPeer { .. });
+        let (id, answer) = self.shared.commands.ask();
+        if self.shared.core.input(Input::Command { id, command }).await.is_err() {
+            self.shared.commands.forget(id);
+            return Err(CommandError::Stopped);
+        }
+        let reply = answer.await.map_err(|_| CommandError::Stopped)??;
+        if remembers {
+            self.shared.peers.changed.notify_one();
+        }
+        Ok(reply)
+    }
+
+    /// The node as it is now. Nothing in it can be lost any more.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn snapshot(&self) -> Result<Arc<Node>, Stopped> {
+        self.shared.core.snapshot().await
+    }
+
+    /// Facts from now on, as they become durable. Who reads too slowly misses some and finds them in the ledger.
+    #[must_use]
+    pub fn facts(&self) -> broadcast::Receiver<Entry> {
+        self.shared.facts.subscribe()
+    }
+
+    /// Connects with a peer at `host:port`; returns once it is up. The peer and its address are remembered.
+    ///
+    /// # Errors
+    /// When there is no connection, with what to do about it.
+    pub async fn connect(&self, peer: NodeId, address: &str) -> Result<(), ConnectError> {
+        dial(&self.shared, peer, address).await?;
+        let remember = Command::RememberPeer { peer, addresses: vec![address.to_owned()] };
+        match self.command(remember).await {
+            Ok(_) => Ok(()),
+            Err(CommandError::Stopped) => Err(ConnectError::Stopped),
+            Err(error) => {
+                // It is connected, which is what was asked.
+                tracing::warn!(%peer, %error, "the peer will not be remembered");
+                Ok(())
+            }
+        }
+    }
+
+    /// Disconnects from a peer and, unless there are channels with it, forgets it. With channels it is tried again, but not
+    /// soon. Whether it was connected.
+    ///
+    /// # Errors
+    /// When the engine stops.
+    pub async fn disconnect(&self, peer: NodeId) -> Result<bool, Stopped> {
+        match self.command(Command::ForgetPeer { peer }).await {
+            Err(CommandError::Stopped) => return Err(Stopped),
+            Ok(_) | Err(_) => {}
+        }
+        self.shared.backoffs.put_off(peer);
+        let Some(link) = self.shared.peers.get(&peer) else { return Ok(false) };
+        link.close();
+        if tokio::time::timeout(std::time::Duration::from_secs(5), link.over.raised()).await.is_err() {
+            link.gone.raise();
+            link.over.raised().await;
+        }
+        Ok(true)
+    }
+
+    /// Where a connected peer is, as `host:port`, and whether it opened the connection.
+    #[must_use]
+    pub fn peer_address(&self, peer: &NodeId) -> Option<(String, bool)> {
+        let link = self.shared.peers.get(peer)?;
+        Some((link.address.clone(), link.inbound))
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.shared.node_id
+    }
+
+    /// The chain that we live on.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.shared.network
+    }
+
+    /// Where we listen, with the ports that were taken.
+    #[must_use]
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.shared.listening
+    }
+
+    /// A fresh address of the on-chain wallet.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn new_address(&self) -> anyhow::Result<Address> {
+        self.shared.wallet.new_address(Keychain::External).await
+    }
+
+    /// A fresh script of the on-chain wallet for change.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn change_script(&self) -> anyhow::Result<ScriptBuf> {
+        Ok(self.shared.wallet.new_address(Keychain::Internal).await?.script_pubkey())
+    }
+
+    /// Keys for a channel that does not exist yet.
+    #[must_use]
+    pub fn fresh_keys(&self) -> FreshKeys {
+        fresh_keys(&*self.shared.signer)
+    }
+
+    /// 32 fresh random bytes, fit for keys.
+    #[must_use]
+    pub fn random(&self) -> [u8; 32] {
+        clock::fresh32()
+    }
+
+    /// Who signs.
+    #[must_use]
+    pub fn signer(&self) -> Arc<dyn Signer> {
+        Arc::clone(&self.shared.signer)
+    }
+
+    /// Looks something up in the journal, on a thread that may block.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&SqliteReader) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let reading = tokio::task::spawn_blocking(move || shared.lookups.read(ask));
+        reading.await.unwrap_or_else(|error| Err(JournalError::Io(format!("reading panicked: {error}"))))
+    }
+
+    /// How we see the chain.
+    #[must_use]
+    pub fn chain_status(&self) -> Status {
+        self.shared.chain_status.borrow().clone()
+    }
+
+    /// Asks the engine to stop. [`super::Running::join`] returns when it has.
+    pub fn begin_stop(&self) {
+        self.shared.shutdown.begin();
+    }
+
+    /// Stops the engine and returns when it has stopped.
+    pub async fn stop(&self) {
+        self.begin_stop();
+        self.shared.ended.raised().await;
+    }
+}

@@ -1,0 +1,165 @@
+//! Stays connected with the peers that the node remembers, and tries again ever more rarely where that fails.
+
+use super::dial::dial;
+use crate::engine::{Shared, clock};
+use astrape_node::Node;
+use astrape_primitives::NodeId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// Attempts at a time: after a restart of a large node the others wait.
+const MAX_DIALS: usize = 16;
+
+/// How often the node is asked whom it remembers.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// When peers are tried again.
+pub(crate) struct Backoffs {
+    first: Duration,
+    most: Duration,
+    state: Mutex<BTreeMap<NodeId, Backoff>>,
+}
+
+#[derive(Clone, Copy)]
+struct Backoff {
+    /// Not before.
+    next: Instant,
+    /// How long the pause before it was.
+    pause: Duration,
+    is_dialling: bool,
+}
+
+impl Backoffs {
+    pub(crate) fn new(fast: bool) -> Self {
+        let (first, most) = if fast { (100, 1_000) } else { (1_000, 300_000) };
+        let (first, most) = (Duration::from_millis(first), Duration::from_millis(most));
+        Self { first, most, state: Mutex::default() }
+    }
+
+    /// Whether a peer may be tried now; if so, nobody else does until [`Backoffs::ended`].
+    fn begin(&self, peer: NodeId) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let backoff =
+            state.entry(peer).or_insert(Backoff { next: now, pause: Duration::ZERO, is_dialling: false });
+        let may = !backoff.is_dialling && backoff.next <= now;
+        backoff.is_dialling |= may;
+        may
+    }
+
+    fn ended(&self, peer: NodeId, connected: bool) {
+        let pause = |before: Duration| {
+            let longer = (before * 2).clamp(self.first, self.most);
+            if connected { self.first } else { longer }
+        };
+        self.set(peer, pause);
+    }
+
+    /// A peer is tried again, but not soon.
+    pub(crate) fn put_off(&self, peer: NodeId) {
+        self.set(peer, |_| self.most);
+    }
+
+    fn set(&self, peer: NodeId, pause: impl FnOnce(Duration) -> Duration) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = pause(state.get(&peer).map_or(Duration::ZERO, |b| b.pause));
+        let next = Instant::now() + pause + jitter(pause);
+        state.insert(peer, Backoff { next, pause, is_dialling: false });
+    }
+
+    /// Forgets peers that are not remembered any more.
+    fn retain(&self, known: &BTreeMap<NodeId, Vec<String>>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.retain(|peer, backoff| backoff.is_dialling || known.contains_key(peer));
+    }
+}
+
+/// Up to a half more, so that nodes which lost each other do not try in step.
+fn jitter(pause: Duration) -> Duration {
+    let [byte, ..] = clock::fresh32();
+    pause / 512 * u32::from(byte)
+}
+
+/// Looks after the connections until the engine stops.
+pub(crate) async fn run(shared: Arc<Shared>) {
+    let look = if shared.dev_fast { Duration::from_millis(300) } else { LOOK };
+    let dials = Arc::new(Semaphore::new(MAX_DIALS));
+    loop {
+        let Ok(node) = shared.core.snapshot().await else { return };
+        shared.peers.set_of_channels(of_channels(&node));
+        let known: BTreeMap<NodeId, Vec<String>> =
+            node.known_peers().map(|(peer, known)| (peer, known.addresses.clone())).collect();
+        drop(node);
+        shared.backoffs.retain(&known);
+        for (peer, addresses) in known {
+            if shared.peers.get(&peer).is_none() && shared.backoffs.begin(peer) {
+                tokio::spawn(attempt(Arc::clone(&shared), Arc::clone(&dials), peer, addresses));
+            }
+        }
+        tokio::select! {
+            () = shared.shutdown.begun() => return,
+            () = shared.peers.changed.notified() => {
+                // Not more often than this, however fast connections come and go.
+                tokio::time::sleep(look / 10).await;
+            }
+            () = tokio::time::sleep(look) => {}
+        }
+    }
+}
+
+async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, addresses: Vec<String>) {
+    let Ok(_permit) = dials.acquire().await else { return };
+    let mut connected = false;
+    for address in addresses {
+        match dial(&shared, peer, &address).await {
+            Ok(()) => {
+                connected = true;
+                break;
+            }
+            Err(error) => tracing::debug!(%peer, %error, "cannot reconnect"),
+        }
+    }
+    shared.backoffs.ended(peer, connected);
+}
+
+/// With whom we have channels.
+fn of_channels(node: &Node) -> BTreeSet<NodeId> {
+    node.channels().map(|(_, channel)| channel.peer()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(backoffs: &Backoffs, peer: NodeId) -> Duration {
+        backoffs.state.lock().expect("no panic")[&peer].pause
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_begin_anew_after_a_success() {
+        let backoffs = Backoffs::new(false);
+        let peer: NodeId =
+            "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point");
+        assert!(backoffs.begin(peer));
+        assert!(!backoffs.begin(peer), "it is being tried");
+        let mut before = Duration::ZERO;
+        for _ in 0..20 {
+            backoffs.ended(peer, false);
+            assert!(pause(&backoffs, peer) >= before);
+            before = pause(&backoffs, peer);
+        }
+        assert_eq!(before, backoffs.most);
+        assert!(!backoffs.begin(peer), "it is too early");
+        backoffs.ended(peer, true);
+        assert_eq!(pause(&backoffs, peer), backoffs.first);
+    }
+
+    #[test]
+    fn jitter_adds_at_most_a_half() {
+        for _ in 0..100 {
+            assert!(jitter(Duration::from_secs(10)) <= Duration::from_secs(5));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The half of a connection that writes: what the core wants said is signed, encoded and encrypted here, in its order. A slow
+//! signer is a slow socket.
+
+use super::link::{Link, ToPeer};
+use crate::engine::Shared;
+use crate::engine::core::Stopped;
+use astrape_node::release::{ReleaseError, Spoken, speak};
+use astrape_node::{Input, Speech};
+use astrape_transactions::signing::Signer;
+use astrape_transport::{Encryptor, TransportError};
+use astrape_wire::EncodeError;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// What is taken from the queue at once, so that a burst is signed and sent together.
+const MAX_BATCH: usize = 64;
+
+/// Bytes that are gathered before they are written.
+const WRITE_CHUNK: usize = 64 * 1024;
+
+/// How long one write may take. A peer that takes no byte for so long does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long the last words may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error("a message cannot be written: {0}")]
+    Encode(#[from] EncodeError),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    #[error("the connection broke: {0}")]
+    Socket(#[from] std::io::Error),
+    #[error("the peer does not read")]
+    Timeout,
+    #[error("signing panicked")]
+    Panic,
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    #[error("the connection ends")]
+    Gone,
+}
+
+/// Writes until the connection ends, then ends the other half too.
+pub(crate) async fn run<W: AsyncWrite + Unpin>(
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    socket: W,
+    encryptor: Encryptor,
+    queue: mpsc::Receiver<ToPeer>,
+) {
+    let mut writer = Writer { shared, link, socket, encryptor, out: Vec::new() };
+    match writer.serve(queue).await {
+        Ok(()) | Err(WriteError::Gone | WriteError::Stopped(_)) => {}
+        // Half of an exchange that the journal has as whole would be said: see `ReleaseError`.
+        Err(error @ (WriteError::Release(_) | WriteError::Panic)) => writer.shared.shutdown.fail(error),
+        Err(error) => tracing::info!(peer = %writer.link.peer, %error, "cannot write to the peer"),
+    }
+    writer.link.gone.raise();
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, writer.socket.shutdown()).await);
+}
+
+struct Writer<W> {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    socket: W,
+    encryptor: Encryptor,
+    /// Encrypted, not yet written.
+    out: Vec<u8>,
+}
+
+impl<W: AsyncWrite + Unpin> Writer<W> {
+    async fn serve(&mut self, mut queue: mpsc::Receiver<ToPeer>) -> Result<(), WriteError> {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        loop {
+            tokio::select! {
+                () = self.link.gone.raised() => return Err(WriteError::Gone),
+                count = queue.recv_many(&mut batch, MAX_BATCH) => if count == 0 { return Ok(()) },
+            }
+            let Words { spoken, closes, answers } =
+                words(std::mem::take(&mut batch), &self.shared.signer).await?;
+            for Spoken { message, answer } in spoken {
+                if let Some(answer) = answer {
+                    // Before the message leaves: the peer's answer to it may need the point.
+                    self.shared.core.input(Input::Signer(answer)).await?;
+                }
+                if let Some(message) = message {
+                    tracing::trace!(peer = %self.link.peer, message = message.name(), "sent");
+                    self.encryptor.seal(&message.encode()?, &mut self.out)?;
+                }
+                if self.out.len() >= WRITE_CHUNK {
+                    self.flush().await?;
+                }
+            }
+            self.flush().await?;
+            drop(answers);
+            if closes {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), WriteError> {
+        let writing = async {
+            self.socket.write_all(&self.out).await?;
+            self.socket.flush().await
+        };
+        tokio::select! {
+            () = self.link.gone.raised() => return Err(WriteError::Gone),
+            written = tokio::time::timeout(WRITE_TIMEOUT, writing) => written.map_err(|_| WriteError::Timeout)??,
+        }
+        self.out.clear();
+        self.out.shrink_to(WRITE_CHUNK);
+        Ok(())
+    }
+}
+
+/// What became of a batch.
+struct Words {
+    spoken: Vec<Spoken>,
+    /// Whether the connection closes after them.
+    closes: bool,
+    /// Held until they are written.
+    answers: Vec<OwnedSemaphorePermit>,
+}
+
+/// Makes messages of a batch, in its order. What is signed is signed on a thread where it may block.
+async fn words(batch: Vec<ToPeer>, signer: &Arc<dyn Signer>) -> Result<Words, WriteError> {
+    let is_plain = |item: &ToPeer| match item {
+        ToPeer::Speech(speech) => matches!(**speech, Speech::Plain(_)),
+        ToPeer::Session(..) | ToPeer::Close => true,
+    };
+    if batch.iter().all(is_plain) {
+        return Ok(say_all(batch, &**signer)?);
+    }
+    let signer = Arc::clone(signer);
+    let signing = tokio::task::spawn_blocking(move || say_all(batch, &*signer));
+    Ok(signing.await.map_err(|_| WriteError::Panic)??)
+}
+
+fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseError> {
+    let mut words = Words { spoken: Vec::with_capacity(batch.len()), closes: false, answers: Vec::new() };
+    for item in batch {
+        match item {
+            ToPeer::Speech(speech) => words.spoken.push(speak(*speech, signer)?),
+            ToPeer::Session(message, permit) => {
+                words.spoken.push(Spoken { message: Some(message), answer: None });
+                words.answers.push(permit);
+            }
+            ToPeer::Close => {
+                words.closes = true;
+                break;
+            }
+        }
+    }
+    Ok(words)
+}

@@ -1,0 +1,281 @@
+//! The on-chain wallet's eyes: `bdk_wallet` finds coins by the public descriptors of the signer and hands out addresses. What
+//! it finds goes to the core, which alone decides about coins; keys never come here.
+//!
+//! It keeps what it saw as changesets of its own. They may lag behind the core or be ahead of it: at the start it reads the
+//! blocks that it misses and tells everything that it knows once more, and the core takes each finding once.
+
+mod findings;
+
+use super::{Shared, clock};
+use anyhow::{Context as _, anyhow};
+use astrape_chain::{ChainSource, SourceError};
+use astrape_node::{Input, JournalError};
+use astrape_primitives::{BlockId, Height, Network};
+use astrape_signer::InProcessSigner;
+use astrape_storage::WalletChangesets;
+use astrape_transactions::Keychain;
+use astrape_wallet::WalletFinding;
+use bdk_wallet::chain::Merge as _;
+use bdk_wallet::{ChangeSet, KeychainKind};
+use bitcoin::{Address, Block, Transaction};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Blocks without anything of ours after which the wallet's place in the chain is written down. After a crash it reads as
+/// many again.
+const MAX_UNSAVED_BLOCKS: u32 = 144;
+
+/// Changesets from which on they are merged into one at the start.
+const MANY_CHANGESETS: usize = 64;
+
+/// The wallet. All of it may block: it is used on threads where that is fine.
+pub(crate) struct Wallet {
+    inner: Arc<Mutex<Inner>>,
+    /// Held from looking until the core is told, so that findings reach it in the order in which they were made.
+    pub(crate) order: tokio::sync::Mutex<()>,
+}
+
+struct Inner {
+    wallet: bdk_wallet::Wallet,
+    store: WalletChangesets,
+    unsaved_blocks: u32,
+}
+
+impl Wallet {
+    /// Opens the wallet of a signer, or makes one.
+    ///
+    /// # Errors
+    /// When what is stored cannot be read or is of other keys.
+    pub(crate) fn open(
+        signer: &InProcessSigner,
+        network: Network,
+        mut store: WalletChangesets,
+    ) -> anyhow::Result<Self> {
+        let texts = store.read()?;
+        let mut stored = ChangeSet::default();
+        for text in &texts {
+            stored.merge(serde_json::from_str(text).context("the on-chain wallet's records cannot be read")?);
+        }
+        if texts.len() >= MANY_CHANGESETS {
+            store.replace(&serde_json::to_string(&stored)?)?;
+        }
+        let external = signer.wallet_descriptor(Keychain::External);
+        let internal = signer.wallet_descriptor(Keychain::Internal);
+        let loaded = bdk_wallet::Wallet::load()
+            .descriptor(KeychainKind::External, Some(external.clone()))
+            .descriptor(KeychainKind::Internal, Some(internal.clone()))
+            .check_network(network.to_bitcoin())
+            .load_wallet_no_persist(stored)
+            .map_err(|error| {
+                anyhow!("the on-chain wallet's records are not of this seed and network: {error}")
+            })?;
+        let wallet = match loaded {
+            Some(wallet) => wallet,
+            None => bdk_wallet::Wallet::create(external, internal)
+                .network(network.to_bitcoin())
+                .create_wallet_no_persist()
+                .map_err(|error| anyhow!("the on-chain wallet cannot be made: {error}"))?,
+        };
+        let mut inner = Inner { wallet, store, unsaved_blocks: 0 };
+        inner.save()?;
+        Ok(Self { inner: Arc::new(Mutex::new(inner)), order: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Uses the wallet on a thread that may block.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Inner) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let inner = Arc::clone(&self.inner);
+        let working = move || work(&mut inner.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(working).await.context("the on-chain wallet panicked")
+    }
+
+    /// A fresh address, written down before it is given out.
+    pub(crate) async fn new_address(&self, keychain: Keychain) -> anyhow::Result<Address> {
+        Ok(self.with(move |inner| inner.new_address(keychain)).await??)
+    }
+
+    /// Reads the blocks that the wallet misses, then tells all that it knows. Where the source does not answer the blocks are
+    /// read later, with the next one.
+    pub(crate) async fn begin(&self, source: &dyn ChainSource) -> anyhow::Result<Vec<WalletFinding>> {
+        let mut found = Vec::new();
+        let is_new = self.with(|inner| inner.tip().height == Height(0)).await?;
+        if !is_new {
+            match source.state().await {
+                Ok(state) => found = self.catch_up(source, state.tip.height).await?,
+                Err(error) => tracing::warn!(%error, "the on-chain wallet cannot catch up now"),
+            }
+        }
+        found.extend(self.with(|inner| findings::all(&inner.wallet)).await?);
+        Ok(found)
+    }
+
+    /// A block came on top of the best chain: what is of ours in it, and in those before it that the wallet misses.
+    pub(crate) async fn connected(
+        &self,
+        source: &dyn ChainSource,
+        id: BlockId,
+        block: &Arc<Block>,
+    ) -> anyhow::Result<Vec<WalletFinding>> {
+        let next = Arc::clone(block);
+        match self.with(move |inner| inner.connect(id, &next)).await?? {
+            Some(found) => Ok(found),
+            None => self.catch_up(source, id.height).await,
+        }
+    }
+
+    /// Finds where the wallet's chain leaves the source's, and reads from there on.
+    async fn catch_up(&self, source: &dyn ChainSource, to: Height) -> anyhow::Result<Vec<WalletFinding>> {
+        let mut found = Vec::new();
+        match self.read_blocks(source, to, &mut found).await {
+            Ok(read) => read?,
+            Err(error) => tracing::warn!(%error, "the on-chain wallet catches up later"),
+        }
+        Ok(found)
+    }
+
+    /// The outer error is the source's, for which there is a later; the inner one is ours.
+    async fn read_blocks(
+        &self,
+        source: &dyn ChainSource,
+        to: Height,
+        found: &mut Vec<WalletFinding>,
+    ) -> Result<anyhow::Result<()>, SourceError> {
+        let ours = match self.with(|inner| inner.recent()).await {
+            Ok(ours) => ours,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut fork = Height(0);
+        for block in ours {
+            if source.hash_at(block.height).await? == Some(block.hash) {
+                fork = block.height;
+                break;
+            }
+        }
+        if fork < to {
+            tracing::info!(from = %fork, %to, "the on-chain wallet reads blocks");
+        }
+        for height in (fork.0.saturating_add(1)..=to.0).map(Height) {
+            let Some(hash) = source.hash_at(height).await? else { break };
+            let Some(block) = source.block(hash).await? else { break };
+            let connected = self.with(move |inner| inner.connect(BlockId { height, hash }, &block)).await;
+            match connected.and_then(|connected| Ok(connected?)) {
+                Ok(Some(news)) => found.extend(news),
+                // The source's chain changed under us: the next block brings us here again.
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes note of a transaction of our own coins before it is in a block, and tells the core of its change.
+    pub(crate) async fn note_unconfirmed(&self, shared: &Shared, tx: &Transaction) {
+        let _order = self.order.lock().await;
+        let tx = tx.clone();
+        match self.with(move |inner| inner.note_unconfirmed(tx)).await {
+            // When the core has stopped, the same is told at the next start.
+            Ok(Ok(found)) if !found.is_empty() => {
+                let _ = shared.core.input(Input::Coins(found)).await;
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => shared.shutdown.fail(error),
+            Err(error) => shared.shutdown.fail(error),
+        }
+    }
+}
+
+impl Inner {
+    fn tip(&self) -> BlockId {
+        place(&self.wallet.latest_checkpoint())
+    }
+
+    /// Some of the newest blocks, newest first: all of the last ones, then ever fewer.
+    fn recent(&self) -> Vec<BlockId> {
+        let blocks: Vec<BlockId> = self.wallet.checkpoints().map(|checkpoint| place(&checkpoint)).collect();
+        let last = blocks.len().saturating_sub(1);
+        let (mut picked, mut at, mut stride) = (Vec::new(), 0, 1);
+        while at < last {
+            picked.push(blocks[at]);
+            if picked.len() > 20 {
+                stride *= 2;
+            }
+            at += stride;
+        }
+        picked.extend(blocks.last());
+        picked
+    }
+
+    fn new_address(&mut self, keychain: Keychain) -> Result<Address, JournalError> {
+        let kind = match keychain {
+            Keychain::External => KeychainKind::External,
+            Keychain::Internal => KeychainKind::Internal,
+        };
+        let revealed = self.wallet.reveal_next_address(kind);
+        self.save()?;
+        Ok(revealed.address)
+    }
+
+    /// Takes a block; `None` when it does not stand on what the wallet knows.
+    fn connect(&mut self, id: BlockId, block: &Block) -> Result<Option<Vec<WalletFinding>>, JournalError> {
+        let at = |height: Height| self.wallet.local_chain().get(height.0).map(|checkpoint| checkpoint.hash());
+        if at(id.height) == Some(id.hash) {
+            return Ok(Some(Vec::new()));
+        }
+        let below = Height(id.height.0.saturating_sub(1));
+        let tip = self.tip();
+        let stands_on = if at(below) == Some(block.header.prev_blockhash) {
+            BlockId { height: below, hash: block.header.prev_blockhash }
+        } else if tip.height == Height(0) {
+            // A new wallet begins with the first block that it is shown: there is nothing of ours before.
+            tip
+        } else {
+            return Ok(None);
+        };
+        let stands_on = bdk_wallet::chain::BlockId { height: stands_on.height.0, hash: stands_on.hash };
+        if let Err(error) = self.wallet.apply_block_connected_to(block, id.height.0, stands_on) {
+            tracing::error!(%error, height = %id.height, "the on-chain wallet does not take a block");
+            return Ok(None);
+        }
+        let mut found = Vec::new();
+        if tip.height >= id.height {
+            found.push(WalletFinding::Reorged { from: id.height });
+        }
+        let of_block = findings::of_block(&self.wallet, block, id.height);
+        self.unsaved_blocks += 1;
+        if !of_block.is_empty() || !found.is_empty() || self.unsaved_blocks >= MAX_UNSAVED_BLOCKS {
+            self.save()?;
+        }
+        found.extend(of_block);
+        Ok(Some(found))
+    }
+
+    fn note_unconfirmed(&mut self, tx: Transaction) -> Result<Vec<WalletFinding>, JournalError> {
+        let is_confirmed =
+            self.wallet.get_tx(tx.compute_txid()).is_some_and(|known| known.chain_position.is_confirmed());
+        if is_confirmed {
+            return Ok(Vec::new());
+        }
+        let tx = Arc::new(tx);
+        self.wallet.apply_unconfirmed_txs([(Arc::clone(&tx), clock::now().secs())]);
+        self.save()?;
+        Ok(findings::of_unconfirmed(&self.wallet, &tx))
+    }
+
+    /// Makes what changed durable.
+    fn save(&mut self) -> Result<(), JournalError> {
+        if let Some(change) = self.wallet.staged() {
+            let text = serde_json::to_string(change).map_err(|error| {
+                JournalError::Io(format!("the on-chain wallet cannot be written: {error}"))
+            })?;
+            self.store.append(&text)?;
+            drop(self.wallet.take_staged());
+        }
+        self.unsaved_blocks = 0;
+        Ok(())
+    }
+}
+
+fn place(checkpoint: &bdk_wallet::chain::CheckPoint) -> BlockId {
+    BlockId { height: Height(checkpoint.height()), hash: checkpoint.hash() }
+}
