@@ -139,12 +139,12 @@ impl<'a> In<'a> {
     }
 
     pub(crate) fn text(&mut self, number: u64) -> Result<String, Unreadable> {
-        let bytes = self.bytes(number)?;
-        String::from_utf8(bytes.to_vec()).map_err(|e| Unreadable::Field(number, e.to_string()))
+        self.some_text(number)?.ok_or(Unreadable::Missing(number))
     }
 
     pub(crate) fn some_text(&mut self, number: u64) -> Result<Option<String>, Unreadable> {
-        if self.fields.contains_key(&number) { self.text(number).map(Some) } else { Ok(None) }
+        let text = self.some_bytes(number).map(|bytes| String::from_utf8(bytes.to_vec()));
+        text.transpose().map_err(|e| Unreadable::Field(number, e.to_string()))
     }
 
     /// All that is left must be odd.

@@ -1,4 +1,4 @@
-//! Payments: those to us that wait for money, and ours that are under way.
+//! Payments to us: invoices that are not paid, and what waits for the rest of its money.
 
 use super::Row;
 use super::codec::{In, Out, Unreadable};

@@ -121,5 +121,8 @@ fn get_part(r: &mut Reader<'_>) -> Result<Raw, ValueError> {
 fn with_recipe(raw: Raw) -> Result<(u64, PaymentPart), Unreadable> {
     let Raw { number, channel, amount, fee, channels, recipe } = raw;
     let recipe = Arc::new(read_with(12, &recipe, OnionRecipe::from_bytes)?);
+    if recipe.hops.is_empty() {
+        return Err(Unreadable::Senseless("a part without a hop"));
+    }
     Ok((number, PaymentPart { channel, amount, fee, channels, recipe }))
 }

@@ -15,7 +15,8 @@ use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
     PeelFailure, Peeled, SharedSecret,
 };
-use astrape_payment::{OpenInvoice, Part, Receiving};
+use astrape_payment::send::Lessons;
+use astrape_payment::{OpenInvoice, Part, Payment, PaymentPart, Receiving};
 use astrape_primitives::{
     BlockId, ChannelId, ChannelKeysId, CltvDelta, CltvExpiry, CommitmentNumber, FeeratePerKw, Height, HtlcId,
     Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, ShortChannelId, Side, Timestamp,
@@ -529,6 +530,41 @@ impl Gen {
                 at: Timestamp(g.next()),
             }),
             since: Timestamp(self.next()),
+        }
+    }
+
+    pub(super) fn payment(&mut self) -> Payment {
+        Payment {
+            payment_hash: PaymentHash(self.bytes()),
+            destination: self.node(),
+            amount: self.msat(),
+            max_fee: self.msat(),
+            invoice: self.text(),
+            session_key_seed: self.bytes(),
+            parts: self.many(3, |g| (g.next(), g.payment_part())).into_iter().collect(),
+            attempts: self.next(),
+            lessons: Lessons {
+                own: self.many(2, |g| (ChannelKeysId(g.bytes()), g.msat())).into_iter().collect(),
+                channels: self.many(2, |g| (ShortChannelId(g.next()), g.msat())).into_iter().collect(),
+                nodes: self.many(2, Self::node).into_iter().collect(),
+            },
+            preimage: self.some(|g| PaymentPreimage(g.bytes())),
+            gave_up: self.some(Self::text),
+            last_failure: self.some(Self::text),
+            started_at: Timestamp(self.next()),
+            retry_until: Timestamp(self.next()),
+        }
+    }
+
+    fn payment_part(&mut self) -> PaymentPart {
+        let mut recipe = self.recipe();
+        recipe.hops.push(OnionHop { node: self.point(), payload: self.blob(60) });
+        PaymentPart {
+            channel: ChannelKeysId(self.bytes()),
+            amount: self.msat(),
+            fee: self.msat(),
+            channels: self.many(3, |g| ShortChannelId(g.next())),
+            recipe: Arc::new(recipe),
         }
     }
 }
