@@ -1,0 +1,14 @@
+//! What payments do, one file a behaviour.
+#![allow(missing_docs)]
+
+mod answer;
+mod conversation;
+mod failures;
+mod offers;
+mod parts;
+mod properties;
+mod receive;
+mod refusals;
+mod relay;
+mod retries;
+mod support;

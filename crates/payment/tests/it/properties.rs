@@ -1,0 +1,194 @@
+//! Whatever fails and whatever is fulfilled, in any order: a payment ends once, pays once, and keeps to its limits.
+
+use crate::support::{NOW, PAYEE, PREIMAGE, TIP, draft, failed_by, finish, hash, hop, own, request, sat};
+use astrape_channel::{NewHtlc, OnionSource, Refusal, Resolution};
+use astrape_onion::{Failure, FailurePacket};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPolicy};
+use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// How a part ends.
+#[derive(Clone, Debug)]
+enum End {
+    Fulfilled,
+    Failed { hop: usize, failure: Failure },
+    Garbled,
+    Malformed,
+    NotOffered(Refusal),
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    prop_oneof![
+        Just(Failure::TemporaryChannelFailure),
+        Just(Failure::TemporaryNodeFailure),
+        Just(Failure::PermanentNodeFailure),
+        Just(Failure::PermanentChannelFailure),
+        Just(Failure::UnknownNextPeer),
+        Just(Failure::FeeInsufficient { htlc_msat: Msat(5) }),
+        Just(Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(5), height: TIP }),
+        Just(Failure::FinalIncorrectCltvExpiry { cltv_expiry: CltvExpiry(5) }),
+        Just(Failure::MppTimeout),
+        (any::<u16>(), proptest::collection::vec(any::<u8>(), 0..20))
+            .prop_map(|(code, data)| Failure::Unknown { code, data }),
+    ]
+}
+
+fn refusal() -> impl Strategy<Value = Refusal> {
+    prop_oneof![
+        Just(Refusal::NotUsable("closing")),
+        Just(Refusal::TooManyHtlcs(483)),
+        any::<u64>().prop_map(|missing| Refusal::InsufficientBalance { missing: Msat(missing) }),
+        (0u64..5_000_000).prop_map(|missing| Refusal::InsufficientBalance { missing: Msat(missing) }),
+        (0u64..5_000_000).prop_map(|over| Refusal::TooMuchInFlight { over: Msat(over) }),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        1 => Just(End::Fulfilled),
+        6 => (0usize..4, failure()).prop_map(|(hop, failure)| End::Failed { hop, failure }),
+        1 => Just(End::Garbled),
+        1 => Just(End::Malformed),
+        3 => refusal().prop_map(End::NotOffered),
+    ]
+}
+
+fn channels() -> impl Strategy<Value = Vec<OwnChannel>> {
+    let peer = prop_oneof![Just(PAYEE), Just(2), Just(3), Just(4)];
+    let channel = (peer, 0u64..20_000, prop_oneof![Just(1u64), 1u64..2_000_000]);
+    proptest::collection::vec(channel, 1..8).prop_map(|channels| {
+        let numbered = (1u8..).zip(channels);
+        let own = |(number, (peer, sendable, least))| OwnChannel {
+            htlc_minimum: Msat(least),
+            ..own(number, peer, sat(sendable))
+        };
+        numbered.map(own).collect()
+    })
+}
+
+/// What is watched while a payment runs.
+struct Watch {
+    amount: Msat,
+    max_fee: Msat,
+    session_keys: BTreeSet<[u8; 32]>,
+    sent: usize,
+    failed: usize,
+}
+
+impl Watch {
+    /// An HTLC is offered.
+    fn offer(&mut self, channel: ChannelKeysId, new: &NewHtlc, channels: &[OwnChannel]) {
+        assert_eq!((self.sent, self.failed), (0, 0), "nothing is offered after the end");
+        let own = channels.iter().find(|c| c.keys == channel).expect("a channel that was given");
+        assert!(own.htlc_minimum <= new.amount && new.amount <= own.sendable);
+        assert_eq!(new.payment_hash, hash());
+        assert!(new.cltv_expiry.blocks_left(TIP) <= PaymentPolicy::default().max_expiry_blocks);
+        let OnionSource::Recipe(recipe) = &new.onion else { panic!("an onion of ours") };
+        assert!(self.session_keys.insert(recipe.session_key), "each onion has a key of its own");
+        assert_eq!(recipe.check_size(), Ok(()));
+    }
+
+    /// The payment is as it should be between two events.
+    fn look(&self, payment: &Payment) {
+        let (amount, fee) = payment.in_flight();
+        assert!(amount <= self.amount && fee <= self.max_fee);
+        assert!(self.sent + self.failed <= 1);
+        assert_eq!(payment.preimage.is_some(), self.sent == 1);
+        assert!(self.failed == 0 || payment.parts.is_empty());
+        assert_eq!(payment.is_over(), payment.parts.is_empty() && self.sent + self.failed == 1);
+        if payment.preimage.is_none() && payment.gave_up.is_none() {
+            assert_eq!(amount, self.amount, "all of it is out while it goes on");
+        }
+        assert!(payment.attempts <= PaymentPolicy::default().max_payment_attempts);
+    }
+
+    fn outputs(&mut self, outputs: Vec<PayOutput>, channels: &[OwnChannel]) {
+        for output in outputs {
+            match output {
+                PayOutput::Offer(channel, new) => self.offer(channel, &new, channels),
+                PayOutput::Sent { preimage, amount, fee } => {
+                    self.sent += 1;
+                    assert_eq!(preimage, PREIMAGE);
+                    assert!(amount <= self.amount && fee <= self.max_fee);
+                }
+                PayOutput::Failed { reason } => {
+                    self.failed += 1;
+                    assert!(!reason.is_empty());
+                }
+            }
+        }
+    }
+}
+
+fn apply(payment: &Payment, part: u64, end: &End, channels: &[OwnChannel]) -> (Payment, Vec<PayOutput>) {
+    let policy = PaymentPolicy::default();
+    let hops = payment.parts[&part].recipe.hops.len();
+    let failed = |how: &Resolution| payment.on_failed(part, how, channels, NOW, TIP, &policy);
+    match end {
+        End::Fulfilled => payment.on_fulfilled(part, PREIMAGE),
+        End::Failed { hop, failure } => failed(&failed_by(&payment.parts[&part], hop % hops, failure)),
+        End::Garbled => {
+            failed(&Resolution::Failed(FailurePacket { reason: vec![3; 292], attribution_data: None }))
+        }
+        End::Malformed => failed(&Resolution::Malformed { sha256_of_onion: [0; 32], failure_code: 0xc006 }),
+        End::NotOffered(refusal) => payment.on_not_offered(part, refusal, channels, NOW, TIP, &policy),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    // BOLT 4.basic-multi-part-payments.2
+    // BOLT 4.basic-multi-part-payments.8
+    // BOLT 4.basic-multi-part-payments.9
+    #[test]
+    fn a_payment_ends_exactly_once_and_never_pays_or_costs_more_than_it_may(
+        amount in 1u64..30_000_000,
+        max_fee in proptest::option::of(0u64..20_000),
+        base in 0u32..3_000,
+        rate in 0u32..5_000,
+        channels in channels(),
+        ends in proptest::collection::vec((any::<usize>(), end()), 1..40),
+        last in end(),
+        seed in any::<[u8; 32]>(),
+    ) {
+        let priced = |from, channel| {
+            let mut hop = hop(from, channel);
+            (hop.fee_base_msat, hop.fee_proportional_millionths) = (base, rate);
+            hop
+        };
+        let hints = vec![vec![hop(2, 22)], vec![priced(3, 33)], vec![priced(4, 44), hop(3, 34)]];
+        let invoice = finish(&draft(Some(Msat(amount)), hints));
+        let request = PayRequest {
+            max_fee: max_fee.map(Msat),
+            session_key_seed: seed,
+            ..request(invoice)
+        };
+        let policy = PaymentPolicy::default();
+        let Ok((mut payment, offers)) = Payment::start(request, &channels, TIP, &policy) else {
+            return Ok(());
+        };
+        let mut watch = Watch {
+            amount: Msat(amount),
+            max_fee: payment.max_fee,
+            session_keys: BTreeSet::new(),
+            sent: 0,
+            failed: 0,
+        };
+        offers.iter().for_each(|(channel, new)| watch.offer(*channel, new, &channels));
+        watch.look(&payment);
+        let mut ends = ends.into_iter();
+        while !payment.parts.is_empty() {
+            let (index, end) = ends.next().unwrap_or((0, last.clone()));
+            let parts: Vec<u64> = payment.parts.keys().copied().collect();
+            let part = parts[index % parts.len()];
+            let (next, outputs) = apply(&payment, part, &end, &channels);
+            watch.outputs(outputs, &channels);
+            watch.look(&next);
+            payment = next;
+        }
+        prop_assert_eq!(watch.sent + watch.failed, 1);
+        prop_assert!(payment.is_over());
+    }
+}

@@ -1,0 +1,193 @@
+//! What the tests share: nodes by number, HTLCs, invoices, and answers as hops really wrap them.
+
+use astrape_channel::commitments::Numbers;
+use astrape_channel::htlc::Direction;
+use astrape_channel::{Htlc, NewHtlc, OnionSource, Resolution};
+use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
+use astrape_onion::{
+    Failure, FailurePacket, FinalPayload, ForwardPayload, HoldTime, Hop, PaymentData, PeelFailure, Peeled,
+    SharedSecret, create_failure, peel, relay_failure,
+};
+use astrape_payment::{OpenInvoice, OwnChannel, PayRequest, PaymentPart};
+use astrape_primitives::{
+    ChannelKeysId, CltvDelta, CltvExpiry, Height, HtlcId, Msat, Network, NodeId, PaymentHash,
+    PaymentPreimage, PaymentSecret, ShortChannelId, Side, Timestamp,
+};
+use astrape_wire::OnionPacket;
+use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, SecretKey, ecdh};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(crate) const TIP: Height = Height(1_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+pub(crate) const PREIMAGE: PaymentPreimage = PaymentPreimage([7; 32]);
+pub(crate) const SECRET: PaymentSecret = PaymentSecret([8; 32]);
+/// The one who pays.
+pub(crate) const PAYER: u8 = 0;
+/// The one who is paid.
+pub(crate) const PAYEE: u8 = 9;
+
+pub(crate) fn hash() -> PaymentHash {
+    PREIMAGE.payment_hash()
+}
+
+pub(crate) fn key(node: u8) -> SecretKey {
+    SecretKey::from_slice(&[node + 1; 32]).expect("a small scalar")
+}
+
+pub(crate) fn node(number: u8) -> NodeId {
+    NodeId::from_key(&key(number).public_key(&Secp256k1::new()))
+}
+
+pub(crate) fn keys(number: u8) -> ChannelKeysId {
+    ChannelKeysId([number; 32])
+}
+
+pub(crate) fn sat(sat: u64) -> Msat {
+    Msat(sat * 1_000)
+}
+
+/// A channel of the payer with a node.
+pub(crate) fn own(number: u8, peer: u8, sendable: Msat) -> OwnChannel {
+    OwnChannel { keys: keys(number), peer: node(peer), sendable, htlc_minimum: Msat(1) }
+}
+
+/// An entry of a route hint: a channel from `from` on, for a satoshi and a hundred millionths.
+pub(crate) fn hop(from: u8, channel: u64) -> RouteHint {
+    RouteHint {
+        node_id: node(from),
+        short_channel_id: ShortChannelId(channel),
+        fee_base_msat: 1_000,
+        fee_proportional_millionths: 100,
+        cltv_expiry_delta: CltvDelta(80),
+    }
+}
+
+pub(crate) fn draft(amount: Option<Msat>, hints: Vec<Vec<RouteHint>>) -> InvoiceDraft {
+    let mut draft = InvoiceDraft::new(
+        Network::Regtest,
+        node(PAYEE),
+        NOW.secs(),
+        hash(),
+        SECRET,
+        Description::Text("tea".into()),
+    );
+    draft.amount = amount;
+    draft.route_hints = hints;
+    draft.min_final_cltv_expiry_delta = CltvDelta(24);
+    draft
+}
+
+pub(crate) fn finish(draft: &InvoiceDraft) -> Invoice {
+    let unsigned = draft.to_unsigned().expect("a good draft");
+    let digest = Message::from_digest(unsigned.signing_digest());
+    let signature = Secp256k1::new().sign_ecdsa_recoverable(&digest, &key(PAYEE));
+    unsigned.finish(&signature).expect("the payee signed")
+}
+
+/// A request to pay an invoice, with nothing chosen.
+pub(crate) fn request(invoice: Invoice) -> PayRequest {
+    PayRequest {
+        payer: node(PAYER),
+        network: Network::Regtest,
+        invoice,
+        amount: None,
+        max_fee: None,
+        retry_secs: None,
+        session_key_seed: [3; 32],
+        now: NOW,
+    }
+}
+
+/// The invoice as its payee keeps it.
+pub(crate) fn open_invoice(invoice: &Invoice) -> OpenInvoice {
+    OpenInvoice {
+        payment_hash: invoice.payment_hash(),
+        preimage: PREIMAGE,
+        payment_secret: invoice.payment_secret(),
+        amount: invoice.amount(),
+        metadata: invoice.payment_metadata().map(<[u8]>::to_vec),
+        expires_at: Timestamp::from_secs(invoice.expires_at()),
+        min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
+        created_at: NOW,
+        description: "tea".into(),
+        bolt11: invoice.to_string(),
+    }
+}
+
+/// An irrevocably committed HTLC of a peer.
+pub(crate) fn incoming(id: u64, amount: Msat, cltv_expiry: u32, onion: Result<Peeled, PeelFailure>) -> Htlc {
+    Htlc {
+        offered_by: Side::Remote,
+        id: HtlcId(id),
+        amount,
+        payment_hash: hash(),
+        cltv_expiry: CltvExpiry(cltv_expiry),
+        direction: Direction::Incoming(Arc::new(onion)),
+        added: Numbers::FROM_THE_START,
+        removal: None,
+        over_dust_exposure: false,
+        at: NOW,
+    }
+}
+
+pub(crate) fn secret_of(number: u8) -> SharedSecret {
+    SharedSecret::from_bytes([number; 32])
+}
+
+pub(crate) fn packet() -> OnionPacket {
+    OnionPacket::from_bytes(&[5; OnionPacket::LEN])
+}
+
+pub(crate) fn forward(amount: Msat, expiry: u32) -> ForwardPayload {
+    ForwardPayload {
+        short_channel_id: ShortChannelId(1),
+        amt_to_forward: amount,
+        outgoing_cltv_value: CltvExpiry(expiry),
+    }
+}
+
+pub(crate) fn peeled_forward(payload: ForwardPayload) -> Result<Peeled, PeelFailure> {
+    Ok(Peeled { shared_secret: secret_of(1), hop: Hop::Forward { payload, next: packet() } })
+}
+
+/// What a payer who knows the invoice writes for its recipient.
+pub(crate) fn final_payload(amount: Msat, total: Msat, expiry: u32) -> FinalPayload {
+    FinalPayload {
+        amt_to_forward: amount,
+        outgoing_cltv_value: CltvExpiry(expiry),
+        payment_data: Some(PaymentData { payment_secret: SECRET, total_msat: total }),
+        payment_metadata: None,
+        keysend_preimage: None,
+        custom_records: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn peeled_final(payload: FinalPayload) -> Result<Peeled, PeelFailure> {
+    Ok(Peeled { shared_secret: secret_of(1), hop: Hop::Final { payload } })
+}
+
+/// The packet of an HTLC that we offer.
+pub(crate) fn packet_of(new: &NewHtlc) -> OnionPacket {
+    match &new.onion {
+        OnionSource::Packet(packet) => packet.clone(),
+        OnionSource::Recipe(recipe) => recipe.build().expect("what is offered can be built"),
+    }
+}
+
+/// What a node finds in the onion of an HTLC.
+pub(crate) fn peel_as(number: u8, packet: &OnionPacket) -> Result<Peeled, PeelFailure> {
+    peel(packet, &hash(), |point: &PublicKey| ecdh::SharedSecret::new(point, &key(number)).secret_bytes())
+}
+
+/// A failure by hop `index` of a part, as it arrives at the payer.
+pub(crate) fn failed_by(part: &PaymentPart, index: usize, failure: &Failure) -> Resolution {
+    let secrets = part.recipe.shared_secrets();
+    let made = create_failure(&secrets[index], failure, HoldTime(3));
+    Resolution::Failed(wrapped(&secrets[..index], made))
+}
+
+/// A failure passed on by the hops before, the last first.
+pub(crate) fn wrapped(before: &[SharedSecret], packet: FailurePacket) -> FailurePacket {
+    before.iter().rev().fold(packet, |packet, secret| relay_failure(secret, packet, HoldTime(5)))
+}
