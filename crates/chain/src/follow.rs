@@ -166,6 +166,8 @@ impl Follower {
             return Ok(None);
         }
         if target.tip == top {
+            // Caught up: said now and not after the next wait, since payments are not forwarded meanwhile.
+            self.set_status(Status::of(&target, top.height, (self.settings.now)(), &self.settings.freshness));
             self.seen = None;
             return Ok(None);
         }

@@ -49,7 +49,7 @@ pub use handle::{CommandError, Handle};
 pub use peers::dial::ConnectError;
 
 use anyhow::Context as _;
-use astrape_chain::Status;
+use astrape_chain::{ChainSource, Status};
 use astrape_node::{Broadcast, Effect, Entry, Node};
 use astrape_primitives::{Network, NodeId};
 use astrape_storage::SqliteJournal;
@@ -96,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) facts: broadcast::Sender<Entry>,
     pub(crate) watches: Mutex<Watches>,
     pub(crate) broadcasts: mpsc::Sender<Broadcast>,
+    pub(crate) source: Arc<dyn ChainSource>,
     pub(crate) chain_status: watch::Sender<Status>,
     pub(crate) shutdown: Shutdown,
     /// All is over.
@@ -163,15 +164,15 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
         watches: Mutex::default(),
         broadcasts,
+        source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
         shutdown: Shutdown::new(),
         ended: Signal::new(),
     });
     let threads = spawn_threads(&shared, node, journal, owed, requests)?;
-    let source = config.chain.source();
     let mut tasks = JoinSet::new();
-    tasks.spawn(chain::run(Arc::clone(&shared), Arc::clone(&source), recent));
-    tasks.spawn(chain::broadcast::run(Arc::clone(&shared), source, to_broadcast));
+    tasks.spawn(chain::run(Arc::clone(&shared), recent));
+    tasks.spawn(chain::broadcast::run(Arc::clone(&shared), to_broadcast));
     tasks.spawn(tick::run(Arc::clone(&shared)));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
     let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));
