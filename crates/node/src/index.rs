@@ -102,8 +102,12 @@ impl Index {
 fn is_unconfirmed_incoming(channel: &Channel) -> bool {
     match &channel.phase {
         Phase::Opening(opening) => opening.proposal().opener == Side::Remote,
-        Phase::Open(open) => open.params.opener == Side::Remote && open.funding.confirmed.is_none(),
-        Phase::Closing(_) | Phase::Closed(_) => false,
+        // One that was given up before it was funded is kept for as long.
+        Phase::Open(_) | Phase::Closing(_) => channel.open().is_some_and(|open| {
+            let funded = open.funding.confirmed.is_some() || open.funding.spent.is_some();
+            open.params.opener == Side::Remote && !funded
+        }),
+        Phase::Closed(_) => false,
     }
 }
 

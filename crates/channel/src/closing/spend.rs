@@ -48,7 +48,8 @@ impl Work<'_> {
     }
 
     /// A new best height: the spend may be deep enough.
-    pub(super) fn closing_tip(self, tip: Height) -> Transition {
+    pub(super) fn closing_tip(mut self, tip: Height) -> Transition {
+        self.forget_what_was_never_funded(tip);
         let spent = self.open.funding.spent.clone();
         let deep = |s: &Spend| s.height.confirmations_at(tip) >= self.view.policy.closing_depth;
         let Some(spend) = spent.filter(deep) else {

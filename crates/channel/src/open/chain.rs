@@ -59,16 +59,23 @@ impl Work<'_> {
     pub(super) fn tip(mut self, tip: Height) -> Result<Transition, Fault> {
         self.check_depth(tip);
         self.drop_expired();
-        let waited = tip.0.saturating_sub(self.open.params.funded_at.0);
-        if self.open.funding.confirmed.is_none()
-            && self.open.params.opener == Side::Remote
-            && !self.open.readiness.sent
+        self.forget_what_was_never_funded(tip);
+        Ok(self.finish())
+    }
+
+    /// BOLT 2: a fundee forgets a channel whose funding does not come; also one that was given up meanwhile.
+    pub(crate) fn forget_what_was_never_funded(&mut self, tip: Height) {
+        let open = &self.open;
+        let waited = tip.0.saturating_sub(open.params.funded_at.0);
+        if open.funding.confirmed.is_none()
+            && open.funding.spent.is_none()
+            && open.params.opener == Side::Remote
+            && !open.readiness.sent
             && waited > self.view.policy.funding_timeout
         {
             let reason = format!("the peer's funding transaction did not confirm within {waited} blocks");
             self.outputs.push(Output::Forgotten { reason });
         }
-        Ok(self.finish())
     }
 
     fn check_depth(&mut self, tip: Height) {

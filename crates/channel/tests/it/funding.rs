@@ -260,6 +260,18 @@ fn the_one_who_did_not_fund_forgets_after_two_weeks() {
 }
 
 #[test]
+fn the_one_who_did_not_fund_forgets_also_what_was_given_up() {
+    let mut pair = funded();
+    let channel_id = pair.nodes[B].open().params.channel_id;
+    let unknown = Message::Error(astrape_wire::Error { channel_id, data: b"no such channel".to_vec() });
+    pair.receive(B, unknown).expect("no fault");
+    pair.tip_at(Height(499 + 2016));
+    assert_eq!(pair.nodes[B].phase(), "closing");
+    pair.tip_at(Height(499 + 2017));
+    assert_eq!(pair.nodes[B].phase(), "none");
+}
+
+#[test]
 fn a_channel_whose_funding_left_the_chain_takes_no_payments_until_it_is_back() {
     let mut pair = Pair::default_ready();
     let held = pair.pay(A, Msat(1_000_000));
