@@ -20,7 +20,10 @@ impl Machine {
             Ok(Decoded::Known(message)) => message,
             Ok(Decoded::IgnoredOdd(_)) => return Ok(None),
             Err(error) => {
-                return Err(Violation::new(Checker::Release, format!("what was sent is unreadable: {error}")));
+                return Err(Violation::new(
+                    Checker::Release,
+                    format!("what was sent is unreadable: {error}"),
+                ));
             }
         };
         let taken = match &message {

@@ -260,13 +260,17 @@ impl World {
 
     /// Whether anything still has to end: payments, openings, closes.
     fn is_unsettled(&self) -> bool {
-        let on_its_way = |channel: &astrape_channel::Channel| match &channel.phase {
+        let on_its_way = |node, keys: &ChannelKeysId, channel: &astrape_channel::Channel| match &channel.phase
+        {
+            _ if !crate::check::closes::is_funded(self, node, keys) => false,
             Phase::Open(open) => !open.is_ready() || open.shutdown != Default::default(),
             Phase::Opening(_) | Phase::Closing(_) => true,
             Phase::Closed(_) => false,
         };
-        self.payments_under_way()
-            || (0..self.machines.len())
-                .any(|node| self.process(node).is_none_or(|p| p.node.channels().any(|(_, c)| on_its_way(c))))
+        let busy = |node| {
+            let process = self.process(node);
+            process.is_none_or(|p| p.node.channels().any(|(keys, channel)| on_its_way(node, &keys, channel)))
+        };
+        self.payments_under_way() || (0..self.machines.len()).any(busy)
     }
 }

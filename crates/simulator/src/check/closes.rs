@@ -11,10 +11,12 @@ const BY_BOTH: &str = "the closing transaction that both sides signed";
 
 /// A fact of the ledger.
 pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Violation> {
-    let Fact::Channel { channel_id, event, .. } = fact else {
+    let Fact::Channel { keys, channel_id, event, .. } = fact else {
         return Ok(());
     };
     let closes = match event {
+        // The opener died before it broadcast the funding, and does not know the channel any more.
+        ChannelFact::ForceClosing { .. } if !is_funded(world, node, keys) => false,
         ChannelFact::ForceClosing { reason }
         | ChannelFact::WaitingForPeersCommitment { reason }
         | ChannelFact::Quarantined { reason } => {
@@ -47,6 +49,13 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     ensure(asked, Checker::Closes, || {
         format!("node {node}: {event:?} of {channel_id}, which nobody asked for")
     })
+}
+
+/// Whether the chain or the mempool knows the funding of a channel.
+pub(crate) fn is_funded(world: &World, node: usize, keys: &ChannelKeysId) -> bool {
+    let channel = world.process(node).and_then(|p| p.node.channel(keys));
+    let outpoint = channel.and_then(|c| c.open()).map(|open| open.funding.terms.outpoint);
+    outpoint.is_some_and(|outpoint| world.chain.transaction(&outpoint.txid).is_some())
 }
 
 /// Whether the ledger knows a channel as funded.
