@@ -46,7 +46,7 @@ pub enum Link {
 /// What lives only as long as a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Up {
-    /// HTLCs that the peer has added and not signed yet.
+    /// HTLCs that the peer has added and not signed yet: no more than our `max_accepted_htlcs`.
     pub adds: BTreeMap<HtlcId, Arc<Htlc>>,
     /// Ends of our HTLCs that the peer has not signed yet.
     pub removals: BTreeMap<HtlcId, Resolution>,
@@ -91,7 +91,7 @@ pub struct Open {
     pub params: Arc<Params>,
     /// The funding output.
     pub funding: Funding,
-    /// Balance of each side without the HTLCs in [`Open::htlcs`].
+    /// Balance of each side. An HTLC in [`Open::htlcs`] is its sender's until it is gone for good; commitments take it out.
     pub balances: Balances,
     /// All HTLCs that are not irrevocably gone.
     pub htlcs: BTreeMap<HtlcKey, Arc<Htlc>>,

@@ -12,14 +12,16 @@
 //! | [`params`], [`funding`], [`htlc`], [`fee`], [`commitments`] | the parts of the value |
 //! | `opening/` | `open_channel` … `funding_signed` |
 //! | `open/` | `channel_ready`, HTLCs, fees, commit and revoke, reestablish |
-//! | `closing/` | `shutdown`, `closing_signed` |
+//! | `closing/` | `shutdown`, `closing_signed`, force-close, the spend of the funding, what is owed after a restart |
 //!
 //! # Invariants
 //! - Our own updates are intentions until the step whose `commitment_signed` covers them: never sent but unsigned.
 //! - At most one `commitment_signed` of ours is unrevoked.
 //! - The content of a remote commitment number never changes once it was signed: what a peer that reconnects must be sent
 //!   again is a function of this value and of its `channel_reestablish`.
-//! - The balances and the HTLCs together are the capacity, always.
+//! - The balances are the capacity, always; in each commitment, the balances and the HTLCs are.
+//! - Our newest commitment carries the peer's signatures, so that we can go on chain at any time; once the peer has proved
+//!   that our state is old, we never do.
 //!
 //! # Never
 //! It never says "store": the node derives what to write from the change of the value. It never decides when to go on chain

@@ -3,7 +3,7 @@
 //! With `fee_range` on both sides it takes at most three messages: the opener proposes, the other picks a fee in the
 //! overlap, the opener signs that. Without, the two halve the distance.
 
-use crate::channel::{How, Link, Open, Up};
+use crate::channel::{How, Link, Open, Shutdown, Up};
 use crate::fault::Fault;
 use crate::open::Work;
 use crate::output::{Outgoing, Output, Signing, Story, Transition};
@@ -47,6 +47,11 @@ impl Open {
             && self.waiting.is_empty()
             && self.remote.unrevoked.is_none()
             && self.fees.changes().len() == 1
+    }
+
+    /// Whether a `shutdown` was said and no HTLC is left: there is nothing to update any more.
+    pub(crate) fn is_over_but_for_its_closing(&self) -> bool {
+        self.shutdown != Shutdown::default() && self.htlcs.is_empty()
     }
 
     /// The closing transaction with this fee, as `signer` sees it.
@@ -97,7 +102,6 @@ impl Work<'_> {
         if !ready {
             return;
         }
-        self.open.waiting_feerate = None;
         let (range, fee) = self.open.closing_fees(self.view.feerate);
         // When the fee leaves no output there is nothing to agree on, and the channel can only go on chain.
         if self.say_closing_signed(fee, range).is_ok() {

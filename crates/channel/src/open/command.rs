@@ -154,8 +154,7 @@ impl Work<'_> {
 
     /// Takes a feerate that is to be set. Ours only when we opened; the newest wish replaces an older one.
     pub(super) fn want_feerate(mut self, feerate: FeeratePerKw) -> Transition {
-        let over = self.open.shutdown != Shutdown::default() && self.open.htlcs.is_empty();
-        if self.open.params.opener == Side::Local && !over {
+        if self.open.params.opener == Side::Local && !self.open.is_over_but_for_its_closing() {
             self.open.waiting_feerate = (feerate != self.open.fees.newest()).then_some(feerate);
         }
         self.finish()

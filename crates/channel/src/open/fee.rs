@@ -52,12 +52,17 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Drops a feerate of ours that we could not pay, or that would put too much into dust. The present one stays.
+    /// Drops a feerate of ours that we could not pay, or that would put too much into dust. The present one stays. Once a
+    /// `shutdown` was said and no HTLC is left, BOLT 2 allows no update any more.
     pub(super) fn drop_fee_that_does_not_fit(&mut self) {
         let Some(feerate) = self.open.waiting_feerate else {
             return;
         };
         let open = &self.open;
+        if open.is_over_but_for_its_closing() {
+            self.open.waiting_feerate = None;
+            return;
+        }
         let next = open.next_remote();
         let fee = next.fee(open, feerate, 0);
         let share = Sat(open.funding.terms.capacity.0 / 100 * u64::from(self.view.policy.max_fee_percent));

@@ -90,14 +90,7 @@ impl Open {
     /// Our commitment when all that either side has under way is in it, with nothing credited to us that is not
     /// irrevocable: what we may still spend, at worst.
     pub(crate) fn eventual_local(&self, up: &Up) -> Projection {
-        let held = self.htlcs.values().map(|h| {
-            let fulfilled = h.removal.as_ref().map(|r| r.resolution.is_fulfilled());
-            // A debit of ours counts at once: our HTLC that the peer fulfilled. All else waits until it is irrevocable.
-            match fulfilled {
-                Some(true) if h.offered_by == Side::Local => (&**h, Standing::Resolved { fulfilled: true }),
-                _ => (&**h, Standing::Pending),
-            }
-        });
+        let held = self.htlcs.values().map(|h| (&**h, Standing::Pending));
         let adds = up.adds.values().map(|h| (&**h, Standing::Pending));
         let feerate = up.feerate.or(self.waiting_feerate).unwrap_or_else(|| self.fees.newest());
         let mut projection = self.project(Side::Local, feerate, held.chain(adds));

@@ -36,10 +36,11 @@ impl Work<'_> {
 
     /// HTLCs of the peer that have just become irrevocable may be acted on.
     fn announce_incoming(&mut self, acked: CommitmentNumber) {
-        let new =
-            self.open.htlcs.values().filter(|h| {
-                h.offered_by == Side::Remote && h.added.remote == Some(acked) && h.removal.is_none()
-            });
+        let new = self
+            .open
+            .htlcs
+            .values()
+            .filter(|h| h.offered_by == Side::Remote && h.added.remote == Some(acked));
         let outputs: Vec<Output> = new.map(|h| Output::Incoming(Arc::clone(h))).collect();
         self.outputs.extend(outputs);
     }

@@ -6,7 +6,7 @@ use crate::commitments::{Numbers, RemoteSignatures, Unrevoked};
 use crate::fault::Fault;
 use crate::htlc::{Direction, Htlc, Removal, Resolution};
 use crate::output::{Outgoing, Output, Signing, Transition};
-use astrape_primitives::{CommitmentNumber, HtlcId, Msat, Side, Timestamp};
+use astrape_primitives::{CommitmentNumber, HtlcId, Side, Timestamp};
 use astrape_transactions::Commitment;
 use astrape_transactions::signing::{RemoteCommitmentRequest, RevocationRequest};
 use astrape_wire::{
@@ -129,13 +129,6 @@ impl Work<'_> {
             return Err(Fault::Unexpected {
                 message: "commitment_signed",
                 phase: "out of commitment numbers",
-            });
-        }
-        let next = self.open.next_local(&up);
-        let opener = self.open.params.opener;
-        if next.overdraft(opener.other()) > Msat::ZERO || next.overdraft(opener) > Msat::ZERO {
-            return Err(Fault::CannotAfford {
-                missing: next.overdraft(opener).max(next.overdraft(opener.other())),
             });
         }
         let number = self.open.next_local_number();

@@ -122,6 +122,56 @@ fn what_waits_is_refused_and_what_is_pending_is_settled_first() {
 }
 
 #[test]
+fn a_feerate_on_its_way_arrives_before_the_closing_transaction_is_spoken_of() {
+    let mut pair = Pair::default_ready();
+    pair.command(A, Command::UpdateFee(astrape_primitives::FeeratePerKw(1500)));
+    pair.propose(A);
+    shutdown(&mut pair, A);
+    pair.run();
+    closed_alike(&pair);
+    let place = |name: &str| pair.nodes[A].said.iter().rposition(|m| *m == name).expect("said");
+    assert!(place("revoke_and_ack") < place("closing_signed"));
+    assert!(pair.nodes.iter().all(|n| n.open().fees.changes().len() == 1));
+}
+
+#[test]
+fn a_feerate_that_waits_is_dropped_when_there_is_nothing_left_but_to_close() {
+    for before in [true, false] {
+        let mut pair = Pair::default_ready();
+        let feerate = Command::UpdateFee(astrape_primitives::FeeratePerKw(1500));
+        if before {
+            pair.command(A, feerate);
+            shutdown(&mut pair, A);
+        } else {
+            shutdown(&mut pair, A);
+            pair.command(A, feerate);
+        }
+        pair.propose(A);
+        pair.run();
+        closed_alike(&pair);
+        assert_eq!(pair.nodes[A].times_said("update_fee"), 0);
+    }
+}
+
+#[test]
+fn the_negotiation_waits_for_the_peers_shutdown_on_this_connection() {
+    let mut pair = Pair::default_ready();
+    shutdown(&mut pair, A);
+    pair.deliver_until(A, "shutdown");
+    pair.deliver_until(B, "shutdown");
+    pair.cut();
+    pair.connect();
+    let said = pair.nodes[A].said.len();
+    pair.deliver_until(B, "channel_reestablish");
+    assert_eq!(pair.nodes[A].said[said..], ["channel_ready", "shutdown"]);
+    pair.deliver_until(A, "channel_reestablish");
+    pair.deliver_until(B, "shutdown");
+    assert_eq!(pair.nodes[A].said[said..], ["channel_ready", "shutdown", "closing_signed"]);
+    pair.run();
+    closed_alike(&pair);
+}
+
+#[test]
 fn the_peer_adds_nothing_after_its_shutdown() {
     let mut pair = Pair::default_ready();
     pair.pay_held(A, Msat(9_000_000));

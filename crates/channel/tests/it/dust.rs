@@ -40,6 +40,23 @@ fn dust_over_the_bound_is_taken_and_failed() {
     }
 }
 
+// BOLT 2.bounding-exposure-to-trimmed-in-flight-htlcs-max_dust_htlc_exposure_msat.1
+// BOLT 2.bounding-exposure-to-trimmed-in-flight-htlcs-max_dust_htlc_exposure_msat.3
+#[test]
+fn the_dust_of_either_commitment_counts() {
+    for rough in [A, B] {
+        let mut pair = Pair::ready_with(Setup::default(), |p| {
+            p.nodes[B].policy.max_dust_htlc_exposure = Msat(1_000_000);
+            // 450 sat have an output in one commitment, and none in the other.
+            p.nodes[rough].policy.dust_limit = astrape_primitives::Sat(540);
+        });
+        let hashes: Vec<PaymentHash> = (0..3).map(|_| pair.pay_held(A, Msat(450_000)).0).collect();
+        pair.run();
+        let failed: Vec<bool> = hashes.iter().map(|h| pair.nodes[A].failed.contains_key(h)).collect();
+        assert_eq!(failed, [false, false, true], "{rough}");
+    }
+}
+
 #[test]
 fn the_mark_of_dust_over_the_bound_comes_with_the_htlc() {
     let mut pair = pair_with_bound(B, true);

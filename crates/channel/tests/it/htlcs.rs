@@ -67,6 +67,22 @@ fn an_htlc_that_its_sender_cannot_afford_is_refused() {
     pair.receive(A, message).expect("it can afford that");
 }
 
+// BOLT 2.adding-an-htlc-update_add_htlc.15
+#[test]
+fn the_opener_pays_for_what_it_has_acknowledged() {
+    let mut pair = Pair::default_ready();
+    pair.pay_held(B, Msat(5_000_000));
+    pair.propose(B);
+    pair.deliver_until(B, "commitment_signed");
+    pair.deliver_until(A, "revoke_and_ack");
+    // A has yet to sign B's HTLC into B's commitment; its next signature will, with this one.
+    let most = (600_000 - 10_000 - 1124 - 2 * 172 - 660) * 1000;
+    let message = add(&pair, 0, most + 1);
+    assert!(matches!(add_is_refused(&mut pair, message), Fault::CannotAfford { missing: Msat(1) }));
+    let message = add(&pair, 0, most);
+    pair.receive(B, Message::UpdateAddHtlc(message)).expect("it can afford that");
+}
+
 // BOLT 2.adding-an-htlc-update_add_htlc.16
 #[test]
 fn more_htlcs_or_more_value_than_allowed_are_refused() {

@@ -116,6 +116,10 @@ fn every_payment_ends_whichever_message_is_the_last_before_a_cut() {
     let mut cases: [BTreeSet<Vec<&str>>; 2] = [BTreeSet::new(), BTreeSet::new()];
     for (n, schedule) in SCHEDULES.into_iter().enumerate() {
         for eager in [false, true] {
+            if eager && matches!(schedule, Schedule::First(_)) {
+                // Nothing crosses then that does not cross in turn.
+                continue;
+            }
             for messages in 0.. {
                 let mut exchange = Exchange::start(n % 2 == 0, eager, schedule);
                 let more = exchange.deliver(messages);
