@@ -313,6 +313,18 @@ fn an_answer_that_does_not_fit_is_refused() {
     answer_refused(|m| m.upfront_shutdown_script = Some(ScriptBuf::from(vec![0x6a])));
 }
 
+// BOLT 2.the-accept_channel-message.7
+#[test]
+fn an_answer_whose_reserve_is_below_our_own_dust_limit_is_refused() {
+    let mut pair = Pair::new(Setup::default());
+    pair.nodes[A].policy.dust_limit = Sat(540);
+    let good = accept_channel(&mut pair);
+    let bad = AcceptChannel { channel_reserve_satoshis: Sat(539), ..good.clone() };
+    assert!(pair.receive(A, Message::AcceptChannel(bad)).is_err());
+    let least = AcceptChannel { channel_reserve_satoshis: Sat(540), ..good };
+    pair.receive(A, Message::AcceptChannel(least)).expect("good");
+}
+
 #[test]
 fn an_upfront_script_binds_only_where_both_know_the_feature() {
     for negotiated in [true, false] {
