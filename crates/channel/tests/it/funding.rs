@@ -257,13 +257,9 @@ fn the_one_who_did_not_fund_forgets_after_two_weeks() {
         ["open", "none"],
         "the funder has coins in it"
     );
-    // attack 76
-    let mut pair = funded();
-    pair.command(B, Command::ForceClose { reason: "no funding".into() });
-    pair.tip_at(Height(499 + 2017));
-    assert_eq!(pair.nodes[B].phase(), "none", "nor is one kept that was given up");
 }
 
+// attack 76
 #[test]
 fn the_one_who_did_not_fund_forgets_also_what_was_given_up() {
     let mut pair = funded();
