@@ -7,6 +7,7 @@
 //! | `bitcoind` | prints the path of that bitcoind, obtained if need be | [`bitcoind`] |
 //! | `bolts` | which requirements of the BOLTs the tests check | [`bolts`] |
 //! | `attacks` | which attacks the tests play | [`attacks`] |
+//! | `bench` | payments per second, latency and CPU time, between processes | here |
 //! | `simulate` | random seeds of the simulator, in a release build | here |
 //! | `ci` | what CI runs | `.ci/run` |
 
@@ -70,6 +71,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure payments between processes of a release build; arguments are the benchmark's own (see `-- --help`)
+    Bench {
+        /// For example `--in-flight 64 --seconds 30`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what CI runs
     Ci,
 }
@@ -102,6 +109,13 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Simulate { arguments } => {
             let simulator = ["run", "--release", "--package", "astrape-simulator", "--bin", "simulate", "--"];
             run(cargo().args(simulator).args(arguments))
+        }
+        Verb::Bench { arguments } => {
+            let bitcoind = bitcoind::locate()?;
+            run(cargo().args(["build", "--release", "--package", "astrape-daemon", "--bin", "astrape"]))?;
+            let benchmark =
+                ["run", "--release", "--package", "astrape-interop", "--bin", "bench-payments", "--"];
+            run(cargo().args(benchmark).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind))
         }
         Verb::Ci => run(Command::new(root().join(".ci/run")).current_dir(root())),
     }

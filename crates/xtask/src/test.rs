@@ -26,6 +26,8 @@ pub(crate) fn all(selection: &Selection) -> Result<()> {
     } else {
         (bitcoind::BITCOIND_EXE, bitcoind::locate()?.into_os_string())
     };
+    // Tests in `interop` run the binary; cargo builds binaries only for the tests of their own package.
+    run(cargo().args(["build", "--package", "astrape-daemon", "--bin", "astrape"])).context("the node")?;
     let has_nextest = capture(cargo().args(["nextest", "--version"])).is_ok();
     let mut tests = cargo();
     if has_nextest {

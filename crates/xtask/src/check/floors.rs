@@ -34,6 +34,7 @@ pub(super) const ROOMS: &[(&str, u8, Part)] = &[
     ("node", 5, Core),
     ("storage", 6, Shell),
     ("daemon", 7, Shell),
+    ("interop", 7, Shell),
     ("simulator", 7, Shell),
     ("xtask", 7, Shell),
 ];

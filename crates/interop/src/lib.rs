@@ -1,0 +1,34 @@
+//! Tests among real components: `astrape` as separate processes, beside a real bitcoind, over loopback, on real disks.
+//!
+//! This library is the stage; what is played on it stands in `tests/it/`, and the benchmark of payments in
+//! `src/bin/bench-payments.rs`. The nodes are used by their command line alone (the benchmark uses their API), and ended as
+//! roughly as a power cut does.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`bitcoind`] | [`Bitcoind`]: a bitcoind of its own, on regtest |
+//! | [`daemon`] | [`Daemon`]: an `astrape run`, to start, kill and start again |
+//! | [`cli`] | [`Cli`]: the command line of a node, and what it answers |
+//! | [`line`] | [`Line`]: nodes in a row with channels between neighbours |
+//! | [`accounts`] | who owns what, and whether both sides of everything say the same |
+//! | [`load`] | payments by the API, many at a time |
+//! | [`process`] | processes that end with us; their CPU time and memory |
+//! | [`ports`], [`wait`] | ports that stay free; waiting with a deadline |
+//!
+//! # Never
+//! It never links the node: what is tested is the binary that people run.
+
+pub mod accounts;
+pub mod bitcoind;
+pub mod cli;
+pub mod daemon;
+pub mod line;
+pub mod load;
+pub mod ports;
+pub mod process;
+pub mod wait;
+
+pub use bitcoind::Bitcoind;
+pub use cli::{Answer, Cli};
+pub use daemon::Daemon;
+pub use line::Line;

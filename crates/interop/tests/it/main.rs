@@ -1,0 +1,8 @@
+//! `astrape` as people run it: separate processes, a real bitcoind, real disks, the command line.
+#![allow(missing_docs)]
+
+mod chain_trouble;
+mod command_line;
+mod money;
+mod processes;
+mod three_nodes;

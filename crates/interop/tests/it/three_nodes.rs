@@ -1,0 +1,226 @@
+//! Three nodes pay each other while the middle one is killed again and again.
+
+use anyhow::{Context as _, Result, ensure};
+use astrape_interop::accounts::{self, Flow, number, text};
+use astrape_interop::line::{Opening, SOON};
+use astrape_interop::{Cli, Daemon, Line, wait};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// Payments that must have ended, and kills of the middle node, before the test is over.
+const PAYMENTS: u32 = 500;
+const KILLS: u32 = 50;
+
+/// Payments under way at a time, each way.
+const IN_FLIGHT: u32 = 4;
+
+/// Of the payments, at least so many in a hundred must have been paid: a node that fails all of them also ends them.
+const MIN_SETTLED_PERCENT: u64 = 50;
+
+/// How long the nodes have to end what is under way when the kills are over.
+const TO_END: Duration = Duration::from_secs(120);
+
+/// How the commands `pay` ended.
+#[derive(Debug, Default)]
+struct Tally {
+    paid: AtomicU32,
+    failed: AtomicU32,
+    under_way: AtomicU32,
+    /// Refused at once: there was no way, since the middle node was down. These are no payments.
+    refused: AtomicU32,
+}
+
+impl Tally {
+    fn ended(&self) -> u32 {
+        [&self.paid, &self.failed, &self.under_way].iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+#[test]
+fn no_millisatoshi_is_lost_when_the_middle_node_is_killed_fifty_times_during_five_hundred_payments()
+-> Result<()> {
+    let seed = seed()?;
+    let begin = Instant::now();
+    let Some(mut line) = Line::open(3, Opening::HALVES, &[])? else { return Ok(()) };
+    let channels = accounts::both_sides_agree(&line.clis())?;
+    ensure!(channels.len() == 2, "{channels:?}");
+    let before = shares(&line)?;
+    let opened = begin.elapsed();
+
+    let tally = Tally::default();
+    let (ends, middle) = (line.nodes[0].cli(), line.nodes[2].cli());
+    let kills = pay_and_kill(&mut line.nodes[1], &ends, &middle, &tally, seed)?;
+    let paid = begin.elapsed() - opened;
+    line.wait_for_rest(TO_END)?;
+    println!(
+        "seed {seed}: {} payments, {kills} kills in {:.0} s: {tally:?}; at rest {:.0} s later",
+        tally.ended(),
+        paid.as_secs_f32(),
+        (begin.elapsed() - opened - paid).as_secs_f32()
+    );
+
+    ensure!(accounts::both_sides_agree(&line.clis())? == channels, "other channels than before");
+    let [there, back] = flows(&line)?;
+    settles_to_the_millisatoshi(&line, &before, there, back)?;
+    let settled = there.settled + back.settled;
+    let ended = settled + there.failed + back.failed;
+    println!("paid A→C {there:?}, C→A {back:?}");
+    ensure!(ended >= u64::from(PAYMENTS) && kills >= KILLS, "{ended} payments, {kills} kills");
+    ensure!(settled * 100 >= ended * MIN_SETTLED_PERCENT, "only {settled} of {ended} were paid");
+    ensure!(there.settled > 0 && back.settled > 0, "one way nothing was paid");
+
+    close_both(&line)?;
+    println!("all in {:.0} s", begin.elapsed().as_secs_f32());
+    Ok(())
+}
+
+/// Payments run both ways between the ends while the middle node dies and comes back. Returns how often it died.
+fn pay_and_kill(middle: &mut Daemon, a: &Cli, c: &Cli, tally: &Tally, seed: u64) -> Result<u32> {
+    let enough = AtomicBool::new(false);
+    let trouble: Mutex<Option<anyhow::Error>> = Mutex::new(None);
+    let kills = std::thread::scope(|scope| {
+        for worker in 0..IN_FLIGHT * 2 {
+            let (payer, payee) = if worker % 2 == 0 { (a, c) } else { (c, a) };
+            let (enough, trouble) = (&enough, &trouble);
+            let mut random = ChaCha8Rng::seed_from_u64(seed ^ u64::from(worker + 1) << 32);
+            scope.spawn(move || {
+                while !enough.load(Ordering::Relaxed) {
+                    if let Err(error) = pay_one(payer, payee, &mut random, tally) {
+                        trouble.lock().expect("nobody panics holding it").get_or_insert(error);
+                        enough.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        let killed = kill_until_enough(middle, tally, &enough, seed);
+        enough.store(true, Ordering::Relaxed);
+        killed
+    })?;
+    match trouble.into_inner().expect("nobody panics holding it") {
+        Some(error) => Err(error),
+        None => Ok(kills),
+    }
+}
+
+fn pay_one(payer: &Cli, payee: &Cli, random: &mut ChaCha8Rng, tally: &Tally) -> Result<()> {
+    // Dust and not, and now and then more than the second channel can carry, so that the middle node has to fail it.
+    let amount_msat: u64 = match random.gen_range(0..20) {
+        0..3 => random.gen_range(1..300_000),
+        3..5 => random.gen_range(4_990_000_000..5_000_000_000),
+        _ => random.gen_range(1_000_000..60_000_000),
+    };
+    let invoice = payee.invoice(&format!("{amount_msat}msat"), "one of many")?;
+    let answer = payer.command(&["pay", &invoice, "--max-fee", "10k"])?;
+    let count = match answer.code {
+        0 => &tally.paid,
+        4 => &tally.failed,
+        5 => &tally.under_way,
+        1 => {
+            std::thread::sleep(Duration::from_millis(50));
+            &tally.refused
+        }
+        _ => anyhow::bail!("`pay` ended with {answer:?}"),
+    };
+    count.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn kill_until_enough(middle: &mut Daemon, tally: &Tally, enough: &AtomicBool, seed: u64) -> Result<u32> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut kills = 0;
+    while (kills < KILLS || tally.ended() < PAYMENTS) && !enough.load(Ordering::Relaxed) {
+        // Mostly in the middle of payments; now and then while it still comes up.
+        let early = random.gen_range(0..8) == 0;
+        if !early {
+            middle.wait_until_up()?;
+        }
+        std::thread::sleep(Duration::from_millis(random.gen_range(0..1_500)));
+        middle.kill().with_context(|| format!("after {kills} kills"))?;
+        kills += 1;
+        std::thread::sleep(Duration::from_millis(random.gen_range(0..200)));
+        middle.spawn()?;
+    }
+    middle.wait_until_up()?;
+    Ok(kills)
+}
+
+/// What the nodes own in channels.
+fn shares(line: &Line) -> Result<Vec<u64>> {
+    line.nodes.iter().map(|node| accounts::in_channels(node)).collect()
+}
+
+fn flows(line: &Line) -> Result<[Flow; 2]> {
+    let (a, c) = (&line.nodes[0], &line.nodes[2]);
+    Ok([accounts::flow(a, c)?, accounts::flow(c, a)?])
+}
+
+/// The shares in channels have changed by what was paid, sent and earned, and by nothing else.
+fn settles_to_the_millisatoshi(line: &Line, before: &[u64], there: Flow, back: Flow) -> Result<()> {
+    let after = shares(line)?;
+    let sum = |shares: &[u64]| shares.iter().sum::<u64>();
+    ensure!(sum(&after) == sum(before), "before {before:?}, after {after:?}");
+    ensure!(
+        after[0] + there.amount_msat + there.fee_msat == before[0] + back.amount_msat,
+        "A: {before:?} {after:?}"
+    );
+    ensure!(
+        after[2] + back.amount_msat + back.fee_msat == before[2] + there.amount_msat,
+        "C: {before:?} {after:?}"
+    );
+    ensure!(after[1] == before[1] + there.fee_msat + back.fee_msat, "B: {before:?} {after:?}");
+    let forwards = line.nodes[1].forwards()?;
+    let passed: Vec<_> = forwards.iter().filter(|forward| forward["failure"].is_null()).collect();
+    let earned: u64 = passed.iter().map(|forward| number(forward, "fee_msat")).sum::<Result<u64>>()?;
+    ensure!(passed.len() as u64 == there.settled + back.settled, "B tells {} forwards", passed.len());
+    ensure!(earned == there.fee_msat + back.fee_msat, "B tells that it earned {earned} msat");
+    Ok(())
+}
+
+/// Closes all channels together with the peer; what reaches the wallets is what both sides said.
+fn close_both(line: &Line) -> Result<()> {
+    let before: Vec<u64> = line.nodes.iter().map(|node| accounts::on_chain(node)).collect::<Result<_>>()?;
+    let mut due = before.clone();
+    for (at, closer) in [(0, 0), (1, 2)] {
+        // Each node opened the channel to the next one, and pays for its close.
+        let ids: Vec<String> = accounts::sides(&line.nodes[at])?.into_keys().collect();
+        let theirs = accounts::sides(&line.nodes[at + 1])?;
+        let id = ids.iter().find(|id| theirs.contains_key(*id)).context("neighbours have a channel")?;
+        let sides = [accounts::sides(&line.nodes[at])?[id].clone(), theirs[id].clone()];
+        let closing = line.nodes[closer].ask(&["close", id])?;
+        let txid = wait::until("the closing transaction", SOON, || {
+            let channels = line.nodes[closer].channels()?;
+            let told = channels.iter().find(|channel| channel["channel_id"] == *id);
+            let told = told.and_then(|channel| channel["closing_txid"].as_str().map(str::to_owned));
+            Ok(told.or(text(&closing, "closing_txid").ok()))
+        })?;
+        wait::until("the closing transaction in the mempool", SOON, || {
+            Ok(line.bitcoind.mempool()?.contains(&txid).then_some(()))
+        })?;
+        let fee = line.bitcoind.fee_of(&txid)?;
+        // The fee holds what is below a satoshi on both sides; the opener's share paid the rest of it.
+        let capacity = sides[0].capacity_sat;
+        let farther = sides[1].local_msat / 1_000;
+        due[at] += capacity - farther - fee;
+        due[at + 1] += farther;
+    }
+    line.bitcoind.mine(6)?;
+    line.wait_for_height()?;
+    for ((node, due), before) in line.nodes.iter().zip(&due).zip(&before) {
+        wait::until(&format!("{} to own {due} sat on chain, it had {before}", node.name()), SOON, || {
+            Ok((accounts::on_chain(node)? == *due).then_some(()))
+        })?;
+    }
+    Ok(())
+}
+
+fn seed() -> Result<u64> {
+    let seed = match std::env::var("ASTRAPE_SEED") {
+        Ok(seed) => seed.parse().context("ASTRAPE_SEED is no number")?,
+        Err(_) => rand::random(),
+    };
+    println!("seed {seed}: ASTRAPE_SEED repeats its choices, though not the moments of other processes");
+    Ok(seed)
+}
