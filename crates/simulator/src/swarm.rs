@@ -84,17 +84,17 @@ fn begin(world: &mut World) -> Result<(), Violation> {
 /// One act of chance.
 fn act(world: &mut World) {
     match world.rng.gen_range(0..100) {
-        0..=17 => pay(world),
-        18..=25 => crash(world),
-        26..=33 => cut(world),
-        34..=37 => mine(world),
-        38 => reorganise(world),
-        39..=41 => feerate(world),
-        42 => close(world),
-        43..=44 => open(world),
-        45..=46 => world.network.latency = world.rng.gen_range(1..=300),
-        47..=49 => world.network.latency = 20,
-        50 => sleep(world),
+        0..=9 => pay(world),
+        10..=15 => crash(world),
+        16..=20 => cut(world),
+        21..=24 => mine(world),
+        25 => reorganise(world),
+        26..=27 => feerate(world),
+        28 if world.rng.gen_bool(0.5) => close(world),
+        29..=30 => open(world),
+        31..=32 => world.network.latency = world.rng.gen_range(1..=300),
+        33..=35 => world.network.latency = 20,
+        36 => sleep(world),
         _ => {}
     }
 }
@@ -139,7 +139,7 @@ fn crash(world: &mut World) {
     let crash = match world.rng.gen_range(0..10) {
         0..=2 => Crash::BeforeCommit,
         3..=4 => Crash::AfterCommit { released: 0 },
-        5..=8 => Crash::AfterCommit { released: world.rng.gen_range(1..5) },
+        5..=8 => Crash::AfterCommit { released: world.rng.gen_range(1..=4) },
         _ => {
             world.totals.crashed(Some(Crash::AfterCommit { released: 1 }), 0, 0);
             world.crash(node, Loss::Tail);

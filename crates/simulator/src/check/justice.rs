@@ -9,7 +9,7 @@ use astrape_channel::{Open, Outgoing, Signing};
 use astrape_node::{Effect, Journal as _, Speech};
 use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
 use astrape_transactions::{CommitmentContent, per_commitment_point};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An HTLC as justice needs it.
@@ -19,6 +19,8 @@ type Row = (Side, HtlcId, Msat, PaymentHash, CltvExpiry);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Signed {
     contents: BTreeMap<(usize, ChannelKeysId), BTreeMap<CommitmentNumber, Arc<CommitmentContent>>>,
+    /// Secrets that were seen to be those of their commitments: the same bytes need no second look.
+    secrets: BTreeSet<(usize, ChannelKeysId, CommitmentNumber, [u8; 32])>,
 }
 
 impl Signed {
@@ -65,13 +67,19 @@ fn rows(content: &CommitmentContent) -> Vec<Row> {
 }
 
 /// When a process has just started: its state is the journal's.
-pub(crate) fn after_restart(world: &World, node: usize) -> Result<(), Violation> {
-    check(world, node)
+pub(crate) fn after_restart(world: &mut World, node: usize) -> Result<(), Violation> {
+    let seen = check(world, node)?;
+    world.checks.signed.secrets.extend(seen);
+    Ok(())
 }
 
+/// A secret that is the one of its commitment.
+type Seen = (usize, ChannelKeysId, CommitmentNumber, [u8; 32]);
+
 /// All channels of a node.
-pub(super) fn check(world: &World, node: usize) -> Result<(), Violation> {
-    let Some(process) = world.process(node) else { return Ok(()) };
+pub(super) fn check(world: &World, node: usize) -> Result<Vec<Seen>, Violation> {
+    let mut seen = Vec::new();
+    let Some(process) = world.process(node) else { return Ok(seen) };
     for ((_, keys), contents) in world.checks.signed.contents.iter().filter(|((n, _), _)| *n == node) {
         let Some(open) = process.node.channel(keys).and_then(|c| c.open()) else {
             ensure(has_ended(&world.machines[node], keys), Checker::Justice, || {
@@ -80,13 +88,42 @@ pub(super) fn check(world: &World, node: usize) -> Result<(), Violation> {
             continue;
         };
         for (number, content) in contents {
-            commitment(world, node, keys, open, *number, content)?;
+            seen.extend(revoked(world, node, keys, open, *number, content)?);
+            htlcs(world, node, keys, open, *number, content)?;
         }
     }
-    Ok(())
+    Ok(seen)
 }
 
-fn commitment(
+/// The secret of a commitment that is revoked; what was not seen before is returned.
+fn revoked(
+    world: &World,
+    node: usize,
+    keys: &ChannelKeysId,
+    open: &Open,
+    number: CommitmentNumber,
+    content: &CommitmentContent,
+) -> Result<Option<Seen>, Violation> {
+    ensure(number <= open.remote.number, Checker::Justice, || {
+        let newest = open.remote.number;
+        format!("node {node}, channel {keys}: {number} was signed, and the journal knows only {newest}")
+    })?;
+    if number >= open.remote.acked() {
+        return Ok(None);
+    }
+    let seen = open.remote.secrets.get(number).map(|secret| (node, *keys, number, secret));
+    if seen.is_some_and(|seen| world.checks.signed.secrets.contains(&seen)) {
+        return Ok(None);
+    }
+    let point = seen.and_then(|(_, _, _, secret)| per_commitment_point(&world.secp, &secret));
+    ensure(point == Some(content.per_commitment_point), Checker::Justice, || {
+        format!("node {node}, channel {keys}: {number} is revoked, and its secret is not there")
+    })?;
+    Ok(seen)
+}
+
+/// The HTLCs of a commitment, of those that live and those that are archived.
+fn htlcs(
     world: &World,
     node: usize,
     keys: &ChannelKeysId,
@@ -94,24 +131,13 @@ fn commitment(
     number: CommitmentNumber,
     content: &CommitmentContent,
 ) -> Result<(), Violation> {
-    let name = || format!("node {node}, channel {keys}, commitment {number}");
-    ensure(number <= open.remote.number, Checker::Justice, || {
-        format!("{}: signed, and the journal knows only {}", name(), open.remote.number)
-    })?;
-    if number < open.remote.acked() {
-        let secret = open.remote.secrets.get(number);
-        let point = secret.and_then(|secret| per_commitment_point(&world.secp, &secret));
-        ensure(point == Some(content.per_commitment_point), Checker::Justice, || {
-            format!("{}: revoked, and its secret is not there", name())
-        })?;
-    }
     let mut known = live(open, number);
     let retired = world.machines[node].disk.retired_htlcs(keys, number).unwrap_or_default();
     known.extend(retired.iter().map(|h| (h.offered_by, h.id, h.amount, h.payment_hash, h.cltv_expiry)));
     known.sort();
     let signed = rows(content);
     ensure(known == signed, Checker::Justice, || {
-        format!("{}: signed with {signed:?}, the journal has {known:?}", name())
+        format!("node {node}, channel {keys}: {number} was signed with {signed:?}, the journal has {known:?}")
     })
 }
 
