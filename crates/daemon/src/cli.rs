@@ -1,0 +1,264 @@
+//! The command line: `astrape run` is the node, every other command talks to one.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`exit`] | how a command ends, for scripts |
+//! | [`amounts`] | amounts and times as people write them |
+//! | `run` | the node as a process: start, serve, stop |
+//! | `ask` | commands that ask a node |
+//! | `output` | tables for people, JSON for programs |
+
+pub mod amounts;
+mod ask;
+pub mod exit;
+mod output;
+mod run;
+
+use crate::config::values::PeerAt;
+use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
+use amounts::{AmountOrAll, AmountOrAny, Seconds, WholeSat};
+use astrape_primitives::Msat;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use exit::Failure;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// What a script can rely on.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused or failed; the message says why and what to do
+  2  the command line, the environment or the file with options is wrong
+  3  the node cannot be reached
+  4  the payment failed: nothing was paid
+  5  the payment is still under way: see `astrape payments`
+
+Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
+
+/// A Lightning node, and the commands to use it.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "astrape", version, max_term_width = 110, after_help = EXIT_CODES, propagate_version = true)]
+pub struct Cli {
+    /// Which node.
+    #[command(flatten)]
+    pub place: PlaceOptions,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub action: Action,
+}
+
+/// What to do.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Action {
+    /// Run a node beside a bitcoind, until it is stopped
+    #[command(after_help = "\
+Every option can also stand in the environment, by the variable that is shown, or in astrape.toml, by its name without \
+dashes in front. A flag wins over the environment, the environment over the file.")]
+    Run(Box<RunOptions>),
+    /// See three nodes pay each other on a private chain inside this process
+    Playground {
+        /// Leave the nodes running for the other commands, until interrupted
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Show who the node is and how it stands
+    Getinfo,
+    /// Make a fresh address to send coins to
+    Newaddr,
+    /// Show what the node owns, summed up
+    Balance,
+    /// Show what the node owns, piece by piece
+    Listfunds,
+    /// Send coins to an address on chain
+    Withdraw(Withdraw),
+    /// Connect to a peer, and stay connected
+    Connect {
+        /// The peer, as ID@HOST:PORT
+        peer: PeerAt,
+    },
+    /// Hang up on a peer, and stay away
+    Disconnect {
+        /// The peer's id
+        peer: PeerAt,
+    },
+    /// Show connected and remembered peers
+    Peers,
+    /// Open a channel
+    Open(Open),
+    /// Show the channels
+    Channels,
+    /// Close a channel
+    Close(Close),
+    /// Make an invoice
+    Invoice(Invoice),
+    /// Read an invoice, without paying it
+    Decode {
+        /// The invoice, lnbc…
+        invoice: String,
+    },
+    /// Pay an invoice, and wait for the end
+    Pay(Pay),
+    /// Show payments sent and received, newest first
+    Payments(Page),
+    /// Show payments of others that were forwarded, newest first
+    Forwards(Page),
+    /// Tell what happens, as it happens, until interrupted
+    Events {
+        /// Begin with the fact of this number, also if it is past
+        #[arg(long, value_name = "N")]
+        since: Option<u64>,
+    },
+    /// Stop the node
+    Stop,
+    /// Write a completion for a shell to standard output
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+}
+
+/// Send coins to an address on chain.
+#[derive(Args, Clone, Debug)]
+pub struct Withdraw {
+    /// Where to
+    pub address: String,
+    /// How much, or `all`
+    pub amount: AmountOrAll,
+    /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
+    pub feerate_perkw: Option<u32>,
+}
+
+/// Open a channel.
+#[derive(Args, Clone, Debug)]
+pub struct Open {
+    /// With whom: ID of a connected peer, or ID@HOST:PORT
+    pub peer: PeerAt,
+    /// Its capacity
+    pub amount: WholeSat,
+    /// Feerate of the funding in satoshi per 1000 weight units, instead of the node's estimate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
+    pub feerate_perkw: Option<u32>,
+    /// Do not tell the network of it
+    #[arg(long)]
+    pub private: bool,
+    /// Give the peer this much of it, as a gift
+    #[arg(long, value_name = "AMOUNT", default_value = "0")]
+    pub push: Msat,
+}
+
+/// Close a channel.
+#[derive(Args, Clone, Debug)]
+pub struct Close {
+    /// Channel id, short channel id, alias or funding outpoint, or the beginning of the id
+    pub channel: String,
+    /// Where your share goes, instead of a fresh address of the node
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "force")]
+    pub to: Option<String>,
+    /// Go on chain without the peer: costs more, and your money is locked for a time
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Make an invoice.
+#[derive(Args, Clone, Debug)]
+pub struct Invoice {
+    /// How much, or `any` to let the payer choose
+    pub amount: AmountOrAny,
+    /// What it is for
+    #[arg(required_unless_present = "description_hash", conflicts_with = "description_hash")]
+    pub description: Option<String>,
+    /// SHA-256 of a text that the payer finds elsewhere, instead of a description
+    #[arg(long, value_name = "HEX")]
+    pub description_hash: Option<String>,
+    /// The preimage, 32 bytes never used before, instead of fresh ones
+    #[arg(long, value_name = "HEX")]
+    pub preimage: Option<String>,
+    /// For how long it can be paid: 3600, 90s, 10m, 2h, 7d [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    pub expiry: Option<Seconds>,
+}
+
+/// Pay an invoice.
+#[derive(Args, Clone, Debug)]
+pub struct Pay {
+    /// The invoice, lnbc…
+    pub invoice: String,
+    /// How much, where the invoice leaves it open
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: Option<Msat>,
+    /// Most that the way may cost, instead of the node's share of the amount
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_fee: Option<Msat>,
+    /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Seconds>,
+}
+
+/// A part of a list.
+#[derive(Args, Clone, Debug)]
+pub struct Page {
+    /// How many at most, up to 1000
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Only those before this number: for the next page
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
+}
+
+/// A shell that is completed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash
+    Bash,
+    /// Elvish
+    Elvish,
+    /// Fish
+    Fish,
+    /// PowerShell
+    Powershell,
+    /// Z shell
+    Zsh,
+}
+
+/// Does what a command line asks for.
+pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let invocation = match read(argv) {
+        Ok(invocation) => invocation,
+        Err(ConfigError::CommandLine(error)) => {
+            // Help and version are such errors too; they go to standard output and end well.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+        }
+        Err(ConfigError::Refused(words)) => return Failure::Usage(words).report(false),
+    };
+    let json = invocation.cli.json;
+    let done = match &invocation.cli.action {
+        Action::Run(options) if options.show_config => output::config(&invocation),
+        Action::Run(options) => run::run(&invocation.place, options),
+        Action::Playground { keep } => run::playground(*keep),
+        Action::Completion { shell } => complete(*shell),
+        _ => ask::ask(&invocation),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn complete(shell: Shell) -> Result<(), Failure> {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Elvish => clap_complete::Shell::Elvish,
+        Shell::Fish => clap_complete::Shell::Fish,
+        Shell::Powershell => clap_complete::Shell::PowerShell,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "astrape", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}

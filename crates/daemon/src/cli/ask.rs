@@ -1,0 +1,63 @@
+//! Commands that ask a node: each is one call of the API, shown.
+
+mod channels;
+mod events;
+mod money;
+mod node;
+mod payments;
+
+use super::exit::Failure;
+use super::{Action, output};
+use crate::config::Invocation;
+use astrape_api::{Client, connect};
+
+/// A node to ask, and how to show its answers.
+struct Asking {
+    client: Client,
+    json: bool,
+}
+
+/// Asks the node.
+pub(crate) fn ask(invocation: &Invocation) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
+    runtime.block_on(async {
+        let place = &invocation.place;
+        let client = connect(&place.data_dir, &place.rpc_to_call().to_string()).await?;
+        Asking { client, json: invocation.cli.json }.perform(&invocation.cli.action).await
+    })
+}
+
+impl Asking {
+    async fn perform(self, action: &Action) -> Result<(), Failure> {
+        match action {
+            Action::Getinfo => self.getinfo().await,
+            Action::Newaddr => self.newaddr().await,
+            Action::Balance => self.balance().await,
+            Action::Listfunds => self.listfunds().await,
+            Action::Withdraw(withdraw) => self.withdraw(withdraw).await,
+            Action::Connect { peer } => self.connect(peer).await,
+            Action::Disconnect { peer } => self.disconnect(peer).await,
+            Action::Peers => self.peers().await,
+            Action::Open(open) => self.open(open).await,
+            Action::Channels => self.channels().await,
+            Action::Close(close) => self.close(close).await,
+            Action::Invoice(invoice) => self.invoice(invoice).await,
+            Action::Decode { invoice } => self.decode(invoice).await,
+            Action::Pay(pay) => self.pay(pay).await,
+            Action::Payments(page) => self.payments(page).await,
+            Action::Forwards(page) => self.forwards(page).await,
+            Action::Events { since } => self.events(*since).await,
+            Action::Stop => self.stop().await,
+            Action::Run(_) | Action::Playground { .. } | Action::Completion { .. } => Ok(()),
+        }
+    }
+
+    fn show<T: serde::Serialize>(
+        &self,
+        answer: &T,
+        people: impl FnOnce(&T) -> String,
+    ) -> Result<(), Failure> {
+        output::show(self.json, answer, people)
+    }
+}

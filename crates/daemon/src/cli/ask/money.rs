@@ -1,0 +1,40 @@
+//! What the node owns, and coins on chain.
+
+use super::Asking;
+use crate::cli::Withdraw;
+use crate::cli::amounts::AmountOrAll;
+use crate::cli::exit::Failure;
+use crate::render;
+use astrape_api::v1::{GetBalanceRequest, ListFundsRequest, NewAddressRequest, WithdrawRequest};
+
+impl Asking {
+    pub(super) async fn newaddr(mut self) -> Result<(), Failure> {
+        let answer = self.client.new_address(NewAddressRequest {}).await?.into_inner();
+        self.show(&answer, |answer| answer.address.clone())
+    }
+
+    pub(super) async fn balance(mut self) -> Result<(), Failure> {
+        let balance = self.client.get_balance(GetBalanceRequest {}).await?.into_inner();
+        self.show(&balance, render::money::balance)
+    }
+
+    pub(super) async fn listfunds(mut self) -> Result<(), Failure> {
+        let funds = self.client.list_funds(ListFundsRequest {}).await?.into_inner();
+        self.show(&funds, render::money::funds)
+    }
+
+    pub(super) async fn withdraw(mut self, withdraw: &Withdraw) -> Result<(), Failure> {
+        let (amount_sat, all) = match withdraw.amount {
+            AmountOrAll::Amount(amount) => (Some(amount.0), false),
+            AmountOrAll::All => (None, true),
+        };
+        let request = WithdrawRequest {
+            address: withdraw.address.clone(),
+            amount_sat,
+            all,
+            feerate_perkw: withdraw.feerate_perkw,
+        };
+        let done = self.client.withdraw(request).await?.into_inner();
+        self.show(&done, render::money::withdrawn)
+    }
+}

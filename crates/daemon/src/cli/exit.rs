@@ -1,0 +1,88 @@
+//! How a command ends, for scripts: the exit codes are part of the contract.
+
+use astrape_api::ConnectError;
+use serde_json::json;
+use std::process::ExitCode;
+use tonic::{Code, Status};
+
+/// The exit code of a wrong command line, as `clap` has it.
+pub const USAGE: u8 = 2;
+
+/// Why a command did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Refused or failed.
+    Refused(String),
+    /// The command line, the environment or the file with options is wrong.
+    Usage(String),
+    /// The node cannot be reached.
+    Unreachable(String),
+    /// The payment failed: nothing was paid. It was told as an answer already.
+    PaymentFailed,
+    /// The payment is still under way. It was told as an answer already.
+    PaymentPending,
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Failure::Refused(_) => 1,
+            Failure::Usage(_) => USAGE,
+            Failure::Unreachable(_) => 3,
+            Failure::PaymentFailed => 4,
+            Failure::PaymentPending => 5,
+        }
+    }
+
+    fn words(&self) -> Option<&str> {
+        match self {
+            Failure::Refused(words) | Failure::Usage(words) | Failure::Unreachable(words) => Some(words),
+            Failure::PaymentFailed | Failure::PaymentPending => None,
+        }
+    }
+
+    /// Tells it on standard error and gives the exit code.
+    #[must_use]
+    pub fn report(&self, as_json: bool) -> ExitCode {
+        match self.words() {
+            Some(words) if as_json => eprintln!("{}", json!({ "error": words, "code": self.code() })),
+            Some(words) => eprintln!("error: {words}"),
+            None => {}
+        }
+        ExitCode::from(self.code())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Address(_) => Failure::Usage(error.to_string()),
+            ConnectError::Credentials(_) | ConnectError::Unreachable { .. } => {
+                Failure::Unreachable(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::Unavailable | Code::Unauthenticated => Failure::Unreachable(status.message().to_owned()),
+            Code::Unknown | Code::Cancelled => {
+                Failure::Unreachable(format!("the connection to the node broke: {}", status.message()))
+            }
+            Code::Unimplemented => Failure::Refused(
+                "the node is of another version than this command: use the same program".to_owned(),
+            ),
+            _ => Failure::Refused(status.message().to_owned()),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Refused(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,146 @@
+//! The node as a process: started from its settings, served, stopped gracefully.
+
+use super::exit::Failure;
+use crate::config::seed::SeedFile;
+use crate::config::{Place, RunOptions, Settings, log};
+use crate::engine::{self, ChainBackend, EngineConfig};
+use crate::service::server;
+use anyhow::Context as _;
+use astrape_signer::InProcessSigner;
+use astrape_transactions::signing::Signer as _;
+use sd_notify::NotifyState;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Runs a node until it is stopped.
+pub(crate) fn run(place: &Place, options: &RunOptions) -> Result<(), Failure> {
+    let settings =
+        Settings::resolve(place.clone(), options.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
+    log::init(&settings.log_filter, settings.log_format);
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
+    let done = runtime.block_on(serve(&settings));
+    // What is blocked (a lookup, a name that is resolved) shall not hold up the end.
+    runtime.shutdown_background();
+    Ok(done?)
+}
+
+/// Tells the story of three nodes.
+pub(crate) fn playground(keep: bool) -> Result<(), Failure> {
+    log::init(&log::LogFilter::warnings(), log::LogFormat::Text);
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
+    let told = runtime.block_on(crate::playground::run(keep));
+    runtime.shutdown_background();
+    Ok(told?)
+}
+
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let place = &settings.place;
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    create_private(&place.data_dir)?;
+    let seed = SeedFile::load_or_create(&place.data_dir)?;
+    if seed.is_new {
+        tracing::warn!("{}", seed.advice());
+    }
+    let (handle, running) = engine::start(engine_config(settings, &seed)?).await?;
+    let alias = settings.alias.clone();
+    let api = match server::offer(handle.clone(), alias, &place.data_dir, &place.rpc_to_offer()).await {
+        Ok(api) => api,
+        Err(error) => {
+            running.stop().await?;
+            return Err(error);
+        }
+    };
+    tracing::info!(address = %api.address(), "the API is offered");
+    tell_systemd(NotifyState::Ready);
+    let mut ended = std::pin::pin!(running.join());
+    let failed = tokio::select! {
+        signal = signals.next() => { tracing::info!(signal, "asked to stop"); None }
+        () = api.stop_asked() => { tracing::info!("asked to stop by the API"); None }
+        ended = &mut ended => Some(ended),
+    };
+    tell_systemd(NotifyState::Stopping);
+    api.close().await;
+    if let Some(failed) = failed {
+        return failed;
+    }
+    handle.begin_stop();
+    tokio::select! {
+        ended = &mut ended => ended,
+        signal = signals.next() => anyhow::bail!("{signal} again: stopped at once; nothing is lost by that"),
+    }
+}
+
+fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineConfig> {
+    let (network, developer) = (settings.place.network, &settings.developer);
+    let signer = InProcessSigner::with_developer_keys(&seed.seed, network, developer.keys.clone())?;
+    let mut node = astrape_node::Config::new(signer.node_id(), network);
+    node.channel.minimum_depth = settings.minimum_depth;
+    node.payment.forward = settings.relay.clone();
+    node.fixed_feerate = developer.fixed_feerate;
+    Ok(EngineConfig {
+        network,
+        data_dir: settings.place.data_dir.clone(),
+        signer: Arc::new(signer),
+        listen: settings.listen.clone(),
+        chain: ChainBackend::Bitcoind(settings.bitcoind.clone()),
+        node,
+        dev_fast: developer.fast,
+    })
+}
+
+/// The data directory, for its owner only.
+fn create_private(dir: &Path) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir).with_context(|| format!("cannot make the data directory {}", dir.display()))
+}
+
+/// For `Type=notify` units. Without systemd it does nothing.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(false, &[state]) {
+        tracing::debug!(%error, "systemd cannot be told");
+    }
+}
+
+/// What asks a process to end.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> &'static str {
+        // Without a handler the process ends at once, which is safe too.
+        let _ = tokio::signal::ctrl_c().await;
+        "CTRL-C"
+    }
+}

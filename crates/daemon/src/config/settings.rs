@@ -1,0 +1,283 @@
+//! What the options come to: defaults filled in, and what cannot be refused.
+
+use super::log::{LogFilter, LogFormat};
+use super::place::{bitcoind_dir, home};
+use super::values::ListenAt;
+use super::{ConfigError, Place, RunOptions};
+use astrape_chain::{Auth, BitcoindConfig};
+use astrape_payment::ForwardPolicy;
+use astrape_primitives::{CltvDelta, FeeratePerKw, Msat, Network};
+use astrape_signer::DeveloperKeys;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The least that leaves time for a claim on chain at all (BOLT 2, "cltv_expiry_delta Selection").
+const MIN_CLTV_EXPIRY_DELTA: u16 = 34;
+
+/// The most that is still of use: payers refuse longer ways.
+const MAX_CLTV_EXPIRY_DELTA: u16 = 2016;
+
+/// Longest alias, in bytes (BOLT 7).
+const MAX_ALIAS: usize = 32;
+
+/// Addresses to listen at.
+const MAX_LISTEN: usize = 16;
+
+/// What a node is to be.
+#[derive(Clone)]
+pub struct Settings {
+    /// Network, data directory, API.
+    pub place: Place,
+    /// Where to listen for peers.
+    pub listen: Vec<SocketAddr>,
+    /// The name for people; `None` makes one of the node's id.
+    pub alias: Option<String>,
+    /// Where the chain comes from.
+    pub bitcoind: BitcoindConfig,
+    /// On what terms payments of others are forwarded.
+    pub relay: ForwardPolicy,
+    /// Confirmations of a funding; `None` chooses by the amount.
+    pub minimum_depth: Option<u32>,
+    /// What is logged.
+    pub log_filter: LogFilter,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// What only developers choose.
+    pub developer: Developer,
+}
+
+/// What only developers choose.
+#[derive(Clone, Default)]
+pub struct Developer {
+    /// Keys that are given instead of derived.
+    pub keys: DeveloperKeys,
+    /// The one feerate of commitments.
+    pub fixed_feerate: Option<FeeratePerKw>,
+    /// Whether the chain is asked, and gossip is sent, more than once a second.
+    pub fast: bool,
+}
+
+impl Settings {
+    /// Fills in the defaults.
+    ///
+    /// # Errors
+    /// When options contradict each other, or are not for this network.
+    pub fn resolve(place: Place, options: RunOptions) -> Result<Self, ConfigError> {
+        Ok(Self {
+            listen: listen(&options.listen, place.network)?,
+            alias: options.alias.as_deref().map(alias).transpose()?,
+            bitcoind: bitcoind(&options, place.network)?,
+            relay: relay(&options)?,
+            minimum_depth: options.minimum_depth,
+            developer: developer(&options, place.network)?,
+            log_filter: options.log_level.clone().unwrap_or_default(),
+            log_format: options.log_format.unwrap_or_default(),
+            place,
+        })
+    }
+}
+
+fn listen(chosen: &[ListenAt], network: Network) -> Result<Vec<SocketAddr>, ConfigError> {
+    let everywhere = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+    if chosen.is_empty() {
+        // The ports of BOLT 1. On regtest nobody comes from outside.
+        return Ok(match network {
+            Network::Bitcoin => everywhere(9735),
+            Network::Testnet4 => everywhere(19735),
+            Network::Signet => everywhere(39735),
+            Network::Regtest => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 29735))],
+        });
+    }
+    if chosen.len() > MAX_LISTEN {
+        return Err(ConfigError::refused(format!("listen: {MAX_LISTEN} addresses are the most")));
+    }
+    match chosen {
+        [ListenAt::None] => Ok(Vec::new()),
+        _ => chosen
+            .iter()
+            .map(|at| match at {
+                ListenAt::At(address) => Ok(*address),
+                ListenAt::None => {
+                    Err(ConfigError::refused("listen: `none` and an address contradict each other"))
+                }
+            })
+            .collect(),
+    }
+}
+
+fn alias(text: &str) -> Result<String, ConfigError> {
+    if text.is_empty() || text.len() > MAX_ALIAS || text.chars().any(char::is_control) {
+        return Err(ConfigError::refused(format!(
+            "alias: it has 1 to {MAX_ALIAS} bytes and no control characters"
+        )));
+    }
+    Ok(text.to_owned())
+}
+
+fn bitcoind(options: &RunOptions, network: Network) -> Result<BitcoindConfig, ConfigError> {
+    let auth = match (&options.bitcoind_user, &options.bitcoind_password, &options.bitcoind_cookie) {
+        (Some(user), Some(password), None) => {
+            Auth::UserPassword { user: user.clone(), password: password.clone() }
+        }
+        (None, None, Some(cookie)) => Auth::Cookie(cookie.clone()),
+        (None, None, None) => {
+            let home = home().ok_or_else(|| {
+                ConfigError::refused(
+                    "there is no home directory to find bitcoind's cookie in: give --bitcoind-cookie FILE",
+                )
+            })?;
+            Auth::cookie_in(&bitcoind_dir(&home), network)
+        }
+        (Some(_), None, _) => {
+            return Err(ConfigError::refused("bitcoind-user is given, and bitcoind-password is not"));
+        }
+        (None, Some(_), _) => {
+            return Err(ConfigError::refused("bitcoind-password is given, and bitcoind-user is not"));
+        }
+        (Some(_), Some(_), Some(_)) => {
+            return Err(ConfigError::refused(
+                "give either bitcoind-cookie, or bitcoind-user and bitcoind-password",
+            ));
+        }
+    };
+    let mut config = BitcoindConfig::local(network, auth);
+    if let Some(address) = &options.bitcoind_rpc {
+        config.address = address.to_string();
+    }
+    Ok(config)
+}
+
+fn relay(options: &RunOptions) -> Result<ForwardPolicy, ConfigError> {
+    let usual = ForwardPolicy::default();
+    let delta = options.cltv_expiry_delta.unwrap_or(usual.cltv_expiry_delta.0);
+    if !(MIN_CLTV_EXPIRY_DELTA..=MAX_CLTV_EXPIRY_DELTA).contains(&delta) {
+        return Err(ConfigError::refused(format!(
+            "cltv-expiry-delta: {delta} is not from {MIN_CLTV_EXPIRY_DELTA} to {MAX_CLTV_EXPIRY_DELTA}; less leaves no time to claim on chain"
+        )));
+    }
+    Ok(ForwardPolicy {
+        fee_base: options.fee_base_msat.map_or(usual.fee_base, |base| Msat(base.into())),
+        fee_proportional_millionths: options.fee_ppm.unwrap_or(usual.fee_proportional_millionths),
+        cltv_expiry_delta: CltvDelta(delta),
+        ..usual
+    })
+}
+
+fn developer(options: &RunOptions, network: Network) -> Result<Developer, ConfigError> {
+    let chosen = [
+        ("dev-node-key", options.dev_node_key.is_some()),
+        ("dev-channel-secrets", options.dev_channel_secrets.is_some()),
+        ("dev-fixed-feerate-perkw", options.dev_fixed_feerate_perkw.is_some()),
+        ("dev-fast", options.dev_fast),
+    ];
+    if network == Network::Bitcoin
+        && let Some((name, _)) = chosen.iter().find(|(_, given)| *given)
+    {
+        return Err(ConfigError::refused(format!(
+            "{name} is for developers and would put money at risk: it is refused on network bitcoin"
+        )));
+    }
+    Ok(Developer {
+        keys: DeveloperKeys {
+            node: options.dev_node_key.as_ref().map(super::values::SecretHex::reveal),
+            channel: options.dev_channel_secrets.as_ref().map(|secrets| secrets.0.clone()),
+        },
+        fixed_feerate: options.dev_fixed_feerate_perkw.map(FeeratePerKw),
+        fast: options.dev_fast,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+    use std::path::PathBuf;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: RunOptions,
+    }
+
+    fn resolve(network: Network, words: &[&str]) -> Result<Settings, String> {
+        let line =
+            Line::try_parse_from(core::iter::once(&"astrape").chain(words)).map_err(|e| e.to_string())?;
+        let place = Place { network, data_dir: PathBuf::from("/d"), rpc_addr: None };
+        Settings::resolve(place, line.options).map_err(|e| e.to_string())
+    }
+
+    fn refusal(network: Network, words: &[&str]) -> String {
+        resolve(network, words).map(|_| ()).expect_err("refused")
+    }
+
+    #[test]
+    fn nothing_needs_to_be_chosen() {
+        let settings = resolve(Network::Testnet4, &["--bitcoind-cookie=/c"]).unwrap();
+        assert_eq!(settings.listen, ["0.0.0.0:19735".parse().unwrap()]);
+        assert_eq!(settings.bitcoind.address, "127.0.0.1:48332");
+        assert_eq!(settings.relay, ForwardPolicy::default());
+        assert_eq!((settings.minimum_depth, settings.alias), (None, None));
+        let regtest = resolve(Network::Regtest, &["--bitcoind-cookie=/c"]).unwrap();
+        assert_eq!(regtest.listen, ["127.0.0.1:29735".parse().unwrap()]);
+    }
+
+    #[test]
+    fn developer_options_are_refused_on_mainnet_and_nowhere_else() {
+        let key = format!("--dev-node-key={}", "11".repeat(32));
+        let secrets = format!("--dev-channel-secrets={}", ["22".repeat(32).as_str(); 6].join("/"));
+        for option in [key.as_str(), &secrets, "--dev-fixed-feerate-perkw=1000", "--dev-fast"] {
+            let words = ["--bitcoind-cookie=/c", option];
+            let name = option.split(['-', '=']).nth(2).unwrap();
+            let error = refusal(Network::Bitcoin, &words);
+            assert!(error.contains(name) && error.contains("refused on network bitcoin"), "{error}");
+            for network in [Network::Testnet4, Network::Signet, Network::Regtest] {
+                assert!(resolve(network, &words).is_ok(), "{option} on {network}");
+            }
+        }
+        assert!(resolve(Network::Bitcoin, &["--bitcoind-cookie=/c", "--minimum-depth=2"]).is_ok());
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for words in [
+            &["--bitcoind-user=u"][..],
+            &["--bitcoind-password=p"],
+            &["--bitcoind-user=u", "--bitcoind-password=p", "--bitcoind-cookie=/c"],
+            &["--bitcoind-cookie=/c", "--listen=none,127.0.0.1:1"],
+            &["--bitcoind-cookie=/c", "--cltv-expiry-delta=33"],
+            &["--bitcoind-cookie=/c", "--cltv-expiry-delta=2017"],
+            &["--bitcoind-cookie=/c", "--alias="],
+            &["--bitcoind-cookie=/c", "--alias=a\u{7}b"],
+            &["--bitcoind-cookie=/c", "--alias=a name that is longer than 32 bytes"],
+            &["--bitcoind-cookie=/c", "--minimum-depth=0"],
+            &["--bitcoind-cookie=/c", "--dev-fixed-feerate-perkw=252"],
+        ] {
+            refusal(Network::Regtest, words);
+        }
+    }
+
+    #[test]
+    fn what_is_chosen_is_used() {
+        let words = [
+            "--listen=127.0.0.1:1,[::1]:2",
+            "--bitcoind-rpc=host:3",
+            "--bitcoind-user=u",
+            "--bitcoind-password=p",
+            "--fee-base-msat=5",
+            "--fee-ppm=6",
+            "--cltv-expiry-delta=40",
+            "--alias=Zoë",
+        ];
+        let settings = resolve(Network::Signet, &words).unwrap();
+        assert_eq!(settings.listen.len(), 2);
+        assert_eq!(settings.bitcoind.address, "host:3");
+        assert!(matches!(settings.bitcoind.auth, Auth::UserPassword { .. }));
+        assert_eq!(settings.relay.fee_base, Msat(5));
+        assert_eq!(settings.relay.fee_proportional_millionths, 6);
+        assert_eq!(settings.relay.cltv_expiry_delta, CltvDelta(40));
+        assert_eq!(settings.alias.as_deref(), Some("Zoë"));
+        assert!(
+            resolve(Network::Signet, &["--bitcoind-cookie=/c", "--listen=none"]).unwrap().listen.is_empty()
+        );
+    }
+}

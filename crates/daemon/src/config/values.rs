@@ -1,0 +1,282 @@
+//! Values of options and arguments that are more than a number.
+
+use astrape_primitives::{Network, NodeId};
+use astrape_signer::ChannelSecrets;
+use core::fmt;
+use core::str::FromStr;
+use std::net::SocketAddr;
+use zeroize::Zeroizing;
+
+/// The port of a Lightning node where none is given (BOLT 1).
+pub const DEFAULT_PEER_PORT: u16 = 9735;
+
+/// Longest host name of the DNS.
+const MAX_HOST: usize = 253;
+
+/// A network by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkName(pub Network);
+
+impl FromStr for NetworkName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = Network::ALL.map(Network::name).join(", ");
+        Network::from_name(text).map(Self).ok_or_else(|| format!("there is no such network, only {names}"))
+    }
+}
+
+/// A host, by name or number, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub host: String,
+    /// The port, never 0 in what was read.
+    pub port: u16,
+}
+
+impl HostPort {
+    /// From its parts.
+    #[must_use]
+    pub fn new(host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port }
+    }
+
+    /// Reads `host:port`, or `host` alone where there is a default for the port.
+    fn read(text: &str, default_port: Option<u16>) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            Err(format!("{why}: write it as host:port, for example 203.0.113.7:9735 or [2001:db8::1]:9735"))
+        };
+        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, rest)) if host.parse::<std::net::Ipv6Addr>().is_ok() => {
+                match rest.strip_prefix(':') {
+                    Some(port) => (host, Some(port)),
+                    None if rest.is_empty() => (host, None),
+                    None => return wrong("what follows `]` is no port"),
+                }
+            }
+            Some(_) => return wrong("what is in the brackets is no IPv6 address"),
+            None => match text.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (text, None),
+            },
+        };
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+        if host.is_empty() || host.len() > MAX_HOST || !host.chars().all(is_name) {
+            return wrong("this is no host");
+        }
+        let port = match (port, default_port) {
+            (Some(port), _) => port.parse().ok().filter(|port| *port != 0 && !text.contains("+")),
+            (None, default) => default,
+        };
+        match port {
+            Some(port) => Ok(Self { host: host.to_owned(), port }),
+            None => wrong("there is no port from 1 to 65535"),
+        }
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text, None)
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
+    }
+}
+
+/// A peer, perhaps with its address: `ID` or `ID@host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerAt {
+    /// The peer's public key.
+    pub node_id: NodeId,
+    /// Where it is.
+    pub address: Option<HostPort>,
+}
+
+impl FromStr for PeerAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (id, address) = match text.split_once('@') {
+            Some((id, address)) => (id, Some(address)),
+            None => (text, None),
+        };
+        let node_id = id.parse().map_err(|e| format!("{e}: a peer is written ID or ID@HOST:PORT"))?;
+        let address = address.map(|address| HostPort::read(address, Some(DEFAULT_PEER_PORT))).transpose()?;
+        Ok(Self { node_id, address })
+    }
+}
+
+/// Where to listen, or that nobody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListenAt {
+    /// An address and a port; port 0 is any.
+    At(SocketAddr),
+    /// Not at all.
+    None,
+}
+
+impl FromStr for ListenAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        text.parse().map(Self::At).map_err(|_| {
+            "write it as IP:PORT, for example 0.0.0.0:9735 or [::]:9735, or `none` not to listen".to_owned()
+        })
+    }
+}
+
+/// 32 secret bytes in hexadecimal digits. Never printed.
+#[derive(Clone)]
+pub struct SecretHex(Zeroizing<[u8; 32]>);
+
+impl SecretHex {
+    /// The bytes.
+    #[must_use]
+    pub fn reveal(&self) -> [u8; 32] {
+        *self.0
+    }
+}
+
+impl FromStr for SecretHex {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(text, bytes.as_mut_slice())
+            .map_err(|_| "a secret is 32 bytes, written as 64 hexadecimal digits".to_owned())?;
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Debug for SecretHex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHex(..)")
+    }
+}
+
+/// The secrets of every channel: `FUNDING/REVOCATION/PAYMENT/DELAYED/HTLC/SHACHAIN`. Never printed.
+#[derive(Clone)]
+pub struct ChannelSecretsHex(pub ChannelSecrets);
+
+impl FromStr for ChannelSecretsHex {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let secrets: Vec<[u8; 32]> = text
+            .split('/')
+            .map(|part| part.parse().map(|s: SecretHex| s.reveal()))
+            .collect::<Result<_, _>>()?;
+        let [funding, revocation, payment, delayed, htlc, shachain] = secrets[..] else {
+            return Err(format!("there are six secrets, separated by `/`, and not {}", secrets.len()));
+        };
+        let secrets = ChannelSecrets::from_raw(funding, revocation, payment, delayed, htlc, shachain);
+        secrets.map(Self).map_err(|e| e.to_string())
+    }
+}
+
+impl fmt::Debug for ChannelSecretsHex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChannelSecretsHex(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
+    #[test]
+    fn hosts_and_ports_are_read_as_people_write_them() {
+        for (text, host, port) in [
+            ("127.0.0.1:9735", "127.0.0.1", 9735),
+            ("node.example.com:1", "node.example.com", 1),
+            ("[::1]:65535", "::1", 65535),
+        ] {
+            assert_eq!(text.parse(), Ok(HostPort::new(host, port)), "{text}");
+            assert_eq!(HostPort::new(host, port).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_and_port_is_refused() {
+        for text in [
+            "",
+            ":",
+            "host",
+            "host:",
+            ":1",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "host:x",
+            "::1:9735",
+            "[::1]",
+            "[::1]x",
+            "[x]:1",
+            "a b:1",
+            "http://x:1",
+            "host:1:2",
+            "host/:1",
+            "höst:1",
+            "\u{202e}:1",
+        ] {
+            assert!(text.parse::<HostPort>().is_err(), "{text}");
+        }
+        assert!(format!("{}:1", "a".repeat(254)).parse::<HostPort>().is_err());
+    }
+
+    #[test]
+    fn a_peer_may_come_with_its_address() {
+        let node_id: NodeId = ID.parse().expect("a point");
+        let at = |address| Ok(PeerAt { node_id, address });
+        assert_eq!(ID.parse(), at(None));
+        assert_eq!(format!("{ID}@host:99").parse(), at(Some(HostPort::new("host", 99))));
+        assert_eq!(format!("{ID}@host").parse(), at(Some(HostPort::new("host", 9735))));
+        assert_eq!(format!("{ID}@[::1]").parse(), at(Some(HostPort::new("::1", 9735))));
+        for text in [
+            "",
+            "@host:1",
+            "02@host:1",
+            &format!("{ID}@"),
+            &format!("{ID}@host:0"),
+            &format!("{}@h", &ID[2..]),
+        ] {
+            assert!(text.parse::<PeerAt>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_read_whole_or_not_at_all_and_never_printed() {
+        let one = "11".repeat(32);
+        let six = [one.as_str(); 6].join("/");
+        assert!(six.parse::<ChannelSecretsHex>().is_ok());
+        assert!([one.as_str(); 5].join("/").parse::<ChannelSecretsHex>().is_err());
+        assert!([one.as_str(); 7].join("/").parse::<ChannelSecretsHex>().is_err());
+        assert!(six.replace("11", "00").parse::<ChannelSecretsHex>().is_err(), "zero is no private key");
+        let secret: SecretHex = one.parse().expect("32 bytes");
+        assert_eq!(secret.reveal(), [0x11; 32]);
+        assert!(!format!("{secret:?}").contains("11"));
+        for text in ["", "11", &"1".repeat(63), &"gg".repeat(32)] {
+            assert!(text.parse::<SecretHex>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listening_is_by_number_or_not_at_all() {
+        assert_eq!("none".parse(), Ok(ListenAt::None));
+        assert_eq!("0.0.0.0:9735".parse(), Ok(ListenAt::At(([0, 0, 0, 0], 9735).into())));
+        assert!("localhost:9735".parse::<ListenAt>().is_err());
+    }
+}

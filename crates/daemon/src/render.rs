@@ -1,0 +1,15 @@
+//! Answers of the API as text for people. Pure: from a message to a text.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`table`] | tables, and lists of names and values |
+//! | [`words`] | amounts, times, states and ids in words |
+//! | [`node`], [`money`], [`channels`], [`payments`], [`events`] | the answers |
+
+pub mod channels;
+pub mod events;
+pub mod money;
+pub mod node;
+pub mod payments;
+pub mod table;
+pub mod words;

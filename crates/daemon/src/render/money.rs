@@ -1,0 +1,71 @@
+//! What the node owns.
+
+use super::table::{list, table};
+use super::words::{channel_state, coin_state, msat, sat, short};
+use astrape_api::v1::{GetBalanceResponse, ListFundsResponse, WithdrawResponse};
+
+/// What the node owns, summed up.
+#[must_use]
+pub fn balance(balance: &GetBalanceResponse) -> String {
+    let mut rows = vec![
+        ("on chain", sat(balance.confirmed_sat)),
+        ("in channels", msat(balance.channels_local_msat)),
+        ("can receive (at most)", msat(balance.channels_remote_msat)),
+    ];
+    let more = [
+        ("unconfirmed", balance.unconfirmed_sat.saturating_mul(1000)),
+        ("immature rewards", balance.immature_sat.saturating_mul(1000)),
+        ("reserved", balance.reserved_sat.saturating_mul(1000)),
+        ("in flight", balance.in_flight_msat),
+        ("in closing channels", balance.closing_msat),
+    ];
+    rows.extend(
+        more.into_iter().filter(|(_, amount)| *amount > 0).map(|(name, amount)| (name, msat(amount))),
+    );
+    list(&rows)
+}
+
+/// What the node owns, piece by piece.
+#[must_use]
+pub fn funds(funds: &ListFundsResponse) -> String {
+    if funds.coins.is_empty() && funds.channels.is_empty() {
+        return "No funds yet: send coins to an address of `astrape newaddr`.\n".to_owned();
+    }
+    let mut text = String::new();
+    if !funds.coins.is_empty() {
+        let rows = funds.coins.iter().map(|coin| {
+            vec![
+                sat(coin.amount_sat),
+                coin_state(coin.state()).to_owned(),
+                coin.confirmations.to_string(),
+                coin.outpoint.clone(),
+            ]
+        });
+        text.push_str(&table(&["amount", "state", "confirmations", "coin"], &[0, 2], rows.collect()));
+    }
+    if !funds.channels.is_empty() {
+        let rows = funds.channels.iter().map(|channel| {
+            vec![
+                msat(channel.local_msat),
+                sat(channel.capacity_sat),
+                channel_state(channel.state()).to_owned(),
+                short(&channel.channel_id),
+                short(&channel.peer),
+            ]
+        });
+        let gap = if text.is_empty() { "" } else { "\n" };
+        let headings = ["ours", "of", "state", "channel", "peer"];
+        text = format!("{text}{gap}{}", table(&headings, &[0, 1], rows.collect()));
+    }
+    text
+}
+
+/// A withdrawal that is on its way.
+#[must_use]
+pub fn withdrawn(done: &WithdrawResponse) -> String {
+    list(&[
+        ("transaction", done.txid.clone()),
+        ("pays out", sat(done.amount_sat)),
+        ("costs", sat(done.fee_sat)),
+    ])
+}

@@ -1,0 +1,49 @@
+//! The node itself, and its peers.
+
+use super::table::{list, table};
+use super::words::count;
+use astrape_api::v1::{GetInfoResponse, ListPeersResponse};
+
+/// Who the node is and how it stands.
+#[must_use]
+pub fn info(info: &GetInfoResponse) -> String {
+    let listening =
+        if info.listening.is_empty() { "not at all".to_owned() } else { info.listening.join(", ") };
+    let channels = format!(
+        "{} ready, {} opening, {} closing",
+        info.ready_channels, info.opening_channels, info.closing_channels
+    );
+    let mut text = list(&[
+        ("node id", info.node_id.clone()),
+        ("alias", info.alias.clone()),
+        ("network", info.network.clone()),
+        ("version", info.version.clone()),
+        ("block", info.block_height.to_string()),
+        ("chain", info.chain_status.clone()),
+        ("listening", listening),
+        ("peers", format!("{} connected", info.connected_peers)),
+        ("channels", channels),
+    ]);
+    for alarm in &info.alarms {
+        text.push_str(&format!("\nALARM: {alarm}\n"));
+    }
+    text
+}
+
+/// The peers.
+#[must_use]
+pub fn peers(answer: &ListPeersResponse) -> String {
+    if answer.peers.is_empty() {
+        return "No peers yet: `astrape connect ID@HOST:PORT`.\n".to_owned();
+    }
+    let rows = answer.peers.iter().map(|peer| {
+        let connected = if peer.connected { "connected" } else { "away" };
+        vec![
+            peer.node_id.clone(),
+            connected.to_owned(),
+            count(peer.channels, "channel"),
+            peer.addresses.join(", "),
+        ]
+    });
+    table(&["peer", "state", "channels", "addresses"], &[], rows.collect())
+}

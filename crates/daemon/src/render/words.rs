@@ -1,0 +1,131 @@
+//! Amounts, times, states and ids in words.
+
+use astrape_api::v1::{ChannelState, CoinState, PaymentState};
+use astrape_primitives::{Msat, Sat};
+
+/// Satoshi, with their unit.
+#[must_use]
+pub fn sat(sat: u64) -> String {
+    Sat(sat).to_string()
+}
+
+/// Millisatoshi as satoshi, with a fraction where there is one.
+#[must_use]
+pub fn msat(msat: u64) -> String {
+    let whole = Msat(msat).to_sat_floor().to_string();
+    match msat % 1000 {
+        0 => whole,
+        fraction => whole.replace(" sat", &format!(".{fraction:03} sat")),
+    }
+}
+
+/// The beginning of an id: enough to know it again, and to name a channel.
+#[must_use]
+pub fn short(id: &str) -> String {
+    /// Digits: two of 10,000 channels share them once in 80 million nodes.
+    const DIGITS: usize = 12;
+    match id.char_indices().nth(DIGITS) {
+        Some((cut, _)) => format!("{}…", &id[..cut]),
+        None => id.to_owned(),
+    }
+}
+
+/// One and many: `1 channel`, `2 channels`.
+#[must_use]
+pub fn count(number: u32, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// A time in UTC, to the second. `secs` since 1970.
+#[must_use]
+pub fn time(secs: u64) -> String {
+    let (days, rest) = (secs / 86_400, secs % 86_400);
+    let (year, month, day) = date(days);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
+/// The day so many days after 1970-01-01, in the Gregorian calendar.
+fn date(days: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the leap day is the last day of its year; 400 of them are an era.
+    const ERA: u64 = 146_097;
+    let days = days.saturating_add(719_468);
+    let (era, of_era) = (days / ERA, days % ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let calendar_month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + u64::from(calendar_month <= 2), calendar_month, day)
+}
+
+/// What can be done with a coin.
+#[must_use]
+pub fn coin_state(state: CoinState) -> &'static str {
+    match state {
+        CoinState::Unspecified => "unknown",
+        CoinState::Confirmed => "confirmed",
+        CoinState::Unconfirmed => "unconfirmed",
+        CoinState::Immature => "immature reward",
+        CoinState::Reserved => "reserved",
+    }
+}
+
+/// How far a channel is.
+#[must_use]
+pub fn channel_state(state: ChannelState) -> &'static str {
+    match state {
+        ChannelState::Unspecified => "unknown",
+        ChannelState::Opening => "opening",
+        ChannelState::AwaitingConfirmations => "awaiting confirmations",
+        ChannelState::AwaitingPeer => "awaiting the peer",
+        ChannelState::Ready => "ready",
+        ChannelState::ShuttingDown => "shutting down",
+        ChannelState::Closing => "closing",
+        ChannelState::ForceClosing => "force-closing",
+        ChannelState::Closed => "closed",
+    }
+}
+
+/// How a payment stands.
+#[must_use]
+pub fn payment_state(state: PaymentState) -> &'static str {
+    match state {
+        PaymentState::Unspecified => "unknown",
+        PaymentState::Pending => "under way",
+        PaymentState::Succeeded => "succeeded",
+        PaymentState::Failed => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_told_in_satoshi() {
+        assert_eq!(msat(1_234_567), "1,234.567 sat");
+        assert_eq!(msat(1_000), "1 sat");
+        assert_eq!(msat(5), "0.005 sat");
+        assert_eq!(sat(2_100_000_000_000_000), "2,100,000,000,000,000 sat");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (secs, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_231_006_505, "2009-01-03 18:15:05"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+        ] {
+            assert_eq!(time(secs), text);
+        }
+        assert!(!time(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_long_id_is_cut() {
+        assert_eq!(short(&"ab".repeat(32)), "abababababab…");
+        assert_eq!(short("1x2x3"), "1x2x3");
+    }
+}

@@ -1,0 +1,109 @@
+//! The API's service: each call of the contract, carried out over a running node.
+//!
+//! Reads use a snapshot of the node; what is to be done goes to the core as a command; what was is read from the ledger. A call
+//! is judged before anything is done: whatever is wrong with it is told with the field's name.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`server`] | TLS, the token, limits |
+//! | `argument` | fields of calls as values, or what is wrong with them |
+//! | `refusal` | refusals as statuses of gRPC |
+//! | `named` | a channel by one of its names |
+//! | `info`, `peers`, `money`, `channels`, `invoices`, `payments`, `facts` | the calls |
+
+mod argument;
+mod channels;
+mod facts;
+mod info;
+mod invoices;
+mod money;
+mod named;
+mod payments;
+mod peers;
+mod refusal;
+pub mod server;
+
+use crate::engine::{Handle, Stopped};
+use astrape_api::v1::node_server::Node;
+use astrape_api::v1::*;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+use tonic::{Request, Response, Status};
+
+/// The service over one node.
+#[derive(Clone)]
+pub struct NodeService {
+    handle: Handle,
+    alias: String,
+    stop: Arc<Notify>,
+    /// Whether calls that wait for something are to end.
+    closing: Arc<watch::Sender<bool>>,
+}
+
+impl NodeService {
+    /// For a running node.
+    #[must_use]
+    pub fn new(handle: Handle, alias: Option<String>) -> Self {
+        let alias = alias.unwrap_or_else(|| format!("astrape-{:.8}", handle.node_id().to_string()));
+        Self { handle, alias, stop: Arc::default(), closing: Arc::new(watch::Sender::new(false)) }
+    }
+
+    /// Returns when a caller has asked the node to stop.
+    pub async fn stop_asked(&self) {
+        self.stop.notified().await;
+    }
+
+    /// Ends the calls that wait for something: the node stops.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Returns when waiting has no sense any more.
+    async fn closed(&self) -> Stopped {
+        // It cannot be closed while `self` holds the sender.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+        Stopped
+    }
+
+    async fn snapshot(&self) -> Result<Arc<astrape_node::Node>, Status> {
+        self.handle.snapshot().await.map_err(refusal::stopped)
+    }
+}
+
+/// Names each call and where it is carried out.
+macro_rules! calls {
+    ($($call:ident($request:ident) -> $response:ident;)+) => {
+        #[tonic::async_trait]
+        impl Node for NodeService {
+            type EventsStream = facts::Events;
+
+            $(async fn $call(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
+                self.$call(request.into_inner()).await.map(Response::new)
+            })+
+
+            async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
+                self.events(request.into_inner()).await.map(Response::new)
+            }
+        }
+    };
+}
+
+calls! {
+    get_info(GetInfoRequest) -> GetInfoResponse;
+    new_address(NewAddressRequest) -> NewAddressResponse;
+    get_balance(GetBalanceRequest) -> GetBalanceResponse;
+    list_funds(ListFundsRequest) -> ListFundsResponse;
+    withdraw(WithdrawRequest) -> WithdrawResponse;
+    connect_peer(ConnectPeerRequest) -> ConnectPeerResponse;
+    disconnect_peer(DisconnectPeerRequest) -> DisconnectPeerResponse;
+    list_peers(ListPeersRequest) -> ListPeersResponse;
+    open_channel(OpenChannelRequest) -> OpenChannelResponse;
+    list_channels(ListChannelsRequest) -> ListChannelsResponse;
+    close_channel(CloseChannelRequest) -> CloseChannelResponse;
+    create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
+    decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
+    pay(PayRequest) -> PayResponse;
+    list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
+    list_forwards(ListForwardsRequest) -> ListForwardsResponse;
+    stop(StopRequest) -> StopResponse;
+}

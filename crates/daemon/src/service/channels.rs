@@ -1,0 +1,316 @@
+//! Channels: what they are, opening, closing.
+
+use super::facts::Heard;
+use super::info::saturate;
+use super::{NodeService, argument, named, refusal};
+use astrape_api::v1::{
+    Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ListChannelsRequest,
+    ListChannelsResponse, OpenChannelRequest, OpenChannelResponse,
+};
+use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
+use astrape_node::command::OpenChannelCommand;
+use astrape_node::{ChannelFact, Command, Entry, Fact, Node, Reply};
+use astrape_primitives::{ChannelKeysId, Height, Msat, Side};
+use astrape_transactions::CommitmentFormat;
+use astrape_wire::text::printable;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+use tonic::Status;
+
+/// How long a peer may take to agree to a channel.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a close is waited for: with nothing in flight it takes a few messages.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+impl NodeService {
+    pub(super) async fn open_channel(
+        &self,
+        request: OpenChannelRequest,
+    ) -> Result<OpenChannelResponse, Status> {
+        let peer = argument::node_id("node_id", &request.node_id)?;
+        let address = request.address.as_deref().map(|at| argument::host_port("address", at)).transpose()?;
+        let funding = argument::sat("amount_sat", request.amount_sat)?;
+        let push = argument::msat_or_none("push_msat", request.push_msat)?;
+        let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
+        if push > funding.to_msat() {
+            return Err(argument::invalid("push_msat", "it is more than the channel is to hold"));
+        }
+        if peer == self.handle.node_id() {
+            return Err(argument::invalid("node_id", "this is the node itself"));
+        }
+        let is_connected = self.snapshot().await?.connected_peers().any(|(id, _)| id == peer);
+        if let Some(address) = address.filter(|_| !is_connected) {
+            self.handle.connect(peer, &address.to_string()).await.map_err(refusal::connect)?;
+        }
+        let command = OpenChannelCommand {
+            peer,
+            funding,
+            push,
+            announce: !request.private,
+            feerate,
+            keys: self.handle.fresh_keys(),
+            change_script: self.handle.change_script().await.map_err(refusal::internal)?,
+            upfront_shutdown_script: None,
+        };
+        let mut facts = self.handle.facts();
+        match self.handle.command(Command::OpenChannel(Box::new(command))).await.map_err(refusal::command)? {
+            Reply::Opening { channel } => self.opened(channel, &mut facts).await,
+            other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
+        }
+    }
+
+    /// Waits until the channel is funded or was given up.
+    async fn opened(
+        &self,
+        keys: ChannelKeysId,
+        facts: &mut Receiver<Entry>,
+    ) -> Result<OpenChannelResponse, Status> {
+        let late = "the peer has not agreed to the channel within a minute: see `astrape channels` for how it goes on";
+        let waiting = self.channel_fact(keys, facts, |fact| match fact {
+            ChannelFact::Opened { outpoint, .. } => Some(Ok(*outpoint)),
+            ChannelFact::NotOpened { reason } => Some(Err(reason.clone())),
+            _ => None,
+        });
+        let outcome = timeout(OPEN_TIMEOUT, waiting).await.map_err(|_| Status::deadline_exceeded(late))??;
+        match outcome {
+            Ok(outpoint) => Ok(OpenChannelResponse {
+                channel_id: astrape_primitives::ChannelId::from_funding(&outpoint).to_string(),
+                funding_outpoint: outpoint.to_string(),
+            }),
+            Err(reason) => Err(Status::failed_precondition(format!("the channel was not opened: {reason}"))),
+        }
+    }
+
+    /// Waits for a turning point of a channel. Facts that were missed are read from the ledger.
+    async fn channel_fact<T>(
+        &self,
+        keys: ChannelKeysId,
+        facts: &mut Receiver<Entry>,
+        wanted: impl Fn(&ChannelFact) -> Option<T>,
+    ) -> Result<T, Status> {
+        let judge = |entry: &Entry| match &entry.fact {
+            Fact::Channel { keys: of, event, .. } if *of == keys => wanted(event),
+            _ => None,
+        };
+        let mut next =
+            self.handle.read(|ledger| ledger.newest_fact()).await.map_err(refusal::ledger)?.unwrap_or(0);
+        loop {
+            match self.hear(facts).await? {
+                Heard::Fact(entry) => {
+                    next = entry.number + 1;
+                    if let Some(found) = judge(&entry) {
+                        return Ok(found);
+                    }
+                }
+                Heard::Missed => {
+                    let missed = self.facts_from(next).await?;
+                    if let Some(found) = missed.iter().find_map(&judge) {
+                        return Ok(found);
+                    }
+                    next = missed.last().map_or(next, |entry| entry.number + 1);
+                }
+            }
+        }
+    }
+
+    pub(super) async fn list_channels(&self, _: ListChannelsRequest) -> Result<ListChannelsResponse, Status> {
+        let node = self.snapshot().await?;
+        let channels = node.channels().map(|(keys, channel)| message(&node, keys, channel));
+        Ok(ListChannelsResponse { channels: channels.collect() })
+    }
+
+    pub(super) async fn close_channel(
+        &self,
+        request: CloseChannelRequest,
+    ) -> Result<CloseChannelResponse, Status> {
+        let network = self.handle.network();
+        let script =
+            request.address.as_deref().map(|to| argument::script("address", to, network)).transpose()?;
+        if request.force && script.is_some() {
+            return Err(argument::invalid("address", "a forced close always pays to the node's own wallet"));
+        }
+        let node = self.snapshot().await?;
+        let channel = named::channel(&node, "channel", &request.channel)?;
+        let mut facts = self.handle.facts();
+        let command = if request.force {
+            Command::ForceCloseChannel { channel }
+        } else {
+            let script = match script {
+                Some(script) => script,
+                None => self.handle.new_address().await.map_err(refusal::internal)?.script_pubkey(),
+            };
+            Command::CloseChannel { channel, script }
+        };
+        self.handle.command(command).await.map_err(refusal::command)?;
+        let agreed = self.channel_fact(channel, &mut facts, |fact| match fact {
+            ChannelFact::ClosingAgreed { txid, .. } | ChannelFact::Spent { txid, .. } => Some(Some(*txid)),
+            ChannelFact::ForceClosing { .. } | ChannelFact::Over => Some(None),
+            _ => None,
+        });
+        let agreed = match timeout(CLOSE_WAIT, agreed).await {
+            Ok(found) => found?,
+            Err(_) => None,
+        };
+        let node = self.snapshot().await?;
+        let now = node.channel(&channel);
+        let open = now.and_then(Channel::open);
+        let closing_txid = agreed.or_else(|| open.and_then(|open| closing_txid(now, open)));
+        Ok(CloseChannelResponse {
+            channel_id: now.map_or_else(|| channel.to_string(), |now| now.channel_id().to_string()),
+            closing_txid: closing_txid.map(|txid| txid.to_string()),
+            status: now.map_or_else(|| "over".to_owned(), |now| status(&node, channel, now)),
+        })
+    }
+}
+
+/// A channel as the contract has it.
+fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessage {
+    let message = ChannelMessage {
+        channel_id: channel.channel_id().to_string(),
+        keys_id: keys.to_string(),
+        peer: channel.peer().to_string(),
+        connected: node.connected_peers().any(|(id, _)| id == channel.peer()),
+        state: state(node, channel).into(),
+        status: status(node, keys, channel),
+        short_channel_id: node.short_channel_id(&keys).map(|scid| scid.to_string()),
+        sendable_msat: channel.sendable().0,
+        ..ChannelMessage::default()
+    };
+    match (&channel.phase, channel.open()) {
+        (_, Some(open)) => with_funding(message, channel, open),
+        (Phase::Opening(opening), None) => with_proposal(message, opening),
+        (_, None) => message,
+    }
+}
+
+fn with_funding(message: ChannelMessage, channel: &Channel, open: &Open) -> ChannelMessage {
+    let of =
+        |side: Side| -> Msat { open.htlcs.values().filter(|h| h.offered_by == side).map(|h| h.amount).sum() };
+    ChannelMessage {
+        funding_outpoint: Some(open.funding.terms.outpoint.to_string()),
+        alias: Some(open.params.local_alias.to_string()),
+        capacity_sat: open.funding.terms.capacity.0,
+        local_msat: open.balances.local.0,
+        remote_msat: open.balances.remote.0,
+        outgoing_msat: of(Side::Local).0,
+        incoming_msat: of(Side::Remote).0,
+        htlcs: saturate(open.htlcs.len()),
+        reserve_sat: open.params.reserve_of(Side::Local).0,
+        opened_by_us: open.params.opener == Side::Local,
+        private: !open.params.announce,
+        format: format_name(open.params.format).to_owned(),
+        feerate_perkw: open.fees.at(Side::Local, open.local.number).0,
+        commitment_number: open.local.number.0,
+        closing_txid: closing_txid(Some(channel), open).map(|txid| txid.to_string()),
+        ..message
+    }
+}
+
+fn with_proposal(message: ChannelMessage, opening: &Opening) -> ChannelMessage {
+    let proposal = opening.proposal();
+    let pushed = proposal.push;
+    let (local, remote) = match proposal.opener {
+        Side::Local => (proposal.funding.to_msat().saturating_sub(pushed), pushed),
+        Side::Remote => (pushed, proposal.funding.to_msat().saturating_sub(pushed)),
+    };
+    ChannelMessage {
+        capacity_sat: proposal.funding.0,
+        local_msat: local.0,
+        remote_msat: remote.0,
+        opened_by_us: proposal.opener == Side::Local,
+        private: !proposal.announce,
+        format: format_name(proposal.format).to_owned(),
+        feerate_perkw: proposal.feerate.0,
+        ..message
+    }
+}
+
+const fn format_name(format: CommitmentFormat) -> &'static str {
+    match format {
+        CommitmentFormat::StaticRemotekey => "static_remotekey",
+        CommitmentFormat::Anchors => "anchors",
+    }
+}
+
+/// The transaction that spends the funding, once there is one.
+fn closing_txid(channel: Option<&Channel>, open: &Open) -> Option<bitcoin::Txid> {
+    let spent = open.funding.spent.as_ref().map(|spend| spend.tx.compute_txid());
+    spent.or_else(|| match &channel?.phase {
+        Phase::Closing(closing) => match &closing.how {
+            How::Cooperative { request, .. } => Some(request.tx.compute_txid()),
+            How::OurCommitment { .. } | How::AwaitPeersCommitment { .. } | How::Spent => None,
+        },
+        _ => None,
+    })
+}
+
+/// How far a channel is.
+pub(super) fn state(node: &Node, channel: &Channel) -> ChannelState {
+    match &channel.phase {
+        Phase::Opening(_) => ChannelState::Opening,
+        Phase::Open(open) if is_shutting_down(open) => ChannelState::ShuttingDown,
+        Phase::Open(open) if open.is_ready() => ChannelState::Ready,
+        Phase::Open(open) if confirmations(open, node.height()) < open.params.minimum_depth => {
+            ChannelState::AwaitingConfirmations
+        }
+        Phase::Open(_) => ChannelState::AwaitingPeer,
+        Phase::Closing(closing) => match closing.how {
+            How::Cooperative { .. } => ChannelState::Closing,
+            How::OurCommitment { .. } | How::AwaitPeersCommitment { .. } | How::Spent => {
+                ChannelState::ForceClosing
+            }
+        },
+        Phase::Closed(_) => ChannelState::Closed,
+    }
+}
+
+fn is_shutting_down(open: &Open) -> bool {
+    open.shutdown.local.is_some() || open.shutdown.remote.is_some()
+}
+
+fn confirmations(open: &Open, tip: Height) -> u32 {
+    open.funding.confirmed.map_or(0, |confirmed| confirmed.height.confirmations_at(tip))
+}
+
+/// How a channel stands, in words.
+fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
+    let words = match (&channel.phase, state(node, channel)) {
+        (Phase::Open(open), ChannelState::AwaitingConfirmations) => {
+            let (has, needs) = (confirmations(open, node.height()), open.params.minimum_depth);
+            format!("awaiting confirmations: {has} of {needs}")
+        }
+        (Phase::Open(open), ChannelState::ShuttingDown) if !open.htlcs.is_empty() => {
+            format!("shutting down: {} in flight", open.htlcs.len())
+        }
+        (Phase::Closing(closing), _) => closing_words(&closing.how, &closing.open, node.height()),
+        (_, state) => crate::render::words::channel_state(state).to_owned(),
+    };
+    let link = match (&channel.phase, &channel.link) {
+        (Phase::Open(_), Link::Down) => ", peer away",
+        (Phase::Open(_), Link::Reestablishing) => ", peer coming back",
+        _ => "",
+    };
+    let broken = if node.quarantined().any(|(of, _)| of == keys) {
+        ", stopped by an error of this program"
+    } else {
+        ""
+    };
+    format!("{words}{link}{broken}")
+}
+
+fn closing_words(how: &How, open: &Open, tip: Height) -> String {
+    let how = match how {
+        How::Cooperative { .. } => "closing".to_owned(),
+        How::OurCommitment { reason } => format!("force-closing: {}", printable(reason.as_bytes())),
+        How::AwaitPeersCommitment { reason } => {
+            format!("waiting for the peer to close: {}", printable(reason.as_bytes()))
+        }
+        How::Spent => "closed by the peer".to_owned(),
+    };
+    match &open.funding.spent {
+        Some(spend) => format!("{how}; {} confirmations", spend.height.confirmations_at(tip)),
+        None => format!("{how}; not in a block yet"),
+    }
+}

@@ -1,0 +1,64 @@
+//! Who the node is and how it stands.
+
+use super::NodeService;
+use super::channels::state;
+use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
+use astrape_node::Node;
+use tonic::Status;
+
+impl NodeService {
+    pub(super) async fn get_info(&self, _: GetInfoRequest) -> Result<GetInfoResponse, Status> {
+        let node = self.snapshot().await?;
+        let chain = self.handle.chain_status();
+        let states: Vec<ChannelState> = node.channels().map(|(_, channel)| state(&node, channel)).collect();
+        let count = |wanted: &[ChannelState]| saturate(states.iter().filter(|s| wanted.contains(s)).count());
+        let opening =
+            [ChannelState::Opening, ChannelState::AwaitingConfirmations, ChannelState::AwaitingPeer];
+        let closing = [ChannelState::ShuttingDown, ChannelState::Closing, ChannelState::ForceClosing];
+        Ok(GetInfoResponse {
+            node_id: self.handle.node_id().to_string(),
+            alias: self.alias.clone(),
+            network: self.handle.network().name().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            block_height: node.height().0,
+            chain_synced: chain.is_reliable(),
+            chain_status: chain.to_string(),
+            listening: self.handle.listening().iter().map(ToString::to_string).collect(),
+            connected_peers: saturate(node.connected_peers().count()),
+            ready_channels: count(&[ChannelState::Ready]),
+            opening_channels: count(&opening),
+            closing_channels: count(&closing),
+            alarms: alarms(&node, (!chain.is_reliable()).then(|| chain.to_string())),
+        })
+    }
+
+    pub(super) async fn stop(&self, _: StopRequest) -> Result<StopResponse, Status> {
+        self.stop.notify_one();
+        Ok(StopResponse {})
+    }
+}
+
+pub(super) fn saturate(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// What the operator should look at now.
+fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
+    let mut alarms = Vec::new();
+    alarms.extend(unreliable.map(|why| {
+        format!("what the node sees of the chain is not up to date ({why}): it forwards nothing and opens no channels until it is")
+    }));
+    let suspect = node.config().suspect.len();
+    if suspect > 0 {
+        alarms.push(format!(
+            "the state of {suspect} channels may be older than what their peers know (was the database put back from a copy?): \
+             none of them is closed by this node alone until its peer has connected"
+        ));
+    }
+    alarms.extend(node.quarantined().map(|(keys, _)| {
+        format!(
+            "an error in this program stopped work on channel {keys}: please report it with the log; a restart takes it up again"
+        )
+    }));
+    alarms
+}

@@ -1,0 +1,124 @@
+//! What the node owns, and coins on chain.
+
+use super::channels::state;
+use super::{NodeService, argument, refusal};
+use astrape_api::v1::{
+    ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse, ListFundsRequest,
+    ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest, WithdrawResponse,
+};
+use astrape_channel::{How, Open, Phase};
+use astrape_node::command::WithdrawCommand;
+use astrape_node::{Command, Node, Reply};
+use astrape_primitives::{Height, Msat, Network};
+use bitcoin::Address;
+use tonic::Status;
+
+impl NodeService {
+    pub(super) async fn new_address(&self, _: NewAddressRequest) -> Result<NewAddressResponse, Status> {
+        let address = self.handle.new_address().await.map_err(refusal::internal)?;
+        Ok(NewAddressResponse { address: address.to_string() })
+    }
+
+    pub(super) async fn get_balance(&self, _: GetBalanceRequest) -> Result<GetBalanceResponse, Status> {
+        let node = self.snapshot().await?;
+        let coins = node.coin_balance();
+        let mut balance = GetBalanceResponse {
+            confirmed_sat: coins.confirmed.0,
+            unconfirmed_sat: coins.unconfirmed.0,
+            immature_sat: coins.immature.0,
+            reserved_sat: coins.reserved.0,
+            ..GetBalanceResponse::default()
+        };
+        for (_, channel) in node.channels() {
+            match &channel.phase {
+                Phase::Open(open) => {
+                    balance.channels_local_msat += open.balances.local.0;
+                    balance.channels_remote_msat += open.balances.remote.0;
+                    balance.in_flight_msat += in_flight(open).0;
+                }
+                Phase::Closing(closing) if !is_paid_out(&closing.how, &closing.open) => {
+                    balance.closing_msat += closing.open.balances.local.0;
+                    balance.in_flight_msat += in_flight(&closing.open).0;
+                }
+                Phase::Opening(_) | Phase::Closing(_) | Phase::Closed(_) => {}
+            }
+        }
+        Ok(balance)
+    }
+
+    pub(super) async fn list_funds(&self, _: ListFundsRequest) -> Result<ListFundsResponse, Status> {
+        let node = self.snapshot().await?;
+        let (tip, network) = (node.height(), self.handle.network());
+        let unspent = node.coins().filter(|coin| coin.spent.is_none());
+        Ok(ListFundsResponse {
+            coins: unspent.map(|found| coin(found, tip, network)).collect(),
+            channels: channel_funds(&node),
+        })
+    }
+
+    pub(super) async fn withdraw(&self, request: WithdrawRequest) -> Result<WithdrawResponse, Status> {
+        let script = argument::script("address", &request.address, self.handle.network())?;
+        let amount = match (request.amount_sat, request.all) {
+            (Some(amount), false) => Some(argument::sat("amount_sat", amount)?),
+            (None, true) => None,
+            (Some(_), true) => return Err(argument::invalid("amount_sat", "give either an amount or all")),
+            (None, false) => {
+                return Err(argument::invalid("amount_sat", "it is missing, and `all` is not asked for"));
+            }
+        };
+        let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
+        let change_script = self.handle.change_script().await.map_err(refusal::internal)?;
+        let command = WithdrawCommand { script, amount, feerate, change_script };
+        match self.handle.command(Command::Withdraw(Box::new(command))).await.map_err(refusal::command)? {
+            Reply::Withdrawing { txid, amount, fee } => {
+                Ok(WithdrawResponse { txid: txid.to_string(), amount_sat: amount.0, fee_sat: fee.0 })
+            }
+            other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
+        }
+    }
+}
+
+/// What is in flight in a channel, both ways.
+fn in_flight(open: &Open) -> Msat {
+    open.htlcs.values().map(|htlc| htlc.amount).sum()
+}
+
+/// Whether our share of a channel has become a coin of the wallet, which counts it then.
+fn is_paid_out(how: &How, open: &Open) -> bool {
+    matches!(how, How::Cooperative { .. }) && open.funding.spent.is_some()
+}
+
+fn coin(coin: &astrape_wallet::Coin, tip: Height, network: Network) -> Coin {
+    let state = if coin.reserved.is_some() {
+        CoinState::Reserved
+    } else if coin.confirmations(tip) == 0 {
+        CoinState::Unconfirmed
+    } else if coin.is_immature(tip) {
+        CoinState::Immature
+    } else {
+        CoinState::Confirmed
+    };
+    let address = Address::from_script(&coin.found.script_pubkey, network.to_bitcoin());
+    Coin {
+        outpoint: coin.outpoint().to_string(),
+        amount_sat: coin.amount().0,
+        address: address.map(|address| address.to_string()).unwrap_or_default(),
+        confirmations: coin.confirmations(tip),
+        state: state.into(),
+    }
+}
+
+fn channel_funds(node: &Node) -> Vec<ChannelFunds> {
+    let funds = node.channels().filter_map(|(_, channel)| {
+        let open = channel.open()?;
+        Some(ChannelFunds {
+            channel_id: channel.channel_id().to_string(),
+            peer: channel.peer().to_string(),
+            funding_outpoint: open.funding.terms.outpoint.to_string(),
+            capacity_sat: open.funding.terms.capacity.0,
+            local_msat: open.balances.local.0,
+            state: state(node, channel).into(),
+        })
+    });
+    funds.collect()
+}

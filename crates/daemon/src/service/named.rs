@@ -1,0 +1,83 @@
+//! A channel by one of its names.
+
+use super::argument::invalid;
+use astrape_channel::Channel;
+use astrape_node::Node;
+use astrape_primitives::{ChannelKeysId, ShortChannelId};
+use bitcoin::OutPoint;
+use tonic::Status;
+
+/// Fewest digits of an id: less would name one channel today and two tomorrow.
+const MIN_DIGITS: usize = 4;
+
+/// The channel that `name` means: its id, our own name for it, its short channel id, its alias, its funding outpoint, or a
+/// beginning of one of the first two that fits no other.
+pub(crate) fn channel(node: &Node, field: &str, name: &str) -> Result<ChannelKeysId, Status> {
+    let form = Form::read(name).ok_or_else(|| {
+        let digits = format!("or the first {MIN_DIGITS} or more digits of the id");
+        invalid(
+            field,
+            format!("a channel is named by its id, 800000x1x0, its funding outpoint txid:vout, {digits}"),
+        )
+    })?;
+    let mut found = node.channels().filter(|(keys, channel)| form.means(node, *keys, channel));
+    match (found.next(), found.next()) {
+        (Some((keys, _)), None) => Ok(keys),
+        (Some(_), Some(_)) => Err(invalid(field, "several channels begin so: give more of the id")),
+        (None, _) => Err(Status::not_found("there is no such channel: see `astrape channels`")),
+    }
+}
+
+enum Form {
+    Short(ShortChannelId),
+    Outpoint(OutPoint),
+    Digits(String),
+}
+
+impl Form {
+    fn read(name: &str) -> Option<Self> {
+        // Tables cut ids so.
+        let name = name.trim().trim_end_matches('…');
+        if let Ok(short) = name.parse() {
+            return Some(Form::Short(short));
+        }
+        if name.contains(':') {
+            return name.parse().ok().map(Form::Outpoint);
+        }
+        let fits = (MIN_DIGITS..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_hexdigit());
+        fits.then(|| Form::Digits(name.to_ascii_lowercase()))
+    }
+
+    fn means(&self, node: &Node, keys: ChannelKeysId, channel: &Channel) -> bool {
+        match self {
+            Form::Short(short) => {
+                let alias = channel.open().map(|open| open.params.local_alias);
+                node.short_channel_id(&keys) == Some(*short) || alias == Some(*short)
+            }
+            Form::Outpoint(outpoint) => {
+                channel.open().is_some_and(|open| open.funding.terms.outpoint == *outpoint)
+            }
+            Form::Digits(digits) => {
+                channel.channel_id().to_string().starts_with(digits) || keys.to_string().starts_with(digits)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_of_the_forms() {
+        let txid = "ab".repeat(32);
+        assert!(matches!(Form::read("800000x1x0"), Some(Form::Short(_))));
+        assert!(matches!(Form::read(&format!("{txid}:1")), Some(Form::Outpoint(_))));
+        assert!(matches!(Form::read(" ABcd… "), Some(Form::Digits(digits)) if digits == "abcd"));
+        assert!(matches!(Form::read(&txid), Some(Form::Digits(_))));
+        for name in ["", "abc", "xyzw", "1x2", ":", &format!("{txid}:"), &format!("{txid}0"), "\u{202e}abcd"]
+        {
+            assert!(Form::read(name).is_none(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Payments: sent, and told of.
+
+use super::facts::Heard;
+use super::{NodeService, argument, facts, refusal};
+use crate::engine::CommandError;
+use astrape_api::v1::{
+    ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse, PayRequest,
+    PayResponse, Payment, PaymentDirection, PaymentState,
+};
+use astrape_invoice::Invoice;
+use astrape_node::command::PayCommand;
+use astrape_node::{Command, Entry, Fact, Refusal, Reply};
+use astrape_primitives::{Msat, PaymentHash};
+use tokio::sync::broadcast::Receiver;
+use tonic::Status;
+
+/// Longest time for which a payment is tried again.
+const MAX_TIMEOUT_SECS: u64 = 86_400;
+
+impl NodeService {
+    pub(super) async fn pay(&self, request: PayRequest) -> Result<PayResponse, Status> {
+        let invoice = argument::invoice("invoice", &request.invoice)?;
+        let amount = amount(&invoice, request.amount_msat)?;
+        let max_fee =
+            request.max_fee_msat.map(|fee| argument::msat_or_none("max_fee_msat", fee)).transpose()?;
+        let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
+        let payment_hash = invoice.payment_hash();
+        let mut facts = self.handle.facts();
+        let command = PayCommand { invoice, amount, max_fee, retry_secs, earlier: None };
+        let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
+            Ok(Reply::AlreadyPaid(entry)) => *entry,
+            // Asked for twice, it is paid once, and told to both.
+            Ok(Reply::Paying { .. }) | Err(CommandError::Refused(Refusal::PaymentUnderWay(_))) => {
+                self.payment_end(payment_hash, &mut facts).await?
+            }
+            Ok(other) => return Err(Status::internal(format!("the core gave another answer: {other:?}"))),
+            Err(error) => return Err(refusal::command(error)),
+        };
+        Ok(PayResponse { payment: facts::payment(&entry) })
+    }
+
+    /// Waits for the fact that ends a payment of ours.
+    async fn payment_end(&self, hash: PaymentHash, facts: &mut Receiver<Entry>) -> Result<Entry, Status> {
+        loop {
+            match self.hear(facts).await? {
+                Heard::Fact(entry) if ends(&entry, hash) => return Ok(entry),
+                Heard::Fact(_) => {}
+                Heard::Missed => {
+                    // Whether it ended among those is in the ledger, once it is not under way.
+                    let node = self.snapshot().await?;
+                    if node.payments().any(|payment| payment.payment_hash == hash) {
+                        continue;
+                    }
+                    let last = self.handle.read(move |ledger| ledger.last_payment_fact(&hash)).await;
+                    if let Some(entry) = last.map_err(refusal::ledger)?.filter(|entry| ends(entry, hash)) {
+                        return Ok(entry);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn list_payments(
+        &self,
+        request: ListPaymentsRequest,
+    ) -> Result<ListPaymentsResponse, Status> {
+        let limit = argument::limit("limit", request.limit)?;
+        let node = self.snapshot().await?;
+        let before = request.before;
+        let ended =
+            self.handle.read(move |ledger| ledger.payments(before, limit)).await.map_err(refusal::ledger)?;
+        // Those under way come first, so on the first page only.
+        let pending = node.payments().filter(|_| before.is_none()).map(pending);
+        let payments = pending.chain(ended.iter().filter_map(facts::payment)).take(limit).collect();
+        Ok(ListPaymentsResponse { payments })
+    }
+
+    pub(super) async fn list_forwards(
+        &self,
+        request: ListForwardsRequest,
+    ) -> Result<ListForwardsResponse, Status> {
+        let limit = argument::limit("limit", request.limit)?;
+        let before = request.before;
+        let forwards = self.handle.read(move |ledger| ledger.forwards(before, limit)).await;
+        let forwards = forwards.map_err(refusal::ledger)?;
+        Ok(ListForwardsResponse { forwards: forwards.iter().filter_map(facts::forward).collect() })
+    }
+}
+
+/// What is to be paid, where the caller must or may say it.
+fn amount(invoice: &Invoice, given: Option<u64>) -> Result<Option<Msat>, Status> {
+    let given = given.map(|amount| argument::msat("amount_msat", amount)).transpose()?;
+    match (invoice.amount(), given) {
+        (Some(_), Some(_)) => {
+            Err(argument::invalid("amount_msat", "the invoice says how much; leave this out"))
+        }
+        (None, None) => {
+            Err(argument::invalid("amount_msat", "the invoice leaves it open: say how much to pay"))
+        }
+        (_, given) => Ok(given),
+    }
+}
+
+fn ends(entry: &Entry, hash: PaymentHash) -> bool {
+    match &entry.fact {
+        Fact::PaymentSent { payment_hash, .. } | Fact::PaymentFailed { payment_hash, .. } => {
+            *payment_hash == hash
+        }
+        _ => false,
+    }
+}
+
+fn pending(payment: &astrape_payment::Payment) -> Payment {
+    let fee: Msat = payment.parts.values().map(|part| part.fee).sum();
+    Payment {
+        payment_hash: payment.payment_hash.to_string(),
+        direction: PaymentDirection::Sent.into(),
+        state: PaymentState::Pending.into(),
+        amount_msat: payment.amount.0,
+        fee_msat: fee.0,
+        destination: Some(payment.destination.to_string()),
+        reason: payment.last_failure.clone(),
+        ..Payment::default()
+    }
+}

@@ -1,0 +1,40 @@
+//! Refusals of the node as statuses of gRPC.
+
+use crate::engine::{CommandError, ConnectError, Stopped};
+use astrape_node::{JournalError, Refusal};
+use tonic::Status;
+
+/// The node stops.
+pub(crate) fn stopped(_: Stopped) -> Status {
+    Status::unavailable("the node is stopping: start it again with `astrape run`")
+}
+
+/// A command was not carried out.
+pub(crate) fn command(error: CommandError) -> Status {
+    match error {
+        CommandError::Stopped => stopped(Stopped),
+        CommandError::Lookup(_) => Status::internal(error.to_string()),
+        CommandError::Refused(Refusal::NoSuchChannel) => {
+            Status::not_found(Refusal::NoSuchChannel.to_string())
+        }
+        CommandError::Refused(refusal) => Status::failed_precondition(refusal.to_string()),
+    }
+}
+
+/// There is no connection.
+pub(crate) fn connect(error: ConnectError) -> Status {
+    match error {
+        ConnectError::Stopped => stopped(Stopped),
+        error => Status::failed_precondition(error.to_string()),
+    }
+}
+
+/// The ledger cannot be read.
+pub(crate) fn ledger(error: JournalError) -> Status {
+    Status::internal(error.to_string())
+}
+
+/// Something of our own failed.
+pub(crate) fn internal(error: anyhow::Error) -> Status {
+    Status::internal(format!("{error:#}"))
+}
