@@ -1,0 +1,350 @@
+//! The API over real nodes, through TLS, as any program would use it.
+
+use crate::support::{Member, until};
+use astrape_api::Client;
+use astrape_api::v1::event::Fact;
+use astrape_api::v1::*;
+use astrape_daemon::config::values::HostPort;
+use astrape_daemon::engine::EmbeddedChain;
+use astrape_daemon::service::server::{Offered, offer};
+use astrape_primitives::Sat;
+use tempfile::TempDir;
+use tonic::{Code, Response, Status};
+
+/// A node with its API, and a client of it.
+struct Served {
+    member: Member,
+    offered: Offered,
+    client: Client,
+    _credentials: TempDir,
+}
+
+async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
+    let member = Member::start(seed, chain).await;
+    let credentials = TempDir::new().unwrap();
+    let at = HostPort::new("127.0.0.1", 0);
+    let offered = offer(member.handle.clone(), None, credentials.path(), &at).await.unwrap();
+    let client = astrape_api::connect(credentials.path(), &offered.address().to_string()).await.unwrap();
+    Served { member, offered, client, _credentials: credentials }
+}
+
+impl Served {
+    async fn end(self) {
+        self.offered.close().await;
+        self.member.stop().await.unwrap();
+    }
+
+    async fn channels(&mut self) -> Vec<Channel> {
+        self.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels
+    }
+
+    async fn balance(&mut self) -> GetBalanceResponse {
+        self.client.get_balance(GetBalanceRequest {}).await.unwrap().into_inner()
+    }
+}
+
+/// A call that must be refused for what is wrong with one field, without repeating what was sent.
+#[track_caller]
+fn is_refused<T: std::fmt::Debug>(call: &str, field: &str, answer: Result<Response<T>, Status>) {
+    let status = answer.expect_err(call);
+    assert_eq!(status.code(), Code::InvalidArgument, "{call}: {status:?}");
+    assert!(status.message().starts_with(&format!("{field}: ")), "{call}: {}", status.message());
+    assert!(status.message().len() < 300, "{call}: {} characters", status.message().len());
+}
+
+const POINT: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const MAINNET: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+
+/// Texts that are nothing at all: missing, wrong, hostile, huge.
+fn nonsense() -> Vec<String> {
+    let texts =
+        ["", " ", "x", "-1", "00", "\0", "\u{202e}abc", "🦀", "../../etc/passwd", "'; DROP TABLE", "lnbc1"];
+    let mut texts: Vec<String> = texts.into_iter().map(str::to_owned).collect();
+    texts.extend(["a".repeat(60_000), "05".repeat(33), format!("{POINT}0"), "é".repeat(1_000)]);
+    texts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_says_which_of_its_arguments_is_wrong() {
+    let chain = EmbeddedChain::new();
+    let mut node = served(1, &chain).await;
+    let own_id = node.member.id().to_string();
+    let own_address = node.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
+    let client = &mut node.client;
+
+    for text in nonsense() {
+        let request = WithdrawRequest { address: text.clone(), amount_sat: Some(1), ..Default::default() };
+        is_refused("withdraw", "address", client.withdraw(request).await);
+        let request = ConnectPeerRequest { node_id: text.clone(), address: "127.0.0.1:1".into() };
+        is_refused("connect", "node_id", client.connect_peer(request).await);
+        let request = ConnectPeerRequest { node_id: POINT.into(), address: text.clone() };
+        is_refused("connect", "address", client.connect_peer(request).await);
+        let request = DisconnectPeerRequest { node_id: text.clone() };
+        is_refused("disconnect", "node_id", client.disconnect_peer(request).await);
+        let request = OpenChannelRequest { node_id: text.clone(), amount_sat: 100_000, ..Default::default() };
+        is_refused("open", "node_id", client.open_channel(request).await);
+        let request = OpenChannelRequest {
+            node_id: POINT.into(),
+            address: Some(text.clone()),
+            amount_sat: 100_000,
+            ..Default::default()
+        };
+        is_refused("open", "address", client.open_channel(request).await);
+        let request =
+            CloseChannelRequest { channel: "abcd".into(), address: Some(text.clone()), force: false };
+        is_refused("close", "address", client.close_channel(request).await);
+        let request = CreateInvoiceRequest { preimage: Some(text.clone()), ..Default::default() };
+        is_refused("invoice", "preimage", client.create_invoice(request).await);
+        let request = CreateInvoiceRequest { description_hash: Some(text.clone()), ..Default::default() };
+        is_refused("invoice", "description_hash", client.create_invoice(request).await);
+        let request = DecodeInvoiceRequest { invoice: text.clone() };
+        is_refused("decode", "invoice", client.decode_invoice(request).await);
+        let request = PayRequest { invoice: text.clone(), ..Default::default() };
+        is_refused("pay", "invoice", client.pay(request).await);
+        if text.len() != 66 && text.len() != 67 {
+            let request = CloseChannelRequest { channel: text.clone(), ..Default::default() };
+            is_refused("close", "channel", client.close_channel(request).await);
+        }
+    }
+
+    let too_much = [0, 21_000_000 * 100_000_000 + 1, u64::MAX];
+    for amount in too_much {
+        let request =
+            WithdrawRequest { address: own_address.clone(), amount_sat: Some(amount), ..Default::default() };
+        is_refused("withdraw", "amount_sat", client.withdraw(request).await);
+        let request = OpenChannelRequest { node_id: POINT.into(), amount_sat: amount, ..Default::default() };
+        is_refused("open", "amount_sat", client.open_channel(request).await);
+    }
+    for amount in [0, 21_000_000 * 100_000_000_000 + 1, u64::MAX] {
+        let request = CreateInvoiceRequest { amount_msat: Some(amount), ..Default::default() };
+        is_refused("invoice", "amount_msat", client.create_invoice(request).await);
+    }
+    for per_kw in [0, 252, 250_001, u32::MAX] {
+        let feerate_perkw = Some(per_kw);
+        let request =
+            WithdrawRequest { address: own_address.clone(), all: true, feerate_perkw, amount_sat: None };
+        is_refused("withdraw", "feerate_perkw", client.withdraw(request).await);
+        let request = OpenChannelRequest {
+            node_id: POINT.into(),
+            amount_sat: 100_000,
+            feerate_perkw,
+            ..Default::default()
+        };
+        is_refused("open", "feerate_perkw", client.open_channel(request).await);
+    }
+    for (amount_sat, all) in [(Some(1), true), (None, false)] {
+        let request = WithdrawRequest { address: own_address.clone(), amount_sat, all, feerate_perkw: None };
+        is_refused("withdraw", "amount_sat", client.withdraw(request).await);
+    }
+    for push_msat in [100_000_001, u64::MAX] {
+        let request = OpenChannelRequest {
+            node_id: POINT.into(),
+            amount_sat: 100_000,
+            push_msat,
+            ..Default::default()
+        };
+        is_refused("open", "push_msat", client.open_channel(request).await);
+    }
+    for expiry_secs in [0, 366 * 86_400 + 1, u64::MAX] {
+        let request = CreateInvoiceRequest { expiry_secs: Some(expiry_secs), ..Default::default() };
+        is_refused("invoice", "expiry_secs", client.create_invoice(request).await);
+    }
+    let request = CreateInvoiceRequest { description: "x".repeat(640), ..Default::default() };
+    is_refused("invoice", "description", client.create_invoice(request).await);
+    let both = CreateInvoiceRequest {
+        description: "x".into(),
+        description_hash: Some("00".repeat(32)),
+        ..Default::default()
+    };
+    is_refused("invoice", "description_hash", client.create_invoice(both).await);
+    let request = WithdrawRequest { address: MAINNET.into(), all: true, ..Default::default() };
+    is_refused("withdraw on another network", "address", client.withdraw(request).await);
+    let request = CloseChannelRequest { channel: "abcd".into(), address: Some(own_address), force: true };
+    is_refused("a forced close to an address", "address", client.close_channel(request).await);
+    for limit in [0, 1_001, u32::MAX] {
+        let request = ListPaymentsRequest { limit: Some(limit), before: None };
+        is_refused("payments", "limit", client.list_payments(request).await);
+        let request = ListForwardsRequest { limit: Some(limit), before: None };
+        is_refused("forwards", "limit", client.list_forwards(request).await);
+    }
+    let request = ConnectPeerRequest { node_id: own_id.clone(), address: "127.0.0.1:1".into() };
+    is_refused("connect to oneself", "node_id", client.connect_peer(request).await);
+    let request = OpenChannelRequest { node_id: own_id, amount_sat: 100_000, ..Default::default() };
+    is_refused("open with oneself", "node_id", client.open_channel(request).await);
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_now_is_refused_with_what_helps() {
+    let chain = EmbeddedChain::new();
+    let mut node = served(2, &chain).await;
+    let any = CreateInvoiceRequest { description: "any amount".into(), ..Default::default() };
+    let own_invoice = node.client.create_invoice(any).await.unwrap().into_inner();
+    assert!(own_invoice.warnings[0].contains("no channel is ready"), "{:?}", own_invoice.warnings);
+    let own_address = node.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
+    let client = &mut node.client;
+
+    let nobody = ConnectPeerRequest { node_id: POINT.into(), address: "127.0.0.1:1".into() };
+    let open = OpenChannelRequest { node_id: POINT.into(), amount_sat: 100_000, ..Default::default() };
+    let close = |channel: &str| CloseChannelRequest { channel: channel.into(), ..Default::default() };
+    let pay =
+        |amount_msat| PayRequest { invoice: own_invoice.invoice.clone(), amount_msat, ..Default::default() };
+    let used = CreateInvoiceRequest { preimage: Some("07".repeat(32)), ..Default::default() };
+    client.create_invoice(used.clone()).await.expect("fresh");
+    let outpoint = format!("{}:0", "ab".repeat(32));
+    for (call, code, status) in [
+        ("nobody is there", Code::FailedPrecondition, client.connect_peer(nobody).await.err()),
+        ("not connected", Code::FailedPrecondition, client.open_channel(open).await.err()),
+        (
+            "no such peer",
+            Code::NotFound,
+            client.disconnect_peer(DisconnectPeerRequest { node_id: POINT.into() }).await.err(),
+        ),
+        ("no channel", Code::NotFound, client.close_channel(close("abcd")).await.err()),
+        ("no channel", Code::NotFound, client.close_channel(close(&"ab".repeat(32))).await.err()),
+        ("no channel", Code::NotFound, client.close_channel(close("1x2x3")).await.err()),
+        ("no channel", Code::NotFound, client.close_channel(close(&outpoint)).await.err()),
+        ("no coins", Code::FailedPrecondition, {
+            let request =
+                WithdrawRequest { address: own_address, amount_sat: Some(10_000), ..Default::default() };
+            client.withdraw(request).await.err()
+        }),
+        ("the amount is open", Code::InvalidArgument, client.pay(pay(None)).await.err()),
+        ("our own invoice", Code::FailedPrecondition, client.pay(pay(Some(1_000))).await.err()),
+        ("a used preimage", Code::FailedPrecondition, client.create_invoice(used).await.err()),
+    ] {
+        let status = status.expect(call);
+        assert_eq!(status.code(), code, "{call}: {status:?}");
+        assert!(status.message().len() > 10, "{call}: {}", status.message());
+    }
+    node.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_live_by_the_api_alone() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, mut bob) = (served(3, &chain).await, served(4, &chain).await);
+    alice.member.fund(Sat(1_000_000)).await;
+    let info = bob.client.get_info(GetInfoRequest {}).await.unwrap().into_inner();
+    assert_eq!((info.network.as_str(), info.listening.len()), ("regtest", 1));
+
+    // Opening connects where that is needed.
+    let open = OpenChannelRequest {
+        node_id: info.node_id.clone(),
+        address: Some(info.listening[0].clone()),
+        amount_sat: 500_000,
+        push_msat: 100_000_000,
+        private: true,
+        ..Default::default()
+    };
+    until("alice sees the chain", async || {
+        let mut client = alice.client.clone();
+        client.get_info(GetInfoRequest {}).await.unwrap().into_inner().chain_synced
+    })
+    .await;
+    let opened = alice.client.open_channel(open).await.expect("opened").into_inner();
+    let channel = alice.channels().await.remove(0);
+    assert_eq!(channel.channel_id, opened.channel_id);
+    assert_eq!(channel.funding_outpoint, Some(opened.funding_outpoint));
+    assert_eq!(channel.state(), ChannelState::AwaitingConfirmations, "{channel:?}");
+    assert!(channel.private && channel.opened_by_us && channel.connected);
+    until("the channel is ready on both sides", async || {
+        chain.mine(1);
+        let mut ready = true;
+        for client in [&alice.client, &bob.client] {
+            let channels =
+                client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
+            ready &= channels.iter().any(|channel| channel.status == "ready");
+        }
+        ready && !bob.member.handle.snapshot().await.unwrap().route_hints().is_empty()
+    })
+    .await;
+
+    // A payment, asked for twice at the same time, is paid once.
+    let request = CreateInvoiceRequest {
+        amount_msat: Some(50_000_000),
+        description: "tea\u{202e}".into(),
+        ..Default::default()
+    };
+    let invoice = bob.client.create_invoice(request).await.unwrap().into_inner();
+    assert!(invoice.warnings.is_empty(), "{:?}", invoice.warnings);
+    let decoded =
+        alice.client.decode_invoice(DecodeInvoiceRequest { invoice: invoice.invoice.clone() }).await;
+    let decoded = decoded.unwrap().into_inner();
+    assert_eq!((decoded.amount_msat, decoded.payee), (Some(50_000_000), info.node_id.clone()));
+    assert_eq!(decoded.description.as_deref(), Some("tea\\u{202e}"), "made safe to show");
+    assert_eq!(decoded.route_hints.len(), 1);
+    let pay = PayRequest { invoice: invoice.invoice.clone(), ..Default::default() };
+    let mut again = alice.client.clone();
+    let (first, second) = tokio::join!(alice.client.pay(pay.clone()), again.pay(pay.clone()));
+    let first = first.unwrap().into_inner().payment.unwrap();
+    assert_eq!(first.state(), PaymentState::Succeeded, "{first:?}");
+    assert_eq!(Some(&first), second.unwrap().into_inner().payment.as_ref());
+    let third = alice.client.pay(pay).await.unwrap().into_inner().payment.unwrap();
+    assert_eq!(third, first, "paid before: told again");
+    until("the payment has settled", async || {
+        let mut client = bob.client.clone();
+        let balance = client.get_balance(GetBalanceRequest {}).await.unwrap().into_inner();
+        balance.channels_local_msat == 150_000_000 && balance.in_flight_msat == 0
+    })
+    .await;
+
+    // Both have it in their books, and tell it as it happened.
+    let payments =
+        bob.client.list_payments(ListPaymentsRequest::default()).await.unwrap().into_inner().payments;
+    assert_eq!(payments.len(), 1);
+    assert_eq!((payments[0].direction(), payments[0].amount_msat), (PaymentDirection::Received, 50_000_000));
+    assert_eq!(payments[0].preimage, first.preimage);
+    let mut events = alice.client.events(EventsRequest { since: Some(0) }).await.unwrap().into_inner();
+    let (mut next, mut kinds) = (0, Vec::new());
+    while !kinds.contains(&"paid") {
+        let event = events.message().await.unwrap().expect("there is more");
+        assert!(event.number >= next, "facts come in order");
+        next = event.number + 1;
+        kinds.push(match event.fact.unwrap() {
+            Fact::Payment(payment) if payment.payment_hash == first.payment_hash => "paid",
+            Fact::Channel(channel) if channel.kind() == ChannelEventKind::Ready => "ready",
+            _ => "other",
+        });
+    }
+    assert!(kinds.contains(&"ready"));
+
+    // Closed by the beginning of its id.
+    let close = CloseChannelRequest { channel: opened.channel_id[..8].to_owned(), ..Default::default() };
+    let closing = alice.client.close_channel(close).await.unwrap().into_inner();
+    let txid = closing.closing_txid.expect("agreed at once");
+    assert!(closing.status.starts_with("closing"), "{}", closing.status);
+    let told = events.message().await.unwrap().expect("the close is told");
+    assert!(matches!(told.fact, Some(Fact::Channel(_))));
+    until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap()))).await;
+    chain.mine(1);
+    until("both have their coins", async || {
+        let mut balances = Vec::new();
+        for client in [&alice.client, &bob.client] {
+            balances.push(client.clone().get_balance(GetBalanceRequest {}).await.unwrap().into_inner());
+        }
+        balances.iter().all(|b| b.closing_msat == 0 && b.channels_local_msat == 0)
+            && balances[1].confirmed_sat == 150_000
+    })
+    .await;
+
+    // And withdraws it all.
+    let address = alice.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
+    let request = WithdrawRequest { address, all: true, ..Default::default() };
+    let withdrawn = bob.client.withdraw(request).await.unwrap().into_inner();
+    assert_eq!(withdrawn.amount_sat + withdrawn.fee_sat, 150_000);
+    assert_eq!(bob.balance().await.confirmed_sat, 0, "it is set aside");
+
+    // Who waits for news is told that there will be none.
+    alice.client.stop(StopRequest {}).await.unwrap();
+    alice.offered.stop_asked().await;
+    alice.end().await;
+    let end = loop {
+        match events.message().await {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(matches!(&end, Err(status) if status.code() == Code::Unavailable), "{end:?}");
+    bob.end().await;
+}

@@ -1,0 +1,244 @@
+//! The binary as scripts and people meet it, without a node.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The binary with nothing of the tester's own environment.
+fn astrape(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+    command.env_clear().env("HOME", home).args(words);
+    command
+}
+
+fn run(home: &Path, words: &[&str]) -> Output {
+    astrape(home, words).output().expect("the binary runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+/// Value and source of an option, as `run --show-config` tells.
+fn shown(mut command: Command, option: &str) -> (String, String) {
+    let output = command.args(["run", "--show-config", "--json"]).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", err(&output));
+    let lines: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let line =
+        lines.as_array().unwrap().iter().find(|line| line["option"] == option).expect("the option is shown");
+    (line["value"].as_str().unwrap().to_owned(), line["from"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    fs::write(&file, "network = 'regtest'\nfee-ppm = 1\nfee-base-msat = 1\nalias = 'of the file'\n").unwrap();
+    let file = file.to_str().unwrap();
+    let mut command = astrape(home.path(), &["--config", file]);
+    command.env("ASTRAPE_FEE_PPM", "2").env("ASTRAPE_FEE_BASE_MSAT", "2");
+    let with_flag = |option: &str| {
+        let mut command = astrape(home.path(), &["--config", file, "run", "--fee-ppm", "3"]);
+        command
+            .env("ASTRAPE_FEE_PPM", "2")
+            .env("ASTRAPE_FEE_BASE_MSAT", "2")
+            .args(["--show-config", "--json"]);
+        let output = command.output().unwrap();
+        let lines: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let line = lines.as_array().unwrap().iter().find(|line| line["option"] == option).unwrap().clone();
+        (line["value"].as_str().unwrap().to_owned(), line["from"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(with_flag("fee-ppm"), ("3".into(), "--fee-ppm".into()));
+    assert_eq!(with_flag("fee-base-msat"), ("2".into(), "ASTRAPE_FEE_BASE_MSAT".into()));
+    assert_eq!(with_flag("alias"), ("of the file".into(), file.into()));
+    assert_eq!(with_flag("network"), ("regtest".into(), file.into()));
+    assert_eq!(shown(command, "fee-ppm"), ("2".into(), "ASTRAPE_FEE_PPM".into()));
+}
+
+#[test]
+fn each_network_has_a_directory_of_its_own() {
+    let home = home();
+    let (dir, from) = shown(astrape(home.path(), &["--network", "signet"]), "data-dir");
+    assert_eq!(Path::new(&dir), home.path().join(".astrape/signet"));
+    assert_eq!(from, "default");
+    assert_eq!(shown(astrape(home.path(), &[]), "network"), ("bitcoin".into(), "default".into()));
+    let mut by_env = astrape(home.path(), &[]);
+    by_env.env("ASTRAPE_NETWORK", "regtest");
+    assert_eq!(shown(by_env, "rpc-addr").0, "127.0.0.1:29835");
+}
+
+#[test]
+fn the_file_in_the_data_directory_is_found_and_cannot_move_it() {
+    let home = home();
+    let dir = home.path().join(".astrape/regtest");
+    fs::create_dir_all(&dir).unwrap();
+    let file = dir.join("astrape.toml");
+    fs::write(&file, "rpc-addr = '127.0.0.1:7'\n").unwrap();
+    let shown = shown(astrape(home.path(), &["--network", "regtest"]), "rpc-addr");
+    assert_eq!(shown, ("127.0.0.1:7".into(), file.display().to_string()));
+    for text in ["data-dir = '/elsewhere'", "network = 'signet'"] {
+        fs::write(&file, text).unwrap();
+        let output = run(home.path(), &["--network", "regtest", "run", "--show-config"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(err(&output).contains("astrape.toml"), "{}", err(&output));
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_with_the_file_and_the_key() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    let file = file.to_str().unwrap();
+    for (text, words) in [
+        ("fee-pmm = 5", "did you mean `fee-ppm`?"),
+        ("fee-ppm = 'x'", "`fee-ppm`"),
+        ("dev-fast = 3", "`dev-fast`"),
+        ("= 3", "line 1"),
+    ] {
+        fs::write(file, text).unwrap();
+        // Not only for `run`: a client command with a bad file must not talk to another node than was meant.
+        for command in [&["run"][..], &["getinfo"]] {
+            let output = run(home.path(), &[&["--config", file], command].concat());
+            assert_eq!(output.status.code(), Some(2), "{text}");
+            assert!(err(&output).contains(file) && err(&output).contains(words), "{}", err(&output));
+        }
+    }
+    let output = run(home.path(), &["--config", "/nowhere.toml", "run"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("/nowhere.toml"));
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let home = home();
+    let mut command = astrape(home.path(), &["--network", "regtest"]);
+    command.env("ASTRAPE_BITCOIND_USER", "u").env("ASTRAPE_BITCOIND_PASSWORD", "hunter2");
+    command.env("ASTRAPE_DEV_NODE_KEY", "11".repeat(32)).args(["run", "--show-config"]);
+    let text = out(&command.output().unwrap());
+    assert!(text.contains("bitcoind-password") && text.contains("ASTRAPE_DEV_NODE_KEY"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("1111"), "{text}");
+    let help = out(&command.arg("--help").output().unwrap());
+    assert!(!help.contains("hunter2") && !help.contains("1111"), "{help}");
+}
+
+#[test]
+fn developer_options_are_refused_on_mainnet_from_every_source() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    fs::write(&file, "dev-fast = true\n").unwrap();
+    let mut by_env = astrape(home.path(), &["run"]);
+    by_env.env("ASTRAPE_DEV_FAST", "yes");
+    let by_file = astrape(home.path(), &["--config", file.to_str().unwrap(), "run"]);
+    let by_flag = astrape(home.path(), &["run", "--dev-fast"]);
+    for mut command in [by_env, by_file, by_flag] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains("dev-fast") && err(&output).contains("bitcoin"), "{}", err(&output));
+    }
+    assert!(!home.path().join(".astrape").exists(), "nothing was made");
+}
+
+#[test]
+fn exit_codes_tell_scripts_what_went_wrong() {
+    let home = home();
+    for (words, code) in [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["run", "--help"], 0),
+        (&["open", "--help"], 0),
+        (&[], 2),
+        (&["fly"], 2),
+        (&["open"], 2),
+        (&["open", "02", "50k"], 2),
+        (&["--network", "mars", "getinfo"], 2),
+        (&["--rpc-addr", "x", "getinfo"], 2),
+        (&["invoice", "any"], 2),
+        (&["invoice", "0", "coffee"], 2),
+        (&["invoice", "1.5msat", "coffee"], 2),
+        (&["invoice", "any", "coffee", "--description-hash", "00"], 2),
+        (&["invoice", "any", "coffee", "--expiry", "soon"], 2),
+        (&["close", "abcd", "--force", "--to", "bc1q"], 2),
+        (&["withdraw", "bc1q", "5msat"], 2),
+        (&["payments", "--limit", "0"], 2),
+        (&["pay", "lnbc1", "--amount", "lots"], 2),
+        (&["getinfo"], 3),
+        (&["pay", "lnbc1"], 3),
+    ] {
+        let output = run(home.path(), words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", err(&output));
+        let told = if code == 0 { out(&output) } else { err(&output) };
+        assert!(!told.is_empty(), "{words:?} says nothing");
+    }
+}
+
+#[test]
+fn a_program_gets_its_error_as_json() {
+    let home = home();
+    let output = run(home.path(), &["--json", "getinfo"]);
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    assert_eq!(error["code"], 3);
+    assert!(error["error"].as_str().unwrap().contains("api.cert"));
+}
+
+#[test]
+fn every_option_is_in_the_help_with_its_variable() {
+    let home = home();
+    let help = out(&run(home.path(), &["run", "--help"]));
+    for option in [
+        "network",
+        "data-dir",
+        "config",
+        "rpc-addr",
+        "listen",
+        "alias",
+        "bitcoind-rpc",
+        "bitcoind-cookie",
+        "bitcoind-user",
+        "bitcoind-password",
+        "fee-base-msat",
+        "fee-ppm",
+        "cltv-expiry-delta",
+        "minimum-depth",
+        "log-level",
+        "log-format",
+        "dev-node-key",
+        "dev-channel-secrets",
+        "dev-fixed-feerate-perkw",
+        "dev-fast",
+    ] {
+        let variable = format!("ASTRAPE_{}", option.replace('-', "_").to_uppercase());
+        assert!(help.contains(&format!("--{option}")) && help.contains(&variable), "{option}:\n{help}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let home = home();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(home.path(), &["completion", shell]);
+        assert!(output.status.success());
+        assert!(out(&output).contains("listfunds"), "{shell}");
+    }
+}
+
+#[test]
+fn a_node_without_its_seed_does_not_start_as_another() {
+    let home = home();
+    let dir = home.path().join("data");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("journal.sqlite"), "").unwrap();
+    let words = ["--network", "regtest", "--data-dir", dir.to_str().unwrap(), "run", "--listen", "none"];
+    let output = run(home.path(), &words);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("24 words"), "{}", err(&output));
+    assert!(!dir.join("seed").exists());
+}

@@ -1,0 +1,9 @@
+//! Behaviour of running nodes.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod api;
+mod command_line;
+mod line;
+mod rendering;
+mod strangers;
+mod support;

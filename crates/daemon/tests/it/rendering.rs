@@ -1,0 +1,269 @@
+//! What people see, letter by letter.
+
+use astrape_api::v1::event::Fact;
+use astrape_api::v1::*;
+use astrape_daemon::render;
+
+const A: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
+fn id(byte: &str) -> String {
+    byte.repeat(32)
+}
+
+#[track_caller]
+fn shows(text: &str, expected: &str) {
+    let expected: Vec<&str> =
+        expected.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).skip(1).collect();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines, expected[..expected.len() - 1], "\n{text}");
+}
+
+#[test]
+fn the_node_says_who_it_is_and_raises_alarms() {
+    let info = GetInfoResponse {
+        node_id: A.into(),
+        alias: "astrape-0279be66".into(),
+        network: "regtest".into(),
+        version: "0.1.0".into(),
+        block_height: 101,
+        chain_synced: true,
+        chain_status: "following, at block 101".into(),
+        listening: vec!["127.0.0.1:29735".into()],
+        connected_peers: 2,
+        ready_channels: 1,
+        opening_channels: 1,
+        closing_channels: 0,
+        alarms: vec!["the disk is almost full".into()],
+    };
+    shows(
+        &render::node::info(&info),
+        "
+        node id    0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798
+        alias      astrape-0279be66
+        network    regtest
+        version    0.1.0
+        block      101
+        chain      following, at block 101
+        listening  127.0.0.1:29735
+        peers      2 connected
+        channels   1 ready, 1 opening, 0 closing
+
+        ALARM: the disk is almost full
+        ",
+    );
+}
+
+#[test]
+fn channels_are_a_line_each() {
+    let ready = Channel {
+        channel_id: id("ab"),
+        peer: A.into(),
+        status: "ready".into(),
+        capacity_sat: 1_000_000,
+        local_msat: 499_000_500,
+        remote_msat: 500_000_000,
+        outgoing_msat: 999_500,
+        htlcs: 1,
+        short_channel_id: Some("103x1x0".into()),
+        ..Channel::default()
+    };
+    let opening = Channel {
+        channel_id: id("cd"),
+        peer: A.into(),
+        status: "awaiting confirmations: 2 of 3".into(),
+        capacity_sat: 50_000,
+        local_msat: 50_000_000,
+        alias: Some("16000000x1x2".into()),
+        private: true,
+        ..Channel::default()
+    };
+    shows(
+        &render::channels::channels(&ListChannelsResponse { channels: vec![ready, opening] }),
+        "
+        CHANNEL        PEER           STATE                                CAPACITY             OURS       PEER'S         IN FLIGHT  SHORT ID
+        abababababab…  0279be667ef9…  ready                           1,000,000 sat  499,000.500 sat  500,000 sat  999.500 sat in 1  103x1x0
+        cdcdcdcdcdcd…  0279be667ef9…  awaiting confirmations: 2 of 3     50,000 sat       50,000 sat        0 sat                 -  16000000x1x2 (private)
+        ",
+    );
+    let none = render::channels::channels(&ListChannelsResponse::default());
+    assert!(none.contains("astrape open"), "{none}");
+}
+
+#[test]
+fn money_is_summed_up_and_listed() {
+    let balance = GetBalanceResponse {
+        confirmed_sat: 1_234_567,
+        channels_local_msat: 5_001,
+        channels_remote_msat: 7_000,
+        closing_msat: 1_000,
+        ..GetBalanceResponse::default()
+    };
+    shows(
+        &render::money::balance(&balance),
+        "
+        on chain               1,234,567 sat
+        in channels            5.001 sat
+        can receive (at most)  7 sat
+        in closing channels    1 sat
+        ",
+    );
+    let coin = Coin {
+        outpoint: format!("{}:1", id("ee")),
+        amount_sat: 5_000_000_000,
+        confirmations: 7,
+        state: CoinState::Immature.into(),
+        ..Coin::default()
+    };
+    let share = ChannelFunds {
+        channel_id: id("ab"),
+        peer: A.into(),
+        capacity_sat: 10,
+        local_msat: 9_999,
+        state: ChannelState::Ready.into(),
+        ..ChannelFunds::default()
+    };
+    shows(
+        &render::money::funds(&ListFundsResponse { coins: vec![coin], channels: vec![share] }),
+        "
+                   AMOUNT  STATE            CONFIRMATIONS  COIN
+        5,000,000,000 sat  immature reward              7  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee:1
+
+             OURS      OF  STATE  CHANNEL        PEER
+        9.999 sat  10 sat  ready  abababababab…  0279be667ef9…
+        ",
+    );
+}
+
+fn payment(state: PaymentState) -> Payment {
+    Payment {
+        payment_hash: id("12"),
+        direction: PaymentDirection::Sent.into(),
+        state: state.into(),
+        amount_msat: 50_000_000,
+        ..Payment::default()
+    }
+}
+
+#[test]
+fn the_end_of_a_payment_is_told_in_words() {
+    let paid = Payment { fee_msat: 1_005, preimage: Some(id("34")), ..payment(PaymentState::Succeeded) };
+    shows(
+        &render::payments::ended(&paid),
+        "
+        Paid 50,000 sat, for a fee of 1.005 sat.
+        payment  1212121212121212121212121212121212121212121212121212121212121212
+        proof    3434343434343434343434343434343434343434343434343434343434343434
+        ",
+    );
+    let failed = Payment { reason: Some("no way was found".into()), ..payment(PaymentState::Failed) };
+    shows(
+        &render::payments::ended(&failed),
+        "
+        Not paid: no way was found. Nothing of the 50,000 sat has left the node.
+        payment  1212121212121212121212121212121212121212121212121212121212121212
+        ",
+    );
+    assert!(render::payments::ended(&payment(PaymentState::Pending)).contains("still under way"));
+}
+
+#[test]
+fn payments_and_forwards_are_a_line_each() {
+    let sent = Payment {
+        number: Some(7),
+        ended_at_ms: Some(1_800_000_000_999),
+        fee_msat: 1_000,
+        ..payment(PaymentState::Succeeded)
+    };
+    let received = Payment {
+        number: Some(6),
+        direction: PaymentDirection::Received.into(),
+        ended_at_ms: Some(1_800_000_000_000),
+        ..payment(PaymentState::Succeeded)
+    };
+    shows(
+        &render::payments::payments(&ListPaymentsResponse {
+            payments: vec![payment(PaymentState::Pending), sent, received],
+        }),
+        "
+        NUMBER  TIME (UTC)           DIRECTION      AMOUNT    FEE  STATE      PAYMENT
+             -  -                    sent       50,000 sat  0 sat  under way  121212121212…
+             7  2027-01-15 08:00:00  sent       50,000 sat  1 sat  succeeded  121212121212…
+             6  2027-01-15 08:00:00  received   50,000 sat      -  succeeded  121212121212…
+        ",
+    );
+    let forward = Forward {
+        number: 3,
+        at_ms: 1_800_000_000_000,
+        incoming: id("aa"),
+        outgoing: Some(id("bb")),
+        amount_in_msat: 1_001_000,
+        fee_msat: 1_000,
+        ..Forward::default()
+    };
+    shows(
+        &render::payments::forwards(&ListForwardsResponse { forwards: vec![forward] }),
+        "
+        NUMBER  TIME (UTC)             CAME IN  EARNED  FROM           TO             STATE
+             3  2027-01-15 08:00:00  1,001 sat   1 sat  aaaaaaaaaaaa…  bbbbbbbbbbbb…  forwarded
+        ",
+    );
+}
+
+#[test]
+fn an_invoice_is_read_out() {
+    let invoice = DecodeInvoiceResponse {
+        network: "regtest".into(),
+        amount_msat: None,
+        created_at: 1_800_000_000,
+        expires_at: 1_800_003_600,
+        expired: true,
+        payee: A.into(),
+        payment_hash: id("12"),
+        description: Some("coffee".into()),
+        route_hints: vec![RouteHint {
+            hops: vec![RouteHintHop {
+                node_id: A.into(),
+                short_channel_id: "1x2x3".into(),
+                ..Default::default()
+            }],
+        }],
+        ..DecodeInvoiceResponse::default()
+    };
+    shows(
+        &render::payments::decoded(&invoice),
+        "
+        amount       any: say how much with --amount
+        payee        0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798
+        network      regtest
+        made         2027-01-15 08:00:00
+        expires      2027-01-15 09:00:00 (expired)
+        payment      1212121212121212121212121212121212121212121212121212121212121212
+        description  coffee
+        way by       0279be667ef9… over 1x2x3
+        ",
+    );
+}
+
+#[test]
+fn each_fact_is_a_line() {
+    let event = |fact| Event { number: 4, at_ms: 1_800_000_000_000, fact: Some(fact) };
+    let channel = ChannelEvent {
+        channel_id: id("ab"),
+        peer: A.into(),
+        text: "ready for payments".into(),
+        ..Default::default()
+    };
+    for (fact, line) in [
+        (
+            Fact::Payment(payment(PaymentState::Succeeded)),
+            "payment 121212121212…: sending 50,000 sat succeeded",
+        ),
+        (Fact::Channel(channel), "channel abababababab… with 0279be667ef9…: ready for payments"),
+        (
+            Fact::Withdrawn(WithdrawResponse { txid: "t".into(), amount_sat: 5, fee_sat: 1 }),
+            "withdrawn 5 sat, fee 1 sat, transaction t",
+        ),
+    ] {
+        assert_eq!(render::events::line(&event(fact)), format!("2027-01-15 08:00:00 #4 {line}"));
+    }
+}
