@@ -18,7 +18,7 @@ use crate::config::values::PeerAt;
 use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
 use amounts::{AmountOrAll, AmountOrAny, Seconds, WholeSat};
 use astrape_primitives::Msat;
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use exit::Failure;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
 
 /// A Lightning node, and the commands to use it.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "astrape", version, max_term_width = 110, after_help = EXIT_CODES, propagate_version = true)]
+#[command(name = "astrape", version, max_term_width = 110, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Which node.
     #[command(flatten)]
@@ -225,6 +225,12 @@ pub enum Shell {
     Zsh,
 }
 
+/// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for.
+pub(crate) fn command() -> Command {
+    let quiet = |arg: Arg| arg.hide_env_values(true);
+    Cli::command().mut_args(quiet).mut_subcommand("run", |run| run.mut_args(quiet))
+}
+
 /// Does what a command line asks for.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let invocation = match read(argv) {
@@ -259,6 +265,6 @@ fn complete(shell: Shell) -> Result<(), Failure> {
         Shell::Zsh => clap_complete::Shell::Zsh,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "astrape", &mut script);
+    clap_complete::generate(shell, &mut command(), "astrape", &mut script);
     output::print(&String::from_utf8_lossy(&script))
 }

@@ -2,7 +2,7 @@
 //! in its help.
 
 use super::log::{LogFilter, LogFormat};
-use super::values::{ChannelSecretsHex, HostPort, ListenAt, NetworkName, SecretHex};
+use super::values::{ApiAt, ChannelSecretsHex, HostPort, ListenAt, NetworkName, SecretHex};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
@@ -27,10 +27,10 @@ pub struct PlaceOptions {
     /// File with options, `option = value` a line [default: astrape.toml in the data directory, if it is there]
     #[arg(long, global = true, env = "ASTRAPE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the node offers its API, and where commands look for it [default: 127.0.0.1, port 9835, 19835 (testnet4),
-    /// 39835 (signet) or 29835 (regtest)]
+    /// Where the node offers its API, and where commands look for it; port 0 takes any [default: 127.0.0.1, port 9835,
+    /// 19835 (testnet4), 39835 (signet) or 29835 (regtest)]
     #[arg(long, global = true, env = "ASTRAPE_RPC_ADDR", value_name = "HOST:PORT")]
-    pub rpc_addr: Option<HostPort>,
+    pub rpc_addr: Option<ApiAt>,
 }
 
 /// The options of `astrape run`.
@@ -58,7 +58,6 @@ pub struct RunOptions {
         long,
         env = "ASTRAPE_BITCOIND_PASSWORD",
         value_name = "TEXT",
-        hide_env_values = true,
         help_heading = CHAIN
     )]
     pub bitcoind_password: Option<String>,
@@ -94,7 +93,6 @@ pub struct RunOptions {
         long,
         env = "ASTRAPE_DEV_NODE_KEY",
         value_name = "HEX",
-        hide_env_values = true,
         help_heading = DEVELOPERS
     )]
     pub dev_node_key: Option<SecretHex>,
@@ -104,7 +102,6 @@ pub struct RunOptions {
         long,
         env = "ASTRAPE_DEV_CHANNEL_SECRETS",
         value_name = "HEX/HEX/HEX/HEX/HEX/HEX",
-        hide_env_values = true,
         help_heading = DEVELOPERS
     )]
     pub dev_channel_secrets: Option<ChannelSecretsHex>,

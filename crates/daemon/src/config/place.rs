@@ -30,7 +30,8 @@ impl Place {
     #[must_use]
     pub fn rpc_to_call(&self) -> HostPort {
         let said = || std::fs::read_to_string(self.data_dir.join(API_ADDRESS_FILE)).ok()?.trim().parse().ok();
-        self.rpc_addr.clone().or_else(said).unwrap_or_else(|| default_rpc(self.network))
+        let chosen = self.rpc_addr.clone().filter(|at| at.port != 0);
+        chosen.or_else(said).unwrap_or_else(|| default_rpc(self.network))
     }
 }
 

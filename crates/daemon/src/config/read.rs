@@ -3,12 +3,12 @@
 use super::file::{FILE, OptionFile};
 use super::options::{NOT_IN_FILE, SECRET};
 use super::place::{default_data_dir, home};
-use super::values::{HostPort, NetworkName};
+use super::values::{ApiAt, NetworkName};
 use super::{ConfigError, Place, PlaceOptions, RunOptions};
-use crate::cli::{Action, Cli};
+use crate::cli::{Action, Cli, command};
 use astrape_primitives::Network;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args as _, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -40,14 +40,14 @@ pub struct Sourced {
 /// When one of them is not understood. Asking for help is such an error too, of `clap`'s own kind.
 pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, ConfigError> {
     let mut argv: Vec<OsString> = argv.into_iter().collect();
-    let mut matches = Cli::command().try_get_matches_from(&argv)?;
+    let mut matches = command().try_get_matches_from(&argv)?;
     let (place, file) = find_place(&PlaceOptions::from_arg_matches(&matches)?)?;
     let mut from_file = Vec::new();
     if let Some(("run", run)) = matches.subcommand() {
         let given: Vec<String> = file.keys().filter(|key| is_given(run, key)).map(str::to_owned).collect();
         from_file.extend(file.keys().filter(|key| !is_given(run, key)).map(str::to_owned));
         argv.extend(file.words(&given).map(OsString::from));
-        matches = Cli::command().try_get_matches_from(&argv)?;
+        matches = command().try_get_matches_from(&argv)?;
     }
     let cli = Cli::from_arg_matches(&matches)?;
     let sources = match (&cli.action, matches.subcommand()) {
@@ -81,8 +81,8 @@ fn find_place(given: &PlaceOptions) -> Result<(Place, OptionFile), ConfigError> 
         None => own_file(&data_dir.join(FILE), network, &known)?,
     };
     let rpc_addr = match (&given.rpc_addr, file.get("rpc-addr")) {
-        (Some(address), _) => Some(address.clone()),
-        (None, Some(text)) => Some(text.parse::<HostPort>().map_err(ConfigError::Refused)?),
+        (Some(ApiAt(address)), _) => Some(address.clone()),
+        (None, Some(text)) => Some(text.parse::<ApiAt>().map_err(ConfigError::Refused)?.0),
         (None, None) => None,
     };
     Ok((Place { network, data_dir, rpc_addr }, file))

@@ -91,6 +91,21 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// Where an API is: as [`HostPort`], and port 0 takes any that is free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiAt(pub HostPort);
+
+impl FromStr for ApiAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_suffix(":0") {
+            Some(host) => HostPort::read(host, Some(1)).map(|at| Self(HostPort { port: 0, ..at })),
+            None => text.parse().map(Self),
+        }
+    }
+}
+
 /// A peer, perhaps with its address: `ID` or `ID@host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerAt {
@@ -235,6 +250,16 @@ mod tests {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
         }
         assert!(format!("{}:1", "a".repeat(254)).parse::<HostPort>().is_err());
+    }
+
+    #[test]
+    fn an_api_may_take_any_port() {
+        assert_eq!("127.0.0.1:0".parse(), Ok(ApiAt(HostPort::new("127.0.0.1", 0))));
+        assert_eq!("[::1]:0".parse(), Ok(ApiAt(HostPort::new("::1", 0))));
+        assert_eq!("host:7".parse(), Ok(ApiAt(HostPort::new("host", 7))));
+        for text in ["", ":0", "host", "host:0:0", "host:1:0", "[::1]"] {
+            assert!(text.parse::<ApiAt>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -37,11 +37,11 @@ const FEE_INTERVAL: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Follows the chain until the engine stops. `recent` are the last blocks that the core has seen.
-pub(crate) async fn run(shared: Arc<Shared>, source: Arc<dyn ChainSource>, recent: Vec<BlockId>) {
+pub(crate) async fn run(shared: Arc<Shared>, recent: Vec<BlockId>) {
     let stop = shared.shutdown.clone();
     tokio::select! {
         () = stop.begun() => {}
-        ended = follow(&shared, source, recent) => match ended {
+        ended = follow(&shared, Arc::clone(&shared.source), recent) => match ended {
             Ok(()) | Err(Stopped) => {}
         },
     }
@@ -53,7 +53,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     // Of a wallet that lags behind, because its file is new or the last blocks were not kept.
     {
         let _order = shared.wallet.order.lock().await;
-        let found = found(shared, shared.wallet.begin(&*source).await)?;
+        let found = found(shared, shared.wallet.begin(&*source, recent.clone()).await)?;
         shared.core.input(Input::Coins(found)).await?;
     }
     let mut settings = FollowerSettings::for_network(shared.network);
@@ -129,7 +129,7 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
         }
         BlockChange::Disconnected { id } => {
             tracing::warn!(height = %id.height, hash = %id.hash, "a block left the best chain");
-            vec![WalletFinding::Reorged { from: id.height }]
+            found(shared, shared.wallet.disconnected(*id).await)?
         }
     };
     // Only when all that follows from this block is out is the next one looked at: it may hold what this one made the

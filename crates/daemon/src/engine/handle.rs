@@ -4,7 +4,7 @@ use super::core::Stopped;
 use super::peers::dial::{ConnectError, dial};
 use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
-use astrape_chain::Status;
+use astrape_chain::{SourceError, Status};
 use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
 use astrape_primitives::{Network, NodeId};
 use astrape_storage::SqliteReader;
@@ -200,6 +200,20 @@ impl Handle {
     #[must_use]
     pub fn chain_status(&self) -> Status {
         self.shared.chain_status.borrow().clone()
+    }
+
+    /// Returns once the core has seen the block that is the source's best one now, and counts on what it sees: for those who
+    /// mine blocks and want them noticed.
+    ///
+    /// # Errors
+    /// When the source cannot be asked.
+    pub async fn synced(&self) -> Result<(), SourceError> {
+        let target = self.shared.source.state().await?.tip.height;
+        let mut status = self.shared.chain_status.subscribe();
+        let is_there = |status: &Status| matches!(status, Status::Following { tip } if tip.height >= target);
+        // It cannot be closed while `self` holds the sender.
+        let _ = status.wait_for(is_there).await;
+        Ok(())
     }
 
     /// Asks the engine to stop. [`super::Running::join`] returns when it has.

@@ -9,6 +9,7 @@ mod findings;
 use super::{Shared, clock};
 use anyhow::{Context as _, anyhow};
 use astrape_chain::{ChainSource, SourceError};
+use astrape_node::state::ChainState;
 use astrape_node::{Input, JournalError};
 use astrape_primitives::{BlockId, Height, Network};
 use astrape_signer::InProcessSigner;
@@ -16,8 +17,8 @@ use astrape_storage::WalletChangesets;
 use astrape_transactions::Keychain;
 use astrape_wallet::WalletFinding;
 use bdk_wallet::chain::Merge as _;
-use bdk_wallet::{ChangeSet, KeychainKind};
-use bitcoin::{Address, Block, Transaction};
+use bdk_wallet::{ChangeSet, KeychainKind, Update};
+use bitcoin::{Address, Block, BlockHash, Transaction};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Blocks without anything of ours after which the wallet's place in the chain is written down. After a crash it reads as
@@ -95,16 +96,19 @@ impl Wallet {
         Ok(self.with(move |inner| inner.new_address(keychain)).await??)
     }
 
-    /// Reads the blocks that the wallet misses, then tells all that it knows. Where the source does not answer the blocks are
-    /// read later, with the next one.
-    pub(crate) async fn begin(&self, source: &dyn ChainSource) -> anyhow::Result<Vec<WalletFinding>> {
+    /// Reads the blocks that the wallet misses, then tells all that it knows. A new wallet begins above `recent`, the blocks
+    /// that the core has seen: there is nothing of ours before. Where the source does not answer the blocks are read later,
+    /// with the next one.
+    pub(crate) async fn begin(
+        &self,
+        source: &dyn ChainSource,
+        recent: Vec<BlockId>,
+    ) -> anyhow::Result<Vec<WalletFinding>> {
+        self.with(move |inner| inner.begin_above(&recent)).await??;
         let mut found = Vec::new();
-        let is_new = self.with(|inner| inner.tip().height == Height(0)).await?;
-        if !is_new {
-            match source.state().await {
-                Ok(state) => found = self.catch_up(source, state.tip.height).await?,
-                Err(error) => tracing::warn!(%error, "the on-chain wallet cannot catch up now"),
-            }
+        match source.state().await {
+            Ok(state) => found = self.catch_up(source, state.tip.height).await?,
+            Err(error) => tracing::warn!(%error, "the on-chain wallet cannot catch up now"),
         }
         found.extend(self.with(|inner| findings::all(&inner.wallet)).await?);
         Ok(found)
@@ -122,6 +126,12 @@ impl Wallet {
             Some(found) => Ok(found),
             None => self.catch_up(source, id.height).await,
         }
+    }
+
+    /// The block on top of the best chain went. What the wallet has read beyond it stays.
+    pub(crate) async fn disconnected(&self, id: BlockId) -> anyhow::Result<Vec<WalletFinding>> {
+        let is_known = self.with(move |inner| inner.hash_at(id.height) == Some(id.hash)).await?;
+        Ok(if is_known { vec![WalletFinding::Reorged { from: id.height }] } else { Vec::new() })
     }
 
     /// Finds where the wallet's chain leaves the source's, and reads from there on.
@@ -145,13 +155,19 @@ impl Wallet {
             Ok(ours) => ours,
             Err(error) => return Ok(Err(error)),
         };
-        let mut fork = Height(0);
+        let mut fork = None;
         for block in ours {
             if source.hash_at(block.height).await? == Some(block.hash) {
-                fork = block.height;
+                fork = Some(block.height);
                 break;
             }
         }
+        let Some(fork) = fork else {
+            tracing::error!(
+                "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
+            );
+            return Ok(Ok(()));
+        };
         if fork < to {
             tracing::info!(from = %fork, %to, "the on-chain wallet reads blocks");
         }
@@ -190,20 +206,27 @@ impl Inner {
         place(&self.wallet.latest_checkpoint())
     }
 
-    /// Some of the newest blocks, newest first: all of the last ones, then ever fewer.
+    fn hash_at(&self, height: Height) -> Option<BlockHash> {
+        self.wallet.local_chain().get(height.0).map(|checkpoint| checkpoint.hash())
+    }
+
+    /// The newest blocks, newest first: as many as the deepest reorganisation that the core survives.
     fn recent(&self) -> Vec<BlockId> {
-        let blocks: Vec<BlockId> = self.wallet.checkpoints().map(|checkpoint| place(&checkpoint)).collect();
-        let last = blocks.len().saturating_sub(1);
-        let (mut picked, mut at, mut stride) = (Vec::new(), 0, 1);
-        while at < last {
-            picked.push(blocks[at]);
-            if picked.len() > 20 {
-                stride *= 2;
-            }
-            at += stride;
+        self.wallet.checkpoints().take(ChainState::MAX_RECENT).map(|checkpoint| place(&checkpoint)).collect()
+    }
+
+    /// Lets a new wallet begin above these blocks.
+    fn begin_above(&mut self, recent: &[BlockId]) -> anyhow::Result<()> {
+        if self.tip().height > Height(0) {
+            return Ok(());
         }
-        picked.extend(blocks.last());
-        picked
+        let genesis = self.wallet.latest_checkpoint();
+        let above = recent.iter().filter(|block| block.height > Height(0));
+        let above =
+            above.map(|block| bdk_wallet::chain::BlockId { height: block.height.0, hash: block.hash });
+        let chain = genesis.extend(above).map_err(|_| anyhow!("the core's blocks are in no order"))?;
+        self.wallet.apply_update(Update { chain: Some(chain), ..Update::default() })?;
+        Ok(self.save()?)
     }
 
     fn new_address(&mut self, keychain: Keychain) -> Result<Address, JournalError> {
@@ -218,22 +241,15 @@ impl Inner {
 
     /// Takes a block; `None` when it does not stand on what the wallet knows.
     fn connect(&mut self, id: BlockId, block: &Block) -> Result<Option<Vec<WalletFinding>>, JournalError> {
-        let at = |height: Height| self.wallet.local_chain().get(height.0).map(|checkpoint| checkpoint.hash());
-        if at(id.height) == Some(id.hash) {
+        if self.hash_at(id.height) == Some(id.hash) {
             return Ok(Some(Vec::new()));
         }
         let below = Height(id.height.0.saturating_sub(1));
-        let tip = self.tip();
-        let stands_on = if at(below) == Some(block.header.prev_blockhash) {
-            BlockId { height: below, hash: block.header.prev_blockhash }
-        } else if tip.height == Height(0) {
-            // A new wallet begins with the first block that it is shown: there is nothing of ours before.
-            tip
-        } else {
+        if self.hash_at(below) != Some(block.header.prev_blockhash) {
             return Ok(None);
-        };
-        let stands_on = bdk_wallet::chain::BlockId { height: stands_on.height.0, hash: stands_on.hash };
-        if let Err(error) = self.wallet.apply_block_connected_to(block, id.height.0, stands_on) {
+        }
+        let tip = self.tip();
+        if let Err(error) = self.wallet.apply_block(block, id.height.0) {
             tracing::error!(%error, height = %id.height, "the on-chain wallet does not take a block");
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 //! with every block what is still owed, so nothing here needs to survive a restart.
 
 use crate::engine::{Shared, clock};
-use astrape_chain::{BroadcastResult, ChainSource};
+use astrape_chain::BroadcastResult;
 use astrape_node::{Broadcast, ChainInput, Input};
 use bitcoin::{Transaction, Txid};
 use std::collections::BTreeMap;
@@ -20,11 +20,7 @@ const MAX_UNSENT: usize = 1_024;
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Works off the queue until the engine stops.
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    source: Arc<dyn ChainSource>,
-    mut queue: mpsc::Receiver<Broadcast>,
-) {
+pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Broadcast>) {
     let mut unsent: BTreeMap<Txid, Transaction> = BTreeMap::new();
     loop {
         tokio::select! {
@@ -32,14 +28,14 @@ pub(crate) async fn run(
             broadcast = queue.recv() => match broadcast {
                 Some(broadcast) => {
                     if let Some(tx) = sign(&shared, broadcast).await {
-                        send(&shared, &*source, tx, &mut unsent).await;
+                        send(&shared, tx, &mut unsent).await;
                     }
                 }
                 None => return,
             },
             () = tokio::time::sleep(RETRY), if !unsent.is_empty() => {
                 for (_, tx) in std::mem::take(&mut unsent) {
-                    send(&shared, &*source, tx, &mut unsent).await;
+                    send(&shared, tx, &mut unsent).await;
                 }
             }
         }
@@ -70,15 +66,10 @@ async fn sign(shared: &Arc<Shared>, broadcast: Broadcast) -> Option<Transaction>
     }
 }
 
-async fn send(
-    shared: &Shared,
-    source: &dyn ChainSource,
-    tx: Transaction,
-    unsent: &mut BTreeMap<Txid, Transaction>,
-) {
+async fn send(shared: &Shared, tx: Transaction, unsent: &mut BTreeMap<Txid, Transaction>) {
     let txid = tx.compute_txid();
     let began = clock::now();
-    let refused = match source.broadcast(std::slice::from_ref(&tx)).await {
+    let refused = match shared.source.broadcast(std::slice::from_ref(&tx)).await {
         BroadcastResult::Accepted => {
             tracing::info!(%txid, "broadcast");
             None

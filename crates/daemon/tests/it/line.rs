@@ -1,0 +1,120 @@
+//! Nodes that open channels, pay, restart and close.
+
+use crate::support::{Member, of_channel, until, wait_for};
+use astrape_daemon::engine::{EmbeddedChain, start};
+use astrape_node::{ChannelFact, Command, Fact, Reply};
+use astrape_primitives::{Msat, Sat};
+
+const FUNDING: Sat = Sat(1_000_000);
+
+fn sat(amount: u64) -> Msat {
+    Msat(amount * 1_000)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_open_a_channel_pay_restart_pay_again_and_close() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(1, &chain).await, Member::start(2, &chain).await);
+    alice.fund(Sat(2_000_000)).await;
+    alice.connect(&bob).await;
+    let channel = alice.open(&bob, FUNDING, Msat(0)).await;
+
+    let invoice = bob.invoice(sat(50_000)).await;
+    let sent = alice.pay(&invoice).await;
+    assert!(
+        matches!(&sent, Fact::PaymentSent { amount, fee, .. } if *amount == sat(50_000) && *fee == Msat(0)),
+        "{sent:?}"
+    );
+    assert_eq!(alice.pay(&invoice).await, sent, "it is not paid twice");
+
+    // Alice comes back and finds Bob by herself.
+    let alice = alice.restart().await;
+    until("the channel is usable again", async || alice.is_usable_with(bob.id()).await).await;
+    assert_eq!(alice.pay(&invoice).await, sent, "not after a restart either");
+    let back = alice.invoice(sat(10_000)).await;
+    assert!(matches!(bob.pay(&back).await, Fact::PaymentSent { .. }));
+
+    let mut facts = alice.handle.facts();
+    let script = alice.handle.new_address().await.unwrap().script_pubkey();
+    let closing = alice.handle.command(Command::CloseChannel { channel, script }).await;
+    assert_eq!(closing, Ok(Reply::Done));
+    let txid = wait_for(&mut facts, |fact| match of_channel(fact, channel)? {
+        ChannelFact::ClosingAgreed { txid, .. } => Some(*txid),
+        _ => None,
+    })
+    .await;
+    until("the closing transaction is in the mempool", async || chain.look(|c| c.in_mempool(&txid))).await;
+    chain.mine(6);
+    wait_for(&mut facts, |fact| matches!(of_channel(fact, channel)?, ChannelFact::Over).then_some(())).await;
+    until("both sides have their money back", async || {
+        let of = async |member: &Member| member.handle.snapshot().await.unwrap().coin_balance().confirmed;
+        of(&bob).await == Sat(40_000) && of(&alice).await > Sat(1_950_000)
+    })
+    .await;
+    alice.stop().await.unwrap();
+    bob.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_pay_over_the_middle_one_which_restarts_meanwhile() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob, carol) =
+        (Member::start(11, &chain).await, Member::start(12, &chain).await, Member::start(13, &chain).await);
+    alice.fund(Sat(2_000_000)).await;
+    bob.fund(Sat(2_000_000)).await;
+    alice.connect(&bob).await;
+    carol.connect(&bob).await;
+    alice.open(&bob, FUNDING, Msat(0)).await;
+    bob.open(&carol, FUNDING, Msat(0)).await;
+
+    let invoice = carol.invoice(sat(20_000)).await;
+    let sent = alice.pay(&invoice).await;
+    assert!(matches!(sent, Fact::PaymentSent { fee, .. } if fee == Msat(1_000 + 2_000)), "{sent:?}");
+
+    // Bob stops and comes back elsewhere: he dials whom he had dialled; the others are told where he is.
+    let bob = bob.restart().await;
+    alice.connect(&bob).await;
+    carol.connect(&bob).await;
+    for (member, peer) in [(&alice, &bob), (&carol, &bob)] {
+        until("it is usable again", async || member.is_usable_with(peer.id()).await).await;
+    }
+    let invoice = carol.invoice(sat(30_000)).await;
+    assert!(matches!(alice.pay(&invoice).await, Fact::PaymentSent { .. }));
+    let forwards = bob.handle.read(|reader| reader.forwards(None, 10)).await.unwrap();
+    assert_eq!(forwards.len(), 2);
+    for member in [alice, bob, carol] {
+        member.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_finds_what_came_while_its_node_was_down() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(21, &chain).await;
+    alice.fund(Sat(100_000)).await;
+    let script = alice.handle.new_address().await.unwrap().script_pubkey();
+    // Down: a reorganisation, and another coin.
+    let alice = alice.stopped().await;
+    chain.change(|chain| {
+        chain.reorg(2);
+        chain.fund(&script, Sat(30_000)).unwrap();
+    });
+    chain.mine(4);
+    let alice = alice.start().await;
+    until("both coins are there", async || {
+        alice.handle.snapshot().await.unwrap().coin_balance().confirmed == Sat(130_000)
+    })
+    .await;
+    let fresh = alice.handle.new_address().await.unwrap().script_pubkey();
+    assert_ne!(fresh, script, "an address is given out once");
+    alice.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_is_one_nodes_and_one_process_at_a_time() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(31, &chain).await;
+    let again = start(alice.config()).await.err().expect("it is locked").to_string();
+    assert!(again.contains("held by another process"), "{again}");
+    alice.stop().await.unwrap();
+}

@@ -1,0 +1,152 @@
+//! Peers that are silent, slow or loud.
+
+use crate::support::{Member, PATIENCE, signer, until};
+use astrape_daemon::engine::{EmbeddedChain, clock};
+use astrape_primitives::{ChannelId, Features, NodeId};
+use astrape_transactions::Signer as _;
+use astrape_transport::{Decryptor, Encryptor, Handshake, Progress, Secured};
+use astrape_wire::{Init, Message, Ping, UpdateFee};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// A peer that is not a node of ours: only its transport is.
+struct Stranger {
+    socket: TcpStream,
+    encryptor: Encryptor,
+    decryptor: Decryptor,
+}
+
+impl Stranger {
+    /// Connects and shakes hands.
+    async fn connect(seed: u8, to: &Member) -> Self {
+        let signer = signer(seed);
+        let mut socket = TcpStream::connect(to.address()).await.unwrap();
+        let (mut handshake, act_one) =
+            Handshake::initiate(signer.node_id(), to.id(), clock::fresh32(), clock::now()).unwrap();
+        socket.write_all(&act_one).await.unwrap();
+        let mut act_two = [0; 50];
+        socket.read_exact(&mut act_two).await.unwrap();
+        let (_, progress) = handshake.receive(&act_two, clock::now(), &|p| signer.ecdh(p)).unwrap();
+        let Progress::Initiated(act_three, Secured { encryptor, decryptor, .. }) = progress else {
+            panic!("{progress:?}")
+        };
+        socket.write_all(&act_three).await.unwrap();
+        Self { socket, encryptor, decryptor }
+    }
+
+    fn id(seed: u8) -> NodeId {
+        signer(seed).node_id()
+    }
+
+    async fn say(&mut self, message: &Message) -> std::io::Result<()> {
+        let mut out = Vec::new();
+        self.encryptor.seal(&message.encode().unwrap(), &mut out).unwrap();
+        self.socket.write_all(&out).await
+    }
+
+    async fn say_init(&mut self) {
+        let features = astrape_node::config::default_features();
+        let init = Init { globalfeatures: Features::empty(), features, networks: None, remote_addr: None };
+        self.say(&Message::Init(init)).await.unwrap();
+    }
+
+    /// The next message.
+    async fn hear(&mut self) -> Message {
+        loop {
+            if let Some(bytes) = self.decryptor.next_message().unwrap() {
+                let astrape_wire::Decoded::Known(message) = Message::decode(bytes).unwrap() else {
+                    continue;
+                };
+                return message;
+            }
+            let count = self.socket.read(self.decryptor.spare()).await.unwrap();
+            assert!(count > 0, "the node closed the connection");
+            self.decryptor.filled(count);
+        }
+    }
+
+    /// Whether the node closes the connection in time.
+    async fn is_closed(&mut self) -> bool {
+        let reading = async {
+            let mut buffer = vec![0; 65_536];
+            while !matches!(self.socket.read(&mut buffer).await, Ok(0) | Err(_)) {}
+        };
+        tokio::time::timeout(PATIENCE, reading).await.is_ok()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_peer_does_not_count_as_connected() {
+    let alice = Member::start(41, &EmbeddedChain::new()).await;
+    let _mute = TcpStream::connect(alice.address()).await.unwrap();
+    let mut shaken = Stranger::connect(42, &alice).await;
+    assert!(matches!(shaken.hear().await, Message::Init(_)));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(alice.handle.snapshot().await.unwrap().connected_peers().count(), 0, "it has not said init");
+    shaken.say_init().await;
+    until("it is up", async || {
+        alice.handle.snapshot().await.unwrap().connected_peers().any(|(id, _)| id == Stranger::id(42))
+    })
+    .await;
+    alice.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_does_not_read_is_disconnected_and_costs_no_more_than_its_queue() {
+    let alice = Member::start(51, &EmbeddedChain::new()).await;
+    let mut deaf = Stranger::connect(52, &alice).await;
+    deaf.say_init().await;
+    // Each of these is answered by an error; nobody reads the answers. They fill its sockets, then its queue.
+    let flood = Message::UpdateFee(UpdateFee {
+        channel_id: ChannelId([7; 32]),
+        feerate_per_kw: astrape_primitives::FeeratePerKw(1_000),
+    });
+    let flooding = async { while deaf.say(&flood).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, flooding).await.expect("the node hangs up");
+    until("it is gone", async || alice.handle.snapshot().await.unwrap().connected_peers().count() == 0).await;
+    alice.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_pings_ends_the_connection_and_others_are_served_meanwhile() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(61, &chain).await, Member::start(62, &chain).await);
+    let mut loud = Stranger::connect(63, &alice).await;
+    loud.say_init().await;
+    let ping = Message::Ping(Ping { num_pong_bytes: 65_000, ignored: Vec::new() });
+    for _ in 0..1_000 {
+        if loud.say(&ping).await.is_err() {
+            break;
+        }
+    }
+    bob.connect(&alice).await;
+    assert!(loud.is_closed().await);
+    assert_eq!(alice.handle.snapshot().await.unwrap().connected_peers().count(), 1, "Bob is there");
+    alice.stop().await.unwrap();
+    bob.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_connections_of_a_peer_the_newer_one_stays() {
+    let alice = Member::start(71, &EmbeddedChain::new()).await;
+    let mut first = Stranger::connect(72, &alice).await;
+    first.say_init().await;
+    let peers = async || alice.handle.snapshot().await.unwrap().connected_peers().count();
+    until("the first is up", async || peers().await == 1).await;
+    let mut second = Stranger::connect(72, &alice).await;
+    second.say_init().await;
+    assert!(first.is_closed().await);
+    assert!(matches!(second.hear().await, Message::Init(_)));
+    until("the second is up", async || peers().await == 1).await;
+    // It can be spoken with.
+    second.say(&Message::Ping(Ping { num_pong_bytes: 7, ignored: Vec::new() })).await.unwrap();
+    loop {
+        if matches!(second.hear().await, Message::Pong(pong) if pong.ignored.len() == 7) {
+            break;
+        }
+    }
+    assert!(alice.handle.disconnect(Stranger::id(72)).await.unwrap());
+    assert!(second.is_closed().await);
+    alice.stop().await.unwrap();
+}
