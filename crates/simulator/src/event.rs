@@ -74,6 +74,15 @@ impl Queue {
         });
     }
 
+    /// The connections with messages under way, and whom to.
+    pub(crate) fn talk(&self) -> Vec<(u64, usize)> {
+        let message = |event: &Event| match event {
+            Event::Deliver { connection, to, packet: Packet::Message(_) } => Some((*connection, *to)),
+            _ => None,
+        };
+        self.events.values().filter_map(message).collect()
+    }
+
     /// Packets of a connection on their way to `end`.
     pub(crate) fn packets(&self, connection: u64, end: usize) -> usize {
         let of_it = |event: &&Event| matches!(event, Event::Deliver { connection: c, to, .. } if *c == connection && *to == end);

@@ -25,11 +25,29 @@ const GATHER: usize = 2;
 /// One thing that a scenario does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
-    Open { from: usize, to: usize, funding: Sat, push: Msat },
-    Pay { payer: usize, payee: usize, amount: Msat, flaw: Flaw },
+    Open {
+        from: usize,
+        to: usize,
+        funding: Sat,
+        push: Msat,
+    },
+    Pay {
+        payer: usize,
+        payee: usize,
+        amount: Msat,
+        flaw: Flaw,
+    },
     Feerate(FeeratePerKw),
-    Cut { a: usize, b: usize },
-    Close { node: usize, other: usize },
+    Cut {
+        a: usize,
+        b: usize,
+    },
+    Close {
+        node: usize,
+        other: usize,
+    },
+    /// Whether crashes are forked from here on.
+    Crashes(bool),
 }
 
 /// A script for a world.
@@ -120,6 +138,18 @@ impl Scenario {
         self.then(Act::Close { node, other })
     }
 
+    /// From here on no crashes are forked: what comes was forked elsewhere, or only shows that all is well.
+    #[must_use]
+    pub fn calm(self) -> Self {
+        self.then(Act::Crashes(false))
+    }
+
+    /// From here on crashes are forked again.
+    #[must_use]
+    pub fn perilous(self) -> Self {
+        self.then(Act::Crashes(true))
+    }
+
     /// Runs it once, without faults.
     ///
     /// # Errors
@@ -141,7 +171,7 @@ impl Scenario {
             let before = stage.clone();
             match stage.go_on()? {
                 Progress::Done => return Ok(forks),
-                Progress::Moved(Advance::Stepped { node, effects }) => {
+                Progress::Moved(Advance::Stepped { node, effects }) if before.crashes => {
                     for plan in variants(node, effects) {
                         forks.totals.add(before.fork(plan)?.totals());
                         forks.count += 1;
@@ -157,7 +187,8 @@ impl Scenario {
         if let Some(plant) = self.plant {
             world.plant(plant);
         }
-        Stage { world, acts: self.acts.iter().copied().collect(), current: None, nudges: 0, events: 0 }
+        let acts = self.acts.iter().copied().collect();
+        Stage { world, acts, current: None, crashes: true, nudges: 0, events: 0 }
     }
 }
 
@@ -206,6 +237,7 @@ struct Stage {
     world: World,
     acts: VecDeque<Act>,
     current: Option<Current>,
+    crashes: bool,
     nudges: u32,
     events: u32,
 }
@@ -274,6 +306,10 @@ impl Stage {
             }
             Act::Cut { a, b } => {
                 self.world.cut_between(a, b);
+                Current::Rest
+            }
+            Act::Crashes(crashes) => {
+                self.crashes = crashes;
                 Current::Rest
             }
             Act::Close { node, other } => {

@@ -63,7 +63,7 @@ fn new_world(seed: u64) -> World {
     let nodes = if seed % 8 == 7 { 2 } else { 3 };
     let mut world = World::line(nodes, format, seed);
     world.group_percent = if seed % 3 == 0 { 50 } else { 0 };
-    world.disk_check_every = 16;
+    world.disk_check_every = 29;
     world
 }
 
@@ -84,9 +84,9 @@ fn begin(world: &mut World) -> Result<(), Violation> {
 /// One act of chance.
 fn act(world: &mut World) {
     match world.rng.gen_range(0..100) {
-        0..=9 => pay(world),
-        10..=15 => crash(world),
-        16..=20 => cut(world),
+        0..=5 => pay(world),
+        6..=12 => crash(world),
+        13..=20 => cut(world),
         21..=24 => mine(world),
         25 => reorganise(world),
         26..=27 => feerate(world),
@@ -116,6 +116,7 @@ fn pay(world: &mut World) {
         return;
     }
     let (payer, payee) = two_nodes(world);
+    let again = world.rng.gen_bool(0.4);
     let flaw = match world.rng.gen_range(0..20) {
         0 => Flaw::Unknown,
         1 => Flaw::Expired,
@@ -131,15 +132,19 @@ fn pay(world: &mut World) {
         _ => Msat(world.rng.gen_range(500_000_000..2_000_000_000)),
     };
     world.pay(payer, payee, amount, flaw);
+    if again {
+        pay(world);
+    }
 }
 
-/// A process dies now, or in one of its next steps.
+/// A process dies now, or in one of its next steps: mostly one that is about to hear something.
 fn crash(world: &mut World) {
-    let node = any_node(world);
+    let Some((_, node)) = talking(world) else { return };
     let crash = match world.rng.gen_range(0..10) {
         0..=2 => Crash::BeforeCommit,
         3..=4 => Crash::AfterCommit { released: 0 },
-        5..=8 => Crash::AfterCommit { released: world.rng.gen_range(1..=4) },
+        5..=6 => Crash::AfterSome,
+        7..=8 => Crash::AfterCommit { released: usize::MAX },
         _ => {
             world.totals.crashed(Some(Crash::AfterCommit { released: 1 }), 0, 0);
             world.crash(node, Loss::Tail);
@@ -150,13 +155,24 @@ fn crash(world: &mut World) {
     world.plan = Some(Plan { node, gather, crash });
 }
 
-fn cut(world: &mut World) {
+/// A connection on which somebody talks, and who is to hear it; where nobody talks any, but seldom.
+fn talking(world: &mut World) -> Option<(u64, usize)> {
+    let talk = world.queue.talk();
+    if !talk.is_empty() {
+        return Some(talk[world.rng.gen_range(0..talk.len())]);
+    }
     let node = any_node(world);
-    world.totals.cuts += 1;
-    for (connection, _) in world.network.of(node) {
-        if world.rng.gen_bool(0.7) {
-            world.cut(connection, Loss::Tail, Loss::Tail);
-        }
+    let connections = world.network.of(node);
+    if connections.is_empty() || world.rng.gen_bool(0.7) {
+        return None;
+    }
+    Some((connections[world.rng.gen_range(0..connections.len())].0, node))
+}
+
+fn cut(world: &mut World) {
+    if let Some((connection, _)) = talking(world) {
+        world.totals.cuts += 1;
+        world.cut(connection, Loss::Tail, Loss::Tail);
     }
 }
 

@@ -117,7 +117,7 @@ impl Totals {
             Some(Crash::AfterCommit { released: 0 }) => self.crashes_after += 1,
             Some(Crash::AfterCommit { released }) if released < effects => self.crashes_partly += 1,
             Some(Crash::AfterCommit { .. }) => self.crashes_released += 1,
-            Some(Crash::Cut) | None => {}
+            Some(Crash::AfterSome | Crash::Cut) | None => {}
         }
         self.crashes_grouped += u64::from(steps > 1);
     }

@@ -4,7 +4,7 @@ use crate::event::Event;
 use crate::machine::{Part, Taken};
 use crate::network::{Loss, Packet};
 use crate::violation::{Checker, Violation};
-use crate::world::{Crash, World};
+use crate::world::{Crash, Plan, World};
 use astrape_node::{Effect, Input, PeerEvent, TICK_MILLIS};
 use astrape_primitives::Entropy;
 use rand::{Rng as _, RngCore as _};
@@ -171,11 +171,16 @@ impl World {
 
     /// Commits what waits and lets its effects out; or dies before, between or after.
     pub(crate) fn commit_now(&mut self, node: usize) -> Result<(), Violation> {
-        let waits = self.process(node).is_some_and(|p| p.pending.step.is_some());
-        if !waits {
+        let sealed =
+            |p: &crate::machine::Process| p.pending.step.as_ref().map(astrape_node::Step::sealed_len);
+        let Some(sealed) = self.process(node).and_then(sealed) else {
             return Ok(());
-        }
-        let crash = self.plan.take_if(|plan| plan.node == node).map(|plan| plan.crash);
+        };
+        let due = |plan: &mut Plan| plan.node == node && (plan.crash != Crash::AfterSome || sealed > 1);
+        let crash = match self.plan.take_if(due).map(|plan| plan.crash) {
+            Some(Crash::AfterSome) => Some(Crash::AfterCommit { released: self.rng.gen_range(1..sealed) }),
+            crash => crash,
+        };
         if crash == Some(Crash::BeforeCommit) {
             self.totals.crashed(crash, 0, self.pending_steps(node));
             self.crash(node, Loss::None);
@@ -196,7 +201,7 @@ impl World {
                 self.totals.cuts += 1;
                 self.cut_everything(node, Loss::All);
             }
-            Some(Crash::BeforeCommit) | None => self.release(node, parts, effects, all)?,
+            Some(Crash::BeforeCommit | Crash::AfterSome) | None => self.release(node, parts, effects, all)?,
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub enum Crash {
         /// How many effects got out.
         released: usize,
     },
+    /// After the commit and some of its effects, by chance; waits for a commit that has two or more.
+    AfterSome,
     /// Not at all: all its connections are cut after the step.
     Cut,
 }
