@@ -120,3 +120,135 @@ impl Door {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_node::{
+        Command, CommandId, Config, Entry, Input, JournalError, Key, RetiredHtlc, SeenOnion, Writes,
+    };
+    use astrape_primitives::{
+        ChannelKeysId, CommitmentNumber, Entropy, Network, NodeId, PaymentHash, Timestamp,
+    };
+    use astrape_storage::MemoryJournal;
+    use std::collections::BTreeMap;
+    use std::sync::mpsc;
+
+    /// A disk that takes each commit only when it is told to.
+    struct SlowDisk {
+        memory: MemoryJournal,
+        may_commit: mpsc::Receiver<()>,
+        steps: Vec<u64>,
+    }
+
+    impl Journal for SlowDisk {
+        fn commit(&mut self, writes: &Writes) -> Result<(), JournalError> {
+            self.may_commit.recv().expect("the test lets it go on");
+            self.steps.push(writes.steps());
+            self.memory.commit(writes)
+        }
+        fn load(&self) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
+            self.memory.load()
+        }
+        fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
+            self.memory.onion_seen(onion)
+        }
+        fn last_payment_fact(&self, hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+            self.memory.last_payment_fact(hash)
+        }
+        fn retired_htlcs(
+            &self,
+            channel: &ChannelKeysId,
+            commitment: CommitmentNumber,
+        ) -> Result<Vec<RetiredHtlc>, JournalError> {
+            self.memory.retired_htlcs(channel, commitment)
+        }
+    }
+
+    fn id() -> NodeId {
+        "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point")
+    }
+
+    fn new_node() -> Node {
+        Node::restore(Config::new(id(), Network::Regtest), &MemoryJournal::new()).expect("it is empty").0
+    }
+
+    /// A step that writes something and answers a command.
+    fn step(node: &mut Node, n: u64) -> Step {
+        let command = Command::RememberPeer { peer: id(), addresses: vec![format!("host{n}:9735")] };
+        node.step(Timestamp(n), Entropy::new([1; 32]), Input::Command { id: CommandId(n), command })
+    }
+
+    /// Which commands were answered.
+    fn answered(effects: &[Effect]) -> Vec<u64> {
+        let reply = |effect: &Effect| match effect {
+            Effect::Reply { command, .. } => Some(command.0),
+            _ => None,
+        };
+        effects.iter().filter_map(reply).collect()
+    }
+
+    #[test]
+    fn steps_that_wait_for_the_disk_are_one_commit_and_let_out_in_order() {
+        let (door, mut node) = (Door::new(), new_node());
+        let (go, may_commit) = mpsc::channel();
+        let mut disk = SlowDisk { memory: MemoryJournal::new(), may_commit, steps: Vec::new() };
+        let (asking, mut snapshot) = oneshot::channel();
+        let out = std::thread::scope(|scope| {
+            let serving = scope.spawn(|| {
+                let mut out = Vec::new();
+                door.serve(&mut disk, |effects| out.extend(answered(&effects))).expect("the disk is well");
+                out
+            });
+            door.push(step(&mut node, 0), None).expect("it is open");
+            // Until the first is in hand, the others would be merged with it.
+            while door.lock().in_hand == 0 {
+                std::thread::yield_now();
+            }
+            for n in 1..10 {
+                door.push(step(&mut node, n), None).expect("it is open");
+            }
+            let reading = After::Snapshot(asking, Arc::new(node.clone()));
+            door.push(Step::default(), Some(reading)).expect("it is open");
+            assert!(snapshot.try_recv().is_err(), "what it shows could still be lost");
+            door.close();
+            (0..2).for_each(|_| go.send(()).expect("the disk waits"));
+            serving.join().expect("no panic")
+        });
+        assert_eq!(out, (0..10).collect::<Vec<_>>());
+        assert_eq!(disk.steps, [1, 9], "one commit for all that waited");
+        assert!(snapshot.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_disk_that_fails_lets_nothing_out_and_closes_the_door() {
+        let (door, mut node) = (Door::new(), new_node());
+        let mut disk = MemoryJournal::new();
+        disk.crash_after(0);
+        let (asking, mut done) = oneshot::channel();
+        door.push(step(&mut node, 0), Some(After::Done(asking))).expect("it is open");
+        let served = door.serve(&mut disk, |_| panic!("nothing may be let out"));
+        assert!(served.is_err());
+        assert_eq!(door.push(step(&mut node, 1), None), Err(Closed));
+        drop(door);
+        assert!(done.try_recv().is_err(), "nobody is told that it is done");
+    }
+
+    #[test]
+    fn the_core_runs_ahead_of_the_disk_by_a_bound() {
+        let (door, mut node) = (Door::new(), new_node());
+        for n in 0..MAX_UNCOMMITTED as u64 {
+            door.push(step(&mut node, n), None).expect("it is open");
+        }
+        std::thread::scope(|scope| {
+            let pushing = scope.spawn(|| door.push(step(&mut node, 0), None));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!pushing.is_finished(), "it waits for the disk");
+            assert_eq!(door.lock().queued, MAX_UNCOMMITTED);
+            let (step, _) = door.take().expect("there is much to commit");
+            drop(step);
+            door.committed();
+            assert_eq!(pushing.join().expect("no panic"), Ok(()));
+        });
+    }
+}

@@ -110,9 +110,9 @@ impl Handle {
     /// # Errors
     /// When the engine stops.
     pub async fn disconnect(&self, peer: NodeId) -> Result<bool, Stopped> {
-        match self.command(Command::ForgetPeer { peer }).await {
-            Err(CommandError::Stopped) => return Err(Stopped),
-            Ok(_) | Err(_) => {}
+        // A refusal means that there are channels.
+        if self.command(Command::ForgetPeer { peer }).await == Err(CommandError::Stopped) {
+            return Err(Stopped);
         }
         self.shared.backoffs.put_off(peer);
         let Some(link) = self.shared.peers.get(&peer) else { return Ok(false) };

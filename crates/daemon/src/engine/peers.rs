@@ -214,7 +214,6 @@ mod tests {
         assert_eq!(peers.get(&peer).map(|l| l.id), Some(new.id));
     }
 
-    // attack 57: strangers do not take the places of those with whom we have channels.
     #[tokio::test]
     async fn strangers_are_bounded_and_peers_of_channels_always_come_in() {
         let peers = Peers::new(node(0));

@@ -118,3 +118,17 @@ async fn a_directory_is_one_nodes_and_one_process_at_a_time() {
     assert!(again.contains("held by another process"), "{again}");
     alice.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lost_its_journal_to_another_stops_and_says_nothing_more() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(41, &chain).await, Member::start(42, &chain).await);
+    let journal = rusqlite::Connection::open(alice.config().data_dir.join("journal.sqlite")).unwrap();
+    journal.execute("UPDATE meta SET epoch = epoch + 1", []).unwrap();
+    // It would be remembered, had it been committed.
+    let answer = alice.handle.connect(bob.id(), &bob.address()).await;
+    assert!(answer.is_err(), "{answer:?}");
+    let ended = alice.joined().await.unwrap_err().to_string();
+    assert!(ended.contains("epoch"), "{ended}");
+    bob.stop().await.unwrap();
+}

@@ -92,6 +92,7 @@ async fn a_silent_peer_does_not_count_as_connected() {
     alice.stop().await.unwrap();
 }
 
+// attack 63
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_does_not_read_is_disconnected_and_costs_no_more_than_its_queue() {
     let alice = Member::start(51, &EmbeddedChain::new()).await;

@@ -85,6 +85,11 @@ impl Member {
         self.running.stop().await
     }
 
+    /// Waits until it ends by itself.
+    pub(crate) async fn joined(self) -> anyhow::Result<()> {
+        tokio::time::timeout(PATIENCE, self.running.join()).await.expect("it ends")
+    }
+
     pub(crate) fn id(&self) -> NodeId {
         self.handle.node_id()
     }

@@ -19,23 +19,27 @@ const MAX_UNSENT: usize = 1_024;
 /// How long until they are.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// Works off the queue until the engine stops.
-pub(crate) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Broadcast>) {
+/// Works off the queue until the engine stops. What is cut off then is owed again at the next start.
+pub(crate) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Broadcast>) {
+    tokio::select! {
+        () = shared.shutdown.begun() => {}
+        () = work(&shared, queue) => {}
+    }
+}
+
+async fn work(shared: &Arc<Shared>, mut queue: mpsc::Receiver<Broadcast>) {
     let mut unsent: BTreeMap<Txid, Transaction> = BTreeMap::new();
     loop {
         tokio::select! {
-            () = shared.shutdown.begun() => return,
-            broadcast = queue.recv() => match broadcast {
-                Some(broadcast) => {
-                    if let Some(tx) = sign(&shared, broadcast).await {
-                        send(&shared, tx, &mut unsent).await;
-                    }
+            broadcast = queue.recv() => {
+                let Some(broadcast) = broadcast else { return };
+                if let Some(tx) = sign(shared, broadcast).await {
+                    send(shared, tx, &mut unsent).await;
                 }
-                None => return,
-            },
+            }
             () = tokio::time::sleep(RETRY), if !unsent.is_empty() => {
                 for (_, tx) in std::mem::take(&mut unsent) {
-                    send(&shared, tx, &mut unsent).await;
+                    send(shared, tx, &mut unsent).await;
                 }
             }
         }

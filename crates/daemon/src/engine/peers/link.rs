@@ -126,3 +126,45 @@ impl Link {
 /// Nobody writes to the peer any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriterGone;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_wire::Pong;
+
+    fn link() -> (Arc<Link>, mpsc::Receiver<ToPeer>) {
+        let peer =
+            "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point");
+        Link::new(peer, true, "somewhere".into())
+    }
+
+    fn pong() -> Message {
+        Message::Pong(Pong { ignored: vec![0; 60_000] })
+    }
+
+    // attack 63: a peer that does not read costs no more than its queue.
+    #[test]
+    fn a_peer_for_which_too_much_waits_is_disconnected() {
+        let (link, _queue) = link();
+        for _ in 0..MAX_UNSAID {
+            link.say(Speech::Plain(pong()));
+        }
+        assert!(!link.gone.is_raised());
+        link.say(Speech::Plain(pong()));
+        assert!(link.gone.is_raised());
+        assert_eq!(link.unsaid(), MAX_UNSAID);
+    }
+
+    #[tokio::test]
+    async fn answers_wait_for_those_before_them() {
+        let (link, mut queue) = link();
+        for _ in 0..MAX_ANSWERS {
+            link.answer(pong()).await.expect("there is room");
+        }
+        let further = tokio::time::timeout(std::time::Duration::from_millis(50), link.answer(pong())).await;
+        assert!(further.is_err(), "the peer is not read from meanwhile");
+        drop(queue.recv().await);
+        link.answer(pong()).await.expect("there is room again");
+        assert_eq!(link.unsaid(), MAX_ANSWERS);
+    }
+}
