@@ -6,6 +6,7 @@ mod node;
 mod story;
 
 use crate::engine::EmbeddedChain;
+use crate::render::words::{msat, sat, short};
 use anyhow::Context as _;
 use astrape_node::{ChannelFact, Fact};
 use astrape_primitives::{Msat, Sat};
@@ -35,6 +36,9 @@ const BURST_AMOUNT: Msat = Msat(1_000_000);
 /// Longer than any step takes on a slow machine; a step that takes longer is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a block is mined while the nodes keep running.
+const BLOCK_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Confirmations that all wait for.
 const CONFIRMATIONS: u32 = 6;
 
@@ -61,18 +65,14 @@ pub async fn run(keep: bool) -> anyhow::Result<()> {
     let bob = PlaygroundNode::start("Bob", &dir, &chain).await?;
     let carol = PlaygroundNode::start("Carol", &dir, &chain).await?;
     let playground = Playground { chain, alice, bob, carol, story };
-    let told = playground.tell().await;
-    match &told {
-        Ok(()) => playground.summary(began).await?,
-        Err(error) => playground.story.failed(error),
-    }
-    if keep && told.is_ok() {
-        playground.keep_running().await?;
+    let told = playground.tell(keep, began).await;
+    if let Err(error) = &told {
+        playground.story.failed(error);
     }
     for node in [playground.alice, playground.bob, playground.carol] {
         node.stop().await?;
     }
-    if told.is_ok() && !keep {
+    if told.is_ok() {
         std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
     }
     told
@@ -91,7 +91,8 @@ impl Playground {
         [&self.alice, &self.bob, &self.carol]
     }
 
-    async fn tell(&self) -> anyhow::Result<()> {
+    /// The whole story. Nodes that keep running keep their channels.
+    async fn tell(&self, keep: bool, began: Instant) -> anyhow::Result<()> {
         self.introduce();
         self.fund().await?;
         self.open(&self.alice, &self.bob).await?;
@@ -104,8 +105,12 @@ impl Playground {
         self.burst().await?;
         self.pay(&self.carol, &self.alice, BACK).await?;
         self.balances().await?;
+        if keep {
+            return self.keep_running().await;
+        }
         self.close(&self.alice, &self.bob).await?;
-        self.close(&self.carol, &self.bob).await
+        self.close(&self.carol, &self.bob).await?;
+        self.summary(began).await
     }
 
     fn introduce(&self) {
@@ -165,7 +170,7 @@ impl Playground {
     }
 
     async fn pay(&self, from: &PlaygroundNode, to: &PlaygroundNode, amount: Msat) -> anyhow::Result<()> {
-        self.story.chapter(&format!("{} pays {} {amount} through Bob", from.name, to.name));
+        self.story.chapter(&format!("{} pays {} {} through Bob", from.name, to.name, msat(amount.0)));
         let invoice = to.invoice(amount, "playground").await?;
         self.story.line(&format!("invoice {}", short(&invoice.to_string())));
         let began = Instant::now();
@@ -173,7 +178,7 @@ impl Playground {
         self.story.line(&format!(
             "paid in {:.1} ms, fee {}, proof {}",
             began.elapsed().as_secs_f64() * 1000.0,
-            paid.fee,
+            msat(paid.fee.0),
             short(&paid.preimage.reveal_hex())
         ));
         Ok(())
@@ -198,7 +203,7 @@ impl Playground {
         }
         progress.finish_and_clear();
         let secs = began.elapsed().as_secs_f64();
-        self.story.line(&format!("{BURST} payments of {BURST_AMOUNT} in {secs:.2} s"));
+        self.story.line(&format!("{BURST} payments of {} in {secs:.2} s", msat(BURST_AMOUNT.0)));
         Ok(())
     }
 
@@ -231,7 +236,7 @@ impl Playground {
         let mut rows = Vec::new();
         for node in self.nodes() {
             let (in_channels, on_chain) = node.balances().await?;
-            rows.push([node.name.to_owned(), in_channels.to_string(), on_chain.to_string()]);
+            rows.push([node.name.to_owned(), msat(in_channels.0), sat(on_chain.0)]);
         }
         self.story.table(["", "in channels", "on chain"], rows);
         Ok(())
@@ -248,15 +253,16 @@ impl Playground {
 
     async fn keep_running(&self) -> anyhow::Result<()> {
         self.story.chapter("The nodes keep running");
+        self.story.line("In another terminal, for example:");
         for node in self.nodes() {
-            self.story
-                .line(&format!("astrape --network regtest --data-dir {} getinfo", node.dir().display()));
+            let (dir, api) = (node.dir().display(), node.offer().await?);
+            self.story.line(&format!("astrape --network regtest --data-dir {dir} --rpc-addr {api} channels"));
         }
-        self.story.line("A block is mined every 10 seconds. Ctrl-C ends it.");
-        let mut minute = tokio::time::interval(Duration::from_secs(10));
+        self.story.line("A block is mined every 10 seconds. Ctrl-C ends it and removes the disks.");
+        let mut block = tokio::time::interval(BLOCK_INTERVAL);
         loop {
             tokio::select! {
-                _ = minute.tick() => drop(self.chain.mine(1)),
+                _ = block.tick() => drop(self.chain.mine(1)),
                 interrupted = tokio::signal::ctrl_c() => return interrupted.context("cannot wait for Ctrl-C"),
             }
         }
@@ -266,13 +272,4 @@ impl Playground {
 fn is_over(channel: &astrape_channel::Channel) -> bool {
     matches!(channel.phase, astrape_channel::Phase::Closed(_))
         || channel.open().is_some_and(|open| open.funding.spent.is_some())
-}
-
-/// The ends of a long text.
-fn short(text: &str) -> String {
-    const ENDS: usize = 10;
-    if !text.is_ascii() || text.len() <= 2 * ENDS + 1 {
-        return text.to_owned();
-    }
-    format!("{}…{}", &text[..ENDS], &text[text.len() - ENDS..])
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(place: &Place, options: &RunOptions) -> Result<(), Failure> {
 
 /// Tells the story of three nodes.
 pub(crate) fn playground(keep: bool) -> Result<(), Failure> {
-    log::init(&log::LogFilter::warnings(), log::LogFormat::Text);
+    log::init(&log::LogFilter::errors(), log::LogFormat::Text);
     let runtime =
         tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
     let told = runtime.block_on(crate::playground::run(keep));

@@ -18,10 +18,10 @@ impl Default for LogFilter {
 }
 
 impl LogFilter {
-    /// Only what the operator should know of.
+    /// Only what must not go wrong: beside a story that is told on the same terminal.
     #[must_use]
-    pub fn warnings() -> Self {
-        Self("warn".to_owned())
+    pub fn errors() -> Self {
+        Self("error".to_owned())
     }
 }
 

@@ -1,6 +1,8 @@
 //! One node of the playground: an engine with its disk, driven as a user would drive it.
 
+use crate::config::values::HostPort;
 use crate::engine::{self, ChainBackend, EmbeddedChain, EngineConfig, Handle, Running};
+use crate::service::server::{self, Offered};
 use anyhow::{Context as _, bail};
 use astrape_invoice::Invoice;
 use astrape_node::command::{OpenChannelCommand, PayCommand};
@@ -9,6 +11,7 @@ use astrape_primitives::{ChannelKeysId, Msat, Network, NodeId, PaymentPreimage, 
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::Signer as _;
 use bitcoin::Txid;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +30,7 @@ pub(super) struct PlaygroundNode {
     dir: PathBuf,
     handle: Handle,
     running: Arc<Mutex<Option<Running>>>,
+    api: Arc<Mutex<Option<Offered>>>,
 }
 
 /// A channel that was opened.
@@ -58,7 +62,8 @@ impl PlaygroundNode {
         };
         let (handle, running) =
             engine::start(config).await.with_context(|| format!("{name} does not start"))?;
-        let node = Self { name, dir, handle, running: Arc::new(Mutex::new(Some(running))) };
+        let node =
+            Self { name, dir, handle, running: Arc::new(Mutex::new(Some(running))), api: Arc::default() };
         node.until("the chain", super::PATIENCE, |n| n.chain().tip().is_some()).await?;
         Ok(node)
     }
@@ -80,7 +85,19 @@ impl PlaygroundNode {
         self.handle.listening().first().map(ToString::to_string).unwrap_or_default()
     }
 
+    /// Offers its API on a free port, for the command line.
+    pub(super) async fn offer(&self) -> anyhow::Result<SocketAddr> {
+        let at = HostPort::new("127.0.0.1", 0);
+        let api = server::offer(self.handle.clone(), Some(self.name.to_owned()), &self.dir, &at).await?;
+        let address = api.address();
+        *self.api.lock().await = Some(api);
+        Ok(address)
+    }
+
     pub(super) async fn stop(&self) -> anyhow::Result<()> {
+        if let Some(api) = self.api.lock().await.take() {
+            api.close().await;
+        }
         self.handle.stop().await;
         match self.running.lock().await.take() {
             Some(running) => running.join().await.with_context(|| format!("{} did not stop well", self.name)),
