@@ -79,6 +79,9 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     node.channel.minimum_depth = settings.minimum_depth;
     node.payment.forward = settings.relay.clone();
     node.fixed_feerate = developer.fixed_feerate;
+    if let Some(lowest) = developer.fixed_feerate {
+        node.channel.feerate_floor = lowest;
+    }
     Ok(EngineConfig {
         network,
         data_dir: settings.place.data_dir.clone(),
