@@ -9,7 +9,7 @@ use astrape_primitives::PaymentPreimage;
 use astrape_wire::AttributionData;
 
 /// Fails an HTLC at this node. Where its onion could not be peeled, the answer is what the onion asks for and not `failure`.
-/// `held_ms` is for how long it was here.
+/// `held_ms` is for how long it was here. The amount that the recipient of a payment in parts tells is that of each part.
 ///
 /// # Panics
 /// On an HTLC that we offered: there is nobody to answer.
@@ -17,9 +17,21 @@ use astrape_wire::AttributionData;
 pub fn fail(incoming: &Htlc, failure: &Failure, held_ms: u64) -> Resolution {
     let hold_time = HoldTime::from_millis(held_ms);
     match secret(incoming) {
-        Ok((shared, None)) => Resolution::Failed(create_failure(shared, failure, hold_time)),
+        Ok((shared, None)) => {
+            Resolution::Failed(create_failure(shared, &with_amount_of(incoming, failure), hold_time))
+        }
         Ok((shared, Some(own))) => Resolution::Failed(create_failure(shared, own, hold_time)),
         Err(malformed) => malformed,
+    }
+}
+
+/// A failure of a whole set is told to each of its parts with the amount of that part (BOLT 4, `htlc_msat`).
+fn with_amount_of(incoming: &Htlc, failure: &Failure) -> Failure {
+    match failure {
+        Failure::IncorrectOrUnknownPaymentDetails { height, .. } => {
+            Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: incoming.amount, height: *height }
+        }
+        other => other.clone(),
     }
 }
 

@@ -35,6 +35,16 @@ fn a_failure_of_ours_is_read_by_the_sender_with_the_hold_time() {
     assert_eq!(decoded.hold_times, [HoldTime(12)]);
 }
 
+// BOLT 4.failure-messages.4
+#[test]
+fn each_part_of_a_set_is_failed_with_its_own_amount() {
+    let of_the_set = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(77), height: TIP };
+    let packet = failed(answer::fail(&forwarded(), &of_the_set, 0));
+    let failure = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(2_000), height: TIP };
+    let decoded = decode_failure(&[secret_of(1)], packet);
+    assert_eq!(decoded.source, FailureSource::Hop { index: 0, failure });
+}
+
 #[test]
 fn a_payload_that_could_not_be_followed_is_answered_with_its_own_failure() {
     let failure = Failure::InvalidOnionPayload { tlv_type: 2, offset: 0 };

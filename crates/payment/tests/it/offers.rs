@@ -165,6 +165,16 @@ fn of_several_ways_the_cheapest_is_taken() {
 }
 
 #[test]
+fn a_way_that_takes_too_long_gives_way_to_a_dearer_one() {
+    let mut slow = hop(2, 22);
+    slow.cltv_expiry_delta = CltvDelta(2_016);
+    slow.fee_base_msat = 0;
+    let channels = [own(1, 2, sat(5_000)), own(2, 3, sat(5_000))];
+    let (_, offers) = pay(AMOUNT, vec![vec![slow], vec![hop(3, 33)]], &channels);
+    assert_eq!(offers[0].0, keys(2));
+}
+
+#[test]
 fn a_peer_in_the_middle_of_a_route_hint_is_where_the_way_begins() {
     let hints = vec![vec![hop(2, 22), hop(3, 33)]];
     let (_, offers) = pay(AMOUNT, hints.clone(), &[own(1, 3, sat(5_000))]);

@@ -104,13 +104,13 @@ fn fees_count_as_missing_where_they_do_not_fit() {
 // BOLT 4.basic-multi-part-payments.11
 #[test]
 fn a_recipient_who_takes_one_part_gets_no_two() {
-    let mut draft = draft(Some(AMOUNT), vec![]);
+    let mut draft = draft(Some(sat(5_000)), vec![]);
     draft.features =
         Features::empty().with_required(Feature::VarOnionOptin).with_required(Feature::PaymentSecret);
-    let channels = [own(1, PAYEE, sat(600)), own(2, PAYEE, sat(700))];
+    let channels = [own(1, PAYEE, sat(3_000)), own(2, PAYEE, sat(4_000))];
     let refused = refusal(request(finish(&draft)), &channels);
-    assert_eq!(refused, PayRefusal::NotEnoughInOne { amount: AMOUNT, largest: sat(700) });
-    assert!(refused.to_string().contains("300 sat of outbound balance are missing"), "{refused}");
+    assert_eq!(refused, PayRefusal::NotEnoughInOne { amount: sat(5_000), largest: sat(4_000) });
+    assert!(refused.to_string().contains("1,000 sat of outbound balance are missing"), "{refused}");
 }
 
 #[test]
@@ -150,4 +150,14 @@ fn what_is_below_the_minimum_of_every_peer_is_refused() {
     let channels = [OwnChannel { htlc_minimum: Msat(AMOUNT.0 + 1), ..own(1, PAYEE, sat(5_000)) }];
     let refused = PayRefusal::BelowMinimum { amount: AMOUNT, minimum: Msat(AMOUNT.0 + 1) };
     assert_eq!(refusal(plain(), &channels), refused);
+}
+
+#[test]
+fn a_channel_is_not_counted_twice_because_two_ways_begin_with_it() {
+    let hinted = request(finish(&draft(Some(sat(5_000)), vec![vec![hop(2, 22)], vec![hop(2, 23)]])));
+    let refused = refusal(hinted, &[own(1, 2, sat(3_000))]);
+    assert!(
+        matches!(refused, PayRefusal::NotEnough { available, .. } if available < sat(3_000)),
+        "{refused}"
+    );
 }

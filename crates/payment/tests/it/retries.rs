@@ -7,7 +7,7 @@ use astrape_channel::{NewHtlc, Origin, Refusal, Resolution};
 use astrape_invoice::RouteHint;
 use astrape_onion::Failure;
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPolicy};
-use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, Timestamp};
+use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, ShortChannelId, Timestamp};
 
 const AMOUNT: Msat = Msat(1_000_000);
 
@@ -105,6 +105,10 @@ fn another_way_is_tried_without_the_channel_that_failed() {
         let [(channel, new)] = offers(&outputs)[..] else { panic!("{failure}: {outputs:?}") };
         assert_eq!((channel, new.payment_hash), (keys(2), hash()), "{failure}");
         assert_eq!(new.origin, Origin::Payment { payment_hash: hash(), part: 1 });
+        let lessons = &paying.payment.lessons;
+        let avoided: Vec<ShortChannelId> = lessons.channels.keys().copied().collect();
+        assert_eq!(avoided, [ShortChannelId(22)], "{failure}");
+        assert!(lessons.own.is_empty() && lessons.nodes.is_empty(), "{failure}");
         assert!(is_failure(&paying.fail(1, 0, &failure)), "{failure}");
     }
 }
@@ -293,4 +297,10 @@ fn attempts_are_counted_and_bounded() {
     let outputs = paying.fail(0, 0, &Failure::UnknownNextPeer);
     let [PayOutput::Failed { reason }] = &outputs[..] else { panic!("{outputs:?}") };
     assert!(reason.ends_with("(64 attempts were made)"), "{reason}");
+}
+
+#[test]
+fn a_channel_that_gives_no_number_for_what_is_missing_is_not_asked_for_the_same_again() {
+    let mut paying = Paying::new(AMOUNT, vec![], &[own(1, PAYEE, sat(5_000))]);
+    assert!(is_failure(&paying.refuse(0, &Refusal::InsufficientBalance { missing: Msat::ZERO })));
 }
