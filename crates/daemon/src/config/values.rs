@@ -100,7 +100,9 @@ impl FromStr for ApiAt {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_suffix(":0") {
-            Some(host) => HostPort::read(host, Some(1)).map(|at| Self(HostPort { port: 0, ..at })),
+            Some(host) => {
+                HostPort::read(&format!("{host}:1"), None).map(|at| Self(HostPort { port: 0, ..at }))
+            }
             None => text.parse().map(Self),
         }
     }

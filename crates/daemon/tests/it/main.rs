@@ -4,6 +4,7 @@
 mod api;
 mod command_line;
 mod line;
+mod process;
 mod rendering;
 mod strangers;
 mod support;

@@ -1,0 +1,133 @@
+//! The node as a process, beside a bitcoind that is not there: it waits, answers, and ends well.
+#![cfg(unix)]
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running node. Dropped, it is killed.
+struct Node {
+    home: TempDir,
+    child: Child,
+    /// What systemd would hear.
+    notices: UnixDatagram,
+}
+
+fn astrape(home: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+    command
+        .env_clear()
+        .env("HOME", home)
+        .args(["--network", "regtest", "--rpc-addr", "127.0.0.1:0"])
+        .args(words);
+    command
+}
+
+impl Node {
+    fn start() -> Self {
+        let home = TempDir::new().unwrap();
+        let socket = home.path().join("notify");
+        let notices = UnixDatagram::bind(&socket).unwrap();
+        notices.set_read_timeout(Some(PATIENCE)).unwrap();
+        let child = astrape(home.path(), &["run", "--listen", "127.0.0.1:0"])
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let node = Self { home, child, notices };
+        node.hears("READY=1");
+        node
+    }
+
+    fn hears(&self, notice: &str) {
+        let mut buffer = [0; 256];
+        let length = self.notices.recv(&mut buffer).expect("systemd is told");
+        let heard = String::from_utf8_lossy(&buffer[..length]);
+        assert!(heard.contains(notice), "{heard}");
+    }
+
+    fn ask(&self, words: &[&str]) -> Output {
+        astrape(self.home.path(), words).output().unwrap()
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Its exit code and its log.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < PATIENCE, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let mut log = String::new();
+        std::io::Read::read_to_string(self.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It has ended already in most tests.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_node_without_its_bitcoind_answers_and_raises_the_alarm() {
+    let node = Node::start();
+    let info = node.ask(&["--json", "getinfo"]);
+    assert!(info.status.success(), "{info:?}");
+    let info: serde_json::Value = serde_json::from_slice(&info.stdout).unwrap();
+    assert_eq!(info["chain_synced"], false);
+    assert!(info["alarms"][0].as_str().unwrap().contains("bitcoind"), "{info}");
+    let stopped = node.ask(&["stop"]);
+    assert!(stopped.status.success(), "{stopped:?}");
+    node.hears("STOPPING=1");
+    let gone = node.home.path().join(".astrape/regtest/api.addr");
+    let (code, log) = node.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!gone.exists(), "nobody is sent to a node that has stopped");
+}
+
+#[test]
+fn signals_end_a_node_well() {
+    for signal in ["-TERM", "-INT"] {
+        let node = Node::start();
+        node.signal(signal);
+        node.hears("STOPPING=1");
+        let (code, log) = node.ended();
+        assert_eq!(code, Some(0), "{signal}: {log}");
+        assert!(!log.contains("panicked"), "{log}");
+    }
+}
+
+#[test]
+fn the_owner_is_told_of_a_new_seed_and_the_log_does_not_have_it() {
+    let node = Node::start();
+    let seed = std::fs::read_to_string(node.home.path().join(".astrape/regtest/seed")).unwrap();
+    let words: Vec<&str> = seed.split_whitespace().collect();
+    assert_eq!(words.len(), 24);
+    assert!(node.ask(&["stop"]).status.success());
+    let (_, log) = node.ended();
+    assert!(log.contains("Write its 24 words"), "{log}");
+    let three = words[..3].join(" ");
+    assert!(!log.contains(&three), "the log has the seed");
+}
+
+#[test]
+fn a_second_process_is_kept_out_and_the_first_goes_on() {
+    let node = Node::start();
+    let second = node.ask(&["run", "--listen", "none"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
+    assert!(node.ask(&["newaddr"]).status.success(), "and is found as before");
+}
