@@ -30,6 +30,8 @@ mod restore;
 pub mod state;
 mod step;
 mod table;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod view;
 

@@ -163,4 +163,4 @@ where
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,8 @@ mod command;
 mod gossip;
 pub(crate) use gossip::scid_towards_peer;
 mod open;
+#[cfg(test)]
+pub(crate) use open::MAX_UNCONFIRMED_PER_PEER;
 mod pay;
 mod peer;
 mod relay;

@@ -1,6 +1,6 @@
 //! What was written is read again, only what changed is written, and what was not written so is refused.
 
-mod examples;
+pub(crate) mod examples;
 
 use super::*;
 use crate::journal::Key;

@@ -37,17 +37,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Numbers that look random and are always the same (SplitMix64).
-pub(super) struct Gen(pub(super) u64);
+pub(crate) struct Gen(pub(crate) u64);
 
 impl Gen {
-    pub(super) fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
 
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
@@ -71,7 +71,7 @@ impl Gen {
         (0..self.below(most + 1)).map(|_| make(self)).collect()
     }
 
-    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         std::array::from_fn(|_| self.next().to_be_bytes()[0])
     }
 
@@ -335,7 +335,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn htlc(&mut self, offered_by: Side, id: HtlcId) -> Htlc {
+    pub(crate) fn htlc(&mut self, offered_by: Side, id: HtlcId) -> Htlc {
         Htlc {
             offered_by,
             id,
@@ -367,7 +367,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn open(&mut self, keys: ChannelKeysId) -> Open {
+    pub(crate) fn open(&mut self, keys: ChannelKeysId) -> Open {
         let params = Arc::new(self.params(keys));
         let funding = self.funding(&params);
         let mut htlcs = BTreeMap::new();
@@ -417,7 +417,7 @@ impl Gen {
     }
 
     /// A channel that has records, as a restart gives it back.
-    pub(super) fn channel(&mut self, keys: ChannelKeysId) -> Channel {
+    pub(crate) fn channel(&mut self, keys: ChannelKeysId) -> Channel {
         let phase = match self.below(6) {
             0 => Phase::Closed(Closed {
                 params: Arc::new(self.params(keys)),
@@ -433,7 +433,7 @@ impl Gen {
         Channel { link: Link::Down, phase }
     }
 
-    pub(super) fn coin(&mut self) -> Coin {
+    pub(crate) fn coin(&mut self) -> Coin {
         Coin {
             found: FoundCoin {
                 outpoint: self.outpoint(),
@@ -458,11 +458,11 @@ impl Gen {
         if self.coin_flip() { Keychain::Internal } else { Keychain::External }
     }
 
-    pub(super) fn known_peer(&mut self) -> (NodeId, KnownPeer) {
+    pub(crate) fn known_peer(&mut self) -> (NodeId, KnownPeer) {
         (self.node(), KnownPeer { addresses: self.many(3, Self::text) })
     }
 
-    pub(super) fn channel_update(&mut self) -> ChannelUpdate {
+    pub(crate) fn channel_update(&mut self) -> ChannelUpdate {
         ChannelUpdate {
             signature: self.signature(),
             chain_hash: self.bytes(),
@@ -479,7 +479,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn owed(&mut self) -> OwedTransaction {
+    pub(crate) fn owed(&mut self) -> OwedTransaction {
         let tx = self.transaction(false);
         let inputs = self.many(3, |g| WalletInput {
             outpoint: g.outpoint(),
@@ -490,7 +490,7 @@ impl Gen {
         OwedTransaction { tx: Arc::new(tx), inputs, confirmed: self.some(Self::height) }
     }
 
-    pub(super) fn chain_state(&mut self) -> ChainState {
+    pub(crate) fn chain_state(&mut self) -> ChainState {
         let first = self.u32() / 2;
         let count = u32::try_from(self.below(5)).expect("small");
         let block =
@@ -498,11 +498,11 @@ impl Gen {
         ChainState { recent: (first..first + count).map(block).collect(), tip_time: self.u32() }
     }
 
-    pub(super) fn counters(&mut self) -> Counters {
+    pub(crate) fn counters(&mut self) -> Counters {
         Counters { next_fact: self.next(), last_gossip_timestamp: self.u32() }
     }
 
-    pub(super) fn invoice(&mut self) -> OpenInvoice {
+    pub(crate) fn invoice(&mut self) -> OpenInvoice {
         OpenInvoice {
             payment_hash: PaymentHash(self.bytes()),
             preimage: PaymentPreimage(self.bytes()),
@@ -517,7 +517,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn receiving(&mut self) -> Receiving {
+    pub(crate) fn receiving(&mut self) -> Receiving {
         Receiving {
             payment_hash: PaymentHash(self.bytes()),
             total: self.msat(),
@@ -533,7 +533,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn payment(&mut self) -> Payment {
+    pub(crate) fn payment(&mut self) -> Payment {
         Payment {
             payment_hash: PaymentHash(self.bytes()),
             destination: self.node(),

@@ -1,0 +1,272 @@
+//! What the node does with its own faults, with a state that may be old, and with floods: played on channels that stand in
+//! memory only.
+
+use crate::command::{Command, Refusal, Reply};
+use crate::config::Config;
+use crate::effect::{Effect, Speech};
+use crate::input::{CommandId, FreshKeys, Input, PeerEvent, PeerMessage};
+use crate::journal::Writes;
+use crate::ledger::{ChannelFact, Fact};
+use crate::node::{Node, Recent};
+use crate::record::tests::examples::Gen;
+use crate::step::Step;
+use astrape_channel::{Balances, Channel, Link, Phase, Readiness, Shutdown, Up};
+use astrape_primitives::{
+    BlockId, ChannelId, ChannelKeysId, Entropy, Features, Height, Msat, Network, NodeId, Sat, Timestamp,
+};
+use astrape_signer::{InProcessSigner, Seed};
+use astrape_transactions::signing::Signer as _;
+use astrape_wire::{Message, OpenChannel, Warning};
+use bitcoin::hashes::Hash as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn peer(number: u8) -> NodeId {
+    InProcessSigner::new(&Seed::from_entropy([number; 32]), Network::Regtest).node_id()
+}
+
+fn config() -> Config {
+    Config::new(peer(1), Network::Regtest)
+}
+
+/// An open channel with that peer, ready and empty, whose balances are its capacity.
+fn channel(number: u64, with: NodeId) -> Channel {
+    let keys = ChannelKeysId([u8::try_from(number).expect("small"); 32]);
+    let mut open = Gen(number).open(keys);
+    let mut params = (*open.params).clone();
+    params.peer = with;
+    open.params = Arc::new(params);
+    open.htlcs.clear();
+    open.waiting.clear();
+    open.waiting_feerate = None;
+    open.shutdown = Shutdown::default();
+    open.readiness = Readiness { sent: true, received: true, remote_alias: None };
+    open.funding.spent = None;
+    open.balances = Balances { local: open.funding.terms.capacity.to_msat(), remote: Msat::ZERO };
+    Channel { link: Link::Up(Up::default()), phase: Phase::Open(Box::new(open)) }
+}
+
+fn node_with(config: Config, channels: Vec<Channel>) -> Node {
+    let mut node = Node::new(config);
+    let block = BlockId { height: Height(100), hash: bitcoin::BlockHash::all_zeros() };
+    node.chain.set((), crate::state::ChainState { recent: vec![block], tip_time: 0 });
+    for channel in channels {
+        let features = crate::config::default_features();
+        let connected = crate::node::ConnectedPeer { features, heard_at: NOW, probed: false };
+        node.peers.set(channel.peer(), connected);
+        node.index.update(channel.keys(), None, Some(&channel));
+        node.channels.set(channel.keys(), Arc::new(channel));
+    }
+    node.peers.install();
+    node.channels.install();
+    node.chain.install();
+    node
+}
+
+fn step(node: &mut Node, now: Timestamp, input: Input) -> (Writes, Vec<Effect>) {
+    let step: Step = node.step(now, Entropy::new([7; 32]), input);
+    let writes = step.writes().clone();
+    (writes, step.commit(&mut NoDisk).expect("there is no disk to fail"))
+}
+
+struct NoDisk;
+
+impl crate::Journal for NoDisk {
+    fn commit(&mut self, _: &Writes) -> Result<(), crate::JournalError> {
+        Ok(())
+    }
+    fn load(&self) -> Result<std::collections::BTreeMap<crate::Key, Vec<u8>>, crate::JournalError> {
+        Ok(std::collections::BTreeMap::new())
+    }
+    fn onion_seen(&self, _: &crate::SeenOnion) -> Result<bool, crate::JournalError> {
+        Ok(false)
+    }
+    fn last_payment_fact(
+        &self,
+        _: &astrape_primitives::PaymentHash,
+    ) -> Result<Option<crate::Entry>, crate::JournalError> {
+        Ok(None)
+    }
+    fn retired_htlcs(
+        &self,
+        _: &ChannelKeysId,
+        _: astrape_primitives::CommitmentNumber,
+    ) -> Result<Vec<crate::RetiredHtlc>, crate::JournalError> {
+        Ok(Vec::new())
+    }
+}
+
+fn said(from: NodeId, channel: &Channel) -> Input {
+    let message = Message::Warning(Warning { channel_id: channel.channel_id(), data: b"hello".to_vec() });
+    Input::Peer { peer: from, event: PeerEvent::Message(PeerMessage::Other(message)) }
+}
+
+/// A channel whose money does not add up: whatever touches it is stopped before the door.
+fn broken(number: u64, with: NodeId) -> Channel {
+    let mut channel = channel(number, with);
+    if let Phase::Open(open) = &mut channel.phase {
+        open.balances.remote = Msat(1);
+    }
+    channel
+}
+
+#[test]
+fn a_panic_quarantines_its_channel_and_the_node_goes_on() {
+    let (bad, good) = (broken(1, peer(2)), channel(2, peer(3)));
+    let mut node = node_with(config(), vec![bad.clone(), good.clone()]);
+    let (writes, effects) = step(&mut node, NOW, said(peer(2), &bad));
+    let is_told = writes.ledger().iter().any(|entry| {
+        matches!(&entry.fact, Fact::Channel { keys, event: ChannelFact::Quarantined { .. }, .. } if *keys == bad.keys())
+    });
+    assert!(is_told, "the user is told");
+    assert!(effects.iter().any(|e| matches!(e, Effect::Disconnect { peer: p, .. } if *p == peer(2))));
+    assert_eq!(node.channel(&bad.keys()), Some(&bad), "nothing of the step happened");
+    assert_eq!(node.quarantined().map(|(keys, _)| keys).collect::<Vec<_>>(), [bad.keys()]);
+
+    let (_, effects) = step(&mut node, NOW, said(peer(3), &good));
+    assert!(effects.is_empty(), "the others are as before: {effects:?}");
+    let features = Features::empty();
+    let (_, effects) = step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Up { features } });
+    assert!(effects.is_empty(), "nothing is said for the quarantined channel: {effects:?}");
+}
+
+#[test]
+fn a_second_panic_within_a_minute_stops_the_process_and_a_later_one_does_not() {
+    for (later, stops) in [(59_000, true), (61_000, false)] {
+        let (one, two) = (broken(1, peer(2)), broken(2, peer(3)));
+        let mut node = node_with(config(), vec![one.clone(), two.clone()]);
+        step(&mut node, NOW, said(peer(2), &one));
+        let second = catch_unwind(AssertUnwindSafe(|| step(&mut node, NOW.plus(later), said(peer(3), &two))));
+        assert_eq!(second.is_err(), stops, "{later} ms later");
+    }
+}
+
+// attack 48
+#[test]
+fn a_channel_whose_state_may_be_old_signs_and_broadcasts_nothing() {
+    let suspect = channel(1, peer(2));
+    let mut config = config();
+    config.suspect.insert(suspect.keys());
+    let mut node = node_with(config, vec![suspect.clone()]);
+    let command = Command::ForceCloseChannel { channel: suspect.keys() };
+    let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(1), command });
+    assert!(
+        matches!(&effects[..], [Effect::Reply { reply: Err(Refusal::Suspect), .. }]),
+        "our commitment may be revoked: {effects:?}"
+    );
+    let error = Message::Error(astrape_wire::Error { channel_id: suspect.channel_id(), data: Vec::new() });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(error)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    assert!(effects.is_empty(), "not even when the peer asks for it: {effects:?}");
+    let all = Message::Error(astrape_wire::Error { channel_id: ChannelId::ALL, data: Vec::new() });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(all)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    assert!(effects.is_empty(), "nor for all channels: {effects:?}");
+    assert_eq!(node.channel(&suspect.keys()), Some(&suspect));
+}
+
+fn fresh_keys(number: u8) -> FreshKeys {
+    let signer = InProcessSigner::new(&Seed::from_entropy([200; 32]), Network::Regtest);
+    let id = ChannelKeysId([number; 32]);
+    FreshKeys { id, keys: signer.channel_keys(&id) }
+}
+
+fn open_channel(number: u8) -> OpenChannel {
+    let keys = fresh_keys(100 + number).keys;
+    OpenChannel {
+        chain_hash: Network::Regtest.chain_hash(),
+        temporary_channel_id: ChannelId([number; 32]),
+        funding_satoshis: Sat(1_000_000),
+        push_msat: Msat::ZERO,
+        dust_limit_satoshis: Sat(354),
+        max_htlc_value_in_flight_msat: Msat(1_000_000_000),
+        channel_reserve_satoshis: Sat(10_000),
+        htlc_minimum_msat: Msat(1),
+        feerate_per_kw: astrape_primitives::FeeratePerKw(1_000),
+        to_self_delay: 144,
+        max_accepted_htlcs: 30,
+        funding_pubkey: keys.basepoints.funding,
+        revocation_basepoint: keys.basepoints.revocation,
+        payment_basepoint: keys.basepoints.payment,
+        delayed_payment_basepoint: keys.basepoints.delayed_payment,
+        htlc_basepoint: keys.basepoints.htlc,
+        first_per_commitment_point: keys.points[0],
+        channel_flags: 0,
+        upfront_shutdown_script: None,
+        channel_type: Some(astrape_transactions::CommitmentFormat::Anchors.channel_type()),
+    }
+}
+
+/// What a peer's `open_channel` is answered with.
+fn answer(node: &mut Node, from: NodeId, number: u8) -> &'static str {
+    let message =
+        PeerMessage::OpenChannel { message: Box::new(open_channel(number)), keys: fresh_keys(number) };
+    let input = Input::Peer { peer: from, event: PeerEvent::Message(message) };
+    let (_, effects) = step(node, NOW, input);
+    let names: Vec<&'static str> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Send { speech: Speech::Plain(message), .. } => Some(message.name()),
+            Effect::Send { speech: Speech::Channel(astrape_channel::Outgoing::Plain(message)), .. } => {
+                Some(message.name())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names.len(), 1, "{effects:?}");
+    names[0]
+}
+
+// attack 55
+// attack 56
+#[test]
+fn a_peer_that_opens_and_never_funds_gets_a_few_places_and_all_peers_together_some_more() {
+    let mut node = node_with(config(), Vec::new());
+    let come = |node: &mut Node, from: NodeId| {
+        let features = crate::config::default_features();
+        step(node, NOW, Input::Peer { peer: from, event: PeerEvent::Up { features } });
+    };
+    come(&mut node, peer(2));
+    let answers: Vec<_> = (0..10).map(|number| answer(&mut node, peer(2), number)).collect();
+    let accepted = crate::turn::MAX_UNCONFIRMED_PER_PEER;
+    assert!(answers[..accepted].iter().all(|name| *name == "accept_channel"), "{answers:?}");
+    assert!(answers[accepted..].iter().all(|name| *name == "error"), "{answers:?}");
+    assert_eq!(node.channels().count(), accepted);
+
+    step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Down });
+    assert_eq!(node.channels().count(), 0, "what never was funded leaves nothing");
+    assert_eq!(node.after_losing_all_connections().channels().count(), 0);
+}
+
+#[test]
+fn recent_onions_are_bounded_and_the_first_holder_stays() {
+    let mut recent = Recent::default();
+    let onion = |n: u64| {
+        let mut replay_id = [0; 32];
+        replay_id[..8].copy_from_slice(&n.to_be_bytes());
+        crate::SeenOnion { expiry: astrape_primitives::CltvExpiry(500), replay_id }
+    };
+    let (first, second) = (ChannelKeysId([1; 32]), ChannelKeysId([2; 32]));
+    recent.see(&onion(0), (first, astrape_primitives::HtlcId(0)));
+    recent.see(&onion(0), (second, astrape_primitives::HtlcId(5)));
+    assert_eq!(recent.holder(&onion(0).replay_id), Some((first, astrape_primitives::HtlcId(0))));
+    for n in 1..=crate::node::MAX_RECENT_ONIONS as u64 {
+        recent.see(&onion(n), (second, astrape_primitives::HtlcId(n)));
+    }
+    assert_eq!(recent.holder(&onion(0).replay_id), None, "the oldest goes");
+    assert!(recent.holder(&onion(1).replay_id).is_some());
+}
+
+#[test]
+fn a_peer_is_remembered_and_forgotten_by_command() {
+    let mut node = node_with(config(), vec![channel(1, peer(2))]);
+    let remember = Command::RememberPeer { peer: peer(3), addresses: vec!["127.0.0.1:9735".into()] };
+    let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(1), command: remember });
+    assert!(matches!(&effects[..], [Effect::Reply { reply: Ok(Reply::Done), .. }]));
+    assert_eq!(node.known_peers().count(), 1);
+    let forget = Command::ForgetPeer { peer: peer(2) };
+    let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(2), command: forget });
+    assert!(matches!(&effects[..], [Effect::Reply { reply: Err(Refusal::HasChannels(_)), .. }]));
+}
