@@ -19,6 +19,8 @@ pub(crate) enum Event {
     Chain { node: usize, process: u64 },
     /// What waits is committed.
     Commit { node: usize, process: u64 },
+    /// What is durable gets out, late.
+    Release { node: usize, process: u64 },
     /// A process starts.
     Start { node: usize },
     /// Two neighbours connect.

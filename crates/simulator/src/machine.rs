@@ -2,12 +2,12 @@
 
 use crate::disk::Disk;
 use crate::wallet::Wallet;
-use astrape_node::{Config, Node, Step, Watch};
+use astrape_node::{Config, Effect, Node, Step, Watch};
 use astrape_primitives::{BlockId, ChainEvent, ChannelId, ConfirmedTx, NodeId, PaymentHash};
 use astrape_regtest::BlockEvent;
 use astrape_signer::InProcessSigner;
 use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A machine.
@@ -35,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) watch: WatchSet,
     /// The last block that the node was told of.
     pub(crate) cursor: BlockId,
+    /// Effects that are durable and not out yet, each with the connections that it may use.
+    pub(crate) outbox: VecDeque<(Arc<BTreeMap<usize, u64>>, Effect)>,
     /// The connection with each peer, as far as the node knows.
     pub(crate) connections: BTreeMap<usize, u64>,
 }
@@ -61,7 +63,7 @@ pub(crate) struct Part {
     /// How many effects it has.
     pub(crate) effects: usize,
     /// The connections when it was taken: what it says goes there or nowhere.
-    pub(crate) connections: BTreeMap<usize, u64>,
+    pub(crate) connections: Arc<BTreeMap<usize, u64>>,
     /// What it has taken in.
     pub(crate) taken: Taken,
 }

@@ -116,7 +116,7 @@ impl World {
             self.send(connection, to, Packet::Closed);
         }
         self.network.connections.remove(&connection);
-        let after = self.rng.gen_range(50..=600);
+        let after = self.rng.gen_range(20..=200);
         self.queue.push(self.now.plus(after), Event::Connect { pair });
     }
 

@@ -59,10 +59,12 @@ pub fn run_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation>
 }
 
 fn new_world(seed: u64) -> World {
-    let format = if seed % 2 == 0 { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
+    let format =
+        if seed.is_multiple_of(2) { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
     let nodes = if seed % 8 == 7 { 2 } else { 3 };
     let mut world = World::line(nodes, format, seed);
-    world.group_percent = if seed % 3 == 0 { 50 } else { 0 };
+    world.group_percent = if seed.is_multiple_of(3) { 50 } else { 0 };
+    world.late_percent = if seed.is_multiple_of(5) { 40 } else { 0 };
     world.disk_check_every = 29;
     world
 }
@@ -243,6 +245,7 @@ fn to_rest(world: &mut World) -> Result<(), Violation> {
 fn come_to_rest(world: &mut World) -> Result<(), Violation> {
     world.plan = None;
     world.group_percent = 0;
+    world.late_percent = 0;
     world.network.latency = 20;
     world.set_feerate(world.feerate);
     for pair in world.network.links.clone() {

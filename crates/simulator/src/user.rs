@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long a user waits before trying again at a node that is down.
 const PATIENCE_MILLIS: u64 = 150;
 
+/// How often a user puts a payment off.
+const MAX_WAITS: u32 = 10;
+
 /// What a user set out to do, by its place in the list of such things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Errand {
@@ -55,6 +58,8 @@ pub(crate) struct Deal {
     pub(crate) payment_hash: PaymentHash,
     secret: PaymentSecret,
     invoice: Option<Invoice>,
+    /// How often it was put off because a node had no channel to use.
+    waited: u32,
     /// How often the payer's node was asked.
     pub(crate) tries: u32,
     pub(crate) refused: bool,
@@ -126,6 +131,7 @@ impl World {
             payment_hash,
             secret,
             invoice: None,
+            waited: 0,
             tries: 0,
             refused: false,
             sent: None,
@@ -180,7 +186,7 @@ impl World {
             Errand::Open(wanted) => self.users.wanted[wanted].from,
             Errand::Close(unwanted) => self.users.unwanted[unwanted].node,
         };
-        if self.process(node).is_none() {
+        if self.process(node).is_none() || self.is_put_off(node, errand) {
             self.queue.push(self.now.plus(PATIENCE_MILLIS), Event::User(errand));
             return Ok(());
         }
@@ -190,6 +196,17 @@ impl World {
             Errand::Open(wanted) => self.open_channel(wanted),
             Errand::Close(unwanted) => self.close_channel(unwanted),
         }
+    }
+
+    /// Whether it is wiser to wait: the node has no channel that is ready and up, and may soon have one.
+    fn is_put_off(&mut self, node: usize, errand: Errand) -> bool {
+        let (Errand::Invoice(deal) | Errand::Pay(deal)) = errand else {
+            return false;
+        };
+        let usable = self.process(node).is_some_and(|p| p.node.channels().any(|(_, c)| c.is_usable()));
+        let deal = &mut self.users.deals[deal];
+        deal.waited += 1;
+        !usable && deal.waited < MAX_WAITS
     }
 
     fn command(&mut self, node: usize, errand: Errand, command: Command) -> Result<(), Violation> {

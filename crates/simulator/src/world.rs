@@ -50,6 +50,8 @@ pub struct World {
     pub(crate) plan: Option<Plan>,
     /// How often, of 100 steps, a commit waits for further ones.
     pub(crate) group_percent: u32,
+    /// How often, of 100 commits, the effects are late.
+    pub(crate) late_percent: u32,
     /// Every how many steps the disk is compared with the node.
     pub(crate) disk_check_every: u64,
     /// A bug that was planted.
@@ -87,6 +89,7 @@ impl World {
             feerate: FeeratePerKw(1_000),
             plan: None,
             group_percent: 0,
+            late_percent: 0,
             disk_check_every: 1,
             plant: None,
             steps: 0,

@@ -6,7 +6,7 @@ use astrape_node::Node;
 
 /// After a commit, as often as the world says.
 pub(super) fn check(world: &World, node: usize) -> Result<(), Violation> {
-    if world.steps % world.disk_check_every == 0 { compare(world, node) } else { Ok(()) }
+    if world.steps.is_multiple_of(world.disk_check_every) { compare(world, node) } else { Ok(()) }
 }
 
 /// The whole value.

@@ -8,6 +8,7 @@ use crate::world::{Crash, Plan, World};
 use astrape_node::{Effect, Input, PeerEvent, TICK_MILLIS};
 use astrape_primitives::Entropy;
 use rand::{Rng as _, RngCore as _};
+use std::sync::Arc;
 
 /// How long a commit waits for further steps, in milliseconds.
 const GROUP_MILLIS: u64 = 8;
@@ -76,13 +77,16 @@ impl World {
             }
             Event::Chain { node, process } => self.look_at_the_chain(node, process).map(|_| ()),
             Event::Commit { node, process } if self.same_process(node, process) => self.commit_now(node),
+            Event::Release { node, process } if self.same_process(node, process) => {
+                self.release_the_late(node)
+            }
             Event::Start { node } => self.start(node),
             Event::Connect { pair } => {
                 self.connect(pair);
                 Ok(())
             }
             Event::User(errand) => self.run_errand(errand),
-            Event::Local { .. } | Event::Tick { .. } | Event::Commit { .. } => Ok(()),
+            Event::Local { .. } | Event::Tick { .. } | Event::Commit { .. } | Event::Release { .. } => Ok(()),
         }
     }
 
@@ -144,7 +148,7 @@ impl World {
         let step = process.node.step(self.now, Entropy::new(entropy), input);
         let effects = step.sealed_len();
         self.last_step = Some((node, effects));
-        let connections = process.connections.clone();
+        let connections = Arc::new(process.connections.clone());
         process.pending.parts.push(Part { effects, connections, taken });
         process.pending.step = Some(match process.pending.step.take() {
             Some(earlier) => earlier.then(step),
@@ -192,16 +196,19 @@ impl World {
         let all = effects.len();
         match crash {
             Some(Crash::AfterCommit { released }) => {
-                self.release(node, parts, effects, released)?;
+                self.release_the_late(node)?;
+                self.release(node, &parts, effects, released, false)?;
                 self.totals.crashed(crash, all, steps);
                 self.crash(node, Loss::None);
             }
             Some(Crash::Cut) => {
-                self.release(node, parts, effects, all)?;
+                self.release(node, &parts, effects, all, true)?;
                 self.totals.cuts += 1;
                 self.cut_everything(node, Loss::All);
             }
-            Some(Crash::BeforeCommit | Crash::AfterSome) | None => self.release(node, parts, effects, all)?,
+            Some(Crash::BeforeCommit | Crash::AfterSome) | None => {
+                self.release(node, &parts, effects, all, true)?
+            }
         }
         Ok(())
     }

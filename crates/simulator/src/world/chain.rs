@@ -58,7 +58,7 @@ impl World {
         let Some(running) = self.process(node).filter(|p| p.id == process) else {
             return Ok(false);
         };
-        if !running.pending.parts.is_empty() {
+        if !running.pending.parts.is_empty() || !running.outbox.is_empty() {
             // What the block before made the node wait for must be watched before the next.
             self.queue.push(self.now.plus(PATIENCE_MILLIS), look);
             return Ok(false);

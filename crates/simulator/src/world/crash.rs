@@ -50,7 +50,7 @@ impl World {
         self.machines[node].disk.crash();
         self.cut_off(node, loss);
         self.users_of_a_dead_process(node);
-        let after = self.rng.gen_range(20..=400);
+        let after = self.rng.gen_range(20..=200);
         self.queue.push(self.now.plus(after), Event::Start { node });
     }
 
@@ -72,6 +72,7 @@ impl World {
             pending: Pending::default(),
             watch: WatchSet::default(),
             cursor,
+            outbox: Default::default(),
             connections: Default::default(),
         });
         self.trace.say(|| format!("{} node {node} starts, block {}", self.now.0, cursor.height.0));
@@ -98,7 +99,7 @@ impl World {
         let neighbours: Vec<(usize, usize)> =
             self.network.links.iter().copied().filter(|(a, b)| *a == node || *b == node).collect();
         for pair in neighbours {
-            let after = self.rng.gen_range(10..=100);
+            let after = self.rng.gen_range(10..=60);
             self.queue.push(now.plus(after), Event::Connect { pair });
         }
     }

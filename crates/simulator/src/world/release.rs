@@ -10,30 +10,50 @@ use astrape_node::release::{find, sign_broadcast, speak};
 use astrape_node::{Effect, Find, Input, SignerAnswer, Speech};
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
+use rand::Rng as _;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How late effects may be, in milliseconds: a slow signer, a full socket.
+const LATE_MILLIS: u64 = 80;
 
 impl World {
-    /// Lets out the first `most` effects of a commit, in order.
+    /// Lets out the first `most` effects of a commit, in order: now, or late and behind those that are late already.
     pub(super) fn release(
         &mut self,
         node: usize,
-        parts: Vec<Part>,
+        parts: &[Part],
         effects: Vec<Effect>,
         most: usize,
+        may_be_late: bool,
     ) -> Result<(), Violation> {
         let places = parts.iter().flat_map(|part| std::iter::repeat_n(&part.connections, part.effects));
-        let mut due: Vec<_> = places.zip(effects).take(most).collect();
-        if let Some(Plant::SwapsEffects { node: wrong }) = self.plant
-            && wrong == node
-            && due.len() > 1
-        {
+        let mut due: Vec<_> = places.map(Arc::clone).zip(effects).take(most).collect();
+        if self.plant == Some(Plant::SwapsEffects { node }) && due.len() > 1 {
             let last = due.len() - 1;
             due.swap(0, last);
         }
-        for (connections, effect) in due {
-            self.release_one(node, connections, effect)?;
+        if due.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let late = may_be_late && self.late_percent > 0 && self.rng.gen_range(0..100) < self.late_percent;
+        let Some(process) = &mut self.machines[node].process else {
+            return Ok(());
+        };
+        if late || !process.outbox.is_empty() {
+            process.outbox.extend(due);
+            let (process, after) = (process.id, self.rng.gen_range(1..=LATE_MILLIS));
+            self.queue.push(self.now.plus(after), Event::Release { node, process });
+            return Ok(());
+        }
+        due.into_iter().try_for_each(|(connections, effect)| self.release_one(node, &connections, effect))
+    }
+
+    /// Lets out what is late.
+    pub(super) fn release_the_late(&mut self, node: usize) -> Result<(), Violation> {
+        let late =
+            self.machines[node].process.as_mut().map(|p| std::mem::take(&mut p.outbox)).unwrap_or_default();
+        late.into_iter().try_for_each(|(connections, effect)| self.release_one(node, &connections, effect))
     }
 
     pub(crate) fn release_one(
