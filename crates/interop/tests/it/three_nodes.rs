@@ -20,6 +20,9 @@ const IN_FLIGHT: u32 = 4;
 /// Of the payments, at least so many in a hundred must have been paid: a node that fails all of them also ends them.
 const MIN_SETTLED_PERCENT: u64 = 50;
 
+/// Kills at least that must have met HTLCs in flight: one that meets an idle node tells little.
+const MIN_KILLS_IN_FLIGHT: u32 = 10;
+
 /// How long the nodes have to end what is under way when the kills are over.
 const TO_END: Duration = Duration::from_secs(120);
 
@@ -31,11 +34,19 @@ struct Tally {
     under_way: AtomicU32,
     /// Refused at once: there was no way, since the middle node was down. These are no payments.
     refused: AtomicU32,
+    /// Kills of the middle node.
+    kills: AtomicU32,
+    /// Kills after which a payer's channel held HTLCs.
+    kills_in_flight: AtomicU32,
 }
 
 impl Tally {
     fn ended(&self) -> u32 {
-        [&self.paid, &self.failed, &self.under_way].iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        [&self.paid, &self.failed, &self.under_way].into_iter().map(|count| self.count(count)).sum()
+    }
+
+    fn count(&self, counter: &AtomicU32) -> u32 {
+        counter.load(Ordering::Relaxed)
     }
 }
 
@@ -51,12 +62,12 @@ fn no_millisatoshi_is_lost_when_the_middle_node_is_killed_fifty_times_during_fiv
     let opened = begin.elapsed();
 
     let tally = Tally::default();
-    let (ends, middle) = (line.nodes[0].cli(), line.nodes[2].cli());
-    let kills = pay_and_kill(&mut line.nodes[1], &ends, &middle, &tally, seed)?;
+    let (a, c) = (line.nodes[0].cli(), line.nodes[2].cli());
+    pay_and_kill(&mut line.nodes[1], &a, &c, &tally, seed)?;
     let paid = begin.elapsed() - opened;
     line.wait_for_rest(TO_END)?;
     println!(
-        "seed {seed}: {} payments, {kills} kills in {:.0} s: {tally:?}; at rest {:.0} s later",
+        "seed {seed}: {} payments in {:.0} s: {tally:?}; at rest {:.0} s later",
         tally.ended(),
         paid.as_secs_f32(),
         (begin.elapsed() - opened - paid).as_secs_f32()
@@ -68,7 +79,20 @@ fn no_millisatoshi_is_lost_when_the_middle_node_is_killed_fifty_times_during_fiv
     let settled = there.settled + back.settled;
     let ended = settled + there.failed + back.failed;
     println!("paid A→C {there:?}, C→A {back:?}");
+    let (paid, kills) = (tally.count(&tally.paid), tally.count(&tally.kills));
+    ensure!(
+        settled == u64::from(paid),
+        "{paid} times `pay` said that it is paid, {settled} times `payments`"
+    );
     ensure!(ended >= u64::from(PAYMENTS) && kills >= KILLS, "{ended} payments, {kills} kills");
+    ensure!(
+        tally.count(&tally.kills_in_flight) >= MIN_KILLS_IN_FLIGHT,
+        "the kills met idle nodes: {tally:?}"
+    );
+    for node in &line.nodes {
+        let info = node.ask(&["getinfo"])?;
+        ensure!(info["alarms"].as_array().is_some_and(Vec::is_empty), "{info}");
+    }
     ensure!(settled * 100 >= ended * MIN_SETTLED_PERCENT, "only {settled} of {ended} were paid");
     ensure!(there.settled > 0 && back.settled > 0, "one way nothing was paid");
 
@@ -77,11 +101,11 @@ fn no_millisatoshi_is_lost_when_the_middle_node_is_killed_fifty_times_during_fiv
     Ok(())
 }
 
-/// Payments run both ways between the ends while the middle node dies and comes back. Returns how often it died.
-fn pay_and_kill(middle: &mut Daemon, a: &Cli, c: &Cli, tally: &Tally, seed: u64) -> Result<u32> {
+/// Payments run both ways between the ends while the middle node dies and comes back.
+fn pay_and_kill(middle: &mut Daemon, a: &Cli, c: &Cli, tally: &Tally, seed: u64) -> Result<()> {
     let enough = AtomicBool::new(false);
     let trouble: Mutex<Option<anyhow::Error>> = Mutex::new(None);
-    let kills = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for worker in 0..IN_FLIGHT * 2 {
             let (payer, payee) = if worker % 2 == 0 { (a, c) } else { (c, a) };
             let (enough, trouble) = (&enough, &trouble);
@@ -95,13 +119,13 @@ fn pay_and_kill(middle: &mut Daemon, a: &Cli, c: &Cli, tally: &Tally, seed: u64)
                 }
             });
         }
-        let killed = kill_until_enough(middle, tally, &enough, seed);
+        let killed = kill_until_enough(middle, [a, c], tally, &enough, seed);
         enough.store(true, Ordering::Relaxed);
         killed
     })?;
     match trouble.into_inner().expect("nobody panics holding it") {
         Some(error) => Err(error),
-        None => Ok(kills),
+        None => Ok(()),
     }
 }
 
@@ -128,23 +152,35 @@ fn pay_one(payer: &Cli, payee: &Cli, random: &mut ChaCha8Rng, tally: &Tally) -> 
     Ok(())
 }
 
-fn kill_until_enough(middle: &mut Daemon, tally: &Tally, enough: &AtomicBool, seed: u64) -> Result<u32> {
+fn kill_until_enough(
+    middle: &mut Daemon,
+    ends: [&Cli; 2],
+    tally: &Tally,
+    enough: &AtomicBool,
+    seed: u64,
+) -> Result<()> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut kills = 0;
-    while (kills < KILLS || tally.ended() < PAYMENTS) && !enough.load(Ordering::Relaxed) {
+    let under_way = || tally.count(&tally.kills) < KILLS || tally.ended() < PAYMENTS;
+    while under_way() && !enough.load(Ordering::Relaxed) {
         // Mostly in the middle of payments; now and then while it still comes up.
-        let early = random.gen_range(0..8) == 0;
-        if !early {
+        if random.gen_range(0..8) != 0 {
             middle.wait_until_up()?;
         }
         std::thread::sleep(Duration::from_millis(random.gen_range(0..1_500)));
-        middle.kill().with_context(|| format!("after {kills} kills"))?;
-        kills += 1;
+        middle.kill().with_context(|| format!("so far {tally:?}"))?;
+        tally.kills.fetch_add(1, Ordering::Relaxed);
+        let [a, c] = ends;
+        if holds_htlcs(a)? || holds_htlcs(c)? {
+            tally.kills_in_flight.fetch_add(1, Ordering::Relaxed);
+        }
         std::thread::sleep(Duration::from_millis(random.gen_range(0..200)));
         middle.spawn()?;
     }
-    middle.wait_until_up()?;
-    Ok(kills)
+    middle.wait_until_up()
+}
+
+fn holds_htlcs(node: &Cli) -> Result<bool> {
+    Ok(accounts::sides(node)?.values().any(|side| side.htlcs > 0))
 }
 
 /// What the nodes own in channels.
