@@ -13,7 +13,11 @@ use astrape_transactions::signing::Signer;
 use bitcoin::{Address, ScriptBuf};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::broadcast;
+
+/// How often [`Handle::synced`] looks.
+const SYNC_LOOK: Duration = Duration::from_millis(10);
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,7 +121,7 @@ impl Handle {
         self.shared.backoffs.put_off(peer);
         let Some(link) = self.shared.peers.get(&peer) else { return Ok(false) };
         link.close();
-        if tokio::time::timeout(std::time::Duration::from_secs(5), link.over.raised()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), link.over.raised()).await.is_err() {
             link.gone.raise();
             link.over.raised().await;
         }
@@ -209,10 +213,11 @@ impl Handle {
     /// When the source cannot be asked.
     pub async fn synced(&self) -> Result<(), SourceError> {
         let target = self.shared.source.state().await?.tip.height;
-        let mut status = self.shared.chain_status.subscribe();
-        let is_there = |status: &Status| matches!(status, Status::Following { tip } if tip.height >= target);
-        // It cannot be closed while `self` holds the sender.
-        let _ = status.wait_for(is_there).await;
+        let stopping = |Stopped| SourceError::Unreachable(Stopped.to_string());
+        while !self.chain_status().is_reliable() || self.snapshot().await.map_err(stopping)?.height() < target
+        {
+            tokio::time::sleep(SYNC_LOOK).await;
+        }
         Ok(())
     }
 
