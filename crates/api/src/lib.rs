@@ -6,7 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`v1`] | messages, client and server, made from the contract |
-//! | [`client`] | [`connect`](client::connect): a client of the node in a data directory |
+//! | [`client`] | [`connect`]: a client of the node in a data directory |
 //! | [`credentials`] | certificate, key and token: made on the first start, kept private |
 //! | [`auth`] | the token in a call: sent, and judged in constant time |
 //! | [`names`] | enumerations as words |

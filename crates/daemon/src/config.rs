@@ -7,9 +7,9 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`options`] | all options of a node, with their help |
-//! | [`file`] | `astrape.toml` |
+//! | [`mod@file`] | `astrape.toml` |
 //! | [`place`] | which node: network, data directory, address of the API |
-//! | [`read`](mod@read) | the three sources as one |
+//! | [`mod@read`] | the three sources as one |
 //! | [`settings`] | what they come to, with defaults, and what is refused |
 //! | [`seed`] | the seed file |
 //! | [`log`] | how the node logs |

@@ -69,8 +69,12 @@ impl NodeService {
         let before = request.before;
         let ended =
             self.handle.read(move |ledger| ledger.payments(before, limit)).await.map_err(refusal::ledger)?;
-        // Those under way come first, so on the first page only.
-        let pending = node.payments().filter(|_| before.is_none()).map(pending);
+        // Those under way come first, so on the first page only. Some may have ended since the snapshot was taken.
+        let has_ended = |payment: &astrape_payment::Payment| {
+            ended.iter().any(|entry| entry.at >= payment.started_at && ends(entry, payment.payment_hash))
+        };
+        let under_way = node.payments().filter(|payment| before.is_none() && !has_ended(payment));
+        let pending = under_way.filter(|payment| payment.preimage.is_none()).map(pending);
         let payments = pending.chain(ended.iter().filter_map(facts::payment)).take(limit).collect();
         Ok(ListPaymentsResponse { payments })
     }
