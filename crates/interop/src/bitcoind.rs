@@ -54,7 +54,8 @@ impl Bitcoind {
     pub fn run(&mut self) -> Result<()> {
         let mut command = Command::new(&self.exe);
         command.args(["-regtest", "-server", "-listen=0", "-dnsseed=0", "-listenonion=0", "-natpmp=0"]);
-        command.args(["-txindex=1", "-fallbackfee=0.00002", "-rpcworkqueue=256"]);
+        // Bitcoin Knots would give addresses of old, which cannot fund a channel.
+        command.args(["-txindex=1", "-fallbackfee=0.00002", "-rpcworkqueue=256", "-addresstype=bech32"]);
         command.arg(format!("-datadir={}", self.directory.path().display()));
         command.arg(format!("-rpcport={}", self.rpc_port));
         if is_knots(&self.exe)? {

@@ -35,6 +35,7 @@ pub(super) const ROOMS: &[(&str, u8, Part)] = &[
     ("storage", 6, Shell),
     ("daemon", 7, Shell),
     ("interop", 7, Shell),
+    ("interop-ldk", 8, Shell),
     ("simulator", 7, Shell),
     ("xtask", 7, Shell),
 ];

@@ -1,0 +1,4 @@
+//! Astrape and LDK, each a judge of the other: real sockets, a real bitcoind, both kinds of channel.
+#![allow(missing_docs)]
+
+mod direct;
