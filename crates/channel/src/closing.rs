@@ -68,8 +68,11 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
     if !matches!(work.how, Some(How::Cooperative { .. })) {
         return Ok(work.finish());
     }
+    let spent = work.open.funding.spent.is_some();
     match message {
         Message::ChannelReestablish(m) => work.channel_reestablish(&m),
+        // A block came while it was on its way: nothing is left to agree on.
+        Message::Shutdown(_) | Message::ClosingSigned(_) if spent => Ok(work.finish()),
         Message::Shutdown(m) => work.shutdown(&m),
         Message::ClosingSigned(m) => work.closing_signed(&m),
         _ => Ok(work.finish()),

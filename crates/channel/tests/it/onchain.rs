@@ -262,3 +262,27 @@ fn the_signers_answer_is_owed_when_a_restart_came_before_it() {
         .next;
     assert_eq!(other, restarted);
 }
+
+#[test]
+fn a_closing_fee_that_comes_after_the_block_is_no_fault() {
+    let mut pair = Pair::default_ready();
+    let script = pair.nodes[A].shutdown_script.clone();
+    pair.command(A, Command::Shutdown { script });
+    pair.run();
+    // The opener speaks first of the fee, and again after a disconnection.
+    pair.cut();
+    pair.connect();
+    pair.deliver_until(A, "channel_reestablish");
+    pair.deliver_until(B, "shutdown");
+    pair.deliver_until(A, "closing_signed");
+    let Phase::Closing(closing) = &channel(&pair, A).phase else {
+        panic!("agreed before");
+    };
+    let How::Cooperative { request, .. } = &closing.how else {
+        panic!("by both");
+    };
+    let tx = request.tx.clone();
+    spend(&mut pair, A, &tx, 600);
+    pair.deliver_until(B, "closing_signed");
+    assert_eq!(pair.nodes[A].phase(), "closing");
+}
