@@ -270,3 +270,45 @@ fn a_peer_is_remembered_and_forgotten_by_command() {
     let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(2), command: forget });
     assert!(matches!(&effects[..], [Effect::Reply { reply: Err(Refusal::HasChannels(_)), .. }]));
 }
+
+/// A payment that failed, was tried again and arrived while the lookup of the third try was under way.
+#[test]
+fn a_payment_is_not_made_twice_when_an_older_failure_was_looked_up() {
+    let mut node = node_with(config(), Vec::new());
+    let invoice = invoice_of(peer(9));
+    let payment_hash = invoice.payment_hash();
+    let entry = |number, fact| crate::Entry { number, at: NOW, fact };
+    let reason = "no way".to_owned();
+    let failed = Fact::PaymentFailed { payment_hash, amount: Msat(1), destination: peer(9), reason };
+    let preimage = astrape_primitives::PaymentPreimage([1; 32]);
+    let (amount, fee) = (Msat(1), Msat::ZERO);
+    let sent = entry(2, Fact::PaymentSent { payment_hash, preimage, amount, fee, destination: peer(9) });
+    node.recent.end(crate::state::Ended { payment_hash, fact: sent.clone() });
+    let command = crate::command::PayCommand {
+        invoice,
+        amount: None,
+        max_fee: None,
+        retry_secs: None,
+        earlier: Some(entry(1, failed)),
+    };
+    let input = Input::Command { id: CommandId(1), command: Command::Pay(Box::new(command)) };
+    let (writes, effects) = step(&mut node, NOW, input);
+    assert!(
+        matches!(&effects[..], [Effect::Reply { reply: Ok(Reply::AlreadyPaid(found)), .. }] if **found == sent),
+        "{effects:?}"
+    );
+    assert!(writes.is_empty());
+}
+
+fn invoice_of(payee: NodeId) -> astrape_invoice::Invoice {
+    let signer = InProcessSigner::new(&Seed::from_entropy([9; 32]), Network::Regtest);
+    assert_eq!(signer.node_id(), payee);
+    let description = astrape_invoice::Description::Text("tea".into());
+    let hash = astrape_primitives::PaymentHash([3; 32]);
+    let secret = astrape_primitives::PaymentSecret([4; 32]);
+    let mut draft =
+        astrape_invoice::InvoiceDraft::new(Network::Regtest, payee, NOW.secs(), hash, secret, description);
+    draft.amount = Some(Msat(1));
+    let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");
+    unsigned.finish(&signer.sign_message(unsigned.signing_digest())).expect("signed by its payee")
+}

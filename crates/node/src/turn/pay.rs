@@ -87,8 +87,9 @@ impl Turn<'_> {
     /// The user wants to pay.
     pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
         let payment_hash = command.invoice.payment_hash();
-        let earlier =
-            command.earlier.or_else(|| self.node.recent.ended(&payment_hash).map(|e| e.fact.clone()));
+        // What the lookup missed is newer than what it found: a payment that failed before may have arrived since.
+        let recent = self.node.recent.ended(&payment_hash).map(|ended| ended.fact.clone());
+        let earlier = recent.into_iter().chain(command.earlier).max_by_key(|entry| entry.number);
         match earlier.as_ref().map(|e| &e.fact) {
             Some(Fact::PaymentSent { .. }) => {
                 return Ok(Reply::AlreadyPaid(Box::new(earlier.expect("it was just looked at"))));
