@@ -35,6 +35,7 @@ pub mod config;
 mod core;
 mod door;
 pub mod handle;
+pub mod invoice;
 mod lookup;
 mod peers;
 mod release;
@@ -46,6 +47,7 @@ pub use chain::embedded::EmbeddedChain;
 pub use config::{ChainBackend, EngineConfig};
 pub use core::Stopped;
 pub use handle::{CommandError, Handle};
+pub use invoice::{InvoiceError, InvoiceRequest};
 pub use peers::dial::ConnectError;
 
 use anyhow::Context as _;

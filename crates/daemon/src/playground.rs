@@ -1,7 +1,6 @@
 //! Three Lightning nodes in one command: an embedded chain, real sockets, real disks. They open channels, pay each other,
 //! close, and the story is told as it happens.
 
-mod invoice;
 mod node;
 mod story;
 

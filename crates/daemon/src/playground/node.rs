@@ -1,10 +1,10 @@
 //! One node of the playground: an engine with its disk, driven as a user would drive it.
 
 use crate::config::values::HostPort;
-use crate::engine::{self, ChainBackend, EmbeddedChain, EngineConfig, Handle, Running};
+use crate::engine::{self, ChainBackend, EmbeddedChain, EngineConfig, Handle, InvoiceRequest, Running};
 use crate::service::server::{self, Offered};
 use anyhow::{Context as _, bail};
-use astrape_invoice::Invoice;
+use astrape_invoice::{Description, Invoice};
 use astrape_node::command::{OpenChannelCommand, PayCommand};
 use astrape_node::{ChannelFact, Command, Config, Entry, Fact, Node, Reply};
 use astrape_primitives::{ChannelKeysId, Msat, Network, NodeId, PaymentPreimage, Sat};
@@ -156,7 +156,13 @@ impl PlaygroundNode {
     }
 
     pub(super) async fn invoice(&self, amount: Msat, description: &str) -> anyhow::Result<Invoice> {
-        super::invoice::make(&self.handle, amount, description).await
+        let request = InvoiceRequest {
+            amount: Some(amount),
+            description: Description::Text(description.to_owned()),
+            preimage: PaymentPreimage(self.handle.random()),
+            expiry_secs: None,
+        };
+        Ok(self.handle.make_invoice(request).await?)
     }
 
     /// Pays, and waits for the end.

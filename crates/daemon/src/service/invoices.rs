@@ -1,15 +1,14 @@
 //! Invoices: made and read.
 
 use super::{NodeService, argument, refusal};
-use crate::engine::clock;
+use crate::engine::{CommandError, InvoiceError, InvoiceRequest, clock};
 use astrape_api::v1::{
     CreateInvoiceRequest, CreateInvoiceResponse, DecodeInvoiceRequest, DecodeInvoiceResponse, RouteHint,
     RouteHintHop,
 };
-use astrape_invoice::{Description, Invoice, InvoiceDraft};
-use astrape_node::{Command, Fact, Node, Refusal};
-use astrape_payment::OpenInvoice;
-use astrape_primitives::{Msat, PaymentPreimage, PaymentSecret, Timestamp};
+use astrape_invoice::Description;
+use astrape_node::{Fact, Node, Refusal};
+use astrape_primitives::{Msat, PaymentPreimage};
 use astrape_wire::text::printable;
 use tonic::Status;
 
@@ -30,24 +29,9 @@ impl NodeService {
         let preimage = PaymentPreimage(preimage.unwrap_or_else(|| self.handle.random()));
         let expiry = argument::seconds("expiry_secs", request.expiry_secs, MAX_EXPIRY_SECS)?;
         self.refuse_used(&preimage).await?;
+        let request = InvoiceRequest { amount, description, preimage, expiry_secs: expiry };
+        let invoice = self.handle.make_invoice(request).await.map_err(refused)?;
         let node = self.snapshot().await?;
-        let invoice = self.draft(&node, amount, description, &preimage, expiry)?;
-        let open = OpenInvoice {
-            payment_hash: invoice.payment_hash(),
-            preimage,
-            payment_secret: invoice.payment_secret(),
-            amount,
-            metadata: None,
-            expires_at: Timestamp::from_secs(invoice.expires_at()),
-            min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
-            created_at: Timestamp::from_secs(invoice.timestamp()),
-            description: match invoice.description() {
-                Description::Text(text) => text.clone(),
-                Description::Hash(hash) => hex::encode(hash),
-            },
-            bolt11: invoice.to_string(),
-        };
-        self.handle.command(Command::AddInvoice(Box::new(open))).await.map_err(refusal::command)?;
         Ok(CreateInvoiceResponse {
             invoice: invoice.to_string(),
             payment_hash: invoice.payment_hash().to_string(),
@@ -67,34 +51,6 @@ impl NodeService {
             }
             _ => Ok(()),
         }
-    }
-
-    fn draft(
-        &self,
-        node: &Node,
-        amount: Option<Msat>,
-        description: Description,
-        preimage: &PaymentPreimage,
-        expiry: Option<u64>,
-    ) -> Result<Invoice, Status> {
-        let policy = &node.config().payment;
-        let draft = InvoiceDraft {
-            amount,
-            expiry: expiry.unwrap_or(policy.default_expiry_secs),
-            min_final_cltv_expiry_delta: policy.min_final_cltv_expiry_delta,
-            route_hints: node.route_hints(),
-            ..InvoiceDraft::new(
-                self.handle.network(),
-                self.handle.node_id(),
-                clock::now().secs(),
-                preimage.payment_hash(),
-                PaymentSecret(self.handle.random()),
-                description,
-            )
-        };
-        let unsigned = draft.to_unsigned().map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let signature = self.handle.signer().sign_message(unsigned.signing_digest());
-        unsigned.finish(&signature).map_err(|error| Status::internal(error.to_string()))
     }
 
     pub(super) async fn decode_invoice(
@@ -124,6 +80,15 @@ impl NodeService {
             fallback_addresses: fallbacks.collect(),
             payment_metadata: invoice.payment_metadata().map(hex::encode),
         })
+    }
+}
+
+fn refused(error: InvoiceError) -> Status {
+    match error {
+        InvoiceError::Draft(error) => Status::invalid_argument(error.to_string()),
+        InvoiceError::Signature(error) => Status::internal(error.to_string()),
+        InvoiceError::Command(error) => refusal::command(error),
+        InvoiceError::Stopped => refusal::command(CommandError::Stopped),
     }
 }
 

@@ -1,0 +1,91 @@
+//! Invoices of this node: drafted from what it knows, signed by its signer, and waited for by its core.
+
+use super::{CommandError, Handle, Stopped, clock};
+use astrape_invoice::{Description, DraftError, FinishError, Invoice, InvoiceDraft};
+use astrape_node::Command;
+use astrape_payment::OpenInvoice;
+use astrape_primitives::{Msat, PaymentPreimage, PaymentSecret, Timestamp};
+
+/// What an invoice is to say.
+#[derive(Clone, Debug)]
+pub struct InvoiceRequest {
+    /// How much; anything, if absent.
+    pub amount: Option<Msat>,
+    /// What for.
+    pub description: Description,
+    /// What settles it.
+    pub preimage: PaymentPreimage,
+    /// How long it holds, in seconds; the policy's otherwise.
+    pub expiry_secs: Option<u64>,
+}
+
+/// Why there is no invoice.
+#[derive(Debug, thiserror::Error)]
+pub enum InvoiceError {
+    /// BOLT 11 cannot say it.
+    #[error(transparent)]
+    Draft(#[from] DraftError),
+    /// The signer's answer does not fit.
+    #[error(transparent)]
+    Signature(#[from] FinishError),
+    /// The core does not wait for it.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The engine stops.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
+impl From<Stopped> for InvoiceError {
+    fn from(Stopped: Stopped) -> Self {
+        InvoiceError::Stopped
+    }
+}
+
+impl Handle {
+    /// Makes an invoice; when it is returned, its payment is waited for.
+    ///
+    /// # Errors
+    /// When BOLT 11 cannot say it, its hash was used before, or the engine stops.
+    pub async fn make_invoice(&self, request: InvoiceRequest) -> Result<Invoice, InvoiceError> {
+        let node = self.snapshot().await?;
+        let policy = &node.config().payment;
+        let draft = InvoiceDraft {
+            amount: request.amount,
+            expiry: request.expiry_secs.unwrap_or(policy.default_expiry_secs),
+            min_final_cltv_expiry_delta: policy.min_final_cltv_expiry_delta,
+            route_hints: node.route_hints(),
+            ..InvoiceDraft::new(
+                self.network(),
+                self.node_id(),
+                clock::now().secs(),
+                request.preimage.payment_hash(),
+                PaymentSecret(self.random()),
+                request.description,
+            )
+        };
+        let unsigned = draft.to_unsigned()?;
+        let invoice = unsigned.finish(&self.signer().sign_message(unsigned.signing_digest()))?;
+        let open = waited_for(&invoice, request.preimage);
+        self.command(Command::AddInvoice(Box::new(open))).await?;
+        Ok(invoice)
+    }
+}
+
+fn waited_for(invoice: &Invoice, preimage: PaymentPreimage) -> OpenInvoice {
+    OpenInvoice {
+        payment_hash: invoice.payment_hash(),
+        preimage,
+        payment_secret: invoice.payment_secret(),
+        amount: invoice.amount(),
+        metadata: None,
+        expires_at: Timestamp::from_secs(invoice.expires_at()),
+        min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
+        created_at: Timestamp::from_secs(invoice.timestamp()),
+        description: match invoice.description() {
+            Description::Text(text) => text.clone(),
+            Description::Hash(hash) => hex::encode(hash),
+        },
+        bolt11: invoice.to_string(),
+    }
+}
