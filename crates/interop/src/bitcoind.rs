@@ -161,6 +161,16 @@ impl Bitcoind {
         self.call("getrawmempool", json!([]))
     }
 
+    /// Waits until a transaction is in the mempool.
+    ///
+    /// # Errors
+    /// When it is not soon.
+    pub fn wait_for(&self, txid: &str) -> Result<()> {
+        wait::until(&format!("{txid} in the mempool"), START_LIMIT, || {
+            Ok(self.mempool()?.iter().any(|waiting| waiting == txid).then_some(()))
+        })
+    }
+
     /// A transaction, from the mempool or a block.
     ///
     /// # Errors

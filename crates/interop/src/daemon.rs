@@ -150,6 +150,15 @@ impl Daemon {
         self.wait_for_end()
     }
 
+    /// Asks it to stop as a service manager does, and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn terminate(&mut self) -> Result<ExitStatus> {
+        self.process.as_mut().with_context(|| format!("{} does not run", self.name))?.terminate()?;
+        self.wait_for_end()
+    }
+
     /// Waits until it has ended by itself.
     ///
     /// # Errors

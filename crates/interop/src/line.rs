@@ -96,10 +96,7 @@ impl Line {
         }
         let opened = from.ask(&command)?;
         let funding = text(&opened, "funding_outpoint")?;
-        let txid = funding.split(':').next().unwrap_or_default().to_owned();
-        wait::until("the funding to be broadcast", SOON, || {
-            Ok(self.bitcoind.mempool()?.contains(&txid).then_some(()))
-        })?;
+        self.bitcoind.wait_for(funding.split(':').next().unwrap_or_default())?;
         Ok(opened)
     }
 

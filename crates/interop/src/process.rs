@@ -62,6 +62,16 @@ impl Process {
         Ok(())
     }
 
+    /// Asks it to end, as a service manager does (SIGTERM).
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn terminate(&mut self) -> Result<()> {
+        let done = Command::new("kill").args(["-TERM", &self.id().to_string()]).status()?;
+        anyhow::ensure!(done.success(), "SIGTERM does not reach process {}", self.id());
+        Ok(())
+    }
+
     /// What it has used so far.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ fn coins_come_in_and_go_out_to_the_satoshi() -> Result<()> {
     let outside: String = bitcoind.call("getnewaddress", json!([]))?;
     let sent = node.ask(&["withdraw", &outside, "250k", "--feerate-perkw", "1000"])?;
     let (txid, fee) = (text(&sent, "txid")?, number(&sent, "fee_sat")?);
-    in_mempool(&line, &txid)?;
+    line.bitcoind.wait_for(&txid)?;
     ensure!(bitcoind.fee_of(&txid)? == fee, "it told another fee");
     bitcoind.mine(1)?;
     line.wait_for_height()?;
@@ -32,7 +32,7 @@ fn coins_come_in_and_go_out_to_the_satoshi() -> Result<()> {
     ensure!((received - 0.0025).abs() < 1e-9, "{received}");
 
     let sent = node.ask(&["withdraw", &outside, "all"])?;
-    in_mempool(&line, &text(&sent, "txid")?)?;
+    line.bitcoind.wait_for(&text(&sent, "txid")?)?;
     ensure!(number(&sent, "amount_sat")? + number(&sent, "fee_sat")? == left, "{sent}");
     bitcoind.mine(1)?;
     line.wait_for_height()?;
@@ -86,10 +86,4 @@ fn an_invoice_asked_for_twice_is_paid_once() -> Result<()> {
     let flow = accounts::flow(a, b)?;
     ensure!((flow.settled, flow.amount_msat) == (1, 5_000_000), "{flow:?}");
     Ok(())
-}
-
-fn in_mempool(line: &Line, txid: &str) -> Result<()> {
-    wait::until("the transaction in the mempool", SOON, || {
-        Ok(line.bitcoind.mempool()?.iter().any(|waiting| waiting == txid).then_some(()))
-    })
 }

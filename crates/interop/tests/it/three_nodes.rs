@@ -232,9 +232,7 @@ fn close_both(line: &Line) -> Result<()> {
             let told = told.and_then(|channel| channel["closing_txid"].as_str().map(str::to_owned));
             Ok(told.or(text(&closing, "closing_txid").ok()))
         })?;
-        wait::until("the closing transaction in the mempool", SOON, || {
-            Ok(line.bitcoind.mempool()?.contains(&txid).then_some(()))
-        })?;
+        line.bitcoind.wait_for(&txid)?;
         let fee = line.bitcoind.fee_of(&txid)?;
         // The fee holds what is below a satoshi on both sides; the opener's share paid the rest of it.
         let capacity = sides[0].capacity_sat;
