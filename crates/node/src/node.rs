@@ -83,6 +83,8 @@ pub(crate) struct PendingOpening {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) feerate: FeeratePerKw,
+    /// Whether that is an estimate, or what stands in for one until the first is told.
+    pub(crate) is_feerate_told: bool,
     /// Why what we see of the chain is not fresh.
     pub(crate) stale: Option<String>,
 }
@@ -131,7 +133,11 @@ impl Recent {
 impl Node {
     /// A node as it begins, before anything was restored.
     pub(crate) fn new(config: Config) -> Self {
-        let world = World { feerate: config.fixed_feerate.unwrap_or(FeeratePerKw::FLOOR), stale: None };
+        let world = World {
+            feerate: config.fixed_feerate.unwrap_or(FeeratePerKw::FLOOR),
+            is_feerate_told: config.fixed_feerate.is_some(),
+            stale: None,
+        };
         Self {
             suspect: config.suspect.clone(),
             config: Arc::new(config),

@@ -130,10 +130,14 @@ impl<'a> Turn<'a> {
         match channel.handle(event, &view) {
             Ok(transition) => {
                 // The peer has told where it is, and it is where we are; or it has proved us late, and the channel waits.
-                if reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_)) {
+                let is_back = reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_));
+                if is_back {
                     self.node.suspect.remove(&keys);
                 }
                 self.take_transition(keys, transition);
+                if is_back {
+                    self.follow_feerate(keys);
+                }
             }
             Err(fault) => self.react(keys, &channel, &fault),
         }

@@ -137,20 +137,28 @@ impl Turn<'_> {
             return;
         }
         self.node.world.feerate = feerate.max(FeeratePerKw::FLOOR);
+        self.node.world.is_feerate_told = true;
         for channel in self.node.channels.keys() {
-            if let Some(wanted) = self.wanted_feerate(channel) {
-                self.drive(channel, Event::Command(astrape_channel::Command::UpdateFee(wanted)));
-            }
+            self.follow_feerate(channel);
+        }
+    }
+
+    /// Brings the commitments of a channel to the feerate of today: when that changes, and when the peer comes back, since it
+    /// may have changed while the peer was away.
+    pub(super) fn follow_feerate(&mut self, channel: ChannelKeysId) {
+        if let Some(wanted) = self.wanted_feerate(channel) {
+            self.drive(channel, Event::Command(astrape_channel::Command::UpdateFee(wanted)));
         }
     }
 
     fn wanted_feerate(&self, channel: ChannelKeysId) -> Option<FeeratePerKw> {
         let channel = self.node.channels.get(&channel).filter(|c| c.is_usable())?;
         let open = channel.open()?;
-        if open.params.opener != Side::Local {
+        if open.params.opener != Side::Local || !self.node.world.is_feerate_told {
             return None;
         }
-        let wanted = commitment_feerate(open.params.format, self.node.world.feerate);
+        let fixed = self.node.config.fixed_feerate;
+        let wanted = fixed.unwrap_or_else(|| commitment_feerate(open.params.format, self.node.world.feerate));
         let now = open.fees.newest();
         let change = u64::from(wanted.0.abs_diff(now.0)) * 100;
         (change >= u64::from(now.0) * u64::from(FEERATE_CHANGE_PERCENT)).then_some(wanted)

@@ -55,21 +55,32 @@ impl Turn<'_> {
 
     /// The peer tells what it asks for payments towards us.
     pub(super) fn channel_update(&mut self, peer: NodeId, update: ChannelUpdate) {
-        let Some(keys) = self.node.index.by_scid(update.short_channel_id) else {
+        let Some(keys) = self.channel_with(peer, update.short_channel_id) else {
             return;
         };
-        let of_peer = self.node.channels.get(&keys).is_some_and(|c| c.peer() == peer);
         let towards_us = u8::from(peer > self.node.config.node_id);
         let right_way = update.channel_flags & ChannelUpdate::DIRECTION == towards_us;
         let newer = self.node.peer_updates.get(&keys).is_none_or(|old| old.timestamp < update.timestamp);
         let here = update.chain_hash == self.node.config.channel.network.chain_hash();
-        if !(of_peer && right_way && newer && here) {
+        if !(right_way && newer && here) {
             return;
         }
         let digest = Digest::from_digest(update.signed_hash().to_byte_array());
         if self.node.secp.verify_ecdsa(&digest, &update.signature, &peer.key()).is_ok() {
             self.node.peer_updates.set(keys, Arc::new(update));
         }
+    }
+
+    /// The channel with a peer that has this short channel id, real or an alias of either side. LDK names the real one also
+    /// where `option_scid_alias` was agreed on, which only keeps it from others.
+    fn channel_with(&self, peer: NodeId, scid: ShortChannelId) -> Option<ChannelKeysId> {
+        self.node.index.of_peer(&peer).into_iter().find(|keys| {
+            let channel = self.node.channels.get(keys);
+            channel.and_then(|c| c.open()).is_some_and(|open| {
+                let known = [real_scid(open), Some(open.params.local_alias), open.readiness.remote_alias];
+                known.contains(&Some(scid))
+            })
+        })
     }
 }
 
