@@ -127,6 +127,12 @@ impl Stage {
         // Hints in invoices need what the peer's channel_update says.
         self.ldk[ldk].wait("the peer's channel_update", SOON, || {
             Ok(self.ldk[ldk].channel(channel)?.counterparty.forwarding_info.map(drop))
+        })?;
+        let (ours, theirs) = (&self.astrape[astrape], self.ldk[ldk].id().to_string());
+        wait::until("ours to know what theirs asks for forwarding", SOON, || {
+            let invoice = ours.invoice("any", "hints")?;
+            let read = ours.ask(&["decode", &invoice])?["route_hints"].to_string();
+            Ok(read.contains(&theirs).then_some(()))
         })
     }
 

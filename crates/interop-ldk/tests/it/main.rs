@@ -1,4 +1,9 @@
 //! Astrape and LDK, each a judge of the other: real sockets, a real bitcoind, both kinds of channel.
 #![allow(missing_docs)]
 
+mod common;
+mod cuts;
 mod direct;
+mod failures;
+mod fees;
+mod forwards;

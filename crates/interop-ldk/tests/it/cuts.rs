@@ -1,0 +1,207 @@
+//! The connection breaks in the middle of everything; ours is killed between and during payments. All payments end, no
+//! millisatoshi is lost, no channel is closed.
+
+use crate::common::{paid, paid_by};
+use anyhow::{Result, ensure};
+use astrape_interop::accounts::payments;
+use astrape_interop_ldk::stage::{TO_END, side};
+use astrape_interop_ldk::{Ended, Kind, Stage};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const CAPACITY_SAT: u64 = 5_000_000;
+const PUSH_SAT: u64 = 2_500_000;
+
+/// Payments each way while the wire is cut.
+const BURST: usize = 60;
+
+/// Of those, at least so many must have been paid each way: to fail all is to end them, too.
+const MIN_PAID: usize = 10;
+
+/// Cuts that must have hit.
+const MIN_CUTS: u32 = 10;
+
+/// Kills of our process.
+const KILLS: u32 = 5;
+
+#[test]
+fn with_anchors_all_payments_end_while_the_wire_is_cut_again_and_again() -> Result<()> {
+    cut(Kind::Anchors, 11)
+}
+
+#[test]
+fn with_static_remotekey_all_payments_end_while_the_wire_is_cut_again_and_again() -> Result<()> {
+    cut(Kind::StaticRemoteKey, 12)
+}
+
+#[test]
+fn with_anchors_ours_is_killed_between_payments_and_goes_on() -> Result<()> {
+    killed(Kind::Anchors)
+}
+
+#[test]
+fn with_static_remotekey_ours_is_killed_between_payments_and_goes_on() -> Result<()> {
+    killed(Kind::StaticRemoteKey)
+}
+
+fn cut(kind: Kind, seed: u64) -> Result<()> {
+    let Some(stage) = Stage::start(1, 1, kind, &[CAPACITY_SAT + 200_000])? else { return Ok(()) };
+    let (_, wire) = stage.connect_by_wire(0, 0)?;
+    let channel = stage.astrape_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?;
+    let before = stage.agree(0, 0, &channel)?;
+    let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let amounts: Vec<u64> = (0..BURST).map(|_| random.gen_range(1_000..5_000_000)).collect();
+    let to_theirs: Vec<String> =
+        amounts.iter().map(|&msat| Ok(theirs.invoice(msat)?.to_string())).collect::<Result<_>>()?;
+    let to_ours: Vec<String> =
+        amounts.iter().map(|msat| ours.invoice(&format!("{msat}msat"), "cut")).collect::<Result<_>>()?;
+
+    let over = AtomicBool::new(false);
+    let (ours_ended, theirs_ended) = thread::scope(|scope| -> Result<_> {
+        let cutter = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                wire.cut_after(random.gen_range(1..8_000));
+                thread::sleep(Duration::from_millis(random.gen_range(200..900)));
+            }
+        });
+        // Four of our commands at a time: each is a process.
+        let payers: Vec<_> = to_theirs
+            .chunks(BURST / 4)
+            .map(|invoices| {
+                scope.spawn(move || invoices.iter().map(|i| end_of(ours, i)).collect::<Result<Vec<_>>>())
+            })
+            .collect();
+        let theirs_ended =
+            to_ours.iter().map(|invoice| patiently(theirs, invoice)).collect::<Result<Vec<_>>>();
+        let mut ours_ended = Vec::new();
+        let mut trouble = Ok(());
+        for payer in payers {
+            match payer.join() {
+                Ok(Ok(ended)) => ours_ended.extend(ended),
+                Ok(Err(error)) => trouble = Err(error),
+                Err(_) => trouble = Err(anyhow::anyhow!("a payer panicked")),
+            }
+        }
+        over.store(true, Ordering::SeqCst);
+        cutter.join().map_err(|_| anyhow::anyhow!("the cutter panicked"))?;
+        trouble?;
+        Ok((ours_ended, theirs_ended?))
+    })?;
+    wire.cut_after(u32::MAX);
+
+    let after = stage.agree(0, 0, &channel)?;
+    let sent: u64 = amounts.iter().zip(&ours_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
+    let got: u64 = amounts.iter().zip(&theirs_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
+    let counts = [&ours_ended, &theirs_ended].map(|ended| ended.iter().filter(|paid| **paid).count());
+    println!("{kind:?}, seed {seed}: {} cuts; paid {counts:?} of {BURST} each way", wire.cuts());
+    ensure!(after.0 + sent == before.0 + got, "{before:?} - {sent} + {got}: {after:?}");
+    let seen = theirs.seen();
+    ensure!(seen.twice.is_empty() && seen.claimed.values().sum::<u64>() == sent, "{sent}: {seen:?}");
+    let received: u64 = payments(ours, "received")?.values().map(|payment| payment.amount_msat).sum();
+    ensure!(received == got, "ours says it received {received}, theirs that it sent {got}");
+    ensure!(counts.iter().all(|&count| count >= MIN_PAID), "only {counts:?} were paid");
+    ensure!(wire.cuts() >= MIN_CUTS, "only {} cuts", wire.cuts());
+    stage.closes((0, 0, &channel), |stage| stage.ldk[0].close(&channel))?;
+    Ok(())
+}
+
+/// Pays with ours, again while there is no way, and returns whether it was paid.
+fn end_of(ours: &astrape_interop::Cli, invoice: &str) -> Result<bool> {
+    let begun = Instant::now();
+    loop {
+        let answer = ours.command(&["pay", invoice])?;
+        match answer.code {
+            0 => return Ok(true),
+            4 => return Ok(false),
+            // Refused at once: the peer is away just now.
+            1 if begun.elapsed() < TO_END => thread::sleep(Duration::from_millis(100)),
+            _ => anyhow::bail!("{answer:?}"),
+        }
+    }
+}
+
+/// Pays with theirs, and returns whether it was paid.
+fn patiently(theirs: &astrape_interop_ldk::Ldk, invoice: &str) -> Result<bool> {
+    let begun = Instant::now();
+    loop {
+        match theirs.pay(invoice) {
+            Ok(Ended::Paid { .. }) => return Ok(true),
+            Ok(Ended::Failed { reason }) if reason == "RouteNotFound" && begun.elapsed() < TO_END => {}
+            Ok(Ended::Failed { .. }) => return Ok(false),
+            Err(error) if format!("{error:#}").contains("RouteNotFound") && begun.elapsed() < TO_END => {}
+            Err(error) => return Err(error),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn killed(kind: Kind) -> Result<()> {
+    let Some(mut stage) = Stage::start(1, 1, kind, &[CAPACITY_SAT + 200_000])? else { return Ok(()) };
+    stage.connect(0, 0)?;
+    let channel = stage.ldk_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?;
+    let mut expected = stage.agree(0, 0, &channel)?;
+    for kill in 1..=u64::from(KILLS) {
+        // Between payments.
+        let (forth, back) = (kill * 1_111_111, kill * 777_777);
+        paid(&stage.astrape[0], &stage.ldk[0].invoice(forth)?.to_string())?;
+        paid_by(&stage.ldk[0], &stage.astrape[0].invoice(&format!("{back}msat"), "kill")?)?;
+        expected = (expected.0 + back - forth, expected.1 + forth - back);
+        stage.astrape[0].kill()?;
+        stage.astrape[0].start()?;
+        let told = stage.agree(0, 0, &channel)?;
+        ensure!(told == expected, "kill {kill}: {expected:?} was right, {told:?} is told");
+        // While some are under way.
+        expected = kill_during_payments(&mut stage, &channel, expected, kill)?;
+    }
+    ensure!(side(&stage.astrape[0], &channel)?.state == "ready");
+    stage.closes((0, 0, &channel), |stage| stage.astrape[0].ask(&["close", &channel]).map(drop))?;
+    Ok(())
+}
+
+/// Kills ours while theirs pays it ten times at once, and ours pays once. Returns what both have then.
+fn kill_during_payments(
+    stage: &mut Stage,
+    channel: &str,
+    before: (u64, u64),
+    seed: u64,
+) -> Result<(u64, u64)> {
+    const AT_ONCE: u64 = 10;
+    let mut invoices = BTreeMap::new();
+    for number in 1..=AT_ONCE {
+        let amount = number * 100_000 + seed;
+        invoices.insert(stage.astrape[0].invoice(&format!("{amount}msat"), "kill")?, amount);
+    }
+    let forth = 2_000_000;
+    let (cli, invoice) = (stage.astrape[0].cli(), stage.ldk[0].invoice(forth)?);
+    let (hash, text) = (astrape_interop_ldk::ldk::hash_of(&invoice), invoice.to_string());
+    // It dies with the node that it asks.
+    let payer = thread::spawn(move || cli.command(&["pay", &text]));
+    let begun: Vec<([u8; 32], u64)> = invoices
+        .iter()
+        .map(|(invoice, amount)| Ok((stage.ldk[0].begin_to_pay(invoice)?, *amount)))
+        .collect::<Result<_>>()?;
+    thread::sleep(Duration::from_millis(seed * 40));
+    stage.astrape[0].kill()?;
+    payer.join().map_err(|_| anyhow::anyhow!("the payer panicked"))??;
+    stage.astrape[0].start()?;
+    let mut back = 0;
+    for (hash, amount) in begun {
+        if matches!(stage.ldk[0].end_of(hash)?, Ended::Paid { .. }) {
+            back += amount;
+        }
+    }
+    let told = stage.agree(0, 0, channel)?;
+    let claimed = stage.ldk[0].seen().claimed.get(&hash).copied().unwrap_or(0);
+    let expected = (before.0 + back - claimed, before.1 + claimed - back);
+    ensure!(told == expected, "{before:?} + {back} - {claimed}: {told:?}");
+    let sent = payments(&stage.astrape[0], "sent")?;
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let state = sent.get(&hash).map(|payment| payment.state.as_str());
+    ensure!((state == Some("succeeded")) == (claimed > 0), "{state:?}, {claimed}");
+    Ok(told)
+}
