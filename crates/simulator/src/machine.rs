@@ -6,6 +6,7 @@ use astrape_node::{Config, Effect, Node, Step, Watch};
 use astrape_primitives::{BlockId, ChainEvent, ChannelId, ConfirmedTx, NodeId, PaymentHash};
 use astrape_regtest::BlockEvent;
 use astrape_signer::InProcessSigner;
+use astrape_storage::MemoryJournal;
 use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct Machine {
     /// The next fresh address.
     pub(crate) next_address: usize,
     pub(crate) process: Option<Process>,
+    /// A copy of the disk that somebody made.
+    pub(crate) copy: Option<MemoryJournal>,
     /// Facts of the ledger that the checkers have seen.
     pub(crate) facts_seen: usize,
 }

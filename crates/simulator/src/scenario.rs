@@ -5,7 +5,6 @@ use crate::plant::Plant;
 use crate::user::Flaw;
 use crate::violation::{Checker, Violation};
 use crate::world::{Advance, Crash, Plan, World};
-use astrape_channel::Phase;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, Sat};
 use astrape_transactions::CommitmentFormat;
 use std::collections::VecDeque;
@@ -46,6 +45,10 @@ enum Act {
         node: usize,
         other: usize,
     },
+    /// Somebody copies the disk of a node.
+    CopyDisk(usize),
+    /// The node dies, and starts from the copy.
+    UseCopy(usize),
     /// Whether crashes are forked from here on.
     Crashes(bool),
 }
@@ -136,6 +139,18 @@ impl Scenario {
     #[must_use]
     pub fn close(self, node: usize, other: usize) -> Self {
         self.then(Act::Close { node, other })
+    }
+
+    /// Copies the disk of a node.
+    #[must_use]
+    pub fn copy_disk(self, node: usize) -> Self {
+        self.then(Act::CopyDisk(node))
+    }
+
+    /// The node dies and starts from the copy, which no node ever should.
+    #[must_use]
+    pub fn use_copy(self, node: usize) -> Self {
+        self.then(Act::UseCopy(node))
     }
 
     /// From here on no crashes are forked: what comes was forked elsewhere, or only shows that all is well.
@@ -308,6 +323,14 @@ impl Stage {
                 self.world.cut_between(a, b);
                 Current::Rest
             }
+            Act::CopyDisk(node) => {
+                self.world.copy_disk(node);
+                Current::Rest
+            }
+            Act::UseCopy(node) => {
+                self.world.use_copy(node);
+                Current::Rest
+            }
             Act::Crashes(crashes) => {
                 self.crashes = crashes;
                 Current::Rest
@@ -359,60 +382,5 @@ impl Stage {
             Current::Rest => {}
         }
         Ok(())
-    }
-}
-
-impl World {
-    /// The channels between two nodes that are open.
-    pub(crate) fn channels_between(&self, node: usize, other: usize) -> Vec<ChannelKeysId> {
-        let peer = self.machines[other].node_id;
-        let Some(process) = self.process(node) else { return Vec::new() };
-        let open =
-            process.node.channels().filter(|(_, c)| c.peer() == peer && matches!(c.phase, Phase::Open(_)));
-        open.map(|(keys, _)| keys).collect()
-    }
-
-    /// Whether a wanted channel is ready on both sides.
-    pub(crate) fn is_usable(&self, wanted: usize) -> bool {
-        let wanted = &self.users.wanted[wanted];
-        let usable = || {
-            let channel = self.process(wanted.from)?.node.channel(&wanted.keys?)?;
-            let twin = self.twin(wanted.from, wanted.to, channel)?;
-            Some(channel.is_usable() && twin.is_usable())
-        };
-        usable().unwrap_or(false)
-    }
-
-    /// Whether a wanted channel has not come to be, and nothing is left that could make it.
-    pub(crate) fn must_ask_again(&self, wanted: usize) -> bool {
-        let wanted = &self.users.wanted[wanted];
-        let exists = || self.process(wanted.from)?.node.channel(&wanted.keys?);
-        wanted.refused || exists().is_none()
-    }
-
-    /// Whether a channel is neither closing nor closed nor shutting down.
-    pub(crate) fn is_open(&self, node: usize, keys: &ChannelKeysId) -> bool {
-        let channel = self.process(node).and_then(|p| p.node.channel(keys));
-        channel.is_some_and(|c| matches!(&c.phase, Phase::Open(open) if open.shutdown == Default::default()))
-    }
-
-    /// Whether a channel is over on both sides.
-    pub(crate) fn is_over(&self, node: usize, keys: &ChannelKeysId) -> bool {
-        let gone = |at: usize, keys: &ChannelKeysId| {
-            self.process(at).is_some_and(|p| p.node.channel(keys).is_none())
-        };
-        let id = self.machines[node].disk.journal.ledger().iter().find_map(|entry| match &entry.fact {
-            astrape_node::Fact::Channel { keys: k, channel_id, event, .. }
-                if k == keys && matches!(event, astrape_node::ChannelFact::Opened { .. }) =>
-            {
-                Some(*channel_id)
-            }
-            _ => None,
-        });
-        let left = (0..self.machines.len())
-            .filter_map(|at| self.process(at))
-            .flat_map(|p| p.node.channels())
-            .any(|(_, channel)| Some(channel.channel_id()) == id);
-        gone(node, keys) && !left
     }
 }

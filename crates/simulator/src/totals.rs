@@ -44,6 +44,10 @@ pub struct Totals {
     pub reorgs: u64,
     /// What was said again, by case, for the opener and for the other side.
     pub reestablish: [[u64; 5]; 2],
+    /// Channels that went on chain with the commitment of one side.
+    pub force_closes: u64,
+    /// Channels that wait for the peer's commitment, since their own state is old.
+    pub waits_for_peer: u64,
     /// Steps of nodes.
     pub steps: u64,
     /// Messages.
@@ -65,7 +69,7 @@ impl Totals {
 
     /// Each count with its name, but those of reestablish.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 18] {
+    pub fn counts(&self) -> [(&'static str, u64); 20] {
         [
             ("payments settled", self.payments_settled),
             ("payments failed", self.payments_failed),
@@ -83,12 +87,14 @@ impl Totals {
             ("hang-ups", self.hang_ups),
             ("blocks", self.blocks),
             ("reorganisations", self.reorgs),
+            ("force-closes", self.force_closes),
+            ("waits for the peer", self.waits_for_peer),
             ("steps", self.steps),
             ("messages", self.messages),
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 18] {
+    fn counts_mut(&mut self) -> [&mut u64; 20] {
         [
             &mut self.payments_settled,
             &mut self.payments_failed,
@@ -106,6 +112,8 @@ impl Totals {
             &mut self.hang_ups,
             &mut self.blocks,
             &mut self.reorgs,
+            &mut self.force_closes,
+            &mut self.waits_for_peer,
             &mut self.steps,
             &mut self.messages,
         ]

@@ -3,6 +3,7 @@
 mod advance;
 mod chain;
 mod crash;
+mod look;
 mod release;
 
 use crate::check::Checks;
@@ -56,6 +57,8 @@ pub struct World {
     pub(crate) disk_check_every: u64,
     /// A bug that was planted.
     pub(crate) plant: Option<Plant>,
+    /// A node that was started from an old copy of its disk.
+    pub(crate) late: Option<usize>,
     pub(crate) steps: u64,
     /// The last event's step: whose, and with how many effects.
     pub(crate) last_step: Option<(usize, usize)>,
@@ -92,6 +95,7 @@ impl World {
             late_percent: 0,
             disk_check_every: 1,
             plant: None,
+            late: None,
             steps: 0,
             last_step: None,
             processes: 0,
@@ -156,18 +160,6 @@ impl World {
         self.machines.iter().position(|m| m.node_id == *node_id)
     }
 
-    /// The other side's value of a channel.
-    pub(crate) fn twin<'a>(
-        &'a self,
-        node: usize,
-        other: usize,
-        channel: &astrape_channel::Channel,
-    ) -> Option<&'a astrape_channel::Channel> {
-        let peer = &self.process(other)?.node;
-        let keys = peer.channel_by_id(self.machines[node].node_id, channel.channel_id())?;
-        peer.channel(&keys)
-    }
-
     /// What must hold when nothing is under way.
     ///
     /// # Errors
@@ -194,6 +186,7 @@ fn machine(node: usize, format: CommitmentFormat) -> Machine {
         wallet: Arc::clone(&prototype.wallets[node]),
         next_address: 0,
         process: None,
+        copy: None,
         facts_seen: 0,
     }
 }

@@ -14,6 +14,9 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     let Fact::Channel { keys, channel_id, event, .. } = fact else {
         return Ok(());
     };
+    if world.late.is_some() {
+        return late(world, node, event);
+    }
     let closes = match event {
         // The opener died before it broadcast the funding, and does not know the channel any more.
         ChannelFact::ForceClosing { .. } if !is_funded(world, node, keys) => false,
@@ -49,6 +52,21 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     ensure(asked, Checker::Closes, || {
         format!("node {node}: {event:?} of {channel_id}, which nobody asked for")
     })
+}
+
+/// A node is late, or its peer: the late one waits, the other goes on chain.
+fn late(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Violation> {
+    match event {
+        ChannelFact::WaitingForPeersCommitment { .. } => world.totals.waits_for_peer += 1,
+        ChannelFact::ForceClosing { .. } => {
+            world.totals.force_closes += 1;
+            ensure(world.late != Some(node), Checker::Closes, || {
+                format!("node {node} is late and goes on chain with a commitment that may be revoked")
+            })?;
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Whether the chain or the mempool knows the funding of a channel.

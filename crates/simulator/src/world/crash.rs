@@ -54,6 +54,22 @@ impl World {
         self.queue.push(self.now.plus(after), Event::Start { node });
     }
 
+    /// Somebody copies the disk of a node.
+    pub(crate) fn copy_disk(&mut self, node: usize) {
+        self.machines[node].copy = Some(self.machines[node].disk.journal.clone());
+    }
+
+    /// The node dies and starts from the copy. It is late then, and bound by what it has forgotten.
+    pub(crate) fn use_copy(&mut self, node: usize) {
+        self.crash(node, Loss::None);
+        let machine = &mut self.machines[node];
+        if let Some(copy) = machine.copy.take() {
+            machine.facts_seen = copy.ledger().len();
+            machine.disk.journal = copy;
+            self.late = Some(node);
+        }
+    }
+
     /// A process starts from its disk.
     pub(crate) fn start(&mut self, node: usize) -> Result<(), Violation> {
         if self.machines[node].process.is_some() {

@@ -82,3 +82,16 @@ fn a_connection_that_comes_back_goes_on() {
     assert_eq!(world.totals().payments_settled, 2);
     assert!(world.totals().reestablish[0][0] >= 2);
 }
+
+// attack 48
+#[test]
+fn a_node_that_starts_from_an_old_copy_waits_for_its_peer_to_close() {
+    for late in [0, 1] {
+        for format in FORMATS {
+            let script = two().pay(0, 1, sat(5_000)).copy_disk(late).pay(1, 0, sat(2_000)).use_copy(late);
+            let world = run(&script.cut(0, 1).format(format));
+            let totals = world.totals();
+            assert_eq!((totals.waits_for_peer, totals.force_closes), (1, 1), "{late} {format:?}");
+        }
+    }
+}
