@@ -10,14 +10,14 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 const CAPACITY_SAT: u64 = 5_000_000;
 const PUSH_SAT: u64 = 2_500_000;
 
 /// Payments each way while the wire is cut.
-const BURST: usize = 60;
+const BURST: usize = 100;
 
 /// Of those, at least so many must have been paid each way: to fail all is to end them, too.
 const MIN_PAID: usize = 10;
@@ -28,14 +28,35 @@ const MIN_CUTS: u32 = 10;
 /// Kills of our process.
 const KILLS: u32 = 5;
 
+/// Feerates that theirs goes through meanwhile, in satoshi per 1000 weight units, where it opened the channel.
+const FEERATES: [u32; 4] = [1_700, 800, 2_400, 1_000];
+
+/// Who opened the channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opener {
+    Ours,
+    Theirs,
+}
+
 #[test]
 fn with_anchors_all_payments_end_while_the_wire_is_cut_again_and_again() -> Result<()> {
-    cut(Kind::Anchors, 11)
+    cut(Kind::Anchors, Opener::Ours, 11)
 }
 
 #[test]
 fn with_static_remotekey_all_payments_end_while_the_wire_is_cut_again_and_again() -> Result<()> {
-    cut(Kind::StaticRemoteKey, 12)
+    cut(Kind::StaticRemoteKey, Opener::Ours, 12)
+}
+
+#[test]
+fn with_anchors_all_payments_end_while_the_wire_is_cut_and_theirs_changes_the_feerate() -> Result<()> {
+    cut(Kind::Anchors, Opener::Theirs, 13)
+}
+
+#[test]
+fn with_static_remotekey_all_payments_end_while_the_wire_is_cut_and_theirs_changes_the_feerate() -> Result<()>
+{
+    cut(Kind::StaticRemoteKey, Opener::Theirs, 14)
 }
 
 #[test]
@@ -48,10 +69,19 @@ fn with_static_remotekey_ours_is_killed_between_payments_and_goes_on() -> Result
     killed(Kind::StaticRemoteKey)
 }
 
-fn cut(kind: Kind, seed: u64) -> Result<()> {
+/// Another seed than the usual ones, for who looks for more.
+fn seed_or(usual: u64) -> Result<u64> {
+    std::env::var("ASTRAPE_SEED").map_or(Ok(usual), |text| Ok(text.parse::<u64>()? + usual))
+}
+
+fn cut(kind: Kind, opener: Opener, seed: u64) -> Result<()> {
+    let seed = seed_or(seed)?;
     let Some(stage) = Stage::start(1, 1, kind, &[CAPACITY_SAT + 200_000])? else { return Ok(()) };
     let (_, wire) = stage.connect_by_wire(0, 0)?;
-    let channel = stage.astrape_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?;
+    let channel = match opener {
+        Opener::Ours => stage.astrape_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?,
+        Opener::Theirs => stage.ldk_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?,
+    };
     let before = stage.agree(0, 0, &channel)?;
     let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -64,33 +94,22 @@ fn cut(kind: Kind, seed: u64) -> Result<()> {
     let over = AtomicBool::new(false);
     let (ours_ended, theirs_ended) = thread::scope(|scope| -> Result<_> {
         let cutter = scope.spawn(|| {
+            let mut feerates = FEERATES.iter().cycle();
             while !over.load(Ordering::SeqCst) {
+                if let (Opener::Theirs, Some(per_kw)) = (opener, feerates.next()) {
+                    theirs.set_feerate(*per_kw);
+                }
                 wire.cut_after(random.gen_range(1..8_000));
-                thread::sleep(Duration::from_millis(random.gen_range(200..900)));
+                thread::sleep(Duration::from_millis(random.gen_range(100..500)));
             }
         });
-        // Four of our commands at a time: each is a process.
-        let payers: Vec<_> = to_theirs
-            .chunks(BURST / 4)
-            .map(|invoices| {
-                scope.spawn(move || invoices.iter().map(|i| end_of(ours, i)).collect::<Result<Vec<_>>>())
-            })
-            .collect();
-        let theirs_ended =
-            to_ours.iter().map(|invoice| patiently(theirs, invoice)).collect::<Result<Vec<_>>>();
-        let mut ours_ended = Vec::new();
-        let mut trouble = Ok(());
-        for payer in payers {
-            match payer.join() {
-                Ok(Ok(ended)) => ours_ended.extend(ended),
-                Ok(Err(error)) => trouble = Err(error),
-                Err(_) => trouble = Err(anyhow::anyhow!("a payer panicked")),
-            }
-        }
+        // Four of ours at a time, each a command and so a process, and six of theirs.
+        let ours_pay = side_by_side(scope, &to_theirs, 4, |invoice| end_of(ours, invoice));
+        let theirs_pay = side_by_side(scope, &to_ours, 6, |invoice| patiently(theirs, invoice));
+        let ended = (all(ours_pay), all(theirs_pay));
         over.store(true, Ordering::SeqCst);
         cutter.join().map_err(|_| anyhow::anyhow!("the cutter panicked"))?;
-        trouble?;
-        Ok((ours_ended, theirs_ended?))
+        Ok((ended.0?, ended.1?))
     })?;
     wire.cut_after(u32::MAX);
 
@@ -98,7 +117,10 @@ fn cut(kind: Kind, seed: u64) -> Result<()> {
     let sent: u64 = amounts.iter().zip(&ours_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
     let got: u64 = amounts.iter().zip(&theirs_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
     let counts = [&ours_ended, &theirs_ended].map(|ended| ended.iter().filter(|paid| **paid).count());
-    println!("{kind:?}, seed {seed}: {} cuts; paid {counts:?} of {BURST} each way", wire.cuts());
+    println!(
+        "{kind:?}, opened by {opener:?}, seed {seed}: {} cuts; paid {counts:?} of {BURST} each way",
+        wire.cuts()
+    );
     ensure!(after.0 + sent == before.0 + got, "{before:?} - {sent} + {got}: {after:?}");
     let seen = theirs.seen();
     ensure!(seen.twice.is_empty() && seen.claimed.values().sum::<u64>() == sent, "{sent}: {seen:?}");
@@ -108,6 +130,26 @@ fn cut(kind: Kind, seed: u64) -> Result<()> {
     ensure!(wire.cuts() >= MIN_CUTS, "only {} cuts", wire.cuts());
     stage.closes((0, 0, &channel), |stage| stage.ldk[0].close(&channel))?;
     Ok(())
+}
+
+/// Pays invoices in so many threads, and leaves their order to [`all`].
+fn side_by_side<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    invoices: &'env [String],
+    threads: usize,
+    pay: impl Fn(&str) -> Result<bool> + Copy + Send + 'env,
+) -> Vec<ScopedJoinHandle<'scope, Result<Vec<bool>>>> {
+    let parts = invoices.chunks(invoices.len().div_ceil(threads));
+    parts.map(|part| scope.spawn(move || part.iter().map(|invoice| pay(invoice)).collect())).collect()
+}
+
+/// How all of them ended, in the order of the invoices.
+fn all(payers: Vec<ScopedJoinHandle<'_, Result<Vec<bool>>>>) -> Result<Vec<bool>> {
+    let mut ended = Vec::new();
+    for payer in payers {
+        ended.extend(payer.join().map_err(|_| anyhow::anyhow!("a payer panicked"))??);
+    }
+    Ok(ended)
 }
 
 /// Pays with ours, again while there is no way, and returns whether it was paid.

@@ -14,7 +14,7 @@ const PUSH_SAT: u64 = 500_000;
 const FEERATES: [u32; 4] = [2_500, 5_000, 1_300, 650];
 
 /// What ours is told to think right, over a restart.
-const OUR_FEERATES: [u32; 2] = [3_000, 1_500];
+const OUR_FEERATES: [u32; 2] = [2_400, 1_500];
 
 #[test]
 fn with_anchors_theirs_changes_the_feerate() -> Result<()> {
@@ -62,7 +62,7 @@ fn ours_changes(kind: Kind) -> Result<()> {
     for per_kw in OUR_FEERATES {
         stage.astrape[0].kill()?;
         let file = stage.astrape[0].data_dir().join("astrape.toml");
-        std::fs::write(file, format!("dev-fixed-feerate-perkw = {per_kw}\n"))?;
+        std::fs::write(file, format!("dev-estimate-perkw = {per_kw}\n"))?;
         stage.astrape[0].start()?;
         has_feerate(&stage, &channel, per_kw)?;
         paid(&stage.astrape[0], &stage.ldk[0].invoice(5_000_000)?.to_string())?;
