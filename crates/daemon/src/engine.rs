@@ -53,7 +53,7 @@ pub use peers::dial::ConnectError;
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};
 use astrape_node::{Broadcast, Effect, Entry, Node};
-use astrape_primitives::{Network, NodeId};
+use astrape_primitives::{FeeratePerKw, Network, NodeId};
 use astrape_storage::SqliteJournal;
 use astrape_transactions::signing::Signer;
 use astrape_transport::LocalInit;
@@ -85,6 +85,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) struct Shared {
     pub(crate) network: Network,
     pub(crate) node_id: NodeId,
+    pub(crate) estimate: Option<FeeratePerKw>,
     pub(crate) dev_fast: bool,
     pub(crate) listening: Vec<SocketAddr>,
     pub(crate) local_init: LocalInit,
@@ -153,6 +154,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let shared = Arc::new(Shared {
         network: config.network,
         node_id,
+        estimate: config.estimate,
         dev_fast: config.dev_fast,
         listening,
         local_init,

@@ -89,6 +89,7 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
         listen: settings.listen.clone(),
         chain: ChainBackend::Bitcoind(settings.bitcoind.clone()),
         node,
+        estimate: developer.estimate,
         dev_fast: developer.fast,
     })
 }

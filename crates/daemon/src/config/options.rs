@@ -114,6 +114,15 @@ pub struct RunOptions {
         help_heading = DEVELOPERS
     )]
     pub dev_fixed_feerate_perkw: Option<u32>,
+    /// Stands in for the estimates of bitcoind, in satoshi per 1000 weight units: the commitments follow it
+    #[arg(
+        long,
+        env = "ASTRAPE_DEV_ESTIMATE_PERKW",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(253..=1_000_000),
+        help_heading = DEVELOPERS
+    )]
+    pub dev_estimate_perkw: Option<u32>,
     /// Ask the chain, and send gossip, more than once a second
     #[arg(
         long,

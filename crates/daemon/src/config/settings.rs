@@ -52,6 +52,8 @@ pub struct Developer {
     pub keys: DeveloperKeys,
     /// The one feerate of commitments.
     pub fixed_feerate: Option<FeeratePerKw>,
+    /// What stands in for the chain source's estimates.
+    pub estimate: Option<FeeratePerKw>,
     /// Whether the chain is asked, and gossip is sent, more than once a second.
     pub fast: bool,
 }
@@ -167,6 +169,7 @@ fn developer(options: &RunOptions, network: Network) -> Result<Developer, Config
         ("dev-node-key", options.dev_node_key.is_some()),
         ("dev-channel-secrets", options.dev_channel_secrets.is_some()),
         ("dev-fixed-feerate-perkw", options.dev_fixed_feerate_perkw.is_some()),
+        ("dev-estimate-perkw", options.dev_estimate_perkw.is_some()),
         ("dev-fast", options.dev_fast),
     ];
     if network == Network::Bitcoin
@@ -182,6 +185,7 @@ fn developer(options: &RunOptions, network: Network) -> Result<Developer, Config
             channel: options.dev_channel_secrets.as_ref().map(|secrets| secrets.0.clone()),
         },
         fixed_feerate: options.dev_fixed_feerate_perkw.map(FeeratePerKw),
+        estimate: options.dev_estimate_perkw.map(FeeratePerKw),
         fast: options.dev_fast,
     })
 }

@@ -162,7 +162,7 @@ async fn tell_feerate(
 ) -> Result<(), Stopped> {
     match source.fees().await {
         Ok(fees) => {
-            let feerate = fees.for_target(FEE_TARGET);
+            let feerate = shared.estimate.unwrap_or_else(|| fees.for_target(FEE_TARGET));
             if *told != Some(feerate) {
                 tracing::info!(%feerate, guessed = fees.is_guessed(), "feerate");
                 *told = Some(feerate);

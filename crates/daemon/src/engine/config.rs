@@ -2,7 +2,7 @@
 
 use super::chain::embedded::EmbeddedChain;
 use astrape_chain::{Bitcoind, BitcoindConfig, ChainSource};
-use astrape_primitives::Network;
+use astrape_primitives::{FeeratePerKw, Network};
 use astrape_signer::InProcessSigner;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct EngineConfig {
     pub chain: ChainBackend,
     /// What the operator chose for channels and payments. Its node id is that of the signer.
     pub node: astrape_node::Config,
+    /// What stands in for the chain source's estimates of the feerate.
+    pub estimate: Option<FeeratePerKw>,
     /// Short intervals everywhere, for tests and the playground.
     pub dev_fast: bool,
 }

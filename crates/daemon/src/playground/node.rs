@@ -58,6 +58,7 @@ impl PlaygroundNode {
             listen: vec![([127, 0, 0, 1], 0).into()],
             chain: ChainBackend::Embedded(chain.clone()),
             node,
+            estimate: None,
             dev_fast: true,
         };
         let (handle, running) =

@@ -213,6 +213,7 @@ fn every_option_is_in_the_help_with_its_variable() {
         "dev-node-key",
         "dev-channel-secrets",
         "dev-fixed-feerate-perkw",
+        "dev-estimate-perkw",
         "dev-fast",
     ] {
         let variable = format!("ASTRAPE_{}", option.replace('-', "_").to_uppercase());

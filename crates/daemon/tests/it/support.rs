@@ -40,6 +40,7 @@ fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         chain: ChainBackend::Embedded(chain.clone()),
         node: Config::new(node_id, Network::Regtest),
+        estimate: None,
         dev_fast: true,
     }
 }

@@ -154,11 +154,11 @@ impl Turn<'_> {
     fn wanted_feerate(&self, channel: ChannelKeysId) -> Option<FeeratePerKw> {
         let channel = self.node.channels.get(&channel).filter(|c| c.is_usable())?;
         let open = channel.open()?;
-        if open.params.opener != Side::Local || !self.node.world.is_feerate_told {
+        let is_fixed = self.node.config.fixed_feerate.is_some();
+        if open.params.opener != Side::Local || !self.node.world.is_feerate_told || is_fixed {
             return None;
         }
-        let fixed = self.node.config.fixed_feerate;
-        let wanted = fixed.unwrap_or_else(|| commitment_feerate(open.params.format, self.node.world.feerate));
+        let wanted = commitment_feerate(open.params.format, self.node.world.feerate);
         let now = open.fees.newest();
         let change = u64::from(wanted.0.abs_diff(now.0)) * 100;
         (change >= u64::from(now.0) * u64::from(FEERATE_CHANGE_PERCENT)).then_some(wanted)
