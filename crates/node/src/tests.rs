@@ -167,6 +167,22 @@ fn a_channel_whose_state_may_be_old_signs_and_broadcasts_nothing() {
     assert_eq!(node.channel(&suspect.keys()), Some(&suspect));
 }
 
+#[test]
+fn a_peer_that_would_announce_a_channel_is_not_hung_up_on() {
+    let open = channel(1, peer(2));
+    let mut node = node_with(config(), vec![open.clone()]);
+    let signature = bitcoin::secp256k1::ecdsa::Signature::from_compact(&[1; 64]).expect("in range");
+    let message = Message::AnnouncementSignatures(astrape_wire::AnnouncementSignatures {
+        channel_id: open.channel_id(),
+        short_channel_id: astrape_primitives::ShortChannelId(1),
+        node_signature: signature,
+        bitcoin_signature: signature,
+    });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(message)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    assert!(effects.is_empty(), "{effects:?}");
+}
+
 fn fresh_keys(number: u8) -> FreshKeys {
     let signer = InProcessSigner::new(&Seed::from_entropy([200; 32]), Network::Regtest);
     let id = ChannelKeysId([number; 32]);
