@@ -9,7 +9,7 @@
 //! | [`bitcoind`] | [`Bitcoind`]: a bitcoind of its own, on regtest |
 //! | [`daemon`] | [`Daemon`]: an `astrape run`, to start, kill and start again |
 //! | [`cli`] | [`Cli`]: the command line of a node, and what it answers |
-//! | [`line`] | [`Line`]: nodes in a row with channels between neighbours |
+//! | [`mod@line`] | [`Line`]: nodes in a row with channels between neighbours |
 //! | [`accounts`] | who owns what, and whether both sides of everything say the same |
 //! | [`load`] | payments by the API, many at a time |
 //! | [`process`] | processes that end with us; their CPU time and memory |
