@@ -10,6 +10,7 @@ use crate::ledger::{ChannelFact, Fact};
 use crate::node::{Node, Recent};
 use crate::record::tests::examples::Gen;
 use crate::step::Step;
+use astrape_channel::funding::Confirmation;
 use astrape_channel::{Balances, Channel, Link, Phase, Readiness, Shutdown, Up};
 use astrape_primitives::{
     BlockId, ChannelId, ChannelKeysId, Entropy, Features, Height, Msat, Network, NodeId, Sat, Timestamp,
@@ -327,4 +328,37 @@ fn invoice_of(payee: NodeId) -> astrape_invoice::Invoice {
     draft.amount = Some(Msat(1));
     let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");
     unsigned.finish(&signer.sign_message(unsigned.signing_digest())).expect("signed by its payee")
+}
+
+#[test]
+fn a_peer_may_name_a_channel_by_its_real_short_channel_id_where_others_may_not() {
+    let peers_key = InProcessSigner::new(&Seed::from_entropy([2; 32]), Network::Regtest);
+    let mut theirs = channel(1, peer(2));
+    let Phase::Open(open) = &mut theirs.phase else { unreachable!("it was made open") };
+    let mut params = (*open.params).clone();
+    (params.scid_alias, params.announce) = (true, false);
+    open.params = Arc::new(params);
+    let mut terms = (*open.funding.terms).clone();
+    terms.outpoint.vout = 1;
+    open.funding.terms = Arc::new(terms);
+    open.funding.confirmed = Some(Confirmation { height: Height(90), index: 3 });
+    let real = crate::index::real_scid(open).expect("it is in a block");
+    let mut node = node_with(config(), vec![theirs]);
+    assert_eq!(node.index.by_scid(real), None, "others cannot ask for it by that id");
+
+    let mut update = Gen(5).channel_update();
+    update.chain_hash = node.config.channel.network.chain_hash();
+    update.short_channel_id = real;
+    update.channel_flags = u8::from(peer(2) > peer(1));
+    update.signature = peers_key.sign_message(update.signed_hash().to_byte_array()).to_standard();
+    let said = |by: NodeId, update| {
+        let message = PeerMessage::Other(Message::ChannelUpdate(update));
+        Input::Peer { peer: by, event: PeerEvent::Message(message) }
+    };
+    step(&mut node, NOW, said(peer(3), update.clone()));
+    assert!(node.route_hints().is_empty(), "it is another's channel");
+    step(&mut node, NOW, said(peer(2), update.clone()));
+    let hints = node.route_hints();
+    assert_eq!(hints.len(), 1);
+    assert_eq!((hints[0][0].node_id, hints[0][0].fee_base_msat), (peer(2), update.fee_base_msat));
 }
