@@ -75,9 +75,8 @@ impl Seen {
                 self.end(PaymentHash(payment_id.0), Ended::Failed { reason });
             }
             Event::PaymentClaimed { payment_hash, amount_msat, .. } => {
-                if self.claimed.insert(payment_hash.0, *amount_msat).is_some() {
-                    self.twice.push(payment_hash.0);
-                }
+                let earlier = self.claimed.insert(payment_hash.0, *amount_msat);
+                self.twice.extend(earlier.map(|_| payment_hash.0));
             }
             Event::PaymentForwarded { total_fee_earned_msat, outbound_amount_forwarded_msat, .. } => {
                 self.forwarded.push(Forwarded {
