@@ -9,12 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
+use tonic::Code;
 
 /// Calls that share a connection: servers allow some hundred at most.
 const CALLS_PER_CONNECTION: usize = 64;
 
-/// Invoices that are made at a time.
-const INVOICE_MAKERS: usize = 8;
+/// Invoices that are made at a time, at least: a payer that waits for one is no load.
+const MIN_INVOICE_MAKERS: usize = 8;
+
+/// Pause before a payment that was refused is tried again, and for how long it is.
+const REFUSED_PAUSE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is paid, and how.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +37,9 @@ pub struct Load {
 pub struct Outcome {
     /// How long each payment took that was paid, from the call to its answer; sorted.
     pub latencies: Vec<Duration>,
-    /// Payments that were not paid, and one of the reasons.
+    /// Payments that were refused at once and tried again, by times.
+    pub refusals: u64,
+    /// Payments that were not paid.
     pub failures: u64,
     /// Why one of them was not.
     pub reason: Option<String>,
@@ -77,8 +84,9 @@ struct Shared {
 /// When a node cannot be reached, or refuses an invoice.
 pub async fn run(payer: &Cli, payee: &Cli, load: Load) -> Result<Outcome> {
     let payers = clients(payer, load.in_flight).await?;
-    let payees = clients(payee, INVOICE_MAKERS).await?;
-    let (made, invoices) = mpsc::channel(load.in_flight.max(INVOICE_MAKERS));
+    let makers = load.in_flight.max(MIN_INVOICE_MAKERS);
+    let payees = clients(payee, makers).await?;
+    let (made, invoices) = mpsc::channel(makers);
     let shared = Arc::new(Shared {
         load,
         begin: Instant::now(),
@@ -98,6 +106,7 @@ pub async fn run(payer: &Cli, payee: &Cli, load: Load) -> Result<Outcome> {
     while let Some(one) = workers.join_next().await {
         let one = one??;
         all.latencies.extend(one.latencies);
+        all.refusals += one.refusals;
         all.failures += one.failures;
         all.reason = all.reason.or(one.reason);
     }
@@ -144,14 +153,7 @@ async fn pay(shared: Arc<Shared>, mut client: Client) -> Result<Outcome> {
         let next = shared.invoices.lock().await.recv().await;
         let Some(invoice) = next else { break };
         let begin = Instant::now();
-        let failure = match client.pay(PayRequest { invoice, ..PayRequest::default() }).await {
-            Ok(answer) => {
-                let payment = answer.into_inner().payment.unwrap_or_default();
-                let paid = payment.state() == PaymentState::Succeeded;
-                (!paid).then(|| payment.reason.unwrap_or_else(|| "no reason was told".to_owned()))
-            }
-            Err(status) => Some(status.message().to_owned()),
-        };
+        let failure = pay_one(&mut client, invoice, &mut outcome.refusals).await;
         match failure {
             None => outcome.latencies.push(begin.elapsed()),
             Some(reason) => {
@@ -161,6 +163,27 @@ async fn pay(shared: Arc<Shared>, mut client: Client) -> Result<Outcome> {
         }
     }
     Ok(outcome)
+}
+
+/// Pays an invoice; why not, if not. A payment that is refused at once is tried again: the slot of an HTLC is free a little
+/// later than the payer is told that it is paid, so that a load of all slots finds none for a moment.
+async fn pay_one(client: &mut Client, invoice: String, refusals: &mut u64) -> Option<String> {
+    let begin = Instant::now();
+    loop {
+        let request = PayRequest { invoice: invoice.clone(), ..PayRequest::default() };
+        match client.pay(request).await {
+            Ok(answer) => {
+                let payment = answer.into_inner().payment.unwrap_or_default();
+                let paid = payment.state() == PaymentState::Succeeded;
+                return (!paid).then(|| payment.reason.unwrap_or_else(|| "no reason was told".to_owned()));
+            }
+            Err(status) if status.code() == Code::FailedPrecondition && begin.elapsed() < PATIENCE => {
+                *refusals += 1;
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+            Err(status) => return Some(status.message().to_owned()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ fn main() -> Result<()> {
     println!("{}", machine()?);
     println!(
         "\n| nodes between | in flight | payments | /s | p50 ms | p99 ms | CPU ms each | load generator | \
-         commitments each | disk bytes each | MB of memory |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+         commitments each | disk bytes each | MB of memory | retries |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
     for hops in &arguments.hops {
         let opening = Opening { amount_sat: CAPACITY_SAT, push_sat: CAPACITY_SAT / 10, ..Opening::HALVES };
@@ -88,7 +88,7 @@ impl Figures {
             (None, _) => String::new(),
         };
         format!(
-            "| {hops} | {in_flight} | {count} | {:.0} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} |{failures}",
+            "| {hops} | {in_flight} | {count} | {:.0} | {:.1} | {:.1} | {:.2} | {:.2} | {:.2} | {:.0} | {:.0} | {} |{failures}",
             outcome.per_second(),
             ms(50),
             ms(99),
@@ -97,6 +97,7 @@ impl Figures {
             *commitments as f64 / count,
             *disk_bytes as f64 / count,
             nodes.resident as f64 / 1e6,
+            outcome.refusals,
         )
     }
 }
