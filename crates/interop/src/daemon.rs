@@ -210,6 +210,16 @@ impl Daemon {
         Ok(format!("{}@127.0.0.1:{}", self.id()?, self.peer_port))
     }
 
+    /// Lines of its log that tell of what should never happen: errors and panics.
+    ///
+    /// # Errors
+    /// When there is no log.
+    pub fn complaints(&self) -> Result<Vec<String>> {
+        let log = std::fs::read_to_string(self.log_path())?;
+        let bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked");
+        Ok(log.lines().filter(bad).map(str::to_owned).collect())
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log_end(&self) -> String {
