@@ -19,7 +19,7 @@ pub struct FeeChange {
 pub struct Fees(Vec<FeeChange>);
 
 impl Fees {
-    /// After each exchange at most five are in use ([`Fees::prune`]), and a commitment of each side may add one before the
+    /// After each exchange at most five are in use (see `Fees::prune`), and a commitment of each side may add one before the
     /// next; the rest is room.
     pub const MAX_CHANGES: usize = 8;
 

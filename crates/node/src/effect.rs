@@ -41,7 +41,7 @@ pub enum Effect {
     },
     /// A fact is durable: tell whoever listens.
     Publish(Entry),
-    /// Look this up outside and answer with [`crate::input::Found`].
+    /// Look this up outside and answer with [`crate::Input::Signer`].
     Find(Find),
 }
 

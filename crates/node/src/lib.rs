@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`input`], [`effect`] | all that goes in, all that comes out: read these two first |
 //! | [`command`], [`ledger`] | what users want, and the facts that they are told |
-//! | [`step`] | the door |
+//! | `step` | the door: [`Step`] |
 //! | [`journal`] | the contract with the disk |
 //! | `node` | the state; `turn/` what one input does to it, by kind |
 //! | `record/` | the state as rows, derived from its change |

@@ -338,7 +338,7 @@ fn a_peer_may_name_a_channel_by_its_real_short_channel_id_where_others_may_not()
     let mut params = (*open.params).clone();
     (params.scid_alias, params.announce) = (true, false);
     open.params = Arc::new(params);
-    let mut terms = (*open.funding.terms).clone();
+    let mut terms = *open.funding.terms;
     terms.outpoint.vout = 1;
     open.funding.terms = Arc::new(terms);
     open.funding.confirmed = Some(Confirmation { height: Height(90), index: 3 });
