@@ -27,6 +27,7 @@ pub(super) const ROOMS: &[(&str, u8, Part)] = &[
     ("transport", 2, Core),
     ("onion", 2, Core),
     ("invoice", 2, Core),
+    ("routing", 2, Core),
     ("wallet", 2, Core),
     ("signer", 2, Shell),
     ("channel", 3, Core),

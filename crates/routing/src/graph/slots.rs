@@ -1,0 +1,94 @@
+//! Channels and nodes by number: small, stable while they live, reused afterwards.
+
+use super::channel::{ChannelMarks, Policy, StoredAt};
+use super::node::NodeInfo;
+use astrape_primitives::{Features, NodeId, Sat, ShortChannelId};
+use std::sync::Arc;
+
+/// A channel in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelSlot {
+    pub(crate) id: ShortChannelId,
+    /// The numbers of its nodes.
+    pub(crate) ends: [u32; 2],
+    pub(crate) capacity: Option<Sat>,
+    /// Almost no channel asks for any: `None` then.
+    pub(crate) features: Option<Box<Features>>,
+    pub(crate) received: u32,
+    pub(crate) stored: Option<StoredAt>,
+    pub(crate) policies: [Option<Policy>; 2],
+}
+
+impl ChannelSlot {
+    /// When the direction that was silent for longer was last heard.
+    pub(super) fn last_heard(&self) -> u32 {
+        let heard = self.policies.map(|policy| policy.map_or(self.received, |p| p.timestamp));
+        heard[0].min(heard[1])
+    }
+
+    pub(super) fn marks(&self) -> ChannelMarks {
+        ChannelMarks {
+            short_channel_id: self.id,
+            timestamps: self.policies.map(|policy| policy.map_or(0, |p| p.timestamp)),
+            checksums: self.policies.map(|policy| policy.map_or(0, |p| p.checksum)),
+        }
+    }
+}
+
+/// A node in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeSlot {
+    pub(crate) id: NodeId,
+    /// How many channels it has; never zero.
+    pub(crate) degree: u32,
+    pub(crate) info: Option<Arc<NodeInfo>>,
+}
+
+/// Values by number.
+#[derive(Clone, Debug)]
+pub(crate) struct Slots<T> {
+    items: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn insert(&mut self, item: T) -> u32 {
+        if let Some(number) = self.free.pop() {
+            self.items[number as usize] = Some(item);
+            return number;
+        }
+        let number = u32::try_from(self.items.len()).expect("there are far fewer than 2^32 slots");
+        self.items.push(Some(item));
+        number
+    }
+
+    pub(super) fn remove(&mut self, number: u32) -> T {
+        let item = self.items[number as usize].take().expect("only numbers in use are removed");
+        self.free.push(number);
+        item
+    }
+
+    pub(crate) fn get(&self, number: u32) -> &T {
+        self.items[number as usize].as_ref().expect("only numbers in use are looked up")
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> &mut T {
+        self.items[number as usize].as_mut().expect("only numbers in use are looked up")
+    }
+
+    /// One more than the highest number that was ever in use.
+    pub(crate) fn bound(&self) -> usize {
+        self.items.len()
+    }
+
+    /// All, by number.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> + '_ {
+        self.items.iter().enumerate().filter_map(|(number, item)| item.as_ref().map(|item| (number, item)))
+    }
+}

@@ -1,0 +1,19 @@
+//! The network as others tell it (BOLT 7): its graph, what is known of its liquidity, and the ways through it.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`graph`] | [`Graph`]: channels, policies and nodes, written by one owner |
+//! | [`snapshot`] | [`Snapshot`]: the graph as path search reads it, immutable and shared |
+//!
+//! Invariants:
+//! - What is here can be rebuilt from the network: losing it costs time and no money.
+//! - A [`Graph`] holds no more than [`MAX_CHANNELS`](graph::MAX_CHANNELS) channels, and no node without a channel.
+//! - A [`Snapshot`] never changes. Whoever holds one reads it without asking anybody.
+//!
+//! Never: a clock, randomness, a lock, a file (bytes go in and out; the shell reads and writes them).
+
+pub mod graph;
+pub mod snapshot;
+
+pub use graph::{Channel, Direction, Graph, GraphError, NewChannel, NodeInfo, Policy, StoredAt};
+pub use snapshot::Snapshot;
