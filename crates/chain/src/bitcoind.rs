@@ -11,7 +11,7 @@ use astrape_primitives::{BlockId, FeeratePerKw, Height, Network};
 use bitcoin::consensus::encode::deserialize_hex;
 use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use std::time::Duration;
 const NOT_FOUND: i64 = -5;
 /// A height above the tip (`RPC_INVALID_PARAMETER`).
 const INVALID_PARAMETER: i64 = -8;
+
+/// Outputs in one `gettxspendingprevout`: each takes some microseconds under the lock of bitcoind's mempool.
+const MAX_PREVOUTS: usize = 1_000;
 
 /// Where bitcoind is and who we are to it.
 #[derive(Clone, Debug)]
@@ -132,12 +135,19 @@ impl Bitcoind {
         Ok(entry.is_some())
     }
 
-    async fn get_spender(&self, outpoint: OutPoint) -> Result<Option<Transaction>, SourceError> {
-        let question = json!([[{ "txid": outpoint.txid, "vout": outpoint.vout }]]);
-        let spenders: Vec<PrevoutSpender> = self.ask("gettxspendingprevout", question).await?;
-        let Some(txid) = spenders.into_iter().find_map(|spender| spender.spendingtxid) else {
-            return Ok(None);
-        };
+    async fn get_spenders(&self, outpoints: &[OutPoint]) -> Result<BTreeSet<Txid>, SourceError> {
+        let mut found = BTreeSet::new();
+        for batch in outpoints.chunks(MAX_PREVOUTS) {
+            let named: Vec<Value> = batch.iter().map(|o| json!({ "txid": o.txid, "vout": o.vout })).collect();
+            let spenders: Vec<PrevoutSpender> = self.ask("gettxspendingprevout", json!([named])).await?;
+            found.extend(spenders.into_iter().filter_map(|spender| spender.spendingtxid));
+        }
+        Ok(found)
+    }
+
+    /// Without `-txindex`, `getrawtransaction` knows the mempool alone; with it, also what is confirmed, which is not asked
+    /// for and does no harm.
+    async fn get_mempool_transaction(&self, txid: Txid) -> Result<Option<Transaction>, SourceError> {
         let raw = self.rpc.call("getrawtransaction", json!([txid])).await;
         let raw: Option<String> = absent_if(raw, NOT_FOUND)?;
         let decode = |raw: String| deserialize_hex(&raw);
@@ -191,8 +201,12 @@ impl ChainSource for Bitcoind {
         Box::pin(self.get_in_mempool(txid))
     }
 
-    fn spender_in_mempool(&self, outpoint: OutPoint) -> Answer<'_, Option<Transaction>> {
-        Box::pin(self.get_spender(outpoint))
+    fn spenders_in_mempool<'a>(&'a self, outpoints: &'a [OutPoint]) -> Answer<'a, BTreeSet<Txid>> {
+        Box::pin(self.get_spenders(outpoints))
+    }
+
+    fn mempool_transaction(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
+        Box::pin(self.get_mempool_transaction(txid))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Feerates, as a source sees them.
 
-use astrape_primitives::{FeeratePerKw, Network};
+use astrape_primitives::{FEE_TARGETS, FeeratePerKw, Feerates, Network};
 use std::collections::BTreeMap;
 
 /// The numbers of blocks that estimates are asked for.
-pub const TARGETS: [u16; 5] = [2, 6, 12, 144, 1008];
+pub const TARGETS: [u16; 5] = [2, 6, 24, 144, 1008];
 
 /// Feerates for the next blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,12 @@ impl FeeEstimates {
         self.floor.max(*rate)
     }
 
+    /// What the core is told.
+    #[must_use]
+    pub fn curve(&self) -> Feerates {
+        Feerates::new(self.floor, FEE_TARGETS.map(|target| self.for_target(target)))
+    }
+
     /// Whether the source had no estimate and the numbers are fixed ones: a reason for a warning on a real network.
     #[must_use]
     pub fn is_guessed(&self) -> bool {
@@ -82,6 +88,15 @@ mod tests {
         let fees = FeeEstimates::new(Network::Bitcoin, FeeratePerKw(4_000), by_target);
         assert_eq!(fees.for_target(144), FeeratePerKw(4_000));
         assert_eq!(fees.for_target(2), FeeratePerKw(5_000));
+    }
+
+    #[test]
+    fn the_curve_has_each_targets_estimate_and_the_floor() {
+        let by_target =
+            BTreeMap::from([(2, FeeratePerKw(5_000)), (6, FeeratePerKw(2_000)), (144, FeeratePerKw(300))]);
+        let curve = FeeEstimates::new(Network::Bitcoin, FeeratePerKw(400), by_target).curve();
+        assert_eq!(curve.floor(), FeeratePerKw(400));
+        assert_eq!([2, 6, 24, 144].map(|blocks| curve.within(blocks).0), [5_000, 2_000, 2_000, 400]);
     }
 
     #[test]

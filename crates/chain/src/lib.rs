@@ -33,6 +33,7 @@
 pub mod bitcoind;
 pub mod fees;
 pub mod follow;
+pub mod mempool;
 pub mod rpc;
 pub mod source;
 pub mod status;
@@ -41,6 +42,7 @@ pub mod watch;
 pub use bitcoind::{Bitcoind, BitcoindConfig};
 pub use fees::FeeEstimates;
 pub use follow::{BlockChange, Follower, FollowerSettings, Update, starting_cursor};
+pub use mempool::MempoolView;
 pub use rpc::{Auth, RpcClient, RpcError};
 pub use source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};
 pub use status::Status;

@@ -3,6 +3,7 @@
 use crate::fees::FeeEstimates;
 use astrape_primitives::{BlockId, Height, Network, Sat, Timestamp};
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,8 +49,12 @@ pub trait ChainSource: Send + Sync {
     /// Whether a transaction is in the mempool.
     fn in_mempool(&self, txid: Txid) -> Answer<'_, bool>;
 
-    /// The mempool transaction that spends an output: where a preimage shows first (attack 36).
-    fn spender_in_mempool(&self, outpoint: OutPoint) -> Answer<'_, Option<Transaction>>;
+    /// The ids of the mempool transactions that spend any of these outputs, each once: where a preimage shows first
+    /// (attack 36).
+    fn spenders_in_mempool<'a>(&'a self, outpoints: &'a [OutPoint]) -> Answer<'a, BTreeSet<Txid>>;
+
+    /// A transaction of the mempool; `None` when it is not there.
+    fn mempool_transaction(&self, txid: Txid) -> Answer<'_, Option<Transaction>>;
 }
 
 /// How a source stands.

@@ -95,6 +95,28 @@ impl Watch {
         }
     }
 
+    /// Of transactions with parents before children: those that spend a watched outpoint, and what spends theirs.
+    pub fn spends(&self, txs: impl IntoIterator<Item = Arc<Transaction>>) -> Vec<Arc<Transaction>> {
+        let mut reported: BTreeSet<Txid> = BTreeSet::new();
+        let mut found = Vec::new();
+        for tx in txs {
+            let spends = |input: &bitcoin::TxIn| {
+                let from = input.previous_output;
+                self.outpoints.contains(&from) || reported.contains(&from.txid)
+            };
+            if tx.input.iter().any(spends) {
+                reported.insert(tx.compute_txid());
+                found.push(tx);
+            }
+        }
+        found
+    }
+
+    /// The outputs whose spends are reported.
+    pub fn outpoints(&self) -> impl Iterator<Item = &OutPoint> {
+        self.outpoints.iter()
+    }
+
     /// Whether a transaction by itself is one to report.
     #[must_use]
     pub fn matches(&self, tx: &Transaction) -> bool {

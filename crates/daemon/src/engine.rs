@@ -52,11 +52,12 @@ pub use peers::dial::ConnectError;
 
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};
-use astrape_node::{Broadcast, Effect, Entry, Node};
+use astrape_node::{Effect, Entry, Node};
 use astrape_primitives::{FeeratePerKw, Network, NodeId};
 use astrape_storage::SqliteJournal;
 use astrape_transactions::signing::Signer;
 use astrape_transport::LocalInit;
+use chain::broadcast::WaitingBroadcasts;
 use chain::watches::Watches;
 use commands::Commands;
 use core::CoreSender;
@@ -98,7 +99,7 @@ pub(crate) struct Shared {
     pub(crate) commands: Commands,
     pub(crate) facts: broadcast::Sender<Entry>,
     pub(crate) watches: Mutex<Watches>,
-    pub(crate) broadcasts: mpsc::Sender<Broadcast>,
+    pub(crate) broadcasts: WaitingBroadcasts,
     pub(crate) source: Arc<dyn ChainSource>,
     pub(crate) chain_status: watch::Sender<Status>,
     pub(crate) shutdown: Shutdown,
@@ -149,7 +150,6 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
     let (listeners, listening) = bind(&config.listen).await?;
     let (core, requests) = CoreSender::new();
-    let (broadcasts, to_broadcast) = mpsc::channel(chain::broadcast::MAX_BROADCASTS);
     let recent = node.chain().recent;
     let shared = Arc::new(Shared {
         network: config.network,
@@ -167,7 +167,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         commands: Commands::default(),
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
         watches: Mutex::default(),
-        broadcasts,
+        broadcasts: WaitingBroadcasts::default(),
         source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
         shutdown: Shutdown::new(),
@@ -176,7 +176,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let threads = spawn_threads(&shared, node, journal, owed, requests)?;
     let mut tasks = JoinSet::new();
     tasks.spawn(chain::run(Arc::clone(&shared), recent));
-    tasks.spawn(chain::broadcast::run(Arc::clone(&shared), to_broadcast));
+    tasks.spawn(chain::broadcast::run(Arc::clone(&shared)));
     tasks.spawn(tick::run(Arc::clone(&shared)));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
     let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));

@@ -2,10 +2,11 @@
 
 use astrape_channel::Outgoing;
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId};
-use astrape_transactions::signing::{ClosingRequest, LocalCommitmentRequest, WalletRequest};
+use astrape_transactions::signing::{ClaimRequest, ClosingRequest, LocalCommitmentRequest, WalletRequest};
 use astrape_wire::{ChannelUpdate, Message};
 use bitcoin::secp256k1::ecdsa::Signature;
-use bitcoin::{OutPoint, ScriptBuf, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
+use std::sync::Arc;
 
 use crate::command::{Refusal, Reply};
 use crate::input::CommandId;
@@ -41,7 +42,7 @@ pub enum Effect {
     },
     /// A fact is durable: tell whoever listens.
     Publish(Entry),
-    /// Look this up outside and answer with [`crate::Input::Signer`].
+    /// Look this up outside and answer with [`crate::Input::Signer`] or [`crate::Input::Found`].
     Find(Find),
 }
 
@@ -73,6 +74,25 @@ pub enum Broadcast {
         /// The peer's.
         remote_signature: Signature,
     },
+    /// A transaction that claims outputs of a channel (BOLT 5), alone or as the child that pays for its parent.
+    Claim {
+        /// The claim.
+        request: Box<ClaimRequest>,
+        /// What must be in the mempool or the chain before, and may need this child to get there: both go out as a package
+        /// where the backend takes packages, one after the other where it does not.
+        parent: Option<Parent>,
+        /// It should be in a block by then. Broadcasts that wait go out in the order of their deadlines.
+        deadline: Option<Height>,
+    },
+}
+
+/// The parent of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// Our commitment, to be signed.
+    Commitment(Box<LocalCommitmentRequest>),
+    /// A transaction that has its signatures: the peer's commitment as it was seen, or one of ours.
+    Signed(Arc<Transaction>),
 }
 
 /// Something to watch for in the chain. Watching twice is watching once.
@@ -89,7 +109,17 @@ pub enum Watch {
     },
     /// A transaction by its id.
     Transaction(Txid),
-    /// No longer needed.
+    /// The spend of an output: in blocks ([`ChainEvent::Connected`](astrape_primitives::ChainEvent), with all that hangs on
+    /// it in the same block) and in the mempool ([`crate::ChainInput::Mempool`]).
+    Output {
+        /// The output.
+        outpoint: OutPoint,
+        /// Its script, for sources that find by script.
+        script: ScriptBuf,
+        /// The height of the block that made it: no spend is older.
+        from: Height,
+    },
+    /// No longer needed, whichever watch it was.
     Forget(OutPoint),
 }
 
@@ -110,6 +140,13 @@ pub enum Find {
         /// The channel.
         channel: ChannelKeysId,
     },
+    /// The archived HTLCs that a commitment of the peer had ([`crate::input::Found::RetiredHtlcs`]).
+    RetiredHtlcs {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The number of that commitment.
+        number: CommitmentNumber,
+    },
 }
 
 impl Broadcast {
@@ -119,7 +156,17 @@ impl Broadcast {
         match self {
             Broadcast::Wallet(request) => Some(request.tx.compute_txid()),
             Broadcast::Closing { request, .. } => Some(request.tx.compute_txid()),
+            Broadcast::Claim { request, .. } => Some(request.tx.compute_txid()),
             Broadcast::Commitment(_) => None,
+        }
+    }
+
+    /// The height by which it should be in a block.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Height> {
+        match self {
+            Broadcast::Claim { deadline, .. } => *deadline,
+            Broadcast::Wallet(_) | Broadcast::Commitment(_) | Broadcast::Closing { .. } => None,
         }
     }
 }

@@ -1,15 +1,17 @@
 //! All that reaches the node. One input makes one step.
 
 use crate::command::Command;
+use crate::journal::RetiredHtlc;
 use astrape_onion::{PeelFailure, Peeled};
 use astrape_primitives::{
-    ChainEvent, ChannelId, ChannelKeysId, CommitmentNumber, Features, FeeratePerKw, NodeId,
+    BlockId, ChainEvent, ChannelId, ChannelKeysId, CommitmentNumber, ConfirmedTx, Features, FeeratePerKw,
+    Feerates, NodeId,
 };
 use astrape_transactions::signing::ChannelKeys;
 use astrape_wallet::WalletFinding;
 use astrape_wire::{Message, OpenChannel, UpdateAddHtlc};
 use bitcoin::secp256k1::PublicKey;
-use bitcoin::{ScriptBuf, Txid};
+use bitcoin::{ScriptBuf, Transaction, Txid};
 use std::sync::Arc;
 
 /// Names a command of this process; its reply carries the same.
@@ -32,6 +34,8 @@ pub enum Input {
     Coins(Vec<WalletFinding>),
     /// What the signer answers.
     Signer(SignerAnswer),
+    /// What was looked up in the journal.
+    Found(Found),
     /// What the user wants.
     Command {
         /// For the reply.
@@ -108,13 +112,30 @@ pub struct FreshKeys {
 pub enum ChainInput {
     /// The best chain changed by one block.
     Event(ChainEvent),
+    /// Transactions of the tip, which was told already, that a watch would have matched had it been set before: the watch
+    /// was on its way while the block was. Never matched twice.
+    Late {
+        /// The tip.
+        block: BlockId,
+        /// In block order.
+        matched: Vec<ConfirmedTx>,
+    },
+    /// The unconfirmed transactions that spend a watched output, and what spends theirs, parents first: all there are, told
+    /// when they are others than before. They may never confirm.
+    Mempool {
+        /// The transactions.
+        txs: Vec<Arc<Transaction>>,
+    },
     /// A new estimate of the feerate that a commitment needs.
     Feerate(FeeratePerKw),
-    /// What became of a broadcast.
+    /// New estimates of what it costs to be in a block soon.
+    Estimates(Feerates),
+    /// What became of a broadcast: taken, or there already, unless it was refused. None comes while the source cannot be
+    /// asked; the shell tries again by itself.
     BroadcastResult {
-        /// The transaction.
+        /// The transaction; of a package, the child.
         txid: Txid,
-        /// Why it was not taken, if it was not.
+        /// Why it was not taken, in the words of the source, if it was not.
         refused: Option<String>,
     },
     /// Whether the chain that we see is fresh: a source that is silent, syncing or far behind is not to be relied on for
@@ -150,5 +171,19 @@ pub enum SignerAnswer {
         channel: ChannelKeysId,
         /// The script.
         script: ScriptBuf,
+    },
+}
+
+/// What was looked up in the journal, as of the commit that asked or a later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The archived HTLCs that a commitment of the peer had ([`crate::effect::Find::RetiredHtlcs`]).
+    RetiredHtlcs {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// The number of that commitment.
+        number: CommitmentNumber,
+        /// The HTLCs.
+        rows: Vec<RetiredHtlc>,
     },
 }

@@ -37,8 +37,8 @@ mod view;
 
 pub use command::{Command, Refusal, Reply};
 pub use config::Config;
-pub use effect::{Broadcast, Effect, Find, Speech, Watch};
-pub use input::{ChainInput, CommandId, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
+pub use effect::{Broadcast, Effect, Find, Parent, Speech, Watch};
+pub use input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
 pub use journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 pub use ledger::{ChannelFact, Fact};
 pub use node::{ConnectedPeer, Node};

@@ -1,7 +1,7 @@
 //! Effects on their way out: signed, revealed, wrapped into onions. Runs after the commit, in parallel for different peers;
 //! the daemon and the simulator use the same.
 
-use crate::effect::{Broadcast, Find, Speech};
+use crate::effect::{Broadcast, Find, Parent, Speech};
 use crate::input::SignerAnswer;
 use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{OnionSource, Outgoing, Signing};
@@ -83,12 +83,26 @@ fn sign(signing: &Signing, signer: &dyn Signer) -> Result<Message, ReleaseError>
     Ok(signing.complete(signature, htlc_signatures))
 }
 
-/// Signs what is to be broadcast.
+/// Signs what is to be broadcast: one transaction, or a parent and the child that pays for it.
 ///
 /// # Errors
 /// When the signer refuses.
-pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction, ReleaseError> {
+pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Vec<Transaction>, ReleaseError> {
+    let (parent, request) = match broadcast {
+        Broadcast::Claim { request, parent, .. } => (parent, request),
+        alone => return Ok(vec![sign_alone(alone, signer)?]),
+    };
+    let parent = match parent {
+        Some(Parent::Commitment(request)) => Some(signer.sign_local_commitment(request)?),
+        Some(Parent::Signed(tx)) => Some(Transaction::clone(tx)),
+        None => None,
+    };
+    Ok(parent.into_iter().chain([signer.sign_claim(request)?]).collect())
+}
+
+fn sign_alone(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction, ReleaseError> {
     Ok(match broadcast {
+        Broadcast::Claim { request, .. } => signer.sign_claim(request)?,
         Broadcast::Wallet(request) => signer.sign_wallet_inputs(request)?,
         Broadcast::Commitment(request) => signer.sign_local_commitment(request)?,
         Broadcast::Closing { request, remote_signature } => {
@@ -98,7 +112,7 @@ pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Tran
     })
 }
 
-/// Answers what the core asks of the signer; what it asks of the wallet is for the caller.
+/// Answers what the core asks of the signer; what it asks of the wallet and of the journal is for the caller.
 #[must_use]
 pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<SignerAnswer> {
     Some(match find {
@@ -110,6 +124,6 @@ pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<S
             let shown = SecretKey::from_slice(&check.secret).map(|s| PublicKey::from_secret_key(secp, &s));
             SignerAnswer::SecretChecked { channel: check.keys, genuine: shown == Ok(point) }
         }
-        Find::ShutdownScript { .. } => return None,
+        Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } => return None,
     })
 }

@@ -362,3 +362,50 @@ fn a_peer_may_name_a_channel_by_its_real_short_channel_id_where_others_may_not()
     assert_eq!(hints.len(), 1);
     assert_eq!((hints[0][0].node_id, hints[0][0].fee_base_msat), (peer(2), update.fee_base_msat));
 }
+
+fn nothing(lock_time: u32) -> bitcoin::Transaction {
+    let lock_time = bitcoin::absolute::LockTime::from_consensus(lock_time);
+    bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time,
+        input: vec![],
+        output: vec![],
+    }
+}
+
+#[test]
+fn a_claim_goes_out_behind_its_parent() {
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let request = astrape_transactions::signing::ClaimRequest { tx: nothing(2), inputs: vec![] };
+    let claim = |parent| {
+        let request = Box::new(request.clone());
+        crate::Broadcast::Claim { request, parent, deadline: Some(Height(500)) }
+    };
+    assert_eq!(claim(None).txid(), Some(nothing(2).compute_txid()));
+    assert_eq!(claim(None).deadline(), Some(Height(500)));
+    let alone = crate::release::sign_broadcast(&claim(None), &signer).expect("it has no inputs");
+    assert_eq!(alone, [nothing(2)]);
+    let parent = crate::Parent::Signed(Arc::new(nothing(1)));
+    let package = crate::release::sign_broadcast(&claim(Some(parent)), &signer).expect("it has no inputs");
+    assert_eq!(package, [nothing(1), nothing(2)], "the child last");
+}
+
+#[test]
+fn a_spend_that_a_late_watch_finds_in_the_tip_is_taken_and_one_of_another_block_is_not() {
+    let theirs = channel(1, peer(2));
+    let outpoint = theirs.open().expect("it is open").funding.terms.outpoint;
+    let mut tx = nothing(0);
+    tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
+    let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
+    let mut node = node_with(config(), vec![theirs.clone()]);
+    let tip = node.chain().tip().expect("it has one");
+    let late = |block| Input::Chain(crate::ChainInput::Late { block, matched: matched.clone() });
+    let spent_at = |node: &Node| {
+        let channel = node.channel(&theirs.keys()).expect("it is there");
+        channel.open().and_then(|open| open.funding.spent.as_ref()).map(|spent| spent.height)
+    };
+    step(&mut node, NOW, late(BlockId { height: Height(99), ..tip }));
+    assert_eq!(spent_at(&node), None, "that block is not the tip");
+    step(&mut node, NOW, late(tip));
+    assert_eq!(spent_at(&node), Some(tip.height));
+}

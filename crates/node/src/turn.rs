@@ -71,6 +71,8 @@ impl<'a> Turn<'a> {
             Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
                 self.drive(channel, Event::Command(astrape_channel::Command::Shutdown { script }));
             }
+            // Nothing asks for it yet.
+            Input::Found(_) => {}
             Input::Command { id, command } => self.command(id, command),
             Input::Tick => self.tick(),
         }

@@ -10,6 +10,7 @@
 //! | [`block`] | heights, timelocks, feerates, networks |
 //! | [`chain`] | what a chain source tells the core |
 //! | [`features`] | BOLT 9 feature vectors and their dependencies |
+//! | [`fees`] | feerates by how soon a transaction shall confirm |
 //! | [`entropy`] | the randomness of one step |
 //! | [`time`] | the time of one step |
 
@@ -18,6 +19,7 @@ pub mod block;
 pub mod chain;
 pub mod entropy;
 pub mod features;
+pub mod fees;
 pub mod id;
 pub mod time;
 
@@ -26,6 +28,7 @@ pub use block::{CltvDelta, CltvExpiry, FeeratePerKw, Height, Network};
 pub use chain::{BlockId, ChainEvent, ConfirmedTx};
 pub use entropy::Entropy;
 pub use features::{Feature, Features};
+pub use fees::{FEE_TARGETS, Feerates};
 pub use id::{
     ChannelId, ChannelKeysId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage, PaymentSecret,
     ShortChannelId,

@@ -37,6 +37,7 @@
 pub mod chain;
 pub mod events;
 pub mod faucet;
+pub mod offer;
 pub mod policy;
 pub mod reject;
 
@@ -49,5 +50,6 @@ mod template;
 pub use chain::{Place, RegtestChain, Seen, Unspent};
 pub use events::BlockEvent;
 pub use faucet::FundError;
+pub use offer::Offer;
 pub use policy::Policy;
 pub use reject::{BlockReject, MempoolReject, PackageFault, PackageReject, TxInvalid};

@@ -32,6 +32,8 @@ pub struct Policy {
     pub incremental: FeeratePerKw,
     /// Weight that a miner fills (`-blockmaxweight`), at most 4,000,000; smaller values make blocks scarce.
     pub block_weight: u64,
+    /// Whether the node takes packages (`submitpackage`, on all networks from Bitcoin Core 26 on).
+    pub packages: bool,
 }
 
 impl Default for Policy {
@@ -41,6 +43,7 @@ impl Default for Policy {
             mempool_min: FeeratePerKw(0),
             incremental: FeeratePerKw::from_sat_per_vb(1),
             block_weight: MAX_BLOCK_WEIGHT,
+            packages: true,
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Event {
     Tick { node: usize, process: u64 },
     /// The chain source looks for a block.
     Chain { node: usize, process: u64 },
+    /// The chain source looks at the mempool.
+    Mempool { node: usize, process: u64 },
     /// What waits is committed.
     Commit { node: usize, process: u64 },
     /// What is durable gets out, late.
@@ -83,6 +85,11 @@ impl Queue {
             _ => None,
         };
         self.events.values().filter_map(message).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.values()
     }
 
     /// Packets of a connection on their way to `end`.

@@ -2,13 +2,13 @@
 
 use crate::disk::Disk;
 use crate::wallet::Wallet;
-use astrape_node::{Config, Effect, Node, Step, Watch};
-use astrape_primitives::{BlockId, ChainEvent, ChannelId, ConfirmedTx, NodeId, PaymentHash};
+use astrape_node::{ChainInput, Config, Effect, Node, Step, Watch};
+use astrape_primitives::{BlockId, ChainEvent, ChannelId, NodeId, PaymentHash};
 use astrape_regtest::BlockEvent;
 use astrape_signer::InProcessSigner;
 use astrape_storage::MemoryJournal;
-use bitcoin::{Block, OutPoint, ScriptBuf, Txid};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A machine.
@@ -82,26 +82,30 @@ pub(crate) enum Taken {
     Other,
 }
 
-/// What the chain source looks for.
+/// What the chain source looks for, and what it has told of the mempool.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WatchSet {
-    scripts: BTreeSet<ScriptBuf>,
-    outpoints: BTreeSet<OutPoint>,
-    txids: BTreeSet<Txid>,
+    watch: astrape_chain::Watch,
+    scripts: BTreeMap<OutPoint, ScriptBuf>,
+    /// The ids of what was told last of the mempool.
+    pub(crate) told: Option<Vec<Txid>>,
 }
 
 impl WatchSet {
     pub(crate) fn add(&mut self, watch: Watch) {
         match watch {
             Watch::Funding { outpoint, script, .. } => {
-                self.scripts.insert(script);
-                self.outpoints.insert(outpoint);
+                self.watch.add_outpoint(outpoint);
+                self.watch.add_script(script.clone());
+                self.scripts.insert(outpoint, script);
             }
-            Watch::Transaction(txid) => {
-                self.txids.insert(txid);
-            }
+            Watch::Output { outpoint, .. } => self.watch.add_outpoint(outpoint),
+            Watch::Transaction(txid) => self.watch.add_txid(txid),
             Watch::Forget(outpoint) => {
-                self.outpoints.remove(&outpoint);
+                self.watch.remove_outpoint(&outpoint);
+                if let Some(script) = self.scripts.remove(&outpoint) {
+                    self.watch.remove_script(&script);
+                }
             }
         }
     }
@@ -109,26 +113,20 @@ impl WatchSet {
     /// A change of the chain, as the node is told of it.
     pub(crate) fn event(&self, event: &BlockEvent) -> ChainEvent {
         match event {
-            BlockEvent::Connected { id, block } => ChainEvent::Connected {
-                block: *id,
-                previous: block.header.prev_blockhash,
-                time: block.header.time,
-                matched: self.matched(block),
-            },
+            BlockEvent::Connected { id, block } => self.watch.connected(*id, block),
             BlockEvent::Disconnected { id } => ChainEvent::Disconnected { block: *id },
         }
     }
 
-    fn matched(&self, block: &Block) -> Vec<ConfirmedTx> {
-        let matches = |tx: &bitcoin::Transaction| {
-            tx.input.iter().any(|i| self.outpoints.contains(&i.previous_output))
-                || tx.output.iter().any(|o| self.scripts.contains(&o.script_pubkey))
-                || self.txids.contains(&tx.compute_txid())
-        };
-        (0_u32..)
-            .zip(&block.txdata)
-            .filter(|(_, tx)| matches(tx))
-            .map(|(index, tx)| ConfirmedTx { tx: Arc::new(tx.clone()), index })
-            .collect()
+    /// The mempool, as the node is told of it; `None` when it was told the same before.
+    pub(crate) fn mempool(&mut self, mempool: Vec<Arc<Transaction>>) -> Option<ChainInput> {
+        let txs = self.watch.spends(mempool);
+        let mut ids: Vec<Txid> = txs.iter().map(|tx| tx.compute_txid()).collect();
+        ids.sort_unstable();
+        if self.told.as_ref() == Some(&ids) {
+            return None;
+        }
+        self.told = Some(ids);
+        Some(ChainInput::Mempool { txs })
     }
 }

@@ -48,6 +48,8 @@ pub struct Totals {
     pub force_closes: u64,
     /// Channels that wait for the peer's commitment, since their own state is old.
     pub waits_for_peer: u64,
+    /// Times that a node was told of the mempool.
+    pub mempools_told: u64,
     /// Steps of nodes.
     pub steps: u64,
     /// Messages.
@@ -69,7 +71,7 @@ impl Totals {
 
     /// Each count with its name, but those of reestablish.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 20] {
+    pub fn counts(&self) -> [(&'static str, u64); 21] {
         [
             ("payments settled", self.payments_settled),
             ("payments failed", self.payments_failed),
@@ -89,12 +91,13 @@ impl Totals {
             ("reorganisations", self.reorgs),
             ("force-closes", self.force_closes),
             ("waits for the peer", self.waits_for_peer),
+            ("mempools told", self.mempools_told),
             ("steps", self.steps),
             ("messages", self.messages),
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 20] {
+    fn counts_mut(&mut self) -> [&mut u64; 21] {
         [
             &mut self.payments_settled,
             &mut self.payments_failed,
@@ -114,6 +117,7 @@ impl Totals {
             &mut self.reorgs,
             &mut self.force_closes,
             &mut self.waits_for_peer,
+            &mut self.mempools_told,
             &mut self.steps,
             &mut self.messages,
         ]

@@ -5,6 +5,8 @@ mod chain;
 mod crash;
 mod look;
 mod release;
+#[cfg(test)]
+mod tests;
 
 use crate::check::Checks;
 use crate::disk::Disk;

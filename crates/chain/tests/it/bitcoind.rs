@@ -4,7 +4,8 @@
 use crate::kit::Believer;
 use crate::node::{Node, anyone};
 use astrape_chain::{
-    BroadcastResult, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
+    BroadcastResult, ChainSource, Follower, FollowerSettings, MempoolView, SourceError, Status, Update,
+    starting_cursor,
 };
 use astrape_primitives::{FeeratePerKw, Network, Sat};
 use bitcoin::absolute::LockTime;
@@ -123,7 +124,12 @@ async fn transactions_are_sent_and_looked_up() {
     assert_eq!(source.broadcast(std::slice::from_ref(&tx)).await, BroadcastResult::Accepted);
     assert!(source.in_mempool(tx.compute_txid()).await.unwrap());
     assert_eq!(source.unspent(coin).await, Ok(None));
-    assert_eq!(source.spender_in_mempool(coin).await.unwrap().as_ref(), Some(&tx));
+    let mut view = MempoolView::default();
+    assert_eq!(view.look(&source, &[coin]).await, Ok(Some(vec![Arc::new(tx.clone())])));
+    let child = spend(OutPoint { txid: tx.compute_txid(), vout: 0 }, &[4_999_980_000]);
+    assert_eq!(source.broadcast(std::slice::from_ref(&child)).await, BroadcastResult::Accepted);
+    let told = view.look(&source, &[coin]).await;
+    assert_eq!(told, Ok(Some(vec![Arc::new(tx.clone()), Arc::new(child)])), "with what hangs on it");
     let rival = spend(coin, &[4_999_989_999]);
     let BroadcastResult::Rejected(reason) = source.broadcast(&[rival]).await else {
         panic!("it pays too little")
@@ -132,7 +138,7 @@ async fn transactions_are_sent_and_looked_up() {
 
     node.mine(1).await;
     assert!(!source.in_mempool(tx.compute_txid()).await.unwrap());
-    assert_eq!(source.spender_in_mempool(coin).await, Ok(None));
+    assert_eq!(view.look(&source, &[coin]).await, Ok(Some(vec![])));
     assert_eq!(source.broadcast(std::slice::from_ref(&tx)).await, BroadcastResult::AlreadyKnown);
     let fees = source.fees().await.unwrap();
     assert!(fees.is_guessed() && fees.floor() == FeeratePerKw::FLOOR);

@@ -9,8 +9,9 @@ use astrape_chain::{
 use astrape_primitives::{BlockId, ChainEvent, FeeratePerKw, Height, Network, Sat};
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{BlockHash, Transaction, Witness};
+use bitcoin::{BlockHash, OutPoint, Transaction, Witness};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,7 @@ async fn what_is_not_there_is_none() {
         "getblock" | "getmempoolentry" => Reply::Error(-5, "not found"),
         "gettxout" => Reply::Result(Value::Null),
         "gettxspendingprevout" => Reply::Result(json!([{ "txid": HASH, "vout": 1 }])),
+        "getrawtransaction" => Reply::Error(-5, "No such mempool transaction"),
         other => panic!("{other}"),
     })
     .await;
@@ -73,7 +75,25 @@ async fn what_is_not_there_is_none() {
     assert_eq!(bitcoind.block(BlockHash::all_zeros()).await, Ok(None));
     assert_eq!(bitcoind.in_mempool(outpoint(1).txid).await, Ok(false));
     assert_eq!(bitcoind.unspent(outpoint(1)).await, Ok(None));
-    assert_eq!(bitcoind.spender_in_mempool(outpoint(1)).await, Ok(None));
+    assert_eq!(bitcoind.spenders_in_mempool(&[outpoint(1)]).await, Ok(BTreeSet::new()));
+    assert_eq!(bitcoind.mempool_transaction(outpoint(1).txid).await, Ok(None));
+}
+
+#[tokio::test]
+async fn spends_of_many_outputs_are_asked_for_in_batches() {
+    let (server, bitcoind) = with(|_| {
+        Reply::Result(json!([
+            { "txid": HASH, "vout": 0, "spendingtxid": HASH }, { "txid": HASH, "vout": 1, "spendingtxid": HASH },
+            { "txid": HASH, "vout": 2 }
+        ]))
+    })
+    .await;
+    let many: Vec<OutPoint> = (0..2_500).map(|vout| OutPoint { vout, ..outpoint(1) }).collect();
+    let spenders = bitcoind.spenders_in_mempool(&many).await.unwrap();
+    assert_eq!(spenders, BTreeSet::from([HASH.parse().unwrap()]), "each once");
+    let asked: Vec<usize> =
+        server.calls().iter().map(|call| call.params[0].as_array().unwrap().len()).collect();
+    assert_eq!(asked, [1_000, 1_000, 500]);
 }
 
 #[tokio::test]
@@ -137,7 +157,7 @@ async fn a_wait_that_bitcoind_does_not_know_becomes_a_pause() {
 
 fn parent_and_child() -> [Transaction; 2] {
     let parent = tx(&[outpoint(1)], &[script(1)]);
-    let child = tx(&[bitcoin::OutPoint { txid: parent.compute_txid(), vout: 0 }], &[script(2)]);
+    let child = tx(&[OutPoint { txid: parent.compute_txid(), vout: 0 }], &[script(2)]);
     [parent, child]
 }
 

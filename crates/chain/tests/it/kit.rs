@@ -12,7 +12,7 @@ use bitcoin::{
     Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxMerkleNode,
     TxOut, Txid, Witness, transaction,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -125,6 +125,8 @@ pub(crate) struct Inside {
     pub(crate) tip_time: Timestamp,
     pub(crate) corrupt: bool,
     pub(crate) questions: u64,
+    /// In any order.
+    pub(crate) mempool: Vec<Transaction>,
 }
 
 /// A source over a fake chain.
@@ -139,6 +141,7 @@ impl FakeSource {
             tip_time: START,
             corrupt: false,
             questions: 0,
+            mempool: Vec::new(),
         })))
     }
 
@@ -213,12 +216,23 @@ impl ChainSource for FakeSource {
         Box::pin(async { Ok(None) })
     }
 
-    fn in_mempool(&self, _: Txid) -> Answer<'_, bool> {
-        Box::pin(async { Ok(false) })
+    fn in_mempool(&self, txid: Txid) -> Answer<'_, bool> {
+        Box::pin(soon(self.answer(|inside| inside.mempool.iter().any(|tx| tx.compute_txid() == txid))))
     }
 
-    fn spender_in_mempool(&self, _: OutPoint) -> Answer<'_, Option<Transaction>> {
-        Box::pin(async { Ok(None) })
+    fn spenders_in_mempool<'a>(&'a self, outpoints: &'a [OutPoint]) -> Answer<'a, BTreeSet<Txid>> {
+        let spends = |tx: &&Transaction| tx.input.iter().any(|i| outpoints.contains(&i.previous_output));
+        Box::pin(soon(
+            self.answer(|inside| {
+                inside.mempool.iter().filter(spends).map(Transaction::compute_txid).collect()
+            }),
+        ))
+    }
+
+    fn mempool_transaction(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
+        Box::pin(soon(
+            self.answer(|inside| inside.mempool.iter().find(|tx| tx.compute_txid() == txid).cloned()),
+        ))
     }
 }
 

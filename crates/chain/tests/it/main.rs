@@ -5,6 +5,7 @@ mod bitcoind;
 mod bitcoind_answers;
 mod follower;
 mod kit;
+mod mempool;
 mod node;
 mod regtest_agrees;
 mod rpc;

@@ -13,13 +13,14 @@ pub(crate) mod watches;
 use super::Shared;
 use super::core::Stopped;
 use astrape_chain::{
-    BlockChange, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
+    BlockChange, ChainSource, FeeEstimates, Follower, FollowerSettings, MempoolView, SourceError, Status,
+    Update, starting_cursor,
 };
 use astrape_node::{ChainInput, Input};
-use astrape_primitives::{BlockId, ChainEvent, FeeratePerKw};
+use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, FeeratePerKw, Feerates};
 use astrape_wallet::WalletFinding;
-use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
+use bitcoin::{BlockHash, OutPoint};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ const FEE_TARGET: u16 = 6;
 
 /// How often feerates are asked for.
 const FEE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often the mempool is asked for spends of what is watched: a preimage that shows there is a race (attack 36).
+const MEMPOOL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Pause where a new node's source does not answer.
 const RETRY: Duration = Duration::from_secs(2);
@@ -47,8 +51,18 @@ pub(crate) async fn run(shared: Arc<Shared>, recent: Vec<BlockId>) {
     }
 }
 
+/// What the core was told last.
+#[derive(Default)]
+struct Told {
+    feerate: Option<FeeratePerKw>,
+    estimates: Option<Feerates>,
+    mempool: MempoolView,
+}
+
 async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<BlockId>) -> Result<(), Stopped> {
-    tell_freshness(shared, &Status::Starting).await?;
+    // Settled: what the core made us watch before the restart is watched before the first block is looked at.
+    let stale = Some(Status::Starting.to_string());
+    shared.core.settled(Input::Chain(ChainInput::Freshness { stale })).await?;
     let recent = if recent.is_empty() { begin(shared, &*source).await? } else { recent };
     // Of a wallet that lags behind, because its file is new or the last blocks were not kept.
     {
@@ -67,14 +81,24 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let fee_interval = if shared.dev_fast { Duration::from_secs(1) } else { FEE_INTERVAL };
     let mut fees_due = tokio::time::interval(fee_interval);
     fees_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut feerate = None;
+    let mempool_interval = if shared.dev_fast { Duration::from_millis(200) } else { MEMPOOL_INTERVAL };
+    let mut mempool_due = tokio::time::interval(mempool_interval);
+    mempool_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = Told::default();
     loop {
         tokio::select! {
             update = follower.next() => match update {
-                Update::Block(change) => block(shared, &*source, change).await?,
+                Update::Block(change) => {
+                    block(shared, &*source, change).await?;
+                    mempool_due.reset_immediately();
+                }
                 Update::Status(status) => tell_freshness(shared, &status).await?,
             },
-            _ = fees_due.tick() => tell_feerate(shared, &*source, &mut feerate).await?,
+            _ = fees_due.tick() => tell_fees(shared, &*source, &mut told).await?,
+            // While blocks are being caught up with, the mempool is of a later time than the core.
+            _ = mempool_due.tick(), if follower.status().is_reliable() => {
+                tell_mempool(shared, &*source, &mut told.mempool).await?;
+            }
         }
         shared.chain_status.send_if_modified(|told| {
             let is_new = told != follower.status();
@@ -134,11 +158,36 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     };
     // Only when all that follows from this block is out is the next one looked at: it may hold what this one made the
     // core wait for.
-    shared.core.settled(Input::Chain(ChainInput::Event(event))).await?;
+    shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
+    late(shared, &change, &event).await?;
     if !found.is_empty() {
         shared.core.input(Input::Coins(found)).await?;
     }
     Ok(())
+}
+
+/// Tells what watches have found in the block that were on their way while it was.
+async fn late(shared: &Shared, change: &BlockChange, told: &ChainEvent) -> Result<(), Stopped> {
+    let again = {
+        let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.watch().event(change)
+    };
+    match missed(told, again) {
+        Some(missed) => shared.core.settled(Input::Chain(missed)).await,
+        None => Ok(()),
+    }
+}
+
+/// What the second look at a block has found and the first has not.
+fn missed(told: &ChainEvent, again: ChainEvent) -> Option<ChainInput> {
+    let (ChainEvent::Connected { matched: told, .. }, ChainEvent::Connected { block, matched, .. }) =
+        (told, again)
+    else {
+        return None;
+    };
+    let is_new = |found: &ConfirmedTx| !told.iter().any(|known| known.index == found.index);
+    let matched: Vec<ConfirmedTx> = matched.into_iter().filter(is_new).collect();
+    (!matched.is_empty()).then_some(ChainInput::Late { block, matched })
 }
 
 /// What the wallet found. Its failure is the disk's: the node stops.
@@ -155,21 +204,105 @@ async fn tell_freshness(shared: &Shared, status: &Status) -> Result<(), Stopped>
     shared.core.input(Input::Chain(ChainInput::Freshness { stale })).await
 }
 
-async fn tell_feerate(
-    shared: &Shared,
-    source: &dyn ChainSource,
-    told: &mut Option<FeeratePerKw>,
-) -> Result<(), Stopped> {
+async fn tell_fees(shared: &Shared, source: &dyn ChainSource, told: &mut Told) -> Result<(), Stopped> {
     match source.fees().await {
-        Ok(fees) => {
-            let feerate = shared.estimate.unwrap_or_else(|| fees.for_target(FEE_TARGET));
-            if *told != Some(feerate) {
-                tracing::info!(%feerate, guessed = fees.is_guessed(), "feerate");
-                *told = Some(feerate);
-                shared.core.input(Input::Chain(ChainInput::Feerate(feerate))).await?;
-            }
+        Ok(fees) => tell_estimates(shared, &fees, told).await,
+        Err(error) => {
+            tracing::debug!(%error, "no feerate");
+            Ok(())
         }
-        Err(error) => tracing::debug!(%error, "no feerate"),
+    }
+}
+
+/// The curve for claims and the one feerate for commitments, each when it is another than before.
+async fn tell_estimates(shared: &Shared, fees: &FeeEstimates, told: &mut Told) -> Result<(), Stopped> {
+    let feerate = shared.estimate.unwrap_or_else(|| fees.for_target(FEE_TARGET));
+    let estimates = shared.estimate.map_or_else(|| fees.curve(), Feerates::flat);
+    if told.estimates != Some(estimates) {
+        told.estimates = Some(estimates);
+        shared.core.input(Input::Chain(ChainInput::Estimates(estimates))).await?;
+    }
+    if told.feerate != Some(feerate) {
+        tracing::info!(%feerate, guessed = fees.is_guessed(), "feerate");
+        told.feerate = Some(feerate);
+        shared.core.input(Input::Chain(ChainInput::Feerate(feerate))).await?;
     }
     Ok(())
+}
+
+/// Tells the core which unconfirmed transactions spend what it watches, when they are others than before.
+async fn tell_mempool(
+    shared: &Shared,
+    source: &dyn ChainSource,
+    view: &mut MempoolView,
+) -> Result<(), Stopped> {
+    let outpoints: Vec<OutPoint> = {
+        let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.watch().outpoints().copied().collect()
+    };
+    match view.look(source, &outpoints).await {
+        Ok(Some(txs)) => shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await,
+        Ok(None) => Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the mempool cannot be looked at");
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EmbeddedChain;
+    use astrape_primitives::{Height, Sat};
+    use astrape_regtest::RegtestChain;
+    use bitcoin::Transaction;
+
+    /// A payment of the faucet that waits in the mempool of a new chain.
+    fn chain_with_payment() -> (EmbeddedChain, Transaction) {
+        let chain = EmbeddedChain::new();
+        let script = RegtestChain::faucet_script();
+        let paid = chain.change(|chain| chain.fund(&script, Sat(50_000))).expect("the faucet has coins");
+        let seen = chain.look(|chain| chain.transaction(&paid.txid)).expect("it waits in the mempool");
+        (chain, (*seen.tx).clone())
+    }
+
+    fn output_watch(tx: &Transaction) -> (OutPoint, astrape_node::Watch) {
+        let (outpoint, script) = (tx.input[0].previous_output, RegtestChain::faucet_script());
+        (outpoint, astrape_node::Watch::Output { outpoint, script, from: Height(1) })
+    }
+
+    #[test]
+    fn a_watch_that_comes_while_a_block_is_on_its_way_misses_nothing_of_it() {
+        let (chain, tx) = chain_with_payment();
+        let hash = chain.mine(1)[0];
+        let block = chain.look(|chain| chain.block(&hash)).expect("it was mined");
+        let id = chain.look(RegtestChain::tip);
+        let change = BlockChange::Connected { id, block };
+        let (mut watches, (_, wish)) = (watches::Watches::default(), output_watch(&tx));
+        let told = watches.watch().event(&change);
+        assert_eq!(missed(&told, watches.watch().event(&change)).map(drop), None, "no watch, nothing missed");
+        watches.apply(wish);
+        let Some(ChainInput::Late { block, matched }) = missed(&told, watches.watch().event(&change)) else {
+            panic!("the spend was missed")
+        };
+        assert_eq!((block, matched.len(), &*matched[0].tx), (id, 1, &tx));
+        let told = watches.watch().event(&change);
+        assert!(missed(&told, watches.watch().event(&change)).is_none(), "what was told is not told again");
+    }
+
+    // attack 36
+    #[tokio::test]
+    async fn the_embedded_chain_shows_unconfirmed_spends_until_they_confirm() {
+        let (chain, tx) = chain_with_payment();
+        let (mut watches, (outpoint, wish)) = (watches::Watches::default(), output_watch(&tx));
+        watches.apply(wish);
+        let outpoints: Vec<OutPoint> = watches.watch().outpoints().copied().collect();
+        let mut view = MempoolView::default();
+        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![Arc::new(tx)])));
+        chain.mine(1);
+        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![])));
+        watches.apply(astrape_node::Watch::Forget(outpoint));
+        assert!(watches.watch().is_empty());
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use anyhow::Context as _;
-use astrape_node::{ChannelFact, Effect, Fact, Find, Input, SignerAnswer};
+use astrape_node::{ChannelFact, Effect, Fact, Find, Found, Input, SignerAnswer};
 use astrape_transactions::Keychain;
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle as Runtime;
@@ -25,7 +25,7 @@ pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effe
                 }
             }
             Effect::Broadcast(broadcast) => {
-                if shared.broadcasts.try_send(broadcast).is_err() {
+                if !shared.broadcasts.push(broadcast) {
                     tracing::warn!("too many transactions to broadcast: one waits for the next block");
                 }
             }
@@ -45,28 +45,35 @@ pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effe
     }
 }
 
-/// Asks the signer, or the wallet. Either may take its time.
+/// Asks the signer, the wallet or the journal. Each may take its time.
 fn answer(shared: &Arc<Shared>, runtime: &Runtime, find: Find) {
     let shared = Arc::clone(shared);
     runtime.spawn(async move {
         match found(&shared, find).await {
             // When the core has stopped, the same is asked again at the next start.
             Ok(answer) => {
-                let _ = shared.core.input(Input::Signer(answer)).await;
+                let _ = shared.core.input(answer).await;
             }
             Err(error) => shared.shutdown.fail(error),
         }
     });
 }
 
-async fn found(shared: &Shared, find: Find) -> anyhow::Result<SignerAnswer> {
+async fn found(shared: &Arc<Shared>, find: Find) -> anyhow::Result<Input> {
     if let Find::ShutdownScript { channel } = find {
         let script = shared.wallet.new_address(Keychain::External).await?.script_pubkey();
-        return Ok(SignerAnswer::ShutdownScript { channel, script });
+        return Ok(Input::Signer(SignerAnswer::ShutdownScript { channel, script }));
+    }
+    if let Find::RetiredHtlcs { channel, number } = find {
+        let shared = Arc::clone(shared);
+        let looking = move || shared.lookups.read(|reader| reader.retired_htlcs(&channel, number));
+        let rows = tokio::task::spawn_blocking(looking).await.context("a lookup panicked")??;
+        return Ok(Input::Found(Found::RetiredHtlcs { channel, number, rows }));
     }
     let signer = Arc::clone(&shared.signer);
     let asking = tokio::task::spawn_blocking(move || {
         astrape_node::release::find(&find, &*signer, &bitcoin::secp256k1::Secp256k1::new())
     });
-    asking.await.context("the signer panicked")?.context("the core asked what the signer does not know")
+    let answer = asking.await.context("the signer panicked")?;
+    Ok(Input::Signer(answer.context("the core asked what the signer does not know")?))
 }

@@ -20,7 +20,10 @@ impl Turn<'_> {
                 self.connected(block, previous, time, &matched);
             }
             ChainInput::Event(ChainEvent::Disconnected { block }) => self.disconnected(block),
+            ChainInput::Late { block, matched } => self.late(block, &matched),
             ChainInput::Feerate(feerate) => self.feerate(feerate),
+            // Nothing is resolved on chain yet.
+            ChainInput::Mempool { .. } | ChainInput::Estimates(_) => {}
             // Broadcasts are repeated with every block while they are owed.
             ChainInput::BroadcastResult { .. } => {}
             ChainInput::Freshness { stale } => self.node.world.stale = stale,
@@ -52,6 +55,16 @@ impl Turn<'_> {
         }
         self.owe_again();
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
+    }
+
+    /// What a watch that was set too late for the tip has found in it.
+    fn late(&mut self, block: BlockId, matched: &[ConfirmedTx]) {
+        if self.node.chain.get(&()).and_then(ChainState::tip) != Some(block) {
+            return;
+        }
+        for confirmed in matched {
+            self.confirmed(block.height, confirmed);
+        }
     }
 
     fn confirmed(&mut self, height: Height, confirmed: &ConfirmedTx) {

@@ -2,7 +2,7 @@
 
 use crate::kit::{anyone, chain, coin, out, spend, v3};
 use astrape_primitives::FeeratePerKw;
-use astrape_regtest::{MempoolReject, PackageFault, Policy, RegtestChain, TxInvalid};
+use astrape_regtest::{MempoolReject, Offer, PackageFault, Policy, RegtestChain, TxInvalid};
 use bitcoin::{Amount, ScriptBuf, Transaction, TxOut};
 
 /// Pay to anchor.
@@ -189,4 +189,28 @@ fn a_pay_to_anchor_output_is_spent_without_a_witness() {
     let mut bare = child;
     bare.input[1].witness.clear();
     chain.submit(bare).unwrap();
+}
+
+#[test]
+fn what_a_package_gets_in_stays_out_where_packages_are_not_taken() {
+    let family = |chain: &mut RegtestChain| {
+        let parent = spend(&[coin(chain, 100_000)], &[99_900]);
+        let child = spend(&[out(&parent, 0)], &[97_000]);
+        [parent, child]
+    };
+    let mut with = busy();
+    let package = family(&mut with);
+    assert_eq!(with.offer(&package), Ok(Offer::Taken));
+    with.mine(1, &anyone());
+    assert_eq!(with.offer(&package), Ok(Offer::AlreadyThere), "a confirmed parent makes no package");
+
+    let mut without = busy();
+    without.set_policy(Policy { packages: false, ..without.policy() });
+    let package = family(&mut without);
+    let refused = without.offer(&package).unwrap_err();
+    assert!(refused.contains("missing"), "{refused}");
+    without.set_policy(Policy { mempool_min: FeeratePerKw(0), ..without.policy() });
+    assert_eq!(without.offer(&package), Ok(Offer::Taken), "one after the other, once the floor is low");
+    assert_eq!(without.mempool().len(), 2);
+    assert!(without.offer(&[]).is_err());
 }

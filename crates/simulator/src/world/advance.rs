@@ -76,6 +76,7 @@ impl World {
                 self.step(node, Input::Tick, Taken::Other)
             }
             Event::Chain { node, process } => self.look_at_the_chain(node, process).map(|_| ()),
+            Event::Mempool { node, process } => self.look_at_the_mempool(node, process),
             Event::Commit { node, process } if self.same_process(node, process) => self.commit_now(node),
             Event::Release { node, process } if self.same_process(node, process) => {
                 self.release_the_late(node)

@@ -4,10 +4,15 @@ use crate::event::Event;
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_node::{ChainInput, Input};
-use astrape_primitives::FeeratePerKw;
-use astrape_regtest::{BlockEvent, RegtestChain};
+use astrape_primitives::{FeeratePerKw, Feerates};
+use astrape_regtest::{BlockEvent, Offer, RegtestChain};
 use bitcoin::Transaction;
 use rand::Rng as _;
+
+/// What a chain source says of fees: the same however soon, for that is all that this world has.
+pub(super) fn fees_told(feerate: FeeratePerKw) -> [ChainInput; 2] {
+    [ChainInput::Estimates(Feerates::flat(feerate)), ChainInput::Feerate(feerate)]
+}
 
 /// How long a chain source waits for the effects of the block before.
 const PATIENCE_MILLIS: u64 = 5;
@@ -37,8 +42,11 @@ impl World {
         for node in 0..self.machines.len() {
             let after = self.rng.gen_range(1..=50);
             if let Some(process) = self.process(node).map(|p| p.id) {
-                let input = Box::new(Input::Chain(ChainInput::Feerate(feerate)));
-                self.queue.push(self.now.plus(after), Event::Local { node, process, input });
+                let later = self.now.plus(after);
+                for fees in fees_told(feerate) {
+                    let input = Box::new(Input::Chain(fees));
+                    self.queue.push(later, Event::Local { node, process, input });
+                }
             }
         }
     }
@@ -50,6 +58,27 @@ impl World {
                 self.queue.push(self.now.plus(after), Event::Chain { node, process });
             }
         }
+        self.mempool_is_another();
+    }
+
+    /// Chain sources look at the mempool, each at another time.
+    pub(super) fn mempool_is_another(&mut self) {
+        for node in 0..self.machines.len() {
+            let after = self.rng.gen_range(1..=100);
+            if let Some(process) = self.process(node).map(|p| p.id) {
+                self.queue.push(self.now.plus(after), Event::Mempool { node, process });
+            }
+        }
+    }
+
+    /// The chain source of a node tells of the mempool, if that has changed for it.
+    pub(super) fn look_at_the_mempool(&mut self, node: usize, process: u64) -> Result<(), Violation> {
+        let Some(running) = self.machines[node].process.as_mut().filter(|p| p.id == process) else {
+            return Ok(());
+        };
+        let Some(told) = running.watch.mempool(self.chain.mempool()) else { return Ok(()) };
+        self.totals.mempools_told += 1;
+        self.step(node, Input::Chain(told), crate::machine::Taken::Other)
     }
 
     /// The chain source of a node looks for the next change.
@@ -109,15 +138,25 @@ impl World {
     }
 
     /// A transaction goes to the mempool; wallets see it.
-    pub(super) fn broadcast(&mut self, node: usize, tx: &Transaction) {
-        let outcome = self.chain.submit(tx.clone());
+    pub(super) fn broadcast(&mut self, node: usize, package: &[Transaction]) {
+        let outcome = self.chain.offer(package);
+        let Some(txid) = package.last().map(Transaction::compute_txid) else { return };
         self.trace.say(|| {
-            let result = outcome.as_ref().map_or_else(ToString::to_string, |_| "taken".to_owned());
-            format!("{} node {node} broadcasts {}: {result}", self.now.0, tx.compute_txid())
+            let result = outcome.as_ref().map_or_else(Clone::clone, |offer| format!("{offer:?}"));
+            format!("{} node {node} broadcasts {txid}: {result}", self.now.0)
         });
-        if outcome.is_err() {
-            return;
+        if let Some(process) = self.process(node).map(|p| p.id) {
+            let result = ChainInput::BroadcastResult { txid, refused: outcome.as_ref().err().cloned() };
+            let input = Box::new(Input::Chain(result));
+            self.queue.push(self.now.plus(1), Event::Local { node, process, input });
         }
+        if outcome == Ok(Offer::Taken) {
+            self.mempool_is_another();
+            package.iter().for_each(|tx| self.wallets_see(tx));
+        }
+    }
+
+    fn wallets_see(&mut self, tx: &Transaction) {
         for seer in 0..self.machines.len() {
             let machine = &self.machines[seer];
             let Some(process) = &machine.process else { continue };

@@ -5,7 +5,7 @@ use crate::machine::{Pending, Process, WatchSet};
 use crate::network::Loss;
 use crate::violation::{Checker, Violation};
 use crate::world::World;
-use astrape_node::{ChainInput, Input, Node, TICK_MILLIS};
+use astrape_node::{Input, Node, TICK_MILLIS};
 use astrape_primitives::{BlockId, Height};
 use rand::Rng as _;
 
@@ -103,14 +103,16 @@ impl World {
     /// What the shell of a process does at its start, in this order: fees, coins, blocks, peers.
     fn wake_the_shell(&mut self, node: usize, process: u64) {
         let now = self.now;
-        let feerate = Input::Chain(ChainInput::Feerate(self.feerate));
-        self.queue.push(now, Event::Local { node, process, input: Box::new(feerate) });
+        for fees in super::chain::fees_told(self.feerate) {
+            self.queue.push(now, Event::Local { node, process, input: Box::new(Input::Chain(fees)) });
+        }
         let machine = &self.machines[node];
         if let Some(running) = &machine.process {
             let coins = Input::Coins(machine.wallet.scan_all(&running.node, &self.chain, self.from));
             self.queue.push(now, Event::Local { node, process, input: Box::new(coins) });
         }
         self.queue.push(now, Event::Chain { node, process });
+        self.queue.push(now.plus(1), Event::Mempool { node, process });
         self.queue.push(now.plus(TICK_MILLIS), Event::Tick { node, process });
         let neighbours: Vec<(usize, usize)> =
             self.network.links.iter().copied().filter(|(a, b)| *a == node || *b == node).collect();

@@ -7,7 +7,7 @@ use crate::plant::Plant;
 use crate::violation::{Checker, Violation};
 use crate::world::World;
 use astrape_node::release::{find, sign_broadcast, speak};
-use astrape_node::{Effect, Find, Input, SignerAnswer, Speech};
+use astrape_node::{Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
 use rand::Rng as _;
@@ -69,8 +69,8 @@ impl World {
                 Ok(())
             }
             Effect::Broadcast(broadcast) => {
-                let tx = sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?;
-                self.broadcast(node, &tx);
+                let package = sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?;
+                self.broadcast(node, &package);
                 Ok(())
             }
             Effect::Watch(watch) => {
@@ -87,26 +87,32 @@ impl World {
                 self.trace.say(|| format!("{} node {node} tells: {:?}", self.now.0, entry.fact));
                 Ok(())
             }
-            Effect::Find(question) => {
-                let answer = match question {
-                    Find::ShutdownScript { channel } => {
-                        Some(SignerAnswer::ShutdownScript { channel, script: self.fresh_script(node) })
-                    }
-                    other => find(&other, &self.machines[node].signer, &self.secp),
-                };
-                if let Some(answer) = answer {
-                    self.answer(node, answer);
-                }
-                Ok(())
-            }
+            Effect::Find(question) => self.look_up(node, question),
         }
     }
 
+    fn look_up(&mut self, node: usize, question: Find) -> Result<(), Violation> {
+        let answer = match question {
+            Find::ShutdownScript { channel } => {
+                let script = self.fresh_script(node);
+                Some(Input::Signer(SignerAnswer::ShutdownScript { channel, script }))
+            }
+            Find::RetiredHtlcs { channel, number } => {
+                let rows = self.machines[node].disk.retired_htlcs(&channel, number).map_err(unsaid)?;
+                Some(Input::Found(Found::RetiredHtlcs { channel, number, rows }))
+            }
+            other => find(&other, &self.machines[node].signer, &self.secp).map(Input::Signer),
+        };
+        if let Some(answer) = answer {
+            self.answer(node, answer);
+        }
+        Ok(())
+    }
+
     /// The signer's answer goes to the core before the peer can have the message.
-    fn answer(&mut self, node: usize, answer: SignerAnswer) {
+    fn answer(&mut self, node: usize, answer: Input) {
         if let Some(process) = self.process(node).map(|p| p.id) {
-            let input = Box::new(Input::Signer(answer));
-            self.queue.push(self.now, Event::Local { node, process, input });
+            self.queue.push(self.now, Event::Local { node, process, input: Box::new(answer) });
         }
     }
 
@@ -120,7 +126,7 @@ impl World {
         let probe = matches!(speech, Speech::Probe);
         let spoken = speak(speech, &self.machines[node].signer).map_err(unsaid)?;
         if let Some(answer) = spoken.answer {
-            self.answer(node, answer);
+            self.answer(node, Input::Signer(answer));
         }
         let Some(to) = self.index_of(&peer) else {
             return Ok(());

@@ -1,6 +1,10 @@
 //! Transactions on their way to the network: signed, submitted, and submitted again while they are not taken. The core says
 //! with every block what is still owed, so nothing here needs to survive a restart.
 
+mod waiting;
+
+pub(crate) use waiting::WaitingBroadcasts;
+
 use crate::engine::{Shared, clock};
 use astrape_chain::BroadcastResult;
 use astrape_node::{Broadcast, ChainInput, Input};
@@ -8,56 +12,53 @@ use bitcoin::{Transaction, Txid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
-/// Broadcasts that wait to be signed. One that finds no room comes again with the next block.
-pub(crate) const MAX_BROADCASTS: usize = 1_024;
-
-/// Signed transactions that the source could not be asked to take, and that are tried again before the next block.
+/// Signed packages that the source could not be asked to take, and that are tried again before the next block.
 const MAX_UNSENT: usize = 1_024;
 
 /// How long until they are.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// Works off the queue until the engine stops. What is cut off then is owed again at the next start.
-pub(crate) async fn run(shared: Arc<Shared>, queue: mpsc::Receiver<Broadcast>) {
+pub(crate) async fn run(shared: Arc<Shared>) {
     tokio::select! {
         () = shared.shutdown.begun() => {}
-        () = work(&shared, queue) => {}
+        () = work(&shared) => {}
     }
 }
 
-async fn work(shared: &Arc<Shared>, mut queue: mpsc::Receiver<Broadcast>) {
-    let mut unsent: BTreeMap<Txid, Transaction> = BTreeMap::new();
+async fn work(shared: &Arc<Shared>) {
+    let mut unsent: BTreeMap<Txid, Vec<Transaction>> = BTreeMap::new();
     loop {
         tokio::select! {
-            broadcast = queue.recv() => {
-                let Some(broadcast) = broadcast else { return };
-                if let Some(tx) = sign(shared, broadcast).await {
-                    send(shared, tx, &mut unsent).await;
+            broadcast = shared.broadcasts.next() => {
+                if let Some(package) = sign(shared, broadcast).await {
+                    send(shared, package, &mut unsent).await;
                 }
             }
             () = tokio::time::sleep(RETRY), if !unsent.is_empty() => {
-                for (_, tx) in std::mem::take(&mut unsent) {
-                    send(shared, tx, &mut unsent).await;
+                for (_, package) in std::mem::take(&mut unsent) {
+                    send(shared, package, &mut unsent).await;
                 }
             }
         }
     }
 }
 
-/// Signs a transaction. A signer that refuses leaves it unsent: stopping would not bring it into the chain either.
-async fn sign(shared: &Arc<Shared>, broadcast: Broadcast) -> Option<Transaction> {
+/// Signs a transaction, or a parent and its child. A signer that refuses leaves it unsent: stopping would not bring it into the chain either.
+async fn sign(shared: &Arc<Shared>, broadcast: Broadcast) -> Option<Vec<Transaction>> {
     let of_wallet = matches!(broadcast, Broadcast::Wallet(_));
     let signer = Arc::clone(&shared.signer);
     let signing =
         tokio::task::spawn_blocking(move || astrape_node::release::sign_broadcast(&broadcast, &*signer));
     match signing.await {
-        Ok(Ok(tx)) => {
+        Ok(Ok(package)) => {
             if of_wallet {
-                shared.wallet.note_unconfirmed(shared, &tx).await;
+                for tx in &package {
+                    shared.wallet.note_unconfirmed(shared, tx).await;
+                }
             }
-            Some(tx)
+            Some(package)
         }
         Ok(Err(error)) => {
             tracing::error!(%error, "a transaction cannot be signed and is not broadcast");
@@ -70,12 +71,12 @@ async fn sign(shared: &Arc<Shared>, broadcast: Broadcast) -> Option<Transaction>
     }
 }
 
-async fn send(shared: &Shared, tx: Transaction, unsent: &mut BTreeMap<Txid, Transaction>) {
-    let txid = tx.compute_txid();
+async fn send(shared: &Shared, package: Vec<Transaction>, unsent: &mut BTreeMap<Txid, Vec<Transaction>>) {
+    let Some(txid) = package.last().map(Transaction::compute_txid) else { return };
     let began = clock::now();
-    let refused = match shared.source.broadcast(std::slice::from_ref(&tx)).await {
+    let refused = match shared.source.broadcast(&package).await {
         BroadcastResult::Accepted => {
-            tracing::info!(%txid, "broadcast");
+            tracing::info!(%txid, transactions = package.len(), "broadcast");
             None
         }
         BroadcastResult::AlreadyKnown => None,
@@ -86,7 +87,7 @@ async fn send(shared: &Shared, tx: Transaction, unsent: &mut BTreeMap<Txid, Tran
         BroadcastResult::Unreachable(reason) => {
             tracing::warn!(%txid, %reason, millis = clock::now().since(began), "a transaction cannot be broadcast now");
             if unsent.len() < MAX_UNSENT {
-                unsent.insert(txid, tx);
+                unsent.insert(txid, package);
             }
             return;
         }

@@ -5,9 +5,9 @@ use astrape_chain::{
     Answer, BroadcastResult, ChainSource, FeeEstimates, SourceError, SourceState, UnspentOutput,
 };
 use astrape_primitives::{BlockId, Height, Network, Timestamp};
-use astrape_regtest::RegtestChain;
+use astrape_regtest::{Offer, Place, RegtestChain, Seen};
 use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -83,16 +83,10 @@ impl EmbeddedChain {
     }
 
     fn submit(&self, package: &[Transaction]) -> BroadcastResult {
-        match package {
-            [tx] => match self.change(|chain| chain.submit(tx.clone())) {
-                Ok(_) => BroadcastResult::Accepted,
-                Err(reject) if reject.is_already_there() => BroadcastResult::AlreadyKnown,
-                Err(reject) => BroadcastResult::Rejected(reject.to_string()),
-            },
-            package => match self.change(|chain| chain.submit_package(package)) {
-                Ok(_) => BroadcastResult::Accepted,
-                Err(reject) => BroadcastResult::Rejected(reject.to_string()),
-            },
+        match self.change(|chain| chain.offer(package)) {
+            Ok(Offer::Taken) => BroadcastResult::Accepted,
+            Ok(Offer::AlreadyThere) => BroadcastResult::AlreadyKnown,
+            Err(reason) => BroadcastResult::Rejected(reason),
         }
     }
 
@@ -162,8 +156,15 @@ impl ChainSource for EmbeddedChain {
         at_once(self.look(|chain| chain.in_mempool(&txid)))
     }
 
-    fn spender_in_mempool(&self, outpoint: OutPoint) -> Answer<'_, Option<Transaction>> {
-        at_once(self.look(|chain| chain.spender_in_mempool(&outpoint).map(|tx| (*tx).clone())))
+    fn spenders_in_mempool<'a>(&'a self, outpoints: &'a [OutPoint]) -> Answer<'a, BTreeSet<Txid>> {
+        let spender =
+            |chain: &RegtestChain, outpoint| Some(chain.spender_in_mempool(outpoint)?.compute_txid());
+        at_once(self.look(|chain| outpoints.iter().filter_map(|outpoint| spender(chain, outpoint)).collect()))
+    }
+
+    fn mempool_transaction(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
+        let unconfirmed = |seen: Seen| (seen.place == Place::Mempool).then(|| (*seen.tx).clone());
+        at_once(self.look(|chain| chain.transaction(&txid).and_then(unconfirmed)))
     }
 }
 

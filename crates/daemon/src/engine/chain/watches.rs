@@ -22,6 +22,9 @@ impl Watches {
                 self.watch.add_script(script.clone());
                 self.scripts.insert(outpoint, script);
             }
+            // The same: what a block made the core wait for is watched before the next block is looked at, and found in that
+            // block itself because what hangs on a told transaction is told with it.
+            Wish::Output { outpoint, script: _, from: _ } => self.watch.add_outpoint(outpoint),
             Wish::Transaction(txid) => self.watch.add_txid(txid),
             Wish::Forget(outpoint) => {
                 self.watch.remove_outpoint(&outpoint);
