@@ -258,6 +258,29 @@ fn a_peer_that_opens_and_never_funds_gets_a_few_places_and_all_peers_together_so
 }
 
 #[test]
+fn a_temporary_channel_id_of_zeroes_is_a_channel_id_like_any_other() {
+    let mut node = node_with(config(), Vec::new());
+    let features = crate::config::default_features();
+    step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Up { features } });
+    assert_eq!(answer(&mut node, peer(2), 0), "accept_channel");
+    assert_eq!(open_channel(0).temporary_channel_id, ChannelId::ALL);
+    let created = Message::FundingCreated(astrape_wire::FundingCreated {
+        temporary_channel_id: ChannelId::ALL,
+        funding_txid: bitcoin::Txid::from_byte_array([1; 32]),
+        funding_output_index: 0,
+        signature: bitcoin::secp256k1::ecdsa::Signature::from_compact(&[1; 64]).expect("in range"),
+    });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(created)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    let refused = |e: &Effect| {
+        matches!(e, Effect::Send { speech: Speech::Plain(Message::Error(m)), .. }
+            if String::from_utf8_lossy(&m.data).contains("signature"))
+    };
+    assert!(effects.iter().any(refused), "the signature was looked at: {effects:?}");
+    assert_eq!(node.channels().count(), 0);
+}
+
+#[test]
 fn recent_onions_are_bounded_and_the_first_holder_stays() {
     let mut recent = Recent::default();
     let onion = |n: u64| {

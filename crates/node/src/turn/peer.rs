@@ -119,7 +119,9 @@ impl Turn<'_> {
         let Some(id) = message.channel_id() else {
             return;
         };
-        if id == ChannelId::ALL {
+        // All zeroes means every channel in `error` and `warning` alone: a peer may have chosen it as its
+        // `temporary_channel_id`.
+        if id == ChannelId::ALL && matches!(message, Message::Error(_) | Message::Warning(_)) {
             return self.all_channels(peer, &message);
         }
         match self.node.index.by_id(peer, id) {
