@@ -31,6 +31,7 @@ pub(super) const ROOMS: &[(&str, u8, Part)] = &[
     ("wallet", 2, Core),
     ("signer", 2, Shell),
     ("channel", 3, Core),
+    ("onchain", 3, Core),
     ("payment", 4, Core),
     ("node", 5, Core),
     ("storage", 6, Shell),

@@ -1,0 +1,341 @@
+//! Which claims to make now, and for which fee.
+//!
+//! A claim is owed until its inputs are spent: it goes out with every block (attack 36), for more as its deadline nears, and
+//! never for less than before. When somebody spends an input of it, the rest is claimed anew in the same step, each alone
+//! and for no less (attacks 16 and 18).
+
+pub(crate) mod build;
+pub mod fee;
+pub(crate) mod group;
+
+use crate::claim::{Claim, ClaimId};
+use crate::output::{Output, Story};
+use crate::resolution::{Resolution, View};
+use crate::tracked::{Role, Tracked};
+use astrape_primitives::{FeeratePerKw, Height, Sat};
+use astrape_transactions::WalletInput;
+use bitcoin::OutPoint;
+use build::{Built, NotBuilt, Shared};
+use fee::{COMMITMENT_BLOCKS, MIN_INCREMENT, Stake, budget, per_kw};
+use group::{Group, group};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Most claims of one resolution: more than a commitment has outputs.
+const MAX_CLAIMS: usize = 2_000;
+
+/// What to do with the claims that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// A block came: all go out again, for more where it is time.
+    Block,
+    /// Something changed: only what is new goes out.
+    Change,
+}
+
+/// Plans the claims of a resolution.
+pub(crate) fn plan(resolution: &mut Resolution, view: &View<'_>, occasion: Occasion, out: &mut Vec<Output>) {
+    drop_broken(resolution);
+    if resolution.script.is_none() {
+        if resolution.outputs.values().any(|t| !matches!(t.role, Role::Foreign)) {
+            out.push(Output::ScriptNeeded);
+        }
+        return;
+    }
+    let mut pool = free_coins(resolution, view);
+    if occasion == Occasion::Block {
+        for id in resolution.claims.keys().copied().collect::<Vec<_>>() {
+            renew(resolution, view, id, &mut pool, out);
+        }
+    }
+    let mut lacking = Vec::new();
+    let groups = new_groups(resolution, view.tip);
+    // A coin each, or one for all: the first must not take the only coin from the others.
+    let need_coins = |group: Group| {
+        let Group::Alone(outpoint) = group else { return false };
+        matches!(resolution.outputs.get(&outpoint).map(|t| &t.role), Some(Role::OurHtlc { .. }))
+    };
+    let too_few = groups.iter().filter(|(group, _)| need_coins(*group)).count() > pool.len();
+    let (as_one, each): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|(group, _)| too_few && need_coins(*group));
+    lacking.extend(as_one.into_iter().map(|(_, inputs)| (inputs, Sat::ZERO)));
+    for (_, inputs) in each {
+        if let Err(NotBuilt::NoCoins(missing)) = begin(resolution, view, &inputs, &mut pool, out) {
+            lacking.push((inputs, missing));
+        }
+    }
+    together(resolution, view, lacking, &mut pool, out);
+}
+
+/// What goes out again after a restart: every claim whose inputs stand.
+pub(crate) fn owed(resolution: &Resolution, out: &mut Vec<Output>) {
+    if resolution.script.is_none() && !resolution.outputs.is_empty() {
+        out.push(Output::ScriptNeeded);
+    }
+    for (id, claim) in &resolution.claims {
+        let stands = |o: &OutPoint| {
+            resolution
+                .outputs
+                .get(o)
+                .is_some_and(|t| t.spent.is_none() && t.claimable_from(resolution.format).is_some())
+        };
+        if claim.inputs.iter().all(stands) {
+            send(resolution, *id, out);
+        }
+    }
+}
+
+/// Claims of which an input was spent by another transaction cannot confirm any more: the others are claimed anew.
+fn drop_broken(resolution: &mut Resolution) {
+    let outputs = &resolution.outputs;
+    let is_spent = |o: &OutPoint| outputs.get(o).is_none_or(|t| t.spent.is_some());
+    let broken: Vec<ClaimId> = resolution
+        .claims
+        .iter()
+        .filter(|(_, claim)| {
+            let spent = claim.inputs.iter().filter(|o| is_spent(o)).count();
+            let gone = claim.inputs.iter().any(|o| !outputs.contains_key(o));
+            gone || (spent > 0 && spent < claim.inputs.len())
+        })
+        .map(|(id, _)| *id)
+        .collect();
+    for id in broken {
+        resolution.split(id);
+    }
+}
+
+/// Coins that no claim of this resolution has, the largest first.
+fn free_coins(resolution: &Resolution, view: &View<'_>) -> Vec<WalletInput> {
+    let used: BTreeSet<OutPoint> = resolution.coins().collect();
+    let mut pool: Vec<WalletInput> =
+        view.coins.iter().filter(|coin| !used.contains(&coin.outpoint)).cloned().collect();
+    pool.sort_by_key(|coin| (std::cmp::Reverse(coin.prevout.value), coin.outpoint));
+    pool
+}
+
+/// What can be claimed now and is in no claim, the first deadline and then the most money first.
+fn new_groups(resolution: &Resolution, tip: Height) -> Vec<(Group, Vec<OutPoint>)> {
+    let claimed: BTreeSet<OutPoint> =
+        resolution.claims.values().flat_map(|claim| claim.inputs.iter().copied()).collect();
+    let format = resolution.format;
+    let now = |tracked: &Tracked| tracked.claimable_from(format).is_some_and(|from| from <= tip);
+    let open = resolution
+        .outputs
+        .iter()
+        .filter(|(outpoint, t)| t.spent.is_none() && now(t) && !claimed.contains(outpoint));
+    let mut groups = group(open, format);
+    groups.sort_by_cached_key(|(_, inputs)| {
+        let tracked = || inputs.iter().filter_map(|o| resolution.outputs.get(o));
+        let deadline = tracked().filter_map(Tracked::deadline).min().unwrap_or(Height(u32::MAX));
+        let value: Sat = tracked().map(Tracked::value).sum();
+        (deadline, std::cmp::Reverse(value))
+    });
+    groups
+}
+
+/// The terms on which some outputs of one group are claimed.
+struct Terms {
+    stake: Stake,
+    value: Sat,
+    weight: u64,
+    /// What the last claim of any of them paid.
+    paid: FeeratePerKw,
+}
+
+fn terms(resolution: &Resolution, shared: &Shared<'_>, items: &[(OutPoint, &Tracked)]) -> Terms {
+    let value: Sat = items.iter().map(|(_, t)| t.value()).sum();
+    let weight = shared.expected_weight(items);
+    let since =
+        items.iter().filter_map(|(_, t)| t.claimable_from(resolution.format)).min().unwrap_or_default();
+    let deadline = items.iter().filter_map(|(_, t)| t.deadline()).min();
+    let paid = items.iter().map(|(_, t)| t.paid).max().unwrap_or_default();
+    let stake = match items.first().map(|(_, t)| &t.role) {
+        Some(Role::Anchor { parent: Some(parent) }) => {
+            let of_htlcs = budget(parent.at_stake, true, 0);
+            let of_balance = Sat(parent.balance.0 / 100 * fee::BALANCE_BUDGET_PERCENT);
+            // What the parent pays counts too: the feerate is that of both.
+            let all = of_htlcs.saturating_add(of_balance).saturating_add(parent.fee);
+            Stake { budget: all, since, deadline, leisure: COMMITMENT_BLOCKS }
+        }
+        _ if deadline.is_some() => Stake::until(budget(value, true, weight), since, deadline),
+        _ => Stake::at_leisure(budget(value, false, weight), since),
+    };
+    Terms { stake, value, weight, paid }
+}
+
+/// Makes a first claim of some outputs.
+fn begin(
+    resolution: &mut Resolution,
+    view: &View<'_>,
+    inputs: &[OutPoint],
+    pool: &mut Vec<WalletInput>,
+    out: &mut Vec<Output>,
+) -> Result<(), NotBuilt> {
+    if resolution.claims.len() >= MAX_CLAIMS {
+        return Ok(());
+    }
+    let (built, terms, feerate) = {
+        let Some(shared) = shared(resolution) else { return Ok(()) };
+        let items = items(resolution, inputs);
+        let terms = terms(resolution, &shared, &items);
+        let Some(wanted) = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates) else {
+            return Err(NotBuilt::NotWorth);
+        };
+        let most = per_kw(terms.stake.budget, terms.weight);
+        let feerate = wanted.max(terms.paid.min(most));
+        (shared.build(&items, feerate, &[], pool)?, terms, feerate)
+    };
+    let id = resolution.next_claim;
+    resolution.next_claim = ClaimId(id.0.saturating_add(1));
+    install(resolution, view, id, inputs, built, &terms, feerate, pool);
+    announce(resolution, id, terms.value, out);
+    send(resolution, id, out);
+    Ok(())
+}
+
+/// A claim that stands goes out again, for more where it is time.
+fn renew(
+    resolution: &mut Resolution,
+    view: &View<'_>,
+    id: ClaimId,
+    pool: &mut Vec<WalletInput>,
+    out: &mut Vec<Output>,
+) {
+    let Some(claim) = resolution.claims.get(&id).cloned() else {
+        return;
+    };
+    // Spent, or of a commitment that left the chain: nothing to send until it is back.
+    let is_idle = |t: &Tracked| t.spent.is_some() || t.claimable_from(resolution.format).is_none();
+    if claim.inputs.iter().any(|o| resolution.outputs.get(o).is_none_or(is_idle)) {
+        return;
+    }
+    if let Some((built, terms, feerate)) = replacement(resolution, view, &claim, pool) {
+        install(resolution, view, id, &claim.inputs, built, &terms, feerate, pool);
+        announce(resolution, id, terms.value, out);
+    }
+    send(resolution, id, out);
+}
+
+/// The next version of a claim: when its feerate is to rise by the least step or more, and the network will take it for the
+/// one before.
+fn replacement(
+    resolution: &Resolution,
+    view: &View<'_>,
+    claim: &Claim,
+    pool: &[WalletInput],
+) -> Option<(Built, Terms, FeeratePerKw)> {
+    let is_child_of_confirmed = |t: &Tracked| matches!(t.role, Role::Anchor { parent: None });
+    let items_of = items(resolution, &claim.inputs);
+    // The child of a commitment that is confirmed has done its work.
+    if claim.made >= view.tip
+        || (!claim.coins.is_empty() && items_of.iter().any(|(_, t)| is_child_of_confirmed(t)))
+    {
+        return None;
+    }
+    let shared = shared(resolution)?;
+    let terms = terms(resolution, &shared, &items_of);
+    let wanted = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates)?;
+    if wanted < FeeratePerKw(claim.feerate.0.saturating_add(MIN_INCREMENT.0)) {
+        return None;
+    }
+    let built = shared.build(&items_of, wanted, &claim.coins, pool).ok()?;
+    // BIP 125 rules 3 and 4.
+    let least = claim.fee.saturating_add(fee::fee(MIN_INCREMENT, built.weight));
+    let higher = u128::from(built.fee.0) * u128::from(claim.weight)
+        > u128::from(claim.fee.0) * u128::from(built.weight);
+    (built.fee >= least && higher).then_some((built, terms, wanted))
+}
+
+/// HTLC transactions that found no coin of their own are tried as one: a single coin pays for all.
+fn together(
+    resolution: &mut Resolution,
+    view: &View<'_>,
+    lacking: Vec<(Vec<OutPoint>, Sat)>,
+    pool: &mut Vec<WalletInput>,
+    out: &mut Vec<Output>,
+) {
+    let Some(missing) = lacking.iter().map(|(_, missing)| *missing).max() else {
+        return;
+    };
+    let all: Vec<OutPoint> = lacking.into_iter().flat_map(|(inputs, _)| inputs).collect();
+    let mut by_terms: std::collections::BTreeMap<(u32, bool), Vec<OutPoint>> =
+        std::collections::BTreeMap::new();
+    for outpoint in all {
+        if let Some(tracked) = resolution.outputs.get(&outpoint).filter(|t| t.htlc().is_some()) {
+            let key = (tracked.lock_time(), tracked.deadline().is_some());
+            by_terms.entry(key).or_default().push(outpoint);
+        }
+    }
+    let mut short = if by_terms.is_empty() { Some(missing) } else { None };
+    for inputs in by_terms.into_values() {
+        for chunk in inputs.chunks(group::MAX_CONTESTED_INPUTS) {
+            if let Err(NotBuilt::NoCoins(missing)) = begin(resolution, view, chunk, pool, out) {
+                short = short.max(Some(missing));
+            }
+        }
+    }
+    if let Some(missing) = short {
+        out.push(Output::Story(Story::NoCoins { missing }));
+    }
+}
+
+fn shared(resolution: &Resolution) -> Option<Shared<'_>> {
+    Some(Shared {
+        keys: resolution.keys,
+        format: resolution.format,
+        script: resolution.script.as_ref()?,
+        delayed: resolution.close.as_ref().and_then(|close| close.delayed.as_ref()),
+    })
+}
+
+fn items<'a>(resolution: &'a Resolution, inputs: &[OutPoint]) -> Vec<(OutPoint, &'a Tracked)> {
+    inputs.iter().filter_map(|o| Some((*o, resolution.outputs.get(o)?))).collect()
+}
+
+fn install(
+    resolution: &mut Resolution,
+    view: &View<'_>,
+    id: ClaimId,
+    inputs: &[OutPoint],
+    built: Built,
+    terms: &Terms,
+    feerate: FeeratePerKw,
+    pool: &mut Vec<WalletInput>,
+) {
+    pool.retain(|coin| !built.coins.iter().any(|used| used.outpoint == coin.outpoint));
+    for outpoint in inputs {
+        if let Some(tracked) = resolution.outputs.get_mut(outpoint) {
+            tracked.paid = tracked.paid.max(feerate);
+        }
+    }
+    let claim = Claim {
+        inputs: inputs.to_vec(),
+        coins: built.coins,
+        tx: Arc::new(built.tx),
+        fee: built.fee,
+        feerate,
+        weight: built.weight,
+        made: view.tip,
+        deadline: terms.stake.deadline,
+    };
+    resolution.claims.insert(id, claim);
+}
+
+fn announce(resolution: &Resolution, id: ClaimId, value: Sat, out: &mut Vec<Output>) {
+    if let Some(claim) = resolution.claims.get(&id) {
+        let (txid, fee, deadline) = (claim.txid(), claim.fee, claim.deadline);
+        out.push(Output::Story(Story::Claiming { txid, value, fee, deadline }));
+    }
+}
+
+fn send(resolution: &Resolution, id: ClaimId, out: &mut Vec<Output>) {
+    let Some(claim) = resolution.claims.get(&id) else { return };
+    let parent = claim.inputs.iter().find_map(|o| match resolution.outputs.get(o).map(|t| &t.role) {
+        Some(Role::Anchor { parent: Some(parent) }) => Some(parent.owner),
+        _ => None,
+    });
+    if let Some(request) = claim.request(resolution.keys, resolution.format, &resolution.outputs) {
+        let deadline = claim.deadline;
+        out.push(Output::Broadcast { request: Box::new(request), parent, deadline });
+    }
+}

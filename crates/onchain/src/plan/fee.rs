@@ -1,0 +1,166 @@
+//! What a claim pays: from the estimate to its budget as its deadline nears.
+
+use astrape_primitives::{FeeratePerKw, Feerates, Height, Sat};
+
+/// Share of what is lost at the deadline that its claim may pay, in percent. Beyond one half a thief who is paid in fees
+/// gains more from delaying us than we from winning (attack 37), and below it high feerates keep small HTLCs from their
+/// blocks.
+pub const DEADLINE_BUDGET_PERCENT: u64 = 50;
+
+/// Share of what nobody can take from us that its claim may pay, in percent: it can wait for a calmer day. What is worth
+/// only a few times the least fee may always pay that.
+pub const SAFE_BUDGET_PERCENT: u64 = 10;
+
+/// Share of our own balance in a commitment that its child may pay when no HTLC is at stake, in percent.
+pub const BALANCE_BUDGET_PERCENT: u64 = 2;
+
+/// Blocks within which a claim without a deadline shall confirm.
+const LEISURE_BLOCKS: u32 = 144;
+
+/// Blocks within which a commitment of ours shall confirm when nothing in it has a deadline.
+pub(crate) const COMMITMENT_BLOCKS: u32 = 24;
+
+/// The least by which the feerate of a replacement is above that of what it replaces (BIP 125 rule 4, with the default of
+/// Bitcoin nodes), in sat/kw.
+pub const MIN_INCREMENT: FeeratePerKw = FeeratePerKw::FLOOR;
+
+/// What the fee of a claim depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stake {
+    /// The most that it may pay.
+    pub(crate) budget: Sat,
+    /// The tip from which it could have been made.
+    pub(crate) since: Height,
+    /// The block by which it must be in.
+    pub(crate) deadline: Option<Height>,
+    /// Blocks within which it shall confirm without a deadline.
+    pub(crate) leisure: u32,
+}
+
+/// The budget of a claim worth so much.
+pub(crate) fn budget(value: Sat, has_deadline: bool, weight: u64) -> Sat {
+    let percent = |p: u64| Sat(value.0 / 100 * p + value.0 % 100 * p / 100);
+    if has_deadline {
+        percent(DEADLINE_BUDGET_PERCENT)
+    } else {
+        // The least that is relayed, as long as more than half is left.
+        percent(SAFE_BUDGET_PERCENT).max(FeeratePerKw::FLOOR.fee(weight).min(percent(50)))
+    }
+}
+
+/// The feerate that a claim of `weight` shall pay at this tip; `None` when not even the least that is relayed is within the
+/// budget.
+///
+/// It begins at the estimate for half of the time that is left, and rises with the square of the time gone by to the whole
+/// budget in the last block before the deadline: cheap while time is plenty, everything when it is not (attack 13).
+pub(crate) fn feerate(stake: Stake, weight: u64, tip: Height, feerates: &Feerates) -> Option<FeeratePerKw> {
+    let most = per_kw(stake.budget, weight);
+    if most < feerates.floor() {
+        return None;
+    }
+    let Some(deadline) = stake.deadline else {
+        return Some(feerates.within(stake.leisure).clamp(feerates.floor(), most));
+    };
+    let left = deadline.0.saturating_sub(tip.0.saturating_add(1));
+    let estimate = feerates.within(left / 2).clamp(feerates.floor(), most);
+    Some(estimate.max(on_the_curve(estimate, most, stake.since, deadline, tip)))
+}
+
+/// From `least` at `since` to `most` in the last block before the deadline.
+fn on_the_curve(
+    least: FeeratePerKw,
+    most: FeeratePerKw,
+    since: Height,
+    deadline: Height,
+    tip: Height,
+) -> FeeratePerKw {
+    let all = u64::from(deadline.0.saturating_sub(since.0).saturating_sub(1));
+    let gone = u64::from(tip.0.saturating_sub(since.0));
+    if gone >= all {
+        return most;
+    }
+    let range = u64::from(most.0.saturating_sub(least.0));
+    // Blocks are less than 2^32, and so are feerates: their product fits when one square is taken at a time.
+    let risen = range * gone / all * gone / all;
+    FeeratePerKw(least.0.saturating_add(u32::try_from(risen).unwrap_or(u32::MAX)))
+}
+
+/// The feerate of a fee, rounded down.
+pub(crate) fn per_kw(fee: Sat, weight: u64) -> FeeratePerKw {
+    FeeratePerKw(u32::try_from(fee.0.saturating_mul(1_000) / weight.max(1)).unwrap_or(u32::MAX))
+}
+
+/// The fee of a weight, rounded up: what relays ask for is never missed by a fraction.
+pub(crate) fn fee(feerate: FeeratePerKw, weight: u64) -> Sat {
+    Sat(u64::from(feerate.0).saturating_mul(weight).div_ceil(1_000))
+}
+
+impl Stake {
+    /// At leisure.
+    pub(crate) const fn at_leisure(budget: Sat, since: Height) -> Self {
+        Self { budget, since, deadline: None, leisure: LEISURE_BLOCKS }
+    }
+
+    /// With a deadline, if there is one.
+    pub(crate) const fn until(budget: Sat, since: Height, deadline: Option<Height>) -> Self {
+        Self { budget, since, deadline, leisure: LEISURE_BLOCKS }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stake(deadline: u32) -> Stake {
+        Stake::until(Sat(50_000), Height(100), Some(Height(deadline)))
+    }
+
+    // attack 13
+    #[test]
+    fn the_fee_rises_from_the_estimate_to_the_budget_whatever_the_estimator_says() {
+        let (weight, low) = (1_000, Feerates::flat(FeeratePerKw(300)));
+        let mut before = FeeratePerKw(0);
+        for tip in 100..180 {
+            let now = feerate(stake(181), weight, Height(tip), &low).expect("within the budget");
+            assert!(now >= before, "never lower: {tip}");
+            before = now;
+        }
+        assert_eq!(feerate(stake(181), weight, Height(100), &low), Some(FeeratePerKw(300)));
+        let half = feerate(stake(181), weight, Height(140), &low).expect("within").0;
+        assert!((12_000..14_000).contains(&half), "a quarter of the way at half of the time: {half}");
+        for late in [180, 181, 500, u32::MAX] {
+            assert_eq!(feerate(stake(181), weight, Height(late), &low), Some(FeeratePerKw(50_000)), "{late}");
+        }
+    }
+
+    // attack 37
+    #[test]
+    fn no_claim_pays_more_than_its_budget_and_none_is_made_that_could_not_be_relayed() {
+        let high = Feerates::flat(FeeratePerKw(90_000));
+        assert_eq!(feerate(stake(181), 1_000, Height(100), &high), Some(FeeratePerKw(50_000)));
+        let dear = Feerates::new(FeeratePerKw(60_000), [FeeratePerKw(60_000); 4]);
+        assert_eq!(feerate(stake(181), 1_000, Height(100), &dear), None, "the floor is beyond the budget");
+        let leisure = Stake::at_leisure(Sat(400), Height(1));
+        assert_eq!(feerate(leisure, 1_000, Height(900), &high), Some(FeeratePerKw(400)));
+    }
+
+    #[test]
+    fn small_safe_outputs_may_pay_the_least_fee_and_nothing_is_spent_for_less_than_half() {
+        assert_eq!(budget(Sat(1_000_000), false, 600), Sat(100_000));
+        assert_eq!(budget(Sat(1_000), false, 600), Sat(151));
+        assert_eq!(budget(Sat(200), false, 600), Sat(100));
+        assert_eq!(budget(Sat(1_001), true, 600), Sat(500));
+    }
+
+    #[test]
+    fn hostile_numbers_do_not_overflow() {
+        let rates = Feerates::flat(FeeratePerKw(u32::MAX));
+        let all = Stake::until(Sat(u64::MAX), Height(0), Some(Height(u32::MAX)));
+        assert!(
+            feerate(all, u64::MAX, Height(u32::MAX - 1), &rates).is_some()
+                || per_kw(Sat(u64::MAX), u64::MAX).0 < u32::MAX
+        );
+        assert_eq!(per_kw(Sat(u64::MAX), 0), FeeratePerKw(u32::MAX));
+        assert_eq!(budget(Sat(u64::MAX), true, u64::MAX).0, u64::MAX / 100 * 50 + 7);
+    }
+}

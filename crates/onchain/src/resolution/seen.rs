@@ -1,0 +1,66 @@
+//! What the mempool shows: a preimage before its block, a conflict with a claim of ours, the peer's commitment.
+
+use super::spend::is_ours;
+use super::{Resolution, View};
+use crate::claim::ClaimId;
+use crate::output::Output;
+use crate::spender::{Spender, classify};
+use crate::tracked::Role;
+use crate::witness::way;
+use astrape_primitives::{Sat, Side};
+use bitcoin::Transaction;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Resolution {
+    /// Unconfirmed transactions. Nothing is believed of them but a preimage, which proves itself; the rest only changes how
+    /// we claim.
+    pub(super) fn seen(&mut self, txs: &[Arc<Transaction>], view: &View<'_>, out: &mut Vec<Output>) {
+        let mut contested: BTreeSet<ClaimId> = BTreeSet::new();
+        for tx in txs {
+            for input in &tx.input {
+                let (outpoint, way) = (input.previous_output, way(&input.witness));
+                if outpoint == view.evidence.terms.outpoint {
+                    self.commitment_seen(tx, view, out);
+                    continue;
+                }
+                self.extract(&outpoint, way, view, out);
+                let Some(tracked) = self.outputs.get_mut(&outpoint).filter(|t| t.spent.is_none()) else {
+                    continue;
+                };
+                if !is_ours(&tracked.role, way) && !matches!(tracked.role, Role::Foreign) {
+                    tracked.alone = true;
+                    let with = |(_, claim): &(&ClaimId, &crate::Claim)| {
+                        claim.inputs.len() > 1 && claim.inputs.contains(&outpoint)
+                    };
+                    contested.extend(self.claims.iter().filter(with).map(|(id, _)| *id));
+                }
+            }
+        }
+        for id in contested {
+            self.split(id);
+        }
+    }
+
+    /// A commitment of the peer waits in the mempool: where ours would wait behind it, our anchor on the peer's brings it
+    /// into a block.
+    fn commitment_seen(&mut self, tx: &Transaction, view: &View<'_>, out: &mut Vec<Output>) {
+        if self.close.is_some() {
+            return;
+        }
+        let (Spender::Theirs { .. } | Spender::Revoked { .. } | Spender::Future { .. }, _) =
+            classify(view.secp, view.evidence, tx)
+        else {
+            return;
+        };
+        let paid: Sat = tx.output.iter().map(|o| Sat::from(o.value)).sum();
+        let fee = self.capacity.saturating_sub(paid);
+        let weight = tx.weight().to_wu();
+        let payment =
+            view.evidence.terms.format.to_remote_script(&view.evidence.terms.local.basepoints.payment);
+        let ours = tx.output.iter().filter(|o| o.script_pubkey == payment);
+        let balance: Sat = ours.map(|o| Sat::from(o.value)).sum();
+        let parent = self.parent(Side::Remote, fee, weight, balance, view);
+        self.wait_with_anchor(tx, parent, view, out);
+    }
+}

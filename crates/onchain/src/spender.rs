@@ -1,0 +1,107 @@
+//! What spends a funding output (BOLT 5).
+
+use crate::evidence::Evidence;
+use astrape_primitives::CommitmentNumber;
+use astrape_transactions::numbering::commitment_number;
+use astrape_transactions::{Commitment, CommitmentContent, per_commitment_point};
+use bitcoin::Transaction;
+use bitcoin::secp256k1::{All, PublicKey, Secp256k1};
+
+/// Which transaction spends the funding output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spender {
+    /// A closing transaction that both signed.
+    Cooperative,
+    /// Our newest commitment.
+    Ours {
+        /// Its number.
+        number: CommitmentNumber,
+    },
+    /// A commitment of the peer that is not revoked.
+    Theirs {
+        /// Its number.
+        number: CommitmentNumber,
+        /// Its per-commitment point.
+        point: PublicKey,
+    },
+    /// A commitment that the peer has revoked: all of it is ours.
+    Revoked {
+        /// Its number.
+        number: CommitmentNumber,
+        /// What the peer revealed.
+        secret: [u8; 32],
+    },
+    /// A commitment of the peer that is newer than our records: we have lost state.
+    Future {
+        /// Its number.
+        number: CommitmentNumber,
+    },
+    /// None of these. A key has leaked, or our records are not whole: the user is warned.
+    Unknown,
+}
+
+impl Spender {
+    /// What it is, in words.
+    #[must_use]
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Spender::Cooperative => "the closing transaction that both sides signed",
+            Spender::Ours { .. } => "our commitment",
+            Spender::Theirs { .. } => "the peer's commitment",
+            Spender::Revoked { .. } => "a revoked commitment of the peer",
+            Spender::Future { .. } => "a commitment of the peer that is newer than our records",
+            Spender::Unknown => "an unknown transaction",
+        }
+    }
+}
+
+/// Says what spends the funding output, with the commitment where its content is known. Nothing that a peer can put into a
+/// transaction makes this fail (attack 73).
+#[must_use]
+pub fn classify(
+    secp: &Secp256k1<All>,
+    evidence: &Evidence,
+    tx: &Transaction,
+) -> (Spender, Option<Commitment>) {
+    if is_cooperative(evidence, tx) {
+        return (Spender::Cooperative, None);
+    }
+    let txid = tx.compute_txid();
+    let built = |content: &CommitmentContent| {
+        Commitment::build(secp, &evidence.terms, content).ok().filter(|c| c.txid() == txid)
+    };
+    if let Some(commitment) = built(&evidence.local) {
+        return (Spender::Ours { number: evidence.local.number }, Some(commitment));
+    }
+    for content in &evidence.remote {
+        if let Some(commitment) = built(content) {
+            let spender = Spender::Theirs { number: content.number, point: content.per_commitment_point };
+            return (spender, Some(commitment));
+        }
+    }
+    (by_number(secp, evidence, tx), None)
+}
+
+/// A transaction whose content is not at hand, by the number that it carries.
+fn by_number(secp: &Secp256k1<All>, evidence: &Evidence, tx: &Transaction) -> Spender {
+    let Some(number) = commitment_number(&evidence.terms, tx) else {
+        return Spender::Unknown;
+    };
+    // A secret that is no key belongs to no commitment that was ever built.
+    let secret = evidence.secrets.get(number).filter(|s| per_commitment_point(secp, s).is_some());
+    if let Some(secret) = secret {
+        return Spender::Revoked { number, secret };
+    }
+    match evidence.remote.iter().map(|content| content.number).max() {
+        Some(newest) if number > newest && number <= CommitmentNumber::MAX => Spender::Future { number },
+        _ => Spender::Unknown,
+    }
+}
+
+/// Whether a transaction pays to nothing but the scripts of both `shutdown`s, with whatever fee.
+fn is_cooperative(evidence: &Evidence, tx: &Transaction) -> bool {
+    let Some((local, remote)) = &evidence.shutdown else {
+        return false;
+    };
+    !tx.output.is_empty() && tx.output.iter().all(|o| o.script_pubkey == *local || o.script_pubkey == *remote)
+}

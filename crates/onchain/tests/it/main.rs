@@ -1,0 +1,10 @@
+//! The enforcement of a channel on a chain whose scripts Bitcoin Core's engine judges.
+
+mod batches;
+mod classes;
+mod fees;
+mod kit;
+mod ours;
+mod reorgs;
+mod revoked;
+mod theirs;
