@@ -15,7 +15,7 @@ use crate::tracked::{Role, Tracked};
 use astrape_primitives::{FeeratePerKw, Height, Sat};
 use astrape_transactions::WalletInput;
 use bitcoin::OutPoint;
-use build::{Built, NotBuilt, Shared};
+use build::{Built, NotBuilt, Purse, Shared};
 use fee::{COMMITMENT_BLOCKS, MIN_INCREMENT, Stake, budget, per_kw};
 use group::{Group, group};
 use std::collections::BTreeSet;
@@ -163,6 +163,13 @@ fn terms(resolution: &Resolution, shared: &Shared<'_>, items: &[(OutPoint, &Trac
     Terms { stake, value, weight, paid }
 }
 
+/// A version of a claim that was built.
+struct Made {
+    built: Built,
+    terms: Terms,
+    feerate: FeeratePerKw,
+}
+
 /// Makes a first claim of some outputs.
 fn begin(
     resolution: &mut Resolution,
@@ -174,7 +181,7 @@ fn begin(
     if resolution.claims.len() >= MAX_CLAIMS {
         return Ok(());
     }
-    let (built, terms, feerate) = {
+    let made = {
         let Some(shared) = shared(resolution) else { return Ok(()) };
         let items = items(resolution, inputs);
         let terms = terms(resolution, &shared, &items);
@@ -183,12 +190,13 @@ fn begin(
         };
         let most = per_kw(terms.stake.budget, terms.weight);
         let feerate = wanted.max(terms.paid.min(most));
-        (shared.build(&items, feerate, &[], pool)?, terms, feerate)
+        Made { built: shared.build(&items, feerate, Purse { kept: &[], pool })?, terms, feerate }
     };
     let id = resolution.next_claim;
     resolution.next_claim = ClaimId(id.0.saturating_add(1));
-    install(resolution, view, id, inputs, built, &terms, feerate, pool);
-    announce(resolution, id, terms.value, out);
+    let value = made.terms.value;
+    install(resolution, view.tip, id, inputs, made, pool);
+    announce(resolution, id, value, out);
     send(resolution, id, out);
     Ok(())
 }
@@ -209,9 +217,10 @@ fn renew(
     if claim.inputs.iter().any(|o| resolution.outputs.get(o).is_none_or(is_idle)) {
         return;
     }
-    if let Some((built, terms, feerate)) = replacement(resolution, view, &claim, pool) {
-        install(resolution, view, id, &claim.inputs, built, &terms, feerate, pool);
-        announce(resolution, id, terms.value, out);
+    if let Some(made) = replacement(resolution, view, &claim, pool) {
+        let value = made.terms.value;
+        install(resolution, view.tip, id, &claim.inputs, made, pool);
+        announce(resolution, id, value, out);
     }
     send(resolution, id, out);
 }
@@ -223,7 +232,7 @@ fn replacement(
     view: &View<'_>,
     claim: &Claim,
     pool: &[WalletInput],
-) -> Option<(Built, Terms, FeeratePerKw)> {
+) -> Option<Made> {
     let is_child_of_confirmed = |t: &Tracked| matches!(t.role, Role::Anchor { parent: None });
     let items_of = items(resolution, &claim.inputs);
     // The child of a commitment that is confirmed has done its work.
@@ -238,12 +247,12 @@ fn replacement(
     if wanted < FeeratePerKw(claim.feerate.0.saturating_add(MIN_INCREMENT.0)) {
         return None;
     }
-    let built = shared.build(&items_of, wanted, &claim.coins, pool).ok()?;
+    let built = shared.build(&items_of, wanted, Purse { kept: &claim.coins, pool }).ok()?;
     // BIP 125 rules 3 and 4.
     let least = claim.fee.saturating_add(fee::fee(MIN_INCREMENT, built.weight));
     let higher = u128::from(built.fee.0) * u128::from(claim.weight)
         > u128::from(claim.fee.0) * u128::from(built.weight);
-    (built.fee >= least && higher).then_some((built, terms, wanted))
+    (built.fee >= least && higher).then_some(Made { built, terms, feerate: wanted })
 }
 
 /// HTLC transactions that found no coin of their own are tried as one: a single coin pays for all.
@@ -294,14 +303,13 @@ fn items<'a>(resolution: &'a Resolution, inputs: &[OutPoint]) -> Vec<(OutPoint, 
 
 fn install(
     resolution: &mut Resolution,
-    view: &View<'_>,
+    tip: Height,
     id: ClaimId,
     inputs: &[OutPoint],
-    built: Built,
-    terms: &Terms,
-    feerate: FeeratePerKw,
+    made: Made,
     pool: &mut Vec<WalletInput>,
 ) {
+    let Made { built, terms, feerate } = made;
     pool.retain(|coin| !built.coins.iter().any(|used| used.outpoint == coin.outpoint));
     for outpoint in inputs {
         if let Some(tracked) = resolution.outputs.get_mut(outpoint) {
@@ -315,7 +323,7 @@ fn install(
         fee: built.fee,
         feerate,
         weight: built.weight,
-        made: view.tip,
+        made: tip,
         deadline: terms.stake.deadline,
     };
     resolution.claims.insert(id, claim);

@@ -28,6 +28,15 @@ pub(crate) struct Shared<'a> {
     pub(crate) delayed: Option<&'a ScriptBuf>,
 }
 
+/// Coins that may pay for a claim.
+#[derive(Clone, Copy)]
+pub(crate) struct Purse<'a> {
+    /// Those that it has already.
+    pub(crate) kept: &'a [WalletInput],
+    /// Those that it may take besides, the largest first.
+    pub(crate) pool: &'a [WalletInput],
+}
+
 /// A transaction that was built, unsigned.
 #[derive(Clone, Debug)]
 pub(crate) struct Built {
@@ -78,21 +87,19 @@ impl Shared<'_> {
             }
     }
 
-    /// Builds the claim of these outputs, which are of one kind, at this feerate. `kept` are coins that it has already, `pool`
-    /// those that it may take besides, the largest first.
+    /// Builds the claim of these outputs, which are of one kind, at this feerate.
     pub(crate) fn build(
         &self,
         items: &[Item<'_>],
         feerate: FeeratePerKw,
-        kept: &[WalletInput],
-        pool: &[WalletInput],
+        purse: Purse<'_>,
     ) -> Result<Built, NotBuilt> {
         match items.first().map(|(_, tracked)| &tracked.role) {
             Some(Role::OurHtlc { .. }) if self.format == CommitmentFormat::StaticRemotekey => {
                 self.presigned(items)
             }
-            Some(Role::OurHtlc { .. }) => self.second_stage(items, feerate, kept, pool),
-            Some(Role::Anchor { parent: Some(parent) }) => self.child(items, *parent, feerate, kept, pool),
+            Some(Role::OurHtlc { .. }) => self.second_stage(items, feerate, purse),
+            Some(Role::Anchor { parent: Some(parent) }) => self.child(items, *parent, feerate, purse),
             Some(_) => self.plain(items, feerate),
             None => Err(NotBuilt::NotWorth),
         }
@@ -125,15 +132,14 @@ impl Shared<'_> {
         &self,
         items: &[Item<'_>],
         feerate: FeeratePerKw,
-        kept: &[WalletInput],
-        pool: &[WalletInput],
+        purse: Purse<'_>,
     ) -> Result<Built, NotBuilt> {
         let outputs = self.second_stage_outputs(items)?;
         let weight = self.inputs_weight(items) + P2WSH_OUTPUT * outputs.len() as u64;
         let paid: Sat = outputs.iter().map(|output| Sat::from(output.value)).sum();
         let brought = value_of(items).saturating_sub(paid);
         let need = |coins_weight: u64| fee(feerate, weight + coins_weight).saturating_sub(brought);
-        self.with_coins(items, outputs, weight, brought, need, kept, pool)
+        self.with_coins(items, outputs, weight, brought, need, purse)
     }
 
     fn second_stage_outputs(&self, items: &[Item<'_>]) -> Result<Vec<TxOut>, NotBuilt> {
@@ -153,11 +159,10 @@ impl Shared<'_> {
         items: &[Item<'_>],
         parent: Parent,
         feerate: FeeratePerKw,
-        kept: &[WalletInput],
-        pool: &[WalletInput],
+        purse: Purse<'_>,
     ) -> Result<Built, NotBuilt> {
         let weight = self.inputs_weight(items);
-        if per_kw(parent.fee, parent.weight) >= feerate && kept.is_empty() {
+        if per_kw(parent.fee, parent.weight) >= feerate && purse.kept.is_empty() {
             return Err(NotBuilt::NotWorth);
         }
         let anchor = value_of(items);
@@ -167,7 +172,7 @@ impl Shared<'_> {
             // The child alone is relayed too.
             all.max(fee(FeeratePerKw::FLOOR, own)).saturating_sub(anchor)
         };
-        self.with_coins(items, Vec::new(), weight, anchor, need, kept, pool)
+        self.with_coins(items, Vec::new(), weight, anchor, need, purse)
     }
 
     /// Adds the coins that a fee needs, and the change. `brought` is what the inputs bring beyond the outputs, `need` what
@@ -179,14 +184,13 @@ impl Shared<'_> {
         weight: u64,
         brought: Sat,
         need: impl Fn(u64) -> Sat,
-        kept: &[WalletInput],
-        pool: &[WalletInput],
+        purse: Purse<'_>,
     ) -> Result<Built, NotBuilt> {
         let coin_weight = INPUT_WEIGHT + COIN_WITNESS_WEIGHT;
         // A transaction without outputs is none: a child always has change.
         let least = if outputs.is_empty() { dust_threshold(self.script) } else { Sat::ZERO };
         let with_change = |coins: usize| coins as u64 * coin_weight + self.change_weight();
-        let coins = pick(kept, pool, |count| need(with_change(count)).saturating_add(least))?;
+        let coins = pick(purse, |count| need(with_change(count)).saturating_add(least))?;
         let total = worth(&coins);
         let extra = with_change(coins.len());
         let change = total.saturating_sub(need(extra));
@@ -233,13 +237,9 @@ fn worth(coins: &[WalletInput]) -> Sat {
 
 /// Coins that reach what that many coins `need`: those that are kept, and of the pool the smallest that suffices or, while
 /// none does, the largest.
-fn pick(
-    kept: &[WalletInput],
-    pool: &[WalletInput],
-    need: impl Fn(usize) -> Sat,
-) -> Result<Vec<WalletInput>, NotBuilt> {
-    let mut coins = kept.to_vec();
-    let mut pool: Vec<&WalletInput> = pool.iter().collect();
+fn pick(purse: Purse<'_>, need: impl Fn(usize) -> Sat) -> Result<Vec<WalletInput>, NotBuilt> {
+    let mut coins = purse.kept.to_vec();
+    let mut pool: Vec<&WalletInput> = purse.pool.iter().collect();
     while worth(&coins) < need(coins.len()) {
         let missing = need(coins.len() + 1).saturating_sub(worth(&coins));
         if coins.len() >= MAX_COINS || pool.is_empty() {

@@ -30,7 +30,7 @@ fn a_batch_that_is_contested_each_block_is_rebuilt_in_the_same_block_and_never_p
     let outputs: Vec<OutPoint> = (0..40).map(|id| court.output_of((Side::Local, HtlcId(id)))).collect();
     assert_eq!(court.resolution.claims.values().filter(|c| c.inputs.contains(&outputs[0])).count(), 1);
     assert!(court.resolution.claims.values().any(|c| c.inputs.len() == 40), "one batch");
-    let mut before = vec![FeeratePerKw(0); 40];
+    let mut before = [FeeratePerKw(0); 40];
     for round in 0..10 {
         let taken = court
             .second_stage(ACKED, &[(outputs[round], Some(preimage(u8::try_from(round).expect("small"))))]);

@@ -80,9 +80,9 @@ fn estimates_that_fall_lower_no_claim() {
 
 // attack 33
 // attack 46
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "time is what is measured")]
 #[test]
 fn ten_thousand_outputs_are_planned_in_seconds() {
-    let began = std::time::Instant::now();
     let (mut outputs, mut claims) = (0, 0);
     // Two hundred channels of fifty HTLCs each: signing and checking is most of it.
     let htlcs: Vec<CommittedHtlc> = (0..50)
@@ -108,7 +108,7 @@ fn ten_thousand_outputs_are_planned_in_seconds() {
     }
     let took = planning.elapsed();
     assert!(outputs >= 10_000 && claims >= 200);
-    assert!(took.as_secs() < 5, "{outputs} outputs took {took:?} (with everything {:?})", began.elapsed());
+    assert!(took.as_secs() < 5, "{outputs} outputs took {took:?}");
 }
 
 #[test]

@@ -407,11 +407,13 @@ impl Court {
     }
 
     pub(crate) fn stories(&self) -> Vec<&Story> {
-        let of = |o| match o {
-            &Output::Story(ref story) => Some(story),
-            _ => None,
-        };
-        self.told.iter().filter_map(of).collect()
+        let mut stories = Vec::new();
+        for output in &self.told {
+            if let Output::Story(story) = output {
+                stories.push(story);
+            }
+        }
+        stories
     }
 
     /// What stands on chain for our wallet, without the coins that it had.
