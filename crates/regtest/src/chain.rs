@@ -7,10 +7,11 @@ use crate::mempool::{Entry, Mempool};
 use crate::policy::admit::{Admission, Context};
 use crate::policy::{Policy, fee_at, package};
 use crate::reject::{BlockReject, MempoolReject, PackageFault, PackageReject};
-use crate::template;
+use crate::template::{self, Wishes};
+use crate::weather::{Censorship, Weather};
 use astrape_primitives::{BlockId, Height, Sat, Timestamp};
 use bitcoin::{Block, BlockHash, OutPoint, Script, Transaction, TxOut, Txid};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A regtest chain with its mempool. See the crate's page.
@@ -22,6 +23,9 @@ pub struct RegtestChain {
     now: Timestamp,
     /// Blocks ever made, stale ones too.
     blocks_made: u64,
+    /// What the next blocks are like, the next one first.
+    pub(crate) weather: VecDeque<Weather>,
+    pub(crate) censorship: Vec<Censorship>,
 }
 
 /// Where a transaction is.
@@ -70,6 +74,8 @@ impl RegtestChain {
             policy: Policy::default(),
             now,
             blocks_made: 0,
+            weather: VecDeque::new(),
+            censorship: Vec::new(),
         }
     }
 
@@ -264,12 +270,23 @@ impl RegtestChain {
         Arc::make_mut(&mut self.mempool).remove_with_descendants(&BTreeSet::from([*txid]))
     }
 
-    /// Mines blocks of what pays best in the mempool, the rewards going to `coinbase_script`. Gives their hashes.
+    /// What the next block would be made of, in its order, but for the coinbase (`getblocktemplate`).
+    #[must_use]
+    pub fn template(&self) -> Vec<Arc<Transaction>> {
+        let wishes = Wishes {
+            max_weight: self.policy.block_weight.saturating_sub(RESERVED_WEIGHT),
+            min_feerate: self.policy.block_min,
+            censored: &self.censored(&self.mempool),
+        };
+        template::choose(&self.mempool, &wishes).iter().map(|entry| Arc::clone(&entry.tx)).collect()
+    }
+
+    /// Mines blocks of what pays best in the mempool, the rewards going to `coinbase_script`, each in the weather that was
+    /// scripted for it ([`RegtestChain::forecast`]). Gives their hashes.
     pub fn mine(&mut self, blocks: u32, coinbase_script: &Script) -> Vec<BlockHash> {
         let mine_one = |_| {
-            let room = self.policy.block_weight.saturating_sub(RESERVED_WEIGHT);
-            let chosen = template::choose(&self.mempool, room);
-            let txs: Vec<_> = chosen.iter().map(|entry| Arc::clone(&entry.tx)).collect();
+            self.next_weather();
+            let txs = self.template();
             self.mine_block(&txs, coinbase_script).expect("what is in the mempool is valid in the next block")
         };
         (0..blocks).map(mine_one).collect()
@@ -340,6 +357,7 @@ impl RegtestChain {
         let id = Arc::make_mut(&mut self.ledger).connect(block)?;
         self.blocks_made += 1;
         self.forget_confirmed(txs);
+        self.one_block_less();
         Ok(id.hash)
     }
 

@@ -46,6 +46,7 @@ mod consensus;
 mod ledger;
 mod mempool;
 mod template;
+pub mod weather;
 
 pub use chain::{Place, RegtestChain, Seen, Unspent};
 pub use events::BlockEvent;
@@ -53,3 +54,4 @@ pub use faucet::FundError;
 pub use offer::Offer;
 pub use policy::Policy;
 pub use reject::{BlockReject, MempoolReject, PackageFault, PackageReject, TxInvalid};
+pub use weather::Weather;

@@ -30,6 +30,9 @@ pub struct Policy {
     pub mempool_min: FeeratePerKw,
     /// Feerate of the difference that a replacement must pay for its own size (`-incrementalrelayfee`, 1 sat/vbyte).
     pub incremental: FeeratePerKw,
+    /// Lowest feerate of a package that a miner takes (`-blockmintxfee`, 1 sat/vbyte). Above the mempool's floor it stands for
+    /// blocks that others fill with what pays better.
+    pub block_min: FeeratePerKw,
     /// Weight that a miner fills (`-blockmaxweight`), at most 4,000,000; smaller values make blocks scarce.
     pub block_weight: u64,
     /// Whether the node takes packages (`submitpackage`, on all networks from Bitcoin Core 26 on).
@@ -42,6 +45,7 @@ impl Default for Policy {
             min_relay: FeeratePerKw::from_sat_per_vb(1),
             mempool_min: FeeratePerKw(0),
             incremental: FeeratePerKw::from_sat_per_vb(1),
+            block_min: FeeratePerKw::from_sat_per_vb(1),
             block_weight: MAX_BLOCK_WEIGHT,
             packages: true,
         }

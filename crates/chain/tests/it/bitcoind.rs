@@ -129,7 +129,7 @@ async fn transactions_are_sent_and_looked_up() {
     let child = spend(OutPoint { txid: tx.compute_txid(), vout: 0 }, &[4_999_980_000]);
     assert_eq!(source.broadcast(std::slice::from_ref(&child)).await, BroadcastResult::Accepted);
     let told = view.look(&source, &[coin]).await;
-    assert_eq!(told, Ok(Some(vec![Arc::new(tx.clone()), Arc::new(child)])), "with what hangs on it");
+    assert_eq!(told, Ok(Some(vec![Arc::new(tx.clone()), Arc::new(child.clone())])), "with what hangs on it");
     let rival = spend(coin, &[4_999_989_999]);
     let BroadcastResult::Rejected(reason) = source.broadcast(&[rival]).await else {
         panic!("it pays too little")
@@ -139,7 +139,7 @@ async fn transactions_are_sent_and_looked_up() {
     node.mine(1).await;
     assert!(!source.in_mempool(tx.compute_txid()).await.unwrap());
     assert_eq!(view.look(&source, &[coin]).await, Ok(Some(vec![])));
-    assert_eq!(source.broadcast(std::slice::from_ref(&tx)).await, BroadcastResult::AlreadyKnown);
+    assert_eq!(source.broadcast(std::slice::from_ref(&child)).await, BroadcastResult::AlreadyKnown);
     let fees = source.fees().await.unwrap();
     assert!(fees.is_guessed() && fees.floor() == FeeratePerKw::FLOOR);
 }

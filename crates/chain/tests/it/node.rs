@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Node {
     directory: tempfile::TempDir,
     port: u16,
-    flags: &'static [&'static str],
+    flags: Vec<&'static str>,
     child: Option<Child>,
 }
 
@@ -58,10 +58,11 @@ impl Node {
     }
 
     /// With these flags besides ours.
-    pub(crate) async fn start_with(flags: &'static [&'static str]) -> Option<Self> {
+    pub(crate) async fn start_with(flags: &[&'static str]) -> Option<Self> {
         executable()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut node = Self { directory: tempfile::tempdir().unwrap(), port, flags, child: None };
+        let mut node =
+            Self { directory: tempfile::tempdir().unwrap(), port, flags: flags.to_vec(), child: None };
         node.run().await;
         Some(node)
     }
@@ -76,7 +77,7 @@ impl Node {
         if is_knots(&exe) {
             command.arg("-corepolicy");
         }
-        command.args(self.flags);
+        command.args(&self.flags);
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         self.child = Some(child.expect("bitcoind starts"));
         let source = self.source(Network::Regtest);

@@ -28,13 +28,16 @@ struct Both {
 impl Both {
     /// With 131 common blocks, the last of which has 100 coins of a million satoshi that anybody can spend.
     async fn start() -> Option<(Self, Vec<(OutPoint, u64)>)> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same, with these flags for bitcoind besides.
+    async fn start_with(more: &[&'static str]) -> Option<(Self, Vec<(OutPoint, u64)>)> {
         // Bitcoin Core 29.0's own feerates; later ones have lower defaults.
-        let theirs = Node::start_with(&[
-            "-minrelaytxfee=0.00001",
-            "-incrementalrelayfee=0.00001",
-            "-dustrelayfee=0.00003",
-        ])
-        .await?;
+        let mut flags =
+            vec!["-minrelaytxfee=0.00001", "-incrementalrelayfee=0.00001", "-dustrelayfee=0.00003"];
+        flags.extend(more);
+        let theirs = Node::start_with(&flags).await?;
         let version = theirs.call("getnetworkinfo", json!([])).await["version"].as_u64().unwrap();
         if version >= FIRST_WITH_CLUSTERS {
             eprintln!("left out: bitcoind {version} has the cluster mempool, whose rules are not ours");
@@ -371,4 +374,34 @@ async fn long_chains_end_where_bitcoind_ends_them() {
     }
     assert!(both.outcomes["too-long-mempool-chain"] >= 8, "{:#?}", both.outcomes);
     both.mine(1).await;
+}
+
+#[tokio::test]
+async fn a_miner_takes_what_bitcoind_would_take() {
+    let flags = &["-blockmintxfee=0.00005", "-blockmaxweight=24000"];
+    let Some((mut both, coins)) = Both::start_with(flags).await else { return };
+    let policy = both.ours.policy();
+    let block_min = astrape_primitives::FeeratePerKw::from_sat_per_vb(5);
+    both.ours.set_policy(Policy { block_min, block_weight: 24_000, ..policy });
+    // Fees that are all different, some below the miner's floor; some have a child that pays for both.
+    let mut offered = Vec::new();
+    for (index, (coin, value)) in (0_u64..).zip(&coins[..60]) {
+        let fee = 150 + index * 53;
+        let tx = Draft { outputs: vec![value - fee], ..Draft::of(&[*coin]) }.build();
+        both.submit(&tx).await.unwrap();
+        if index % 7 == 0 {
+            let from = OutPoint { txid: tx.compute_txid(), vout: 0 };
+            let outputs = vec![value - fee - 1_001 - 97 * index];
+            both.submit(&Draft { outputs, ..Draft::of(&[from]) }.build()).await.unwrap();
+        }
+        offered.push(tx);
+    }
+    let template = both.theirs.call("getblocktemplate", json!([{ "rules": ["segwit"] }])).await;
+    let ids =
+        template["transactions"].as_array().unwrap().iter().map(|tx| tx["txid"].as_str().unwrap().parse());
+    let theirs: BTreeSet<Txid> = ids.collect::<Result<_, _>>().unwrap();
+    let ours: BTreeSet<Txid> = both.ours.template().iter().map(|tx| tx.compute_txid()).collect();
+    assert_eq!(ours, theirs);
+    let left = both.our_mempool().len() - ours.len();
+    assert!(ours.len() >= 30 && left >= 10, "{} in the block, {left} left", ours.len());
 }

@@ -10,3 +10,4 @@ mod packages;
 mod replacement;
 mod scripts;
 mod truc;
+mod weather;
