@@ -1,5 +1,6 @@
 //! The value of a channel. Its parts are in rooms of their own; what happens to it is in `opening/`, `open/`, `closing/`.
 
+use crate::announcement::{Announcement, AnnouncementLink};
 use crate::closing::Negotiation;
 use crate::commitments::{LocalCommitments, RemoteCommitments};
 use crate::event::Event;
@@ -56,6 +57,8 @@ pub struct Up {
     pub shutdown_received: bool,
     /// Where the negotiation of a closing transaction stands.
     pub negotiation: Option<Negotiation>,
+    /// Where the exchange of `announcement_signatures` stands.
+    pub announcement: AnnouncementLink,
 }
 
 /// How far a channel is.
@@ -111,6 +114,8 @@ pub struct Open {
     pub waiting_feerate: Option<FeeratePerKw>,
     /// `channel_ready`, both ways.
     pub readiness: Readiness,
+    /// How far the announcement of the funding to the network is.
+    pub announcement: Announcement,
     /// `shutdown`, both ways.
     pub shutdown: Shutdown,
 }

@@ -142,6 +142,12 @@ pub enum Fault {
         /// Given.
         fee: Sat,
     },
+    /// `announcement_signatures` for another channel or where none are due.
+    #[error("announcement_signatures are not acceptable: {0}")]
+    Announcement(String),
+    /// The signatures of `announcement_signatures` are none on this channel's announcement.
+    #[error("the signatures in announcement_signatures do not sign this channel's announcement")]
+    AnnouncementSignature,
     /// The signer has not given the next point yet; the peer is fine, and a reconnection helps.
     #[error("the signer is behind; try again")]
     SignerBehind,
@@ -194,9 +200,10 @@ pub fn reaction(fault: &Fault, funded: bool) -> Reaction {
         | Fault::AfterShutdown(_)
         | Fault::ClosingFeeNotBetween { .. }
         | Fault::Shutdown(_)
+        | Fault::AnnouncementSignature
         | Fault::SignerBehind
         | Fault::Unexpected { .. } => Reaction::Disconnect,
-        Fault::Proposal(_) | Fault::ClosingFeesApart { .. } => Reaction::Warn,
+        Fault::Proposal(_) | Fault::ClosingFeesApart { .. } | Fault::Announcement(_) => Reaction::Warn,
     }
 }
 

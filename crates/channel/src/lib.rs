@@ -11,6 +11,7 @@
 //! | [`policy`] | what we accept and offer, and the [`policy::View`] of the world |
 //! | [`params`], [`funding`], [`htlc`], [`fee`], [`commitments`] | the parts of the value |
 //! | `opening/` | `open_channel` … `funding_signed` |
+//! | [`announcement`] | what both ends sign for the network to know of the channel |
 //! | `open/` | `channel_ready`, HTLCs, fees, commit and revoke, reestablish |
 //! | `closing/` | `shutdown`, `closing_signed`, force-close, the spend of the funding, what is owed after a restart |
 //!
@@ -27,6 +28,7 @@
 //! It never says "store": the node derives what to write from the change of the value. It never decides when to go on chain
 //! because of our own failures.
 
+pub mod announcement;
 mod channel;
 mod closing;
 pub mod commitments;
@@ -41,6 +43,7 @@ pub mod output;
 pub mod params;
 pub mod policy;
 
+pub use announcement::{ANNOUNCEMENT_DEPTH, Announcement, AnnouncementHalf};
 pub use channel::{
     Balances, Channel, Closed, Closing, How, Link, Open, Opening, Phase, Readiness, Shutdown, Up,
 };

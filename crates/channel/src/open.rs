@@ -1,5 +1,6 @@
 //! A funded channel: what happens to it, by message. Each room below handles what its name says.
 
+mod announce;
 mod capacity;
 mod chain;
 mod command;
@@ -83,6 +84,7 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
     match message {
         Message::ChannelReestablish(m) => work.channel_reestablish(&m),
         Message::ChannelReady(m) => work.channel_ready(&m),
+        Message::AnnouncementSignatures(m) => work.announcement_signatures(&m),
         Message::UpdateFulfillHtlc(m) => work.update_fulfill_htlc(m),
         Message::UpdateFailHtlc(m) => work.update_fail_htlc(m),
         Message::UpdateFailMalformedHtlc(m) => work.update_fail_malformed_htlc(&m),

@@ -4,14 +4,15 @@ use crate::channel::Channel;
 use crate::fault::Refusal;
 use crate::htlc::{Htlc, OnionSource, Origin, Resolution};
 use astrape_primitives::{
-    ChannelId, CltvExpiry, CommitmentNumber, FeeratePerKw, HtlcId, Msat, PaymentHash, PaymentPreimage, Sat,
+    ChannelId, ChannelKeysId, CltvExpiry, CommitmentNumber, FeeratePerKw, HtlcId, Msat, PaymentHash,
+    PaymentPreimage, Sat,
 };
 use astrape_transactions::signing::{
     ClosingRequest, LocalCommitmentRequest, RemoteCommitmentRequest, RevocationRequest,
 };
 use astrape_wire::{
-    AttributionData, ClosingSigned, CommitmentSigned, FeeRange, FundingCreated, FundingSigned, Message,
-    RevokeAndAck,
+    AttributionData, ChannelAnnouncement, ClosingSigned, CommitmentSigned, FeeRange, FundingCreated,
+    FundingSigned, Message, RevokeAndAck,
 };
 use bitcoin::secp256k1::{PublicKey, ecdsa::Signature};
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
@@ -52,6 +53,8 @@ pub enum Output {
     },
     /// Both sides are ready: HTLCs may flow.
     Ready,
+    /// Both sides have signed the channel's announcement: the network may know of it.
+    Announced,
     /// The peer's HTLC is irrevocably committed: it may be acted on.
     Incoming(Arc<Htlc>),
     /// The peer gave the preimage of an HTLC of ours.
@@ -123,7 +126,7 @@ pub enum Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretCheck {
     /// The channel's keys.
-    pub keys: astrape_primitives::ChannelKeysId,
+    pub keys: ChannelKeysId,
     /// Our commitment that it would belong to.
     pub number: CommitmentNumber,
     /// The secret.
@@ -205,6 +208,15 @@ pub enum Outgoing {
         request: Box<RevocationRequest>,
         /// `next_per_commitment_point`.
         next_per_commitment_point: PublicKey,
+    },
+    /// `announcement_signatures`: the signer signs with the node's key and the funding key.
+    AnnouncementSignatures {
+        /// The channel.
+        channel_id: ChannelId,
+        /// Its keys.
+        keys: ChannelKeysId,
+        /// What is signed.
+        announcement: Box<ChannelAnnouncement>,
     },
 }
 

@@ -1,6 +1,6 @@
 //! What we accept of a peer and what we offer: numbers with names, each a choice of the operator.
 
-use astrape_primitives::{Feature, Features, FeeratePerKw, Height, Msat, Network, Sat, Timestamp};
+use astrape_primitives::{Feature, Features, FeeratePerKw, Height, Msat, Network, NodeId, Sat, Timestamp};
 use bitcoin::secp256k1::{All, Secp256k1};
 
 /// Most HTLCs that BOLT 2 lets a side accept: so that all of them and a penalty fit a standard transaction.
@@ -121,6 +121,8 @@ pub struct View<'a> {
     pub feerate: FeeratePerKw,
     /// What the peer's `init` offers; empty while the peer is away.
     pub peer_features: &'a Features,
+    /// Our node.
+    pub our_id: NodeId,
     /// Our own features.
     pub our_features: &'a Features,
     /// The operator's choices.

@@ -3,6 +3,7 @@
 use astrape_channel::Policy;
 use astrape_payment::PaymentPolicy;
 use astrape_primitives::{ChannelKeysId, Feature, Features, FeeratePerKw, Network, NodeId};
+use astrape_wire::Addresses;
 use std::collections::BTreeSet;
 
 /// Who we are and what the operator chose.
@@ -18,6 +19,8 @@ pub struct Config {
     pub fixed_feerate: Option<FeeratePerKw>,
     /// What we offer in `init`.
     pub features: Features,
+    /// What others see of us in `node_announcement`.
+    pub appearance: Appearance,
     /// Channels of which the mark outside the journal knows a newer state: an older copy of the journal was put back. We
     /// sign nothing in them and broadcast nothing of ours until the peer has told where it is.
     pub suspect: BTreeSet<ChannelKeysId>,
@@ -33,9 +36,21 @@ impl Config {
             payment: PaymentPolicy::default(),
             fixed_feerate: None,
             features: default_features(),
+            appearance: Appearance::default(),
             suspect: BTreeSet::new(),
         }
     }
+}
+
+/// What others see of us (BOLT 7 `node_announcement`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Appearance {
+    /// A name, of at most 32 bytes of UTF-8; what is longer is cut.
+    pub alias: String,
+    /// A colour for maps.
+    pub rgb_color: [u8; 3],
+    /// Where others can reach us; empty when they cannot.
+    pub addresses: Addresses,
 }
 
 /// What this version supports, as `init` says it. Nothing is required but what BOLT 9 marks as assumed.

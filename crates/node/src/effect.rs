@@ -3,7 +3,7 @@
 use astrape_channel::Outgoing;
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId};
 use astrape_transactions::signing::{ClaimRequest, ClosingRequest, LocalCommitmentRequest, WalletRequest};
-use astrape_wire::{ChannelUpdate, Message};
+use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub enum Effect {
     },
     /// A fact is durable: tell whoever listens.
     Publish(Entry),
+    /// Tell the network of this, once it is signed: hand it to the gossip beside the core.
+    Announce(Announcement),
     /// Look this up outside and answer with [`crate::Input::Signer`] or [`crate::Input::Found`].
     Find(Find),
 }
@@ -58,6 +60,24 @@ pub enum Speech {
     Probe,
     /// A `channel_update` of ours, to be signed with the node's key.
     SignChannelUpdate(Box<ChannelUpdate>),
+}
+
+/// Something of ours for the whole network, to be signed first (BOLT 7). Saying it twice is saying it once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A channel of ours, with the peer's two signatures in it.
+    Channel {
+        /// Its keys.
+        keys: ChannelKeysId,
+        /// The announcement, with zeroes for our two signatures.
+        announcement: Box<ChannelAnnouncement>,
+        /// Whether our signatures are the first of each pair.
+        we_are_first: bool,
+    },
+    /// How we relay over a channel.
+    Update(Box<ChannelUpdate>),
+    /// Who we are.
+    Node(Box<NodeAnnouncement>),
 }
 
 /// A package for the chain, to be signed first.

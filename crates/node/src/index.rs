@@ -89,7 +89,11 @@ impl Index {
             self.by_outpoint.insert(open.funding.terms.outpoint, keys);
         }
         self.by_peer.entry(channel.peer()).or_default().insert(keys);
-        let settled = matches!(&channel.phase, Phase::Open(open) if open.readiness.sent && open.funding.confirmed.is_some());
+        let is_settled = |open: &Open| {
+            let announcing = open.params.announce && !open.announcement.sent;
+            open.readiness.sent && open.funding.confirmed.is_some() && !announcing
+        };
+        let settled = matches!(&channel.phase, Phase::Open(open) if is_settled(open));
         if !settled && !matches!(channel.phase, Phase::Opening(_)) {
             self.wants_tip.insert(keys);
         }
@@ -122,8 +126,7 @@ fn scids(channel: &Channel) -> Vec<ShortChannelId> {
 
 /// Where the funding stands in the chain (BOLT 7).
 pub(crate) fn real_scid(open: &Open) -> Option<ShortChannelId> {
-    let confirmed = open.funding.confirmed?;
-    ShortChannelId::new(confirmed.height.0, confirmed.index, open.funding.terms.outpoint.vout)
+    open.short_channel_id()
 }
 
 /// Whether signing now could do anything: spares the work of asking.

@@ -36,8 +36,8 @@ mod turn;
 mod view;
 
 pub use command::{Command, Refusal, Reply};
-pub use config::Config;
-pub use effect::{Broadcast, Effect, Find, Parent, Speech, Watch};
+pub use config::{Appearance, Config};
+pub use effect::{Announcement, Broadcast, Effect, Find, Parent, Speech, Watch};
 pub use input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
 pub use journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 pub use ledger::{ChannelFact, Fact};

@@ -5,7 +5,7 @@ use crate::index::Index;
 use crate::input::Input;
 use crate::journal::{SeenOnion, Writes};
 use crate::ledger::ChannelFact;
-use crate::state::{ChainState, Counters, Ended, KnownPeer, OwedTransaction, PeerUpdate};
+use crate::state::{ChainState, Counters, Ended, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate};
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::Turn;
@@ -43,6 +43,8 @@ pub struct Node {
     pub(crate) coins: Table<(), Arc<Coins>>,
     pub(crate) known_peers: Table<NodeId, KnownPeer>,
     pub(crate) peer_updates: Table<ChannelKeysId, PeerUpdate>,
+    pub(crate) own_updates: Table<ChannelKeysId, OwnUpdate>,
+    pub(crate) own_node: Table<(), OwnNode>,
     pub(crate) owed: Table<Txid, OwedTransaction>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
@@ -58,6 +60,10 @@ pub struct Node {
     pub(crate) recent: Recent,
     /// Volatile: channels whose state may be old, until their peer has told where it is.
     pub(crate) suspect: BTreeSet<ChannelKeysId>,
+    /// Volatile: since when the peers of channels are away, as far as it was noticed.
+    pub(crate) away: BTreeMap<ChannelKeysId, Timestamp>,
+    /// Volatile: when what we say of our channels was last compared with what should be said.
+    pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
     pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
 }
@@ -149,6 +155,8 @@ impl Node {
             coins: Table::default(),
             known_peers: Table::default(),
             peer_updates: Table::default(),
+            own_updates: Table::default(),
+            own_node: Table::default(),
             owed: Table::default(),
             chain: Table::default(),
             counters: Table::default(),
@@ -157,6 +165,8 @@ impl Node {
             openings: Table::default(),
             world,
             recent: Recent::default(),
+            away: BTreeMap::new(),
+            gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
         }
     }
@@ -224,6 +234,8 @@ impl Node {
         self.coins.install();
         self.known_peers.install();
         self.peer_updates.install();
+        self.own_updates.install();
+        self.own_node.install();
         self.owed.install();
         self.chain.install();
         self.counters.install();
@@ -239,6 +251,8 @@ impl Node {
         self.coins.discard();
         self.known_peers.discard();
         self.peer_updates.discard();
+        self.own_updates.discard();
+        self.own_node.discard();
         self.owed.discard();
         self.chain.discard();
         self.counters.discard();
@@ -259,6 +273,8 @@ impl Node {
         crate::record::diff_coins(&self.coins, out);
         crate::record::diff_table(&self.known_peers, out);
         crate::record::diff_table(&self.peer_updates, out);
+        crate::record::diff_table(&self.own_updates, out);
+        crate::record::diff_table(&self.own_node, out);
         crate::record::diff_table(&self.owed, out);
         crate::record::diff_table(&self.chain, out);
         crate::record::diff_table(&self.counters, out);

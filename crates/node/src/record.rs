@@ -10,7 +10,7 @@ mod send;
 mod single;
 
 use crate::journal::Key;
-use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, PeerUpdate};
+use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate};
 use crate::table::Table;
 use astrape_channel::Channel;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
@@ -108,6 +108,8 @@ pub(crate) struct Restored {
     pub(crate) peers: BTreeMap<NodeId, KnownPeer>,
     pub(crate) peer_updates: BTreeMap<ChannelKeysId, PeerUpdate>,
     pub(crate) owed: BTreeMap<Txid, OwedTransaction>,
+    pub(crate) own_updates: BTreeMap<ChannelKeysId, OwnUpdate>,
+    pub(crate) own_node: BTreeMap<(), OwnNode>,
     pub(crate) chain: ChainState,
     pub(crate) counters: Counters,
 }
@@ -136,6 +138,8 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             Kind::KnownPeer => add(&mut restored.peers, about, value).map_err(unreadable)?,
             Kind::PeerUpdate => add(&mut restored.peer_updates, about, value).map_err(unreadable)?,
             Kind::Owed => add(&mut restored.owed, about, value).map_err(unreadable)?,
+            Kind::OwnUpdate => add(&mut restored.own_updates, about, value).map_err(unreadable)?,
+            Kind::OwnNode => add(&mut restored.own_node, about, value).map_err(unreadable)?,
             Kind::Chain => add(&mut chain, about, value).map_err(unreadable)?,
             Kind::Counters => add(&mut counters, about, value).map_err(unreadable)?,
         }

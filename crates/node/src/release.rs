@@ -1,14 +1,15 @@
 //! Effects on their way out: signed, revealed, wrapped into onions. Runs after the commit, in parallel for different peers;
 //! the daemon and the simulator use the same.
 
-use crate::effect::{Broadcast, Find, Parent, Speech};
+use crate::effect::{Announcement, Broadcast, Find, Parent, Speech};
 use crate::input::SignerAnswer;
+use astrape_channel::announcement::{announcement_signatures, signed_part};
 use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_transactions::signing::{Signer, SignerRefusal};
 use astrape_wire::{Message, UpdateAddHtlc};
 use bitcoin::Transaction;
-use bitcoin::hashes::Hash as _;
+use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::{All, Secp256k1, SecretKey};
 
@@ -42,6 +43,10 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
         Speech::Probe => return Ok(Spoken { message: None, answer: None }),
         Speech::Plain(message) | Speech::Channel(Outgoing::Plain(message)) => message,
         Speech::Channel(Outgoing::Sign(signing)) => sign(&signing, signer)?,
+        Speech::Channel(Outgoing::AnnouncementSignatures { channel_id, keys, announcement }) => {
+            let signatures = signer.sign_channel_announcement(&keys, &signed_part(&announcement))?;
+            announcement_signatures(channel_id, &announcement, signatures)
+        }
         Speech::Channel(Outgoing::Revoke { channel_id, request, next_per_commitment_point }) => {
             let (secret, point) = signer.reveal(&request)?;
             let number = request.revoked.plus(3);
@@ -71,6 +76,33 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
         }
     };
     Ok(Spoken { message: Some(message), answer: None })
+}
+
+/// Signs what the network is told.
+///
+/// # Errors
+/// When the signer refuses.
+pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Message, ReleaseError> {
+    let by_node = |hash: sha256d::Hash| signer.sign_message(hash.to_byte_array()).to_standard();
+    Ok(match announcement {
+        Announcement::Channel { keys, mut announcement, we_are_first } => {
+            let (node, bitcoin) = signer.sign_channel_announcement(&keys, &signed_part(&announcement))?;
+            if we_are_first {
+                (announcement.node_signature_1, announcement.bitcoin_signature_1) = (node, bitcoin);
+            } else {
+                (announcement.node_signature_2, announcement.bitcoin_signature_2) = (node, bitcoin);
+            }
+            Message::ChannelAnnouncement(*announcement)
+        }
+        Announcement::Update(mut update) => {
+            update.signature = by_node(update.signed_hash());
+            Message::ChannelUpdate(*update)
+        }
+        Announcement::Node(mut node) => {
+            node.signature = by_node(node.signed_hash());
+            Message::NodeAnnouncement(*node)
+        }
+    })
 }
 
 fn sign(signing: &Signing, signer: &dyn Signer) -> Result<Message, ReleaseError> {

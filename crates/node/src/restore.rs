@@ -1,14 +1,14 @@
 //! From the journal back to the node. A restart is a disconnection of everybody and nothing else.
 
 use crate::config::Config;
-use crate::effect::{Broadcast, Effect, Find, Watch};
+use crate::effect::{Announcement, Broadcast, Effect, Find, Watch};
 use crate::index::Index;
 use crate::journal::{Journal, JournalError};
 use crate::node::{Node, Recent};
 use crate::record::{self, RecordError};
 use crate::table::Table;
-use crate::turn::{is_opening, seen_onion};
-use astrape_channel::{Channel, Output};
+use crate::turn::{announcement_of, is_opening, seen_onion};
+use astrape_channel::{Channel, Output, Phase};
 use astrape_primitives::{ChannelKeysId, Side};
 use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::{Coins, Reservation};
@@ -44,6 +44,8 @@ impl Node {
         node.receiving = Table::restored(restored.receiving);
         node.known_peers = Table::restored(restored.peers);
         node.peer_updates = Table::restored(restored.peer_updates);
+        node.own_updates = Table::restored(restored.own_updates);
+        node.own_node = Table::restored(restored.own_node);
         node.owed = Table::restored(restored.owed);
         node.coins = single(Arc::new(restored.coins));
         node.chain = single(restored.chain);
@@ -67,6 +69,8 @@ impl Node {
         node.receiving = self.receiving.clone();
         node.known_peers = self.known_peers.clone();
         node.peer_updates = self.peer_updates.clone();
+        node.own_updates = self.own_updates.clone();
+        node.own_node = self.own_node.clone();
         node.owed = self.owed.clone();
         node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
         node.chain = single(self.chain.get(&()).cloned().unwrap_or_default());
@@ -128,7 +132,20 @@ impl Node {
             let allowed = outputs.filter(|o| !suspect || !matches!(o, Output::BroadcastCommitment(_)));
             effects.extend(allowed.filter_map(|output| owed_effect(*keys, from, output)));
         }
+        effects.extend(self.owed_to_network().map(Effect::Announce));
         effects
+    }
+
+    /// What the network should know of us, as it was said last: the gossip beside the core may have lost it.
+    pub(crate) fn owed_to_network(&self) -> impl Iterator<Item = Announcement> + '_ {
+        let channels = self.channels.iter().filter_map(|(keys, channel)| match &channel.phase {
+            Phase::Open(open) => announcement_of(*keys, open, &self.config),
+            _ => None,
+        });
+        let updates = self.own_updates.iter().map(|(_, said)| said).filter(|said| !said.is_private());
+        let updates = updates.map(|said| Announcement::Update(Box::new(said.0.clone())));
+        let node = self.own_node.get(&()).map(|said| Announcement::Node(Box::new(said.0.clone())));
+        channels.chain(updates).chain(node)
     }
 }
 
@@ -164,6 +181,8 @@ impl PartialEq for Node {
             && self.coins == other.coins
             && self.known_peers == other.known_peers
             && self.peer_updates == other.peer_updates
+            && self.own_updates == other.own_updates
+            && self.own_node == other.own_node
             && self.owed == other.owed
             && self.chain == other.chain
             && self.counters == other.counters

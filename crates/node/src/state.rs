@@ -2,7 +2,7 @@
 
 use astrape_primitives::{BlockId, Height, PaymentHash};
 use astrape_transactions::signing::WalletInput;
-use astrape_wire::ChannelUpdate;
+use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::Transaction;
 use std::sync::Arc;
 
@@ -50,6 +50,22 @@ pub struct Counters {
 
 /// The peer's last `channel_update` of one of our channels: what it asks for payments towards us (route hints need it).
 pub type PeerUpdate = Arc<ChannelUpdate>;
+
+/// The `channel_update` that we said last of a channel of ours, without its signature, which the signer makes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnUpdate(pub ChannelUpdate);
+
+impl OwnUpdate {
+    /// Whether it is for the peer alone.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.0.message_flags & ChannelUpdate::DONT_FORWARD != 0
+    }
+}
+
+/// The `node_announcement` that we said last, without its signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnNode(pub NodeAnnouncement);
 
 /// A transaction of our coins that is owed to the network until it is confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! What the node does with its own faults, with a state that may be old, and with floods: played on channels that stand in
 //! memory only.
 
+mod gossip;
+
 use crate::command::{Command, Refusal, Reply};
 use crate::config::Config;
 use crate::effect::{Effect, Speech};
@@ -45,6 +47,7 @@ fn channel(number: u64, with: NodeId) -> Channel {
     open.shutdown = Shutdown::default();
     open.readiness = Readiness { sent: true, received: true, remote_alias: None };
     open.funding.spent = None;
+    open.announcement = Default::default();
     open.balances = Balances { local: open.funding.terms.capacity.to_msat(), remote: Msat::ZERO };
     Channel { link: Link::Up(Up::default()), phase: Phase::Open(Box::new(open)) }
 }
@@ -166,22 +169,6 @@ fn a_channel_whose_state_may_be_old_signs_and_broadcasts_nothing() {
     let (_, effects) = step(&mut node, NOW, input);
     assert!(effects.is_empty(), "nor for all channels: {effects:?}");
     assert_eq!(node.channel(&suspect.keys()), Some(&suspect));
-}
-
-#[test]
-fn a_peer_that_would_announce_a_channel_is_not_hung_up_on() {
-    let open = channel(1, peer(2));
-    let mut node = node_with(config(), vec![open.clone()]);
-    let signature = bitcoin::secp256k1::ecdsa::Signature::from_compact(&[1; 64]).expect("in range");
-    let message = Message::AnnouncementSignatures(astrape_wire::AnnouncementSignatures {
-        channel_id: open.channel_id(),
-        short_channel_id: astrape_primitives::ShortChannelId(1),
-        node_signature: signature,
-        bitcoin_signature: signature,
-    });
-    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(message)) };
-    let (_, effects) = step(&mut node, NOW, input);
-    assert!(effects.is_empty(), "{effects:?}");
 }
 
 fn fresh_keys(number: u8) -> FreshKeys {

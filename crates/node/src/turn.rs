@@ -6,7 +6,7 @@ mod channel;
 mod coins;
 mod command;
 mod gossip;
-pub(crate) use gossip::scid_towards_peer;
+pub(crate) use gossip::{announcement_of, scid_towards_peer};
 mod open;
 #[cfg(test)]
 pub(crate) use open::MAX_UNCONFIRMED_PER_PEER;
@@ -139,6 +139,7 @@ impl<'a> Turn<'a> {
                 self.take_transition(keys, transition);
                 if is_back {
                     self.follow_feerate(keys);
+                    self.say_update_again(keys);
                 }
             }
             Err(fault) => self.react(keys, &channel, &fault),
@@ -162,6 +163,7 @@ impl<'a> Turn<'a> {
             tip: self.height(),
             feerate: self.node.world.feerate,
             peer_features,
+            our_id: config.node_id,
             our_features: &config.features,
             policy: &config.channel,
             secp,

@@ -46,6 +46,18 @@ impl Node {
         real_scid(self.channel(keys)?.open()?)
     }
 
+    /// The channel with a peer that has this short channel id, real or an alias of either side. LDK names the real one also
+    /// where `option_scid_alias` was agreed on, which only keeps it from others.
+    #[must_use]
+    pub fn channel_of_peer(&self, peer: NodeId, scid: ShortChannelId) -> Option<ChannelKeysId> {
+        self.index.of_peer(&peer).into_iter().find(|keys| {
+            self.channel(keys).and_then(Channel::open).is_some_and(|open| {
+                let known = [real_scid(open), Some(open.params.local_alias), open.readiness.remote_alias];
+                known.contains(&Some(scid))
+            })
+        })
+    }
+
     /// Connected peers.
     pub fn connected_peers(&self) -> impl Iterator<Item = (NodeId, &ConnectedPeer)> {
         self.peers.iter().map(|(id, peer)| (*id, peer))

@@ -35,7 +35,9 @@ impl Work<'_> {
             )));
         }
         self.note_confirmation(tx, height, index);
-        self.check_depth(self.view.tip.max(height));
+        let tip = self.view.tip.max(height);
+        self.check_depth(tip);
+        self.announce(tip);
         Ok(self.finish())
     }
 
@@ -50,6 +52,10 @@ impl Work<'_> {
     /// The funding left the chain. The channel waits: no new HTLCs until it is back (see [`crate::Refusal`]).
     pub(crate) fn funding_reorged(mut self) -> Result<Transition, Fault> {
         if self.open.funding.confirmed.take().is_some() {
+            self.open.announcement = Default::default();
+            if let crate::Link::Up(up) = &mut self.link {
+                up.announcement = Default::default();
+            }
             self.outputs.push(Output::Story(Story::FundingReorged));
         }
         Ok(self.finish())
@@ -58,6 +64,7 @@ impl Work<'_> {
     /// A new best height: the funding may be deep enough, or too late.
     pub(super) fn tip(mut self, tip: Height) -> Result<Transition, Fault> {
         self.check_depth(tip);
+        self.announce(tip);
         self.drop_expired();
         self.forget_what_was_never_funded(tip);
         Ok(self.finish())

@@ -23,6 +23,7 @@ impl Work<'_> {
         self.open.remote.next_point = Some(message.second_per_commitment_point);
         if self.open.is_ready() {
             self.outputs.push(Output::Ready);
+            self.announce(self.view.tip);
         }
         Ok(self.finish())
     }

@@ -61,6 +61,7 @@ impl Work<'_> {
         }
         self.say_again(owed);
         self.say_shutdown_again();
+        self.announce(self.view.tip);
         Ok(self.finish())
     }
 

@@ -1,6 +1,7 @@
 //! What one side proposes, what both agree on, and the channel that comes of it.
 
 use super::channel_type::ChannelType;
+use crate::announcement::Announcement;
 use crate::channel::{Balances, Channel, Link, Open, Phase, Readiness, Shutdown, Up};
 use crate::commitments::{LocalCommitments, RemoteCommitments, RemoteSignatures};
 use crate::fault::Fault;
@@ -174,6 +175,7 @@ impl Agreed {
             waiting: Vec::new(),
             waiting_feerate: None,
             readiness: Readiness::default(),
+            announcement: Announcement::default(),
             shutdown: Shutdown::default(),
         };
         Channel { link: Link::Up(Up::default()), phase: Phase::Open(Box::new(open)) }

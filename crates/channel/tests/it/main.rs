@@ -1,6 +1,7 @@
 //! Behaviour of a channel, from outside: two of them that talk, with real signatures and connections that are cut.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod announcement;
 mod closing;
 mod commit;
 mod dust;

@@ -1,5 +1,6 @@
 //! Two channels, two signers, a wire between them that can be cut, and what must hold after every step.
 
+use astrape_channel::announcement::{announcement_signatures, signed_part};
 use astrape_channel::fee::Fees;
 use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{
@@ -201,6 +202,7 @@ impl Pair {
             tip: self.tip,
             feerate: self.nodes[who].feerate,
             peer_features: &self.nodes[1 - who].features,
+            our_id: self.nodes[who].signer.node_id(),
             our_features: &self.nodes[who].features,
             policy: &self.nodes[who].policy,
             secp: &self.secp,
@@ -342,6 +344,10 @@ impl Pair {
                 let number = request.content.number.plus(2);
                 self.handle(who, Event::Point { number, point }).expect("no fault");
                 revoke_and_ack(channel_id, secret, next_per_commitment_point)
+            }
+            Outgoing::AnnouncementSignatures { channel_id, keys, announcement } => {
+                let signed = signer.sign_channel_announcement(&keys, &signed_part(&announcement));
+                announcement_signatures(channel_id, &announcement, signed.expect("it is ours"))
             }
         };
         let node = &mut self.nodes[who];

@@ -1,5 +1,6 @@
 //! A channel as rows: the parts that change together lie together, and only those that changed are written.
 
+mod announcement;
 mod commitments;
 mod funding;
 mod head;
@@ -9,7 +10,7 @@ mod params;
 use super::codec::Unreadable;
 use super::key::ChannelRow;
 use crate::journal::Key;
-use astrape_channel::{Channel, Closed, Closing, Htlc, HtlcKey, Link, NewHtlc, Open, Phase};
+use astrape_channel::{Announcement, Channel, Closed, Closing, Htlc, HtlcKey, Link, NewHtlc, Open, Phase};
 use astrape_primitives::ChannelKeysId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +31,13 @@ pub(crate) fn diff_channel(
     rows.part(ChannelRow::Funding, old_open.map(|o| &o.funding), new_open.map(|o| &o.funding), |f| {
         funding::encode(f)
     });
+    let announcement = |o: &Open| Some(o.announcement).filter(|a| *a != Announcement::default());
+    rows.part(
+        ChannelRow::Announcement,
+        old_open.and_then(announcement),
+        new_open.and_then(announcement),
+        announcement::encode,
+    );
     rows.part(ChannelRow::Local, old_open.map(|o| &o.local), new_open.map(|o| &o.local), |l| {
         commitments::encode_local(l)
     });
@@ -118,6 +126,7 @@ pub(crate) struct ChannelRows<'a> {
     secrets: Option<&'a [u8]>,
     htlcs: BTreeMap<HtlcKey, &'a [u8]>,
     waiting: BTreeMap<u32, &'a [u8]>,
+    announcement: Option<&'a [u8]>,
 }
 
 impl<'a> ChannelRows<'a> {
@@ -135,6 +144,7 @@ impl<'a> ChannelRows<'a> {
             ChannelRow::Waiting(place) => {
                 self.waiting.insert(place, value);
             }
+            ChannelRow::Announcement => self.announcement = Some(value),
         }
     }
 
@@ -164,7 +174,7 @@ impl<'a> ChannelRows<'a> {
     }
 
     fn has_rows_of_an_open_channel(&self) -> bool {
-        [self.funding, self.local, self.remote, self.secrets].iter().any(Option::is_some)
+        [self.funding, self.local, self.remote, self.secrets, self.announcement].iter().any(Option::is_some)
             || !self.htlcs.is_empty()
             || !self.waiting.is_empty()
     }
@@ -177,6 +187,10 @@ impl<'a> ChannelRows<'a> {
             let htlc = read(ChannelRow::Htlc(side, id), Some(bytes), |bytes| htlc::decode(side, id, bytes))?;
             htlcs.insert((side, id), Arc::new(htlc));
         }
+        let announcement = match self.announcement {
+            None => Announcement::default(),
+            row => read(ChannelRow::Announcement, row, announcement::decode)?,
+        };
         let mut waiting = Vec::new();
         for ((place, bytes), expected) in self.waiting.into_iter().zip(0..) {
             if place != expected {
@@ -197,6 +211,7 @@ impl<'a> ChannelRows<'a> {
             waiting,
             waiting_feerate: body.waiting_feerate,
             readiness: body.readiness,
+            announcement,
             shutdown: body.shutdown,
         })
     }

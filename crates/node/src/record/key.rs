@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Owed = 8,
     Chain = 9,
     Counters = 10,
+    OwnUpdate = 11,
+    OwnNode = 12,
 }
 
 impl Kind {
@@ -33,6 +35,8 @@ impl Kind {
             Kind::Owed,
             Kind::Chain,
             Kind::Counters,
+            Kind::OwnUpdate,
+            Kind::OwnNode,
         ];
         all.into_iter().find(|k| *k as u8 == *kind).map(|k| (k, rest))
     }
@@ -64,6 +68,8 @@ pub(crate) enum ChannelRow {
     Htlc(Side, HtlcId),
     /// One HTLC that waits, by its place.
     Waiting(u32),
+    /// How far the announcement is.
+    Announcement,
 }
 
 impl ChannelRow {
@@ -84,6 +90,7 @@ impl ChannelRow {
                 about.push(8);
                 about.extend(place.to_be_bytes());
             }
+            ChannelRow::Announcement => about.push(9),
         }
         Kind::Channel.key(&about)
     }
@@ -102,6 +109,7 @@ impl ChannelRow {
             (5, 0) => ChannelRow::Secrets,
             (6, _) => ChannelRow::Htlc(Side::Local, id()?),
             (7, _) => ChannelRow::Htlc(Side::Remote, id()?),
+            (9, 0) => ChannelRow::Announcement,
             (8, _) => ChannelRow::Waiting(rest.try_into().ok().map(u32::from_be_bytes)?),
             _ => return None,
         };

@@ -7,7 +7,7 @@ use super::parts::{
     arc_tx_of, get_all, get_keychain, get_outpoint, get_wallet_input, put_keychain, put_outpoint,
     put_wallet_input, tx_bytes,
 };
-use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction};
+use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, OwnUpdate};
 use astrape_primitives::{BlockId, ChannelKeysId, Height, NodeId};
 use astrape_wallet::{Coin, FoundCoin, Reservation};
 use astrape_wire::codec::{Field as _, read_whole};
@@ -112,18 +112,73 @@ impl Row for ChannelUpdate {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let message = Message::ChannelUpdate(self.clone());
-        Out::new().bytes(0, &message.encode().expect("what was decoded encodes again")).finish()
+        message_row(Message::ChannelUpdate(self.clone()))
     }
 
     fn decode(_: &ChannelKeysId, bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut r = In::new(bytes)?;
-        let message = Message::decode(r.bytes(0)?).map_err(|e| Unreadable::Field(0, e.to_string()))?;
-        r.finish()?;
-        match message {
-            Decoded::Known(Message::ChannelUpdate(update)) => Ok(update),
+        match message_of(bytes)? {
+            Message::ChannelUpdate(update) => Ok(update),
             _ => Err(Unreadable::Senseless("a message that is no channel_update")),
         }
+    }
+}
+
+impl Row for OwnUpdate {
+    type Id = ChannelKeysId;
+    const KIND: Kind = Kind::OwnUpdate;
+
+    fn id_bytes(id: &ChannelKeysId) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<ChannelKeysId> {
+        Some(ChannelKeysId(bytes.try_into().ok()?))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        self.0.encode()
+    }
+
+    fn decode(id: &ChannelKeysId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        ChannelUpdate::decode(id, bytes).map(OwnUpdate)
+    }
+}
+
+impl Row for OwnNode {
+    type Id = ();
+    const KIND: Kind = Kind::OwnNode;
+
+    fn id_bytes((): &()) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<()> {
+        bytes.is_empty().then_some(())
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        message_row(Message::NodeAnnouncement(self.0.clone()))
+    }
+
+    fn decode((): &(), bytes: &[u8]) -> Result<Self, Unreadable> {
+        match message_of(bytes)? {
+            Message::NodeAnnouncement(announcement) => Ok(OwnNode(announcement)),
+            _ => Err(Unreadable::Senseless("a message that is no node_announcement")),
+        }
+    }
+}
+
+fn message_row(message: Message) -> Vec<u8> {
+    Out::new().bytes(0, &message.encode().expect("what was decoded, or made of what fits, encodes")).finish()
+}
+
+fn message_of(bytes: &[u8]) -> Result<Message, Unreadable> {
+    let mut r = In::new(bytes)?;
+    let message = Message::decode(r.bytes(0)?).map_err(|e| Unreadable::Field(0, e.to_string()))?;
+    r.finish()?;
+    match message {
+        Decoded::Known(message) => Ok(message),
+        _ => Err(Unreadable::Senseless("a message of an unknown type")),
     }
 }
 

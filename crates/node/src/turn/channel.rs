@@ -24,8 +24,9 @@ impl Turn<'_> {
             }
             Output::Ready => {
                 self.tell(keys, ChannelFact::Ready);
-                self.say_channel_update(keys);
+                self.refresh_update(keys);
             }
+            Output::Announced => self.announced(keys),
             Output::Incoming(htlc) => self.incoming(keys, &htlc),
             Output::Fulfilled { origin, amount, payment_hash, preimage, attribution_data, .. } => {
                 self.fulfilled(keys, origin, amount, payment_hash, preimage, attribution_data);
@@ -96,5 +97,7 @@ impl Turn<'_> {
             self.effects.push(Effect::Watch(Watch::Forget(open.funding.terms.outpoint)));
         }
         self.node.peer_updates.remove(&keys);
+        self.node.own_updates.remove(&keys);
+        self.node.away.remove(&keys);
     }
 }

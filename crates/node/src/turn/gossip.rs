@@ -1,47 +1,201 @@
-//! `channel_update`s of our own channels, to and from the peer of each: what it costs to be paid over them. What concerns
-//! others is not the core's.
+//! What we say of our own channels and of ourselves (BOLT 7), and what their peers say of them. What concerns others is not
+//! the core's.
+//!
+//! What was said last is kept as it was said, so that a restart says the same again and nothing new; something new is said
+//! when it differs, or before the network would forget the old.
 
 use super::Turn;
-use crate::effect::Speech;
+use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
-use astrape_channel::Open;
-use astrape_primitives::{ChannelKeysId, NodeId, ShortChannelId};
-use astrape_wire::ChannelUpdate;
+use crate::state::{OwnNode, OwnUpdate};
+use astrape_channel::{Channel, Link, Open, Phase, Shutdown};
+use astrape_primitives::{ChannelKeysId, NodeId, ShortChannelId, Timestamp};
+use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Message as Digest, ecdsa::Signature};
 use std::sync::Arc;
 
+/// How often what we say is compared with what should be said.
+const LOOK_MILLIS: u64 = 60_000;
+
+/// A channel whose peer is away for so long is disabled: a restart of the peer is no news for the network.
+const DISABLE_AFTER_MILLIS: u64 = 20 * 60_000;
+
+/// What was said so long ago is said anew: others forget it after two weeks (BOLT 7).
+pub(crate) const REFRESH_SECS: u32 = 10 * 24 * 60 * 60;
+
 impl Turn<'_> {
-    /// Tells the peer of a channel what we ask for forwarding to it.
-    pub(super) fn say_channel_update(&mut self, keys: ChannelKeysId) {
-        let Some(channel) = self.node.channels.get(&keys).cloned() else {
+    /// Now and then, over all channels: peers that stay away, what grows old, what the operator has changed.
+    pub(super) fn look_at_gossip(&mut self) {
+        if self.now.since(self.node.gossip_looked_at) < LOOK_MILLIS {
+            return;
+        }
+        self.node.gossip_looked_at = self.now;
+        for keys in self.node.channels.keys() {
+            self.note_absence(keys);
+            self.refresh_update(keys);
+        }
+        self.refresh_node();
+    }
+
+    /// A channel is announced: the network hears of it, and of how we relay over it, and of us.
+    pub(super) fn announced(&mut self, keys: ChannelKeysId) {
+        let Some(open) = self.node.channels.get(&keys).and_then(|c| c.open().cloned()) else {
             return;
         };
-        let Some(open) = channel.open().filter(|o| o.is_ready()) else {
-            return;
+        self.effects.extend(announcement_of(keys, &open, &self.node.config).map(Effect::Announce));
+        self.refresh_update(keys);
+        self.refresh_node();
+    }
+
+    /// The peer is back. What was said to it alone may not have reached it.
+    pub(crate) fn say_update_again(&mut self, keys: ChannelKeysId) {
+        self.node.away.remove(&keys);
+        if !self.refresh_update(keys)
+            && let Some(said) = self.node.own_updates.get(&keys).cloned()
+            && said.is_private()
+        {
+            self.say_to_peer(keys, said.0);
+        }
+    }
+
+    fn note_absence(&mut self, keys: ChannelKeysId) {
+        let is_here = self.node.channels.get(&keys).is_some_and(|c| matches!(c.link, Link::Up(_)));
+        if is_here {
+            self.node.away.remove(&keys);
+        } else {
+            self.node.away.entry(keys).or_insert(self.now);
+        }
+    }
+
+    /// Says how we relay over a channel, if that is not what was said last. Whether something was said.
+    pub(super) fn refresh_update(&mut self, keys: ChannelKeysId) -> bool {
+        let Some(wanted) = self.wanted_update(keys) else {
+            return false;
         };
-        let Some(short_channel_id) = scid_towards_peer(open) else {
-            return;
+        if let Some(said) = self.node.own_updates.get(&keys)
+            && said.0 == (ChannelUpdate { timestamp: said.0.timestamp, ..wanted.clone() })
+            && !is_old(said.0.timestamp, self.now)
+        {
+            return false;
+        }
+        let update = ChannelUpdate { timestamp: self.gossip_timestamp(), ..wanted };
+        let own = OwnUpdate(update.clone());
+        if !own.is_private() {
+            self.effects.push(Effect::Announce(Announcement::Update(Box::new(update.clone()))));
+        }
+        self.node.own_updates.set(keys, own);
+        self.say_to_peer(keys, update);
+        true
+    }
+
+    fn say_to_peer(&mut self, keys: ChannelKeysId, update: ChannelUpdate) {
+        if let Some(peer) = self.node.channels.get(&keys).map(|c| c.peer()) {
+            self.say(peer, Speech::SignChannelUpdate(Box::new(update)));
+        }
+    }
+
+    /// What should be known of a channel: to the network once it is announced, to the peer alone before.
+    fn wanted_update(&self, keys: ChannelKeysId) -> Option<ChannelUpdate> {
+        let channel = self.node.channels.get(&keys)?;
+        let said = self.node.own_updates.get(&keys);
+        match &channel.phase {
+            Phase::Open(open) if open.is_ready() => Some(self.update_of(channel, open, said, keys)?),
+            // One that is not told of any more stays as it was, but that it is of no use.
+            Phase::Closing(_) => {
+                let mut update = said.filter(|said| !said.is_private())?.0.clone();
+                update.channel_flags |= ChannelUpdate::DISABLE;
+                Some(update)
+            }
+            _ => None,
+        }
+    }
+
+    fn update_of(
+        &self,
+        channel: &Channel,
+        open: &Open,
+        said: Option<&OwnUpdate>,
+        keys: ChannelKeysId,
+    ) -> Option<ChannelUpdate> {
+        let config = &self.node.config;
+        let (short_channel_id, message_flags) = if open.is_announced() {
+            (real_scid(open)?, ChannelUpdate::MUST_BE_ONE)
+        } else {
+            (scid_towards_peer(open)?, ChannelUpdate::MUST_BE_ONE | ChannelUpdate::DONT_FORWARD)
         };
-        let policy = self.node.config.payment.forward.clone();
-        let timestamp = self.gossip_timestamp();
-        let direction = u8::from(self.node.config.node_id > open.params.peer);
+        let mut channel_flags = u8::from(config.node_id > open.params.peer);
+        if open.is_announced() && self.is_out_of_use(channel, open, said, keys) {
+            channel_flags |= ChannelUpdate::DISABLE;
+        }
+        let policy = &config.payment.forward;
         let capacity = open.funding.terms.capacity.to_msat();
-        let update = ChannelUpdate {
+        let most = capacity.min(open.params.remote.max_htlc_value_in_flight);
+        let htlc_maximum_msat = policy.htlc_maximum.unwrap_or(most).min(most);
+        Some(ChannelUpdate {
             signature: unsigned(),
-            chain_hash: self.node.config.channel.network.chain_hash(),
+            chain_hash: config.channel.network.chain_hash(),
             short_channel_id,
-            timestamp,
-            message_flags: ChannelUpdate::MUST_BE_ONE | ChannelUpdate::DONT_FORWARD,
-            channel_flags: direction,
+            timestamp: 0,
+            message_flags,
+            channel_flags,
             cltv_expiry_delta: policy.cltv_expiry_delta,
-            htlc_minimum_msat: policy.htlc_minimum.max(open.params.remote.htlc_minimum),
+            htlc_minimum_msat: policy
+                .htlc_minimum
+                .max(open.params.remote.htlc_minimum)
+                .min(htlc_maximum_msat),
             fee_base_msat: u32::try_from(policy.fee_base.0).unwrap_or(u32::MAX),
             fee_proportional_millionths: policy.fee_proportional_millionths,
-            htlc_maximum_msat: policy.htlc_maximum.unwrap_or(capacity).min(capacity),
+            htlc_maximum_msat,
+            extension: Default::default(),
+        })
+    }
+
+    /// Whether nothing can be relayed over a channel for longer than a moment.
+    fn is_out_of_use(
+        &self,
+        channel: &Channel,
+        open: &Open,
+        said: Option<&OwnUpdate>,
+        keys: ChannelKeysId,
+    ) -> bool {
+        if open.shutdown != Shutdown::default() {
+            return true;
+        }
+        if matches!(channel.link, Link::Up(_)) {
+            return false;
+        }
+        let was_disabled = said.is_some_and(|said| said.0.channel_flags & ChannelUpdate::DISABLE != 0);
+        let away_for = self.node.away.get(&keys).map_or(0, |since| self.now.since(*since));
+        was_disabled || away_for >= DISABLE_AFTER_MILLIS
+    }
+
+    /// Says who we are, if that is not what was said last. Nobody takes it before a channel of ours is announced.
+    fn refresh_node(&mut self) {
+        if !self.node.channels.iter().any(|(_, c)| c.open().is_some_and(Open::is_announced)) {
+            return;
+        }
+        let config = &self.node.config;
+        let appearance = &config.appearance;
+        let wanted = NodeAnnouncement {
+            signature: unsigned(),
+            features: config.features.clone().into(),
+            timestamp: 0,
+            node_id: config.node_id,
+            rgb_color: appearance.rgb_color,
+            alias: NodeAnnouncement::alias_from_text(&appearance.alias),
+            addresses: appearance.addresses.clone(),
             extension: Default::default(),
         };
-        self.say(open.params.peer, Speech::SignChannelUpdate(Box::new(update)));
+        if let Some(said) = self.node.own_node.get(&())
+            && said.0 == (NodeAnnouncement { timestamp: said.0.timestamp, ..wanted.clone() })
+            && !is_old(said.0.timestamp, self.now)
+        {
+            return;
+        }
+        let announcement = NodeAnnouncement { timestamp: self.gossip_timestamp(), ..wanted };
+        self.node.own_node.set((), OwnNode(announcement.clone()));
+        self.effects.push(Effect::Announce(Announcement::Node(Box::new(announcement))));
     }
 
     /// Greater than any before, whatever the clock says (BOLT 7).
@@ -55,7 +209,7 @@ impl Turn<'_> {
 
     /// The peer tells what it asks for payments towards us.
     pub(super) fn channel_update(&mut self, peer: NodeId, update: ChannelUpdate) {
-        let Some(keys) = self.channel_with(peer, update.short_channel_id) else {
+        let Some(keys) = self.node.channel_of_peer(peer, update.short_channel_id) else {
             return;
         };
         let towards_us = u8::from(peer > self.node.config.node_id);
@@ -70,18 +224,20 @@ impl Turn<'_> {
             self.node.peer_updates.set(keys, Arc::new(update));
         }
     }
+}
 
-    /// The channel with a peer that has this short channel id, real or an alias of either side. LDK names the real one also
-    /// where `option_scid_alias` was agreed on, which only keeps it from others.
-    fn channel_with(&self, peer: NodeId, scid: ShortChannelId) -> Option<ChannelKeysId> {
-        self.node.index.of_peer(&peer).into_iter().find(|keys| {
-            let channel = self.node.channels.get(keys);
-            channel.and_then(|c| c.open()).is_some_and(|open| {
-                let known = [real_scid(open), Some(open.params.local_alias), open.readiness.remote_alias];
-                known.contains(&Some(scid))
-            })
-        })
+/// What the network may know of a channel of ours, with the peer's signatures; none before both ends have signed.
+pub(crate) fn announcement_of(
+    keys: ChannelKeysId,
+    open: &Open,
+    config: &crate::Config,
+) -> Option<Announcement> {
+    if !open.is_announced() {
+        return None;
     }
+    let chain_hash = config.channel.network.chain_hash();
+    let announcement = Box::new(open.channel_announcement(config.node_id, chain_hash)?);
+    Some(Announcement::Channel { keys, announcement, we_are_first: config.node_id < open.params.peer })
 }
 
 /// The short channel id under which the peer knows the channel: its own alias, or the real one.
@@ -90,6 +246,10 @@ pub(crate) fn scid_towards_peer(open: &Open) -> Option<ShortChannelId> {
         Some(alias) if open.params.scid_alias || !open.params.announce => Some(alias),
         alias => real_scid(open).or(alias),
     }
+}
+
+fn is_old(timestamp: u32, now: Timestamp) -> bool {
+    now.secs().saturating_sub(u64::from(timestamp)) >= u64::from(REFRESH_SECS)
 }
 
 /// Stands where the signature will be.

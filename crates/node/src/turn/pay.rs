@@ -213,6 +213,7 @@ impl Turn<'_> {
             }
         }
         self.expire_invoices(self.now);
+        self.look_at_gossip();
     }
 
     /// Expired invoices leave the working memory, some at each tick.

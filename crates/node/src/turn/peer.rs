@@ -80,8 +80,6 @@ impl Turn<'_> {
             PeerMessage::OpenChannel { message, keys } => self.peer_opens(peer, &message, keys),
             PeerMessage::UpdateAddHtlc { message, onion, seen } => self.peer_adds(peer, message, onion, seen),
             PeerMessage::Other(Message::ChannelUpdate(update)) => self.channel_update(peer, update),
-            // This version announces no channel. A peer that would is right to say so, and goes without our answer.
-            PeerMessage::Other(Message::AnnouncementSignatures(_)) => {}
             PeerMessage::Other(message) => self.other(peer, message),
         }
     }

@@ -4,12 +4,14 @@ use crate::event::Event;
 use crate::machine::Part;
 use crate::network::{Loss, Packet};
 use crate::plant::Plant;
-use crate::violation::{Checker, Violation};
+use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
-use astrape_node::release::{find, sign_broadcast, speak};
+use astrape_node::release::{announce, find, sign_broadcast, speak};
 use astrape_node::{Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
+use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::{All, Message as Digest, Secp256k1};
 use rand::Rng as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,6 +80,10 @@ impl World {
                     process.watch.add(watch);
                 }
                 Ok(())
+            }
+            Effect::Announce(announcement) => {
+                let message = announce(announcement, &self.machines[node].signer).map_err(unsaid)?;
+                announced_truly(&message, &self.secp)
             }
             Effect::Reply { command, reply } => {
                 self.replied(node, command, reply);
@@ -206,6 +212,24 @@ impl World {
 
 fn unsaid(error: impl core::fmt::Display) -> Violation {
     Violation::new(Checker::Release, error.to_string())
+}
+
+/// What the network is told of a channel carries four signatures that hold.
+fn announced_truly(message: &Message, secp: &Secp256k1<All>) -> Result<(), Violation> {
+    let Message::ChannelAnnouncement(m) = message else {
+        return Ok(());
+    };
+    let digest = Digest::from_digest(m.signed_hash().to_byte_array());
+    let signed = [
+        (&m.node_signature_1, m.node_id_1.key()),
+        (&m.node_signature_2, m.node_id_2.key()),
+        (&m.bitcoin_signature_1, m.bitcoin_key_1),
+        (&m.bitcoin_signature_2, m.bitcoin_key_2),
+    ];
+    let holds = signed.iter().all(|(signature, key)| secp.verify_ecdsa(&digest, signature, key).is_ok());
+    ensure(holds, Checker::Release, || {
+        format!("channel {} is announced without signatures", m.short_channel_id)
+    })
 }
 
 fn describe(message: &Message) -> String {

@@ -9,7 +9,8 @@ use astrape_channel::fee::{FeeChange, Fees};
 use astrape_channel::funding::{Confirmation, Funding, Spend};
 use astrape_channel::htlc::{Direction, Htlc, NewHtlc, OnionSource, Origin, Removal, Resolution};
 use astrape_channel::{
-    Announced, Balances, Channel, Closed, Closing, How, Link, Open, Params, Phase, Readiness, Shutdown,
+    Announced, Announcement, AnnouncementHalf, Balances, Channel, Closed, Closing, How, Link, Open, Params,
+    Phase, Readiness, Shutdown,
 };
 use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
@@ -26,7 +27,7 @@ use astrape_transactions::{
     Basepoints, CommitmentFormat, FundingTerms, PartyTerms, ReceivedSecrets, per_commitment_secret,
 };
 use astrape_wallet::{Coin, FoundCoin, Reservation};
-use astrape_wire::{AttributionData, ChannelUpdate, Extension, OnionPacket};
+use astrape_wire::{AttributionData, ChannelUpdate, Extension, NodeAnnouncement, OnionPacket};
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -213,6 +214,16 @@ impl Gen {
         }
     }
 
+    /// Made of a number of its own: what is drawn after it was frozen before there were announcements.
+    fn announcement(&self) -> Announcement {
+        let mut g = Gen(self.0 ^ 0x6173_7472_6170_6521);
+        let half = |g: &mut Gen| AnnouncementHalf {
+            node_signature: g.signature(),
+            bitcoin_signature: g.signature(),
+        };
+        Announcement { sent: g.coin_flip(), received: g.some(half) }
+    }
+
     fn local(&mut self) -> LocalCommitments {
         LocalCommitments {
             number: self.number(),
@@ -387,6 +398,7 @@ impl Gen {
             next_remote_id: HtlcId(self.next()),
             waiting: self.many(2, |g| Arc::new(g.new_htlc())),
             waiting_feerate: self.some(|g| FeeratePerKw(g.u32())),
+            announcement: self.announcement(),
             readiness: Readiness {
                 sent: self.coin_flip(),
                 received: self.coin_flip(),
@@ -476,6 +488,19 @@ impl Gen {
             fee_proportional_millionths: self.u32(),
             htlc_maximum_msat: self.msat(),
             extension: Extension(vec![]),
+        }
+    }
+
+    pub(crate) fn node_announcement(&mut self) -> NodeAnnouncement {
+        NodeAnnouncement {
+            signature: self.signature(),
+            features: Default::default(),
+            timestamp: self.u32(),
+            node_id: self.node(),
+            rgb_color: self.bytes(),
+            alias: self.bytes(),
+            addresses: Default::default(),
+            extension: Extension(self.blob(9)),
         }
     }
 

@@ -1,0 +1,321 @@
+//! What we say of our own channels and of ourselves, and when.
+
+use super::{NOW, channel, config, node_with, peer, step};
+use crate::command::Command;
+use crate::config::Config;
+use crate::effect::{Announcement, Effect, Speech};
+use crate::input::{CommandId, Input, PeerEvent};
+use crate::node::Node;
+use astrape_channel::funding::Confirmation;
+use astrape_channel::{AnnouncementHalf, Channel, Link, Open, Phase};
+use astrape_primitives::{Features, Height, Msat, NodeId, Sat, ShortChannelId, Timestamp};
+use astrape_wire::{ChannelUpdate, NodeAnnouncement};
+use bitcoin::secp256k1::ecdsa::Signature;
+use std::sync::Arc;
+
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+fn edit(channel: &mut Channel, change: impl FnOnce(&mut Open)) {
+    let Phase::Open(open) = &mut channel.phase else { unreachable!("it was made open") };
+    change(open);
+}
+
+/// A channel of a million satoshi in block 90, that is not announced.
+fn known(number: u64, with: NodeId) -> Channel {
+    let mut made = channel(number, with);
+    edit(&mut made, |open| {
+        let mut params = (*open.params).clone();
+        (params.scid_alias, params.announce) = (false, true);
+        params.remote.htlc_minimum = Msat(5_000);
+        params.remote.max_htlc_value_in_flight = Msat(700_000_000);
+        open.params = Arc::new(params);
+        let mut terms = *open.funding.terms;
+        terms.capacity = Sat(1_000_000);
+        terms.outpoint.vout = 1;
+        open.funding.terms = Arc::new(terms);
+        open.funding.confirmed = Some(Confirmation { height: Height(90), index: 3 });
+        open.balances.local = Msat(1_000_000_000);
+        open.readiness.remote_alias = Some(ShortChannelId(4_242));
+    });
+    made
+}
+
+/// The same, announced to the network.
+fn announced(number: u64, with: NodeId) -> Channel {
+    let mut made = known(number, with);
+    edit(&mut made, |open| {
+        let signature = Signature::from_compact(&[1; 64]).expect("in range");
+        open.announcement.sent = true;
+        open.announcement.received =
+            Some(AnnouncementHalf { node_signature: signature, bitcoin_signature: signature });
+    });
+    made
+}
+
+fn tick(node: &mut Node, now: Timestamp) -> Vec<Effect> {
+    step(node, now, Input::Tick).1
+}
+
+fn later(millis: u64) -> Timestamp {
+    NOW.plus(millis)
+}
+
+/// The updates that the network is told.
+fn public(effects: &[Effect]) -> Vec<ChannelUpdate> {
+    let update = |effect: &Effect| match effect {
+        Effect::Announce(Announcement::Update(update)) => Some((**update).clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(update).collect()
+}
+
+/// The updates that peers are told.
+fn to_peers(effects: &[Effect]) -> Vec<(NodeId, ChannelUpdate)> {
+    let update = |effect: &Effect| match effect {
+        Effect::Send { peer, speech: Speech::SignChannelUpdate(update) } => Some((*peer, (**update).clone())),
+        _ => None,
+    };
+    effects.iter().filter_map(update).collect()
+}
+
+fn of_node(effects: &[Effect]) -> Vec<NodeAnnouncement> {
+    let announcement = |effect: &Effect| match effect {
+        Effect::Announce(Announcement::Node(node)) => Some((**node).clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(announcement).collect()
+}
+
+fn is_disabled(update: &ChannelUpdate) -> bool {
+    update.channel_flags & ChannelUpdate::DISABLE != 0
+}
+
+fn only<T>(all: Vec<T>) -> T {
+    assert_eq!(all.len(), 1);
+    all.into_iter().next().expect("one")
+}
+
+// BOLT 7.the-channel_update-message.8
+// BOLT 7.the-channel_update-message.9
+// BOLT 7.the-channel_update-message.10
+// BOLT 7.the-channel_update-message.11
+// BOLT 7.the-channel_update-message.12
+// BOLT 7.the-channel_update-message.13
+// BOLT 7.the-channel_update-message.14
+// BOLT 7.the-channel_update-message.15
+// BOLT 7.the-channel_update-message.16
+// BOLT 7.the-channel_update-message.21
+// BOLT 7.the-channel_update-message.22
+// BOLT 7.the-channel_update-message.23
+// BOLT 7.the-channel_update-message.24
+// BOLT 7.the-channel_update-message.25
+#[test]
+fn an_update_says_what_the_channel_and_the_policy_allow() {
+    for with in [peer(2), peer(3), peer(4), peer(5)] {
+        let mut config = config();
+        config.payment.forward.htlc_minimum = Msat(1);
+        config.payment.forward.htlc_maximum = None;
+        let mut node = node_with(config, vec![announced(1, with)]);
+        let update = only(public(&tick(&mut node, later(MINUTE))));
+        assert_eq!(update.short_channel_id, ShortChannelId::new(90, 3, 1).expect("small"));
+        assert_eq!(update.chain_hash, astrape_primitives::Network::Regtest.chain_hash());
+        let we_are_second = peer(1).as_bytes() > with.as_bytes();
+        assert_eq!(update.channel_flags, u8::from(we_are_second), "the direction and nothing else");
+        assert_eq!(update.message_flags, 1, "must_be_one and nothing else");
+        assert_eq!(update.htlc_maximum_msat, Msat(700_000_000), "what the peer lets be in flight");
+        assert_eq!(update.htlc_minimum_msat, Msat(5_000), "what the peer takes");
+        let policy = &node.config().payment.forward;
+        assert_eq!(update.cltv_expiry_delta, policy.cltv_expiry_delta);
+        assert_eq!(u64::from(update.fee_base_msat), policy.fee_base.0);
+        assert_eq!(update.fee_proportional_millionths, policy.fee_proportional_millionths);
+        assert!(update.timestamp > 0);
+    }
+}
+
+// BOLT 7.the-channel_update-message.13
+// BOLT 7.the-channel_update-message.15
+// BOLT 7.the-channel_update-message.23
+#[test]
+fn the_largest_htlc_is_never_over_the_capacity_nor_below_the_smallest() {
+    let mut large = announced(1, peer(2));
+    edit(&mut large, |open| {
+        let mut params = (*open.params).clone();
+        params.remote.max_htlc_value_in_flight = Msat(u64::MAX);
+        params.remote.htlc_minimum = Msat(3_000_000_000);
+        open.params = Arc::new(params);
+    });
+    let mut node = node_with(config(), vec![large]);
+    let update = only(public(&tick(&mut node, later(MINUTE))));
+    assert_eq!(update.htlc_maximum_msat, Msat(1_000_000_000));
+    assert!(update.htlc_minimum_msat <= update.htlc_maximum_msat);
+}
+
+// BOLT 7.the-channel_update-message.3
+// BOLT 7.the-channel_update-message.4
+// BOLT 7.the-channel_update-message.5
+#[test]
+fn a_channel_that_is_not_announced_is_told_to_its_peer_alone_by_an_id_that_it_knows() {
+    let mut node = node_with(config(), vec![known(1, peer(2))]);
+    let effects = tick(&mut node, later(MINUTE));
+    assert!(public(&effects).is_empty() && of_node(&effects).is_empty());
+    let (to, update) = only(to_peers(&effects));
+    assert_eq!(to, peer(2));
+    assert_eq!(update.message_flags, 3, "must_be_one and dont_forward");
+    assert_eq!(update.short_channel_id, ShortChannelId::new(90, 3, 1).expect("small"));
+
+    let mut hidden = known(1, peer(2));
+    edit(&mut hidden, |open| Arc::make_mut(&mut open.params).announce = false);
+    let mut node = node_with(config(), vec![hidden]);
+    let (_, update) = only(to_peers(&tick(&mut node, later(MINUTE))));
+    assert_eq!((update.message_flags, update.short_channel_id), (3, ShortChannelId(4_242)));
+}
+
+// BOLT 7.the-channel_update-message.1
+#[test]
+fn nothing_is_said_of_a_channel_before_the_peer_is_ready() {
+    let mut early = known(1, peer(2));
+    edit(&mut early, |open| open.readiness.received = false);
+    let mut node = node_with(config(), vec![early]);
+    let effects = tick(&mut node, later(MINUTE));
+    assert!(public(&effects).is_empty() && to_peers(&effects).is_empty());
+}
+
+// BOLT 7.the-channel_update-message.26
+#[test]
+fn what_is_the_same_is_not_said_twice_and_is_said_anew_before_others_forget_it() {
+    let mut node = node_with(config(), vec![announced(1, peer(2))]);
+    let first = only(public(&tick(&mut node, later(MINUTE))));
+    for hour in 1..240 {
+        assert!(public(&tick(&mut node, later(hour * 60 * MINUTE))).is_empty(), "hour {hour}");
+    }
+    let effects = tick(&mut node, later(10 * DAY + 2 * MINUTE));
+    let second = only(public(&effects));
+    assert!(second.timestamp > first.timestamp);
+    assert_eq!(ChannelUpdate { timestamp: first.timestamp, ..second }, first);
+    assert_eq!(of_node(&effects).len(), 1, "who we are is said anew too");
+}
+
+// BOLT 7.the-channel_update-message.19
+// BOLT 7.the-node_announcement-message.1
+#[test]
+fn timestamps_only_go_up_even_when_the_clock_goes_back() {
+    let mut node = node_with(config(), vec![announced(1, peer(2))]);
+    let effects = tick(&mut node, later(DAY));
+    let (before, node_before) = (only(public(&effects)), only(of_node(&effects)));
+    let mut changed = node.config().clone();
+    changed.payment.forward.fee_base = Msat(7);
+    changed.appearance.alias = "another".to_owned();
+    node.config = Arc::new(changed);
+    // The clock was a day ahead, and the process starts anew.
+    node.gossip_looked_at = Timestamp(0);
+    let effects = tick(&mut node, later(MINUTE));
+    assert!(only(public(&effects)).timestamp > before.timestamp);
+    assert!(only(of_node(&effects)).timestamp > node_before.timestamp);
+}
+
+fn away(number: u64, with: NodeId) -> Channel {
+    Channel { link: Link::Down, ..announced(number, with) }
+}
+
+// BOLT 7.the-channel_update-message.17
+// BOLT 7.the-channel_update-message.18
+#[test]
+fn a_channel_is_disabled_when_its_peer_stays_away_and_enabled_when_it_is_back() {
+    let mut node = node_with(config(), vec![away(1, peer(2))]);
+    let first = only(public(&tick(&mut node, later(MINUTE))));
+    assert!(!is_disabled(&first), "a restart of the peer is no news");
+    for minute in 2..21 {
+        assert!(public(&tick(&mut node, later(minute * MINUTE))).is_empty(), "minute {minute}");
+    }
+    let second = only(public(&tick(&mut node, later(21 * MINUTE))));
+    assert!(is_disabled(&second));
+    assert!(public(&tick(&mut node, later(22 * MINUTE))).is_empty(), "once");
+    let mut back = node.channel(&announced(1, peer(2)).keys()).expect("there").clone();
+    back.link = Link::Up(Default::default());
+    node.channels.set(back.keys(), Arc::new(back));
+    node.channels.install();
+    let third = only(public(&tick(&mut node, later(23 * MINUTE))));
+    assert!(!is_disabled(&third));
+}
+
+#[test]
+fn a_restart_says_the_same_again_and_does_not_enable_what_is_away() {
+    let mut node = node_with(config(), vec![away(1, peer(2))]);
+    tick(&mut node, later(MINUTE));
+    let disabled = only(public(&tick(&mut node, later(30 * MINUTE))));
+    assert!(is_disabled(&disabled));
+    let mut restarted = node.after_losing_all_connections();
+    let owed: Vec<Announcement> = restarted.owed_to_network().collect();
+    assert_eq!(owed.len(), 3, "the channel, its update, and ourselves");
+    assert!(matches!(owed[0], Announcement::Channel { .. }), "the channel first: the rest needs it");
+    assert!(owed.contains(&Announcement::Update(Box::new(disabled))));
+    assert!(public(&tick(&mut restarted, later(31 * MINUTE))).is_empty(), "nothing has changed");
+}
+
+#[test]
+fn a_channel_that_closes_is_disabled_at_once() {
+    let mut node = node_with(config(), vec![announced(1, peer(2))]);
+    tick(&mut node, later(MINUTE));
+    let command = Command::ForceCloseChannel { channel: announced(1, peer(2)).keys() };
+    let mut effects = step(&mut node, later(2 * MINUTE), Input::Command { id: CommandId(1), command }).1;
+    effects.extend(tick(&mut node, later(3 * MINUTE)));
+    assert!(is_disabled(&only(public(&effects))));
+}
+
+// BOLT 7.the-node_announcement-message.3
+// BOLT 7.the-node_announcement-message.5
+// BOLT 7.the-node_announcement-message.8
+// BOLT 7.the-node_announcement-message.11
+#[test]
+fn who_we_are_is_said_once_a_channel_is_announced_and_again_when_it_changes() {
+    let named = |alias: &str| {
+        let mut config: Config = config();
+        config.appearance.alias = alias.to_owned();
+        config.appearance.rgb_color = [1, 2, 3];
+        let place = |text: &str| {
+            astrape_wire::Address::from(text.parse::<std::net::SocketAddr>().expect("an address"))
+        };
+        config.appearance.addresses = astrape_wire::Addresses::new(&[
+            place("[2001:db8::1]:9735"),
+            place("192.0.2.1:9735"),
+            place("192.0.2.2:0"),
+        ]);
+        config
+    };
+    let mut node = node_with(named("zwölf Bögen, zu lang für 32 Bytes"), vec![known(1, peer(2))]);
+    assert!(of_node(&tick(&mut node, later(MINUTE))).is_empty(), "nobody would take it");
+    let mut node = node_with(named("zwölf Bögen, zu lang für 32 Bytes"), vec![announced(1, peer(2))]);
+    let said = only(of_node(&tick(&mut node, later(MINUTE))));
+    assert_eq!(said.node_id, peer(1));
+    assert_eq!(said.rgb_color, [1, 2, 3]);
+    let end = said.alias.iter().position(|byte| *byte == 0).unwrap_or(32);
+    let text = std::str::from_utf8(&said.alias[..end]).expect("cut between two characters");
+    assert!("zwölf Bögen, zu lang für 32 Bytes".starts_with(text) && text.len() > 27);
+    assert!(said.alias[end..].iter().all(|byte| *byte == 0), "padded with zeroes");
+    let places: Vec<String> = said.addresses.iter().map(|address| address.to_string()).collect();
+    assert_eq!(places, ["192.0.2.1:9735", "[2001:db8::1]:9735"], "by type, and no port of 0");
+    assert_eq!(said.features.features(), node.config().features);
+    assert!(of_node(&tick(&mut node, later(2 * MINUTE))).is_empty());
+    node.config = Arc::new(named("short"));
+    let second = only(of_node(&tick(&mut node, later(3 * MINUTE))));
+    assert_eq!(second.alias_text(), "short");
+}
+
+#[test]
+fn a_peer_that_comes_back_is_told_again_what_is_for_it_alone() {
+    let mut node = node_with(config(), vec![known(1, peer(2))]);
+    let (_, first) = only(to_peers(&tick(&mut node, later(MINUTE))));
+    step(&mut node, later(2 * MINUTE), Input::Peer { peer: peer(2), event: PeerEvent::Down });
+    step(
+        &mut node,
+        later(2 * MINUTE),
+        Input::Peer { peer: peer(2), event: PeerEvent::Up { features: Features::empty() } },
+    );
+    let keys = known(1, peer(2)).keys();
+    let mut turn =
+        crate::turn::Turn::new(&mut node, later(3 * MINUTE), astrape_primitives::Entropy::new([1; 32]));
+    turn.say_update_again(keys);
+    let (_, effects) = turn.finish();
+    assert_eq!(only(to_peers(&effects)).1, first);
+}
