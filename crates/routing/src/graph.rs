@@ -11,6 +11,7 @@ pub(crate) mod slots;
 pub use channel::{Channel, ChannelMarks, Direction, NewChannel, Policy, StoredAt};
 pub use node::{MAX_ADDRESSES, NodeInfo};
 
+use crate::file::Changes;
 use crate::snapshot::Snapshot;
 use astrape_primitives::{NodeId, Sat, ShortChannelId};
 use slots::{ChannelSlot, NodeSlot, Slots};
@@ -50,6 +51,7 @@ pub struct Graph {
     nodes: Slots<NodeSlot>,
     /// What was handed out last, while nothing has changed since.
     current: Option<Arc<Snapshot>>,
+    changes: Changes,
 }
 
 impl Graph {
@@ -97,6 +99,7 @@ impl Graph {
             policies: [None, None],
         });
         self.by_id.insert(id, slot);
+        self.changes.channels.insert(slot);
         self.current = None;
         Ok(())
     }
@@ -107,6 +110,7 @@ impl Graph {
         let removed = self.channels.remove(slot);
         let channel = self.shown(&removed);
         removed.ends.into_iter().for_each(|end| self.leave(end));
+        self.changes.channels.insert(slot);
         self.current = None;
         Some(channel)
     }
@@ -142,6 +146,7 @@ impl Graph {
         info.addresses.truncate(MAX_ADDRESSES);
         info.addresses.shrink_to_fit();
         self.nodes.get_mut(slot).info = Some(Arc::new(info));
+        self.changes.nodes.insert(slot);
         self.current = None;
         Ok(())
     }
@@ -201,9 +206,40 @@ impl Graph {
         built
     }
 
+    /// The graph of such nodes and channels, whose degrees and ends fit; `None` when an id is there twice, or there are
+    /// too many.
+    pub(crate) fn from_slots(nodes: Slots<NodeSlot>, channels: Slots<ChannelSlot>) -> Option<Self> {
+        let number = |at: usize| u32::try_from(at).expect("slots are numbered by u32");
+        let mut by_id: Vec<(ShortChannelId, u32)> =
+            channels.iter().map(|(at, slot)| (slot.id, number(at))).collect();
+        let mut by_node: Vec<(NodeId, u32)> = nodes.iter().map(|(at, slot)| (slot.id, number(at))).collect();
+        by_id.sort_unstable();
+        by_node.sort_unstable();
+        let twice = by_id.windows(2).any(|pair| pair[0].0 == pair[1].0)
+            || by_node.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        let fits = !twice && by_id.len() <= MAX_CHANNELS;
+        fits.then(|| Self {
+            by_id: by_id.into_iter().collect(),
+            by_node: by_node.into_iter().collect(),
+            channels,
+            nodes,
+            current: None,
+            changes: Changes::default(),
+        })
+    }
+
+    pub(crate) const fn slots(&self) -> (&Slots<NodeSlot>, &Slots<ChannelSlot>) {
+        (&self.nodes, &self.channels)
+    }
+
+    pub(crate) const fn changes_mut(&mut self) -> &mut Changes {
+        &mut self.changes
+    }
+
     fn slot_mut(&mut self, id: ShortChannelId) -> Result<&mut ChannelSlot, GraphError> {
         let slot = *self.by_id.get(&id).ok_or(GraphError::UnknownChannel(id))?;
         self.current = None;
+        self.changes.channels.insert(slot);
         Ok(self.channels.get_mut(slot))
     }
 
@@ -212,7 +248,11 @@ impl Graph {
             .by_node
             .entry(id)
             .or_insert_with(|| self.nodes.insert(NodeSlot { id, degree: 0, info: None }));
-        self.nodes.get_mut(slot).degree += 1;
+        let node = self.nodes.get_mut(slot);
+        node.degree += 1;
+        if node.degree == 1 {
+            self.changes.nodes.insert(slot);
+        }
         slot
     }
 
@@ -222,6 +262,7 @@ impl Graph {
         if node.degree == 0 {
             let removed = self.nodes.remove(slot);
             self.by_node.remove(&removed.id);
+            self.changes.nodes.insert(slot);
         }
     }
 

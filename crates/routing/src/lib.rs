@@ -4,6 +4,10 @@
 //! |---|---|
 //! | [`graph`] | [`Graph`]: channels, policies and nodes, written by one owner |
 //! | [`snapshot`] | [`Snapshot`]: the graph as path search reads it, immutable and shared |
+//! | [`file`] | the graph as a file that only grows; export and import |
+//! | [`score`] | [`Scores`]: what payments have taught of channels' liquidity |
+//! | [`search`] | [`Finder`]: ways of least cost, or why there are none |
+//! | [`synthetic`] | networks made up from a seed, for benches and tests |
 //!
 //! Invariants:
 //! - What is here can be rebuilt from the network: losing it costs time and no money.
@@ -12,8 +16,16 @@
 //!
 //! Never: a clock, randomness, a lock, a file (bytes go in and out; the shell reads and writes them).
 
+mod checksum;
+pub mod file;
 pub mod graph;
+pub mod score;
+pub mod search;
 pub mod snapshot;
+pub mod synthetic;
 
+pub use file::{FileError, Loaded};
 pub use graph::{Channel, Direction, Graph, GraphError, NewChannel, NodeInfo, Policy, StoredAt};
+pub use score::{Crossing, Outcome, Scores};
+pub use search::{Finder, NoRoute, Request, Route};
 pub use snapshot::Snapshot;

@@ -82,6 +82,17 @@ impl<T> Slots<T> {
         self.items[number as usize].as_mut().expect("only numbers in use are looked up")
     }
 
+    /// Of items in their places.
+    pub(crate) fn from_items(items: Vec<Option<T>>) -> Self {
+        let free = (0..).zip(&items).filter(|(_, item)| item.is_none()).map(|(number, _)| number);
+        Self { free: free.collect(), items }
+    }
+
+    /// What is in a place, if anything is.
+    pub(crate) fn find(&self, number: u32) -> Option<&T> {
+        self.items.get(number as usize)?.as_ref()
+    }
+
     /// One more than the highest number that was ever in use.
     pub(crate) fn bound(&self) -> usize {
         self.items.len()

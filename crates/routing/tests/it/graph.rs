@@ -110,6 +110,7 @@ fn a_snapshot_stays_as_it_was() {
     assert_eq!((after.node_count(), after.edge_count(), after.ways_to(&ids[1])), (2, 2, 1));
 }
 
+// BOLT 7.the-channel_update-message.42
 #[test]
 fn nobody_forwards_over_what_is_disabled_empty_or_contradicts_itself() {
     let ids = nodes(2);
