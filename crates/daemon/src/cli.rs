@@ -131,6 +131,9 @@ pub struct Withdraw {
     /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
     pub feerate_perkw: Option<u32>,
+    /// Take also what is set aside to close channels in time
+    #[arg(long)]
+    pub spend_reserve: bool,
 }
 
 /// Open a channel.
@@ -159,9 +162,13 @@ pub struct Close {
     /// Where your share goes, instead of a fresh address of the node
     #[arg(long, value_name = "ADDRESS", conflicts_with = "force")]
     pub to: Option<String>,
-    /// Go on chain without the peer: costs more, and your money is locked for a time
+    /// Go on chain without the peer: costs more, and your money is locked for a time. Without --yes it only tells how much
+    /// and how long
     #[arg(long)]
     pub force: bool,
+    /// Do it, whatever it costs
+    #[arg(long, requires = "force")]
+    pub yes: bool,
 }
 
 /// Make an invoice.

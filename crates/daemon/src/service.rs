@@ -9,11 +9,12 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `invoices`, `payments`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `facts` | the calls |
 
 mod argument;
 mod channels;
 mod facts;
+mod forced;
 mod info;
 mod invoices;
 mod money;

@@ -89,6 +89,8 @@ pub struct WithdrawCommand {
     pub amount: Option<Sat>,
     /// Our estimate otherwise.
     pub feerate: Option<FeeratePerKw>,
+    /// Whether it may take what is set aside for the closes of channels ([`crate::Node::anchor_reserve`]).
+    pub spend_reserve: bool,
     /// A fresh script of our wallet for the change.
     pub change_script: ScriptBuf,
 }
@@ -139,6 +141,17 @@ pub enum Refusal {
     /// The wallet does not allow it.
     #[error("{0}")]
     Wallet(#[from] astrape_wallet::Refusal),
+    /// The coins are needed to close channels in time.
+    #[error(
+        "{reserve} of the wallet are set aside to close channels in time, where the fee of a commitment is paid with coins: \
+         withdraw less, or take them too (--spend-reserve), which leaves the channels at the mercy of low fees. {wallet}"
+    )]
+    Reserve {
+        /// What is set aside.
+        reserve: Sat,
+        /// What the wallet says without it.
+        wallet: astrape_wallet::Refusal,
+    },
     /// The payment is not possible.
     #[error("{0}")]
     Pay(#[from] astrape_payment::PayRefusal),

@@ -26,6 +26,7 @@ pub mod ledger;
 mod node;
 mod record;
 pub mod release;
+pub mod reserve;
 mod restore;
 pub mod state;
 mod step;

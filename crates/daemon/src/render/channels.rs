@@ -36,13 +36,20 @@ pub fn opened(opened: &OpenChannelResponse) -> String {
     let mut text =
         list(&[("channel", opened.channel_id.clone()), ("funding", opened.funding_outpoint.clone())]);
     text.push_str("It can be used once the funding is confirmed: see `astrape channels`.\n");
+    if let Some(warning) = &opened.warning {
+        text.push_str(&format!("{warning}\n"));
+    }
     text
 }
 
-/// A channel that is being closed.
+/// A channel that is being closed, or what closing it would cost.
 #[must_use]
 pub fn closing(closing: &CloseChannelResponse) -> String {
     let mut rows = vec![("channel", closing.channel_id.clone()), ("state", closing.status.clone())];
     rows.extend(closing.closing_txid.clone().map(|txid| ("transaction", txid)));
-    list(&rows)
+    let text = list(&rows);
+    match &closing.forced {
+        Some(forced) => format!("{text}{}\n", forced.warning),
+        None => text,
+    }
 }

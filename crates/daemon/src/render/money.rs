@@ -15,6 +15,7 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
     let more = [
         ("unconfirmed", balance.unconfirmed_sat.saturating_mul(1000)),
         ("immature rewards", balance.immature_sat.saturating_mul(1000)),
+        ("set aside for closes", balance.reserve_sat.saturating_mul(1000)),
         ("reserved", balance.reserved_sat.saturating_mul(1000)),
         ("in flight", balance.in_flight_msat),
         ("in closing channels", balance.closing_msat),
@@ -22,7 +23,20 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
     rows.extend(
         more.into_iter().filter(|(_, amount)| *amount > 0).map(|(name, amount)| (name, msat(amount))),
     );
-    list(&rows)
+    let warning = reserve_warning(balance.reserve_missing_sat).map_or_else(String::new, |text| text + "\n");
+    list(&rows) + &warning
+}
+
+/// What to say when coins are missing for closing channels in time.
+#[must_use]
+pub fn reserve_warning(missing_sat: u64) -> Option<String> {
+    (missing_sat > 0).then(|| {
+        format!(
+            "Warning: {} are missing on chain to close all channels in time when fees are high: send them to an address of \
+             `astrape newaddr`.",
+            sat(missing_sat)
+        )
+    })
 }
 
 /// What the node owns, piece by piece.

@@ -36,6 +36,17 @@ pub fn count(number: u32, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// About how long so many seconds are.
+#[must_use]
+pub fn about(secs: u64) -> String {
+    let rounded = |unit: u64| u32::try_from((secs + unit / 2) / unit).unwrap_or(u32::MAX);
+    match secs {
+        0..5_400 => format!("about {}", count(rounded(60), "minute")),
+        5_400..129_600 => format!("about {}", count(rounded(3_600), "hour")),
+        _ => format!("about {}", count(rounded(86_400), "day")),
+    }
+}
+
 /// A time in UTC, to the second. `secs` since 1970.
 #[must_use]
 pub fn time(secs: u64) -> String {
@@ -107,6 +118,19 @@ mod tests {
         assert_eq!(msat(1_000), "1 sat");
         assert_eq!(msat(5), "0.005 sat");
         assert_eq!(sat(2_100_000_000_000_000), "2,100,000,000,000,000 sat");
+    }
+
+    #[test]
+    fn a_time_is_told_in_the_unit_that_fits() {
+        for (secs, text) in [
+            (0, "about 0 minutes"),
+            (60, "about 1 minute"),
+            (5_399, "about 90 minutes"),
+            (86_400, "about 24 hours"),
+            (144 * 600 * 14, "about 14 days"),
+        ] {
+            assert_eq!(about(secs), text);
+        }
     }
 
     #[test]

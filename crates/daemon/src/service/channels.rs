@@ -1,11 +1,12 @@
 //! Channels: what they are, opening, closing.
 
 use super::facts::Heard;
+use super::forced::forced_close;
 use super::info::saturate;
 use super::{NodeService, argument, named, refusal};
 use astrape_api::v1::{
-    Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ListChannelsRequest,
-    ListChannelsResponse, OpenChannelRequest, OpenChannelResponse,
+    Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ForcedClose,
+    ListChannelsRequest, ListChannelsResponse, OpenChannelRequest, OpenChannelResponse,
 };
 use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
 use astrape_node::command::OpenChannelCommand;
@@ -78,6 +79,7 @@ impl NodeService {
             Ok(outpoint) => Ok(OpenChannelResponse {
                 channel_id: astrape_primitives::ChannelId::from_funding(&outpoint).to_string(),
                 funding_outpoint: outpoint.to_string(),
+                warning: crate::render::money::reserve_warning(self.snapshot().await?.missing_reserve().0),
             }),
             Err(reason) => Err(Status::failed_precondition(format!("the channel was not opened: {reason}"))),
         }
@@ -133,6 +135,13 @@ impl NodeService {
         }
         let node = self.snapshot().await?;
         let channel = named::channel(&node, "channel", &request.channel)?;
+        if request.dry_run && !request.force {
+            return Err(argument::invalid("dry_run", "only a forced close is reckoned before"));
+        }
+        let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
+        if request.dry_run {
+            return Ok(close_response(&node, channel, None, forced));
+        }
         let mut facts = self.handle.facts();
         let command = if request.force {
             Command::ForceCloseChannel { channel }
@@ -153,15 +162,24 @@ impl NodeService {
             Ok(found) => found?,
             Err(_) => None,
         };
-        let node = self.snapshot().await?;
-        let now = node.channel(&channel);
-        let open = now.and_then(Channel::open);
-        let closing_txid = agreed.or_else(|| open.and_then(|open| closing_txid(now, open)));
-        Ok(CloseChannelResponse {
-            channel_id: now.map_or_else(|| channel.to_string(), |now| now.channel_id().to_string()),
-            closing_txid: closing_txid.map(|txid| txid.to_string()),
-            status: now.map_or_else(|| "over".to_owned(), |now| status(&node, channel, now)),
-        })
+        Ok(close_response(&*self.snapshot().await?, channel, agreed, forced))
+    }
+}
+
+fn close_response(
+    node: &Node,
+    channel: ChannelKeysId,
+    agreed: Option<bitcoin::Txid>,
+    forced: Option<ForcedClose>,
+) -> CloseChannelResponse {
+    let now = node.channel(&channel);
+    let open = now.and_then(Channel::open);
+    let closing_txid = agreed.or_else(|| open.and_then(|open| closing_txid(now, open)));
+    CloseChannelResponse {
+        channel_id: now.map_or_else(|| channel.to_string(), |now| now.channel_id().to_string()),
+        closing_txid: closing_txid.map(|txid| txid.to_string()),
+        status: now.map_or_else(|| "over".to_owned(), |now| status(node, channel, now)),
+        forced,
     }
 }
 

@@ -27,6 +27,8 @@ impl NodeService {
             unconfirmed_sat: coins.unconfirmed.0,
             immature_sat: coins.immature.0,
             reserved_sat: coins.reserved.0,
+            reserve_sat: node.anchor_reserve().0,
+            reserve_missing_sat: node.missing_reserve().0,
             ..GetBalanceResponse::default()
         };
         for (_, channel) in node.channels() {
@@ -68,7 +70,8 @@ impl NodeService {
         };
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::internal)?;
-        let command = WithdrawCommand { script, amount, feerate, change_script };
+        let spend_reserve = request.spend_reserve;
+        let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
         match self.handle.command(Command::Withdraw(Box::new(command))).await.map_err(refusal::command)? {
             Reply::Withdrawing { txid, amount, fee } => {
                 Ok(WithdrawResponse { txid: txid.to_string(), amount_sat: amount.0, fee_sat: fee.0 })

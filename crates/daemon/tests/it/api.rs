@@ -91,7 +91,7 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
         };
         is_refused("open", "address", client.open_channel(request).await);
         let request =
-            CloseChannelRequest { channel: "abcd".into(), address: Some(text.clone()), force: false };
+            CloseChannelRequest { channel: "abcd".into(), address: Some(text.clone()), ..Default::default() };
         is_refused("close", "address", client.close_channel(request).await);
         let request = CreateInvoiceRequest { preimage: Some(text.clone()), ..Default::default() };
         is_refused("invoice", "preimage", client.create_invoice(request).await);
@@ -122,7 +122,7 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
     for per_kw in [0, 252, 250_001, u32::MAX] {
         let feerate_perkw = Some(per_kw);
         let request =
-            WithdrawRequest { address: own_address.clone(), all: true, feerate_perkw, amount_sat: None };
+            WithdrawRequest { address: own_address.clone(), all: true, feerate_perkw, ..Default::default() };
         is_refused("withdraw", "feerate_perkw", client.withdraw(request).await);
         let request = OpenChannelRequest {
             node_id: POINT.into(),
@@ -133,7 +133,7 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
         is_refused("open", "feerate_perkw", client.open_channel(request).await);
     }
     for (amount_sat, all) in [(Some(1), true), (None, false)] {
-        let request = WithdrawRequest { address: own_address.clone(), amount_sat, all, feerate_perkw: None };
+        let request = WithdrawRequest { address: own_address.clone(), amount_sat, all, ..Default::default() };
         is_refused("withdraw", "amount_sat", client.withdraw(request).await);
     }
     for push_msat in [100_000_001, u64::MAX] {
@@ -159,7 +159,12 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
     is_refused("invoice", "description_hash", client.create_invoice(both).await);
     let request = WithdrawRequest { address: MAINNET.into(), all: true, ..Default::default() };
     is_refused("withdraw on another network", "address", client.withdraw(request).await);
-    let request = CloseChannelRequest { channel: "abcd".into(), address: Some(own_address), force: true };
+    let request = CloseChannelRequest {
+        channel: "abcd".into(),
+        address: Some(own_address),
+        force: true,
+        ..Default::default()
+    };
     is_refused("a forced close to an address", "address", client.close_channel(request).await);
     for limit in [0, 1_001, u32::MAX] {
         let request = ListPaymentsRequest { limit: Some(limit), before: None };
@@ -220,6 +225,7 @@ async fn what_cannot_be_done_now_is_refused_with_what_helps() {
     node.end().await;
 }
 
+// attack 27
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_live_by_the_api_alone() {
     let chain = EmbeddedChain::new();
@@ -309,11 +315,16 @@ async fn two_nodes_live_by_the_api_alone() {
     }
     assert!(kinds.contains(&"ready"));
 
+    a_forced_close_is_reckoned_and_not_done(&mut alice, &opened.channel_id).await;
+    what_closes_need_is_withdrawn_only_if_asked_for(&mut alice, &mut bob).await;
+
     // Closed by the beginning of its id.
     let close = CloseChannelRequest { channel: opened.channel_id[..8].to_owned(), ..Default::default() };
     let closing = alice.client.close_channel(close).await.unwrap().into_inner();
     let txid = closing.closing_txid.expect("agreed at once");
     assert!(closing.status.starts_with("closing"), "{}", closing.status);
+    let withdrawn = events.message().await.unwrap().expect("the withdrawal is told");
+    assert!(matches!(withdrawn.fact, Some(Fact::Withdrawn(_))));
     let told = events.message().await.unwrap().expect("the close is told");
     assert!(matches!(told.fact, Some(Fact::Channel(_))));
     until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap()))).await;
@@ -347,4 +358,40 @@ async fn two_nodes_live_by_the_api_alone() {
     };
     assert!(matches!(&end, Err(status) if status.code() == Code::Unavailable), "{end:?}");
     bob.end().await;
+}
+
+async fn a_forced_close_is_reckoned_and_not_done(alice: &mut Served, channel: &str) {
+    let ask =
+        CloseChannelRequest { channel: channel.into(), force: true, dry_run: true, ..Default::default() };
+    let answer = alice.client.close_channel(ask.clone()).await.unwrap().into_inner();
+    let forced = answer.forced.expect("it is reckoned");
+    assert_eq!((forced.ours_sat, forced.htlcs), (350_000, 0));
+    assert!(forced.delay_blocks > 0 && forced.delay_secs == u64::from(forced.delay_blocks) * 600);
+    assert!(forced.fee_sat > 0 && forced.fee_sat < 50_000, "{forced:?}");
+    let blocks = format!("{} blocks", forced.delay_blocks);
+    assert!(forced.warning.contains(&blocks) && forced.warning.contains("350,000 sat"), "{}", forced.warning);
+    assert_eq!((answer.status.as_str(), answer.closing_txid), ("ready", None), "nothing was done");
+    let unforced = CloseChannelRequest { force: false, ..ask };
+    is_refused("close_channel", "dry_run", alice.client.close_channel(unforced).await);
+}
+
+async fn what_closes_need_is_withdrawn_only_if_asked_for(alice: &mut Served, bob: &mut Served) {
+    let balance = alice.balance().await;
+    assert!(balance.reserve_sat > 0 && balance.reserve_missing_sat == 0, "{balance:?}");
+    let poor = bob.balance().await;
+    assert_eq!((poor.reserve_sat, poor.reserve_missing_sat), (balance.reserve_sat, balance.reserve_sat));
+    let address = alice.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
+    let too_much = WithdrawRequest {
+        address,
+        amount_sat: Some(balance.confirmed_sat - balance.reserve_sat / 2),
+        ..Default::default()
+    };
+    let refused = alice.client.withdraw(too_much.clone()).await.expect_err("the channel may need it");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    assert!(refused.message().contains("--spend-reserve"), "{}", refused.message());
+    let asked = WithdrawRequest { spend_reserve: true, ..too_much };
+    assert_eq!(
+        alice.client.withdraw(asked.clone()).await.unwrap().into_inner().amount_sat,
+        asked.amount_sat.unwrap()
+    );
 }

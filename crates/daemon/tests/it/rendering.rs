@@ -267,3 +267,34 @@ fn each_fact_is_a_line() {
         assert_eq!(render::events::line(&event(fact)), format!("2027-01-15 08:00:00 #4 {line}"));
     }
 }
+
+#[test]
+fn what_a_close_costs_and_what_is_missing_for_it_is_said() {
+    let forced = ForcedClose { warning: "It costs.".into(), ..ForcedClose::default() };
+    let closing = CloseChannelResponse {
+        channel_id: "ab".into(),
+        status: "ready".into(),
+        closing_txid: None,
+        forced: Some(forced),
+    };
+    assert_eq!(render::channels::closing(&closing), "channel  ab\nstate    ready\nIt costs.\n");
+    let balance = GetBalanceResponse {
+        confirmed_sat: 5_000,
+        reserve_sat: 20_000,
+        reserve_missing_sat: 15_000,
+        ..GetBalanceResponse::default()
+    };
+    shows(
+        &render::money::balance(&balance),
+        "
+        on chain               5,000 sat
+        in channels            0 sat
+        can receive (at most)  0 sat
+        set aside for closes   20,000 sat
+        Warning: 15,000 sat are missing on chain to close all channels in time when fees are high: send them to an address of `astrape newaddr`.
+        ",
+    );
+    let opened = OpenChannelResponse { warning: render::money::reserve_warning(1), ..Default::default() };
+    assert!(render::channels::opened(&opened).contains("Warning: 1 sat are missing"));
+    assert_eq!(render::money::reserve_warning(0), None);
+}

@@ -90,16 +90,34 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
-        let mut coins = self.coins_value();
+    /// The coins of a withdrawal. What closes need stays, unless it is asked for.
+    fn select_withdrawal(
+        &self,
+        coins: &Coins,
+        command: &WithdrawCommand,
+    ) -> Result<(astrape_wallet::Selection, TxOut), Refusal> {
         let terms = self.terms(command.feerate.unwrap_or(self.node.world.feerate), &command.change_script);
-        let (selection, output) = match command.amount {
+        let select = |terms: &Terms| match command.amount {
             Some(amount) => {
                 let output = TxOut { value: amount.into(), script_pubkey: command.script.clone() };
-                (coins.select(std::slice::from_ref(&output), &terms)?, output)
+                Ok((coins.select(std::slice::from_ref(&output), terms)?, output))
             }
-            None => coins.select_all(&command.script, &terms)?,
+            None => coins.select_all(&command.script, terms),
         };
+        let reserve = if command.spend_reserve { Sat::ZERO } else { self.node.anchor_reserve() };
+        if reserve == Sat::ZERO {
+            return Ok(select(&terms)?);
+        }
+        // What would not be possible without a reserve either is refused in the wallet's own words.
+        select(&Terms { reserve, ..terms.clone() }).or_else(|wallet| {
+            select(&terms)?;
+            Err(Refusal::Reserve { reserve, wallet })
+        })
+    }
+
+    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
+        let mut coins = self.coins_value();
+        let (selection, output) = self.select_withdrawal(&coins, command)?;
         let amount = Sat::from(output.value);
         let request = selection.to_request(vec![output], &command.change_script, self.height())?;
         let id = self.entropy.draw("withdrawal");

@@ -30,8 +30,16 @@ impl Asking {
             channel: close.channel.clone(),
             address: close.to.clone(),
             force: close.force,
+            dry_run: close.force && !close.yes,
         };
+        let dry_run = request.dry_run;
         let closing = self.client.close_channel(request).await?.into_inner();
-        self.show(&closing, render::channels::closing)
+        self.show(&closing, render::channels::closing)?;
+        if dry_run {
+            return Err(Failure::Refused(
+                "nothing was done: add --yes to close the channel by force".to_owned(),
+            ));
+        }
+        Ok(())
     }
 }

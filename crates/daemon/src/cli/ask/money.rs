@@ -33,6 +33,7 @@ impl Asking {
             amount_sat,
             all,
             feerate_perkw: withdraw.feerate_perkw,
+            spend_reserve: withdraw.spend_reserve,
         };
         let done = self.client.withdraw(request).await?.into_inner();
         self.show(&done, render::money::withdrawn)

@@ -1,0 +1,70 @@
+//! What must stay in the wallet so that channels can be closed in time. A commitment with anchors pays little by itself: its
+//! child brings the fee, and the child is paid for with a coin of ours (BOLT 3). A node without coins stands before a court
+//! that it cannot pay (attack 27).
+
+use crate::node::Node;
+use astrape_channel::{Channel, Phase};
+use astrape_primitives::{FeeratePerKw, Sat};
+use astrape_transactions::CommitmentFormat;
+use astrape_transactions::trim::commitment_weight;
+
+/// What a commitment and its child are reckoned to pay together: 40 sat/vbyte, a busy day. On a busier one it is still
+/// enough for some of the channels, and those that have least time go first.
+pub const RESERVE_FEERATE: FeeratePerKw = FeeratePerKw(10_000);
+
+/// HTLCs that each commitment is reckoned with: those that are worth a close are few.
+const RESERVED_HTLCS: usize = 2;
+
+/// Weight of a child: an anchor and a coin as inputs, the change as output.
+const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
+
+/// What is set aside for the close of one channel.
+#[must_use]
+pub const fn reserve_per_channel(format: CommitmentFormat) -> Sat {
+    match format {
+        // Its commitment has paid all that it will ever pay.
+        CommitmentFormat::StaticRemotekey => Sat::ZERO,
+        CommitmentFormat::Anchors => {
+            RESERVE_FEERATE.fee(commitment_weight(format, RESERVED_HTLCS) + CHILD_WEIGHT)
+        }
+    }
+}
+
+/// Whether the commitment of a channel may still have to be brought into the chain.
+fn may_go_on_chain(channel: &Channel) -> bool {
+    match &channel.phase {
+        Phase::Open(open) => open.funding.spent.is_none(),
+        Phase::Closing(closing) => closing.open.funding.spent.is_none(),
+        Phase::Opening(_) | Phase::Closed(_) => false,
+    }
+}
+
+impl Node {
+    /// What the wallet should hold for the closes of all channels.
+    #[must_use]
+    pub fn anchor_reserve(&self) -> Sat {
+        let channels = self.channels().filter(|(_, channel)| may_go_on_chain(channel));
+        let formats = channels.filter_map(|(_, channel)| channel.open().map(|open| open.params.format));
+        formats.map(reserve_per_channel).sum()
+    }
+
+    /// What of [`Node::anchor_reserve`] the wallet does not hold, counting what is confirmed or waits to be.
+    #[must_use]
+    pub fn missing_reserve(&self) -> Sat {
+        let balance = self.coin_balance();
+        let there = balance.confirmed.saturating_add(balance.unconfirmed);
+        self.anchor_reserve().saturating_sub(there)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_with_anchors_sets_aside_the_fee_of_a_busy_day_and_one_without_nothing() {
+        assert_eq!(reserve_per_channel(CommitmentFormat::StaticRemotekey), Sat::ZERO);
+        let reserve = reserve_per_channel(CommitmentFormat::Anchors);
+        assert!((Sat(15_000)..=Sat(30_000)).contains(&reserve), "{reserve}");
+    }
+}
