@@ -1,13 +1,12 @@
 //! LDK as a peer: the same protocol written by others, over TCP, on a real bitcoind.
 //!
 //! This library is the stage: LDK nodes inside the test's process, `astrape run` as a process of its own (from
-//! `astrape-interop`), and a wire between them that can be cut in the middle of a message. The plays are in `tests/it/`.
+//! `astrape-interop`), and its wire between them that can be cut in the middle of a message. The plays are in `tests/it/`.
 //!
 //! | room | what is in it |
 //! |---|---|
 //! | [`ldk`] | [`Ldk`]: a node made of LDK, to open, pay, fail and close with |
 //! | [`seen`] | [`Seen`]: what an LDK node said of what happened |
-//! | [`wire`] | [`Wire`]: a TCP connection that is cut after so many bytes |
 //! | [`stage`] | [`Stage`]: bitcoind, nodes, channels between them, and whether both sides say the same |
 //!
 //! # Never
@@ -16,9 +15,7 @@
 pub mod ldk;
 pub mod seen;
 pub mod stage;
-pub mod wire;
 
 pub use ldk::{Kind, Ldk};
 pub use seen::{Ended, Seen};
 pub use stage::Stage;
-pub use wire::Wire;

@@ -1,8 +1,8 @@
 //! Where the plays take place: bitcoind, nodes of both kinds, channels between them, and whether both sides say the same.
 
 use crate::ldk::{Kind, Ldk};
-use crate::wire::Wire;
 use anyhow::{Context as _, Result, ensure};
+use astrape_interop::Wire;
 use astrape_interop::accounts::{self, Side, number, text};
 use astrape_interop::line::{DEEP, SOON};
 use astrape_interop::{Bitcoind, Cli, Daemon, wait};

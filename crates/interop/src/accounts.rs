@@ -184,6 +184,40 @@ pub fn flow(payer: &Cli, recipient: &Cli) -> Result<Flow> {
     Ok(flow)
 }
 
+/// What nodes own in channels, one by one, in millisatoshi.
+///
+/// # Errors
+/// When a node does not answer.
+pub fn shares(nodes: &[&Cli]) -> Result<Vec<u64>> {
+    nodes.iter().map(|node| in_channels(node)).collect()
+}
+
+/// Holds that the shares of three nodes in a row have changed by what the ends paid each other and the middle earned, and by
+/// nothing else, to the millisatoshi.
+///
+/// # Errors
+/// What does not add up.
+pub fn settles(nodes: &[&Cli; 3], before: &[u64], there: Flow, back: Flow) -> Result<()> {
+    let after = shares(nodes)?;
+    let sum = |shares: &[u64]| shares.iter().sum::<u64>();
+    ensure!(sum(&after) == sum(before), "before {before:?}, after {after:?}");
+    ensure!(
+        after[0] + there.amount_msat + there.fee_msat == before[0] + back.amount_msat,
+        "A: {before:?} {after:?}"
+    );
+    ensure!(
+        after[2] + back.amount_msat + back.fee_msat == before[2] + there.amount_msat,
+        "C: {before:?} {after:?}"
+    );
+    ensure!(after[1] == before[1] + there.fee_msat + back.fee_msat, "B: {before:?} {after:?}");
+    let forwards = nodes[1].forwards()?;
+    let passed: Vec<_> = forwards.iter().filter(|forward| forward["failure"].is_null()).collect();
+    let earned: u64 = passed.iter().map(|forward| number(forward, "fee_msat")).sum::<Result<u64>>()?;
+    ensure!(passed.len() as u64 == there.settled + back.settled, "B tells {} forwards", passed.len());
+    ensure!(earned == there.fee_msat + back.fee_msat, "B tells that it earned {earned} msat");
+    Ok(())
+}
+
 /// A text of a JSON object.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use crate::{ports, wait};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -208,6 +209,12 @@ impl Daemon {
     /// When it does not answer.
     pub fn peer_address(&self) -> Result<String> {
         Ok(format!("{}@127.0.0.1:{}", self.id()?, self.peer_port))
+    }
+
+    /// Where its socket for peers is.
+    #[must_use]
+    pub fn peer_socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.peer_port))
     }
 
     /// Lines of its log that tell of what should never happen: errors and panics.

@@ -1,8 +1,8 @@
 //! Tests among real components: `astrape` as separate processes, beside a real bitcoind, over loopback, on real disks.
 //!
 //! This library is the stage; what is played on it stands in `tests/it/`, and the benchmark of payments in
-//! `src/bin/bench-payments.rs`. The nodes are used by their command line alone (the benchmark uses their API), and ended as
-//! roughly as a power cut does.
+//! `src/bin/bench-payments.rs`, and the long soak in `src/bin/soak.rs`. The nodes are used by their command line alone
+//! (benchmark and soak pay by their API), and ended as roughly as a power cut does.
 //!
 //! | room | what is in it |
 //! |---|---|
@@ -12,6 +12,8 @@
 //! | [`mod@line`] | [`Line`]: nodes in a row with channels between neighbours |
 //! | [`accounts`] | who owns what, and whether both sides of everything say the same |
 //! | [`load`] | payments by the API, many at a time |
+//! | [`soak`] | payments at full speed while sockets are cut and processes killed |
+//! | [`wire`] | [`Wire`]: a TCP connection that is cut after so many bytes |
 //! | [`process`] | processes that end with us; their CPU time and memory |
 //! | [`ports`], [`wait`] | ports that stay free; waiting with a deadline |
 //!
@@ -26,9 +28,12 @@ pub mod line;
 pub mod load;
 pub mod ports;
 pub mod process;
+pub mod soak;
 pub mod wait;
+pub mod wire;
 
 pub use bitcoind::Bitcoind;
 pub use cli::{Answer, Cli};
 pub use daemon::Daemon;
 pub use line::Line;
+pub use wire::Wire;

@@ -88,9 +88,16 @@ impl Line {
     /// # Errors
     /// When it is refused.
     pub fn open_channel(&self, from: &Daemon, to: &Daemon, opening: Opening) -> Result<Value> {
-        let (peer, amount, push) =
-            (to.peer_address()?, format!("{}sat", opening.amount_sat), format!("{}sat", opening.push_sat));
-        let mut command = vec!["open", peer.as_str(), amount.as_str(), "--push", push.as_str()];
+        self.open_channel_at(from, &to.peer_address()?, opening)
+    }
+
+    /// As [`Line::open_channel`], with a peer at an address `ID@HOST:PORT`.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn open_channel_at(&self, from: &Daemon, peer: &str, opening: Opening) -> Result<Value> {
+        let (amount, push) = (format!("{}sat", opening.amount_sat), format!("{}sat", opening.push_sat));
+        let mut command = vec!["open", peer, amount.as_str(), "--push", push.as_str()];
         if opening.private {
             command.push("--private");
         }

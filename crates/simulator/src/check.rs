@@ -47,6 +47,11 @@ pub(crate) fn after_commit(
 ) -> Result<(), Violation> {
     world.totals.steps += parts.len() as u64;
     disk::check(world, node)?;
+    if world.besieged {
+        world.checks.signed.record(node, effects)?;
+        preimage::check(world, node)?;
+        return facts(world, node);
+    }
     reestablish::count(world, node, parts, effects);
     world.checks.signed.record(node, effects)?;
     world.checks.preimages.learnt(node, parts);
@@ -61,6 +66,10 @@ fn facts(world: &mut World, node: usize) -> Result<(), Violation> {
     let new = ledger.get(machine.facts_seen..).unwrap_or_default().to_vec();
     machine.facts_seen = ledger.len();
     for entry in new {
+        if world.besieged {
+            closes::under_siege(node, &entry.fact)?;
+            continue;
+        }
         closes::fact(world, node, &entry.fact)?;
         payments::fact(world, node, &entry.fact)?;
         fees::fact(world, node, &entry.fact)?;

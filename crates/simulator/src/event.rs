@@ -92,9 +92,33 @@ impl Queue {
         self.events.values()
     }
 
+    /// The next message under way to `end`.
+    pub(crate) fn next_message(&mut self, connection: u64, end: usize) -> Option<&mut Vec<u8>> {
+        self.events.values_mut().find_map(|event| message_to(event, connection, end))
+    }
+
+    /// Takes the next message under way to `end` out.
+    pub(crate) fn take_message(&mut self, connection: u64, end: usize) -> Option<Vec<u8>> {
+        let place = |(at, event): (&_, &mut Event)| message_to(event, connection, end).map(|_| *at);
+        let at = self.events.iter_mut().find_map(place)?;
+        message_to(&mut self.events.remove(&at)?, connection, end).map(std::mem::take)
+    }
+
     /// Packets of a connection on their way to `end`.
     pub(crate) fn packets(&self, connection: u64, end: usize) -> usize {
         let of_it = |event: &&Event| matches!(event, Event::Deliver { connection: c, to, .. } if *c == connection && *to == end);
         self.events.values().filter(of_it).count()
+    }
+}
+
+/// The message that an event delivers to one end of a connection.
+fn message_to(event: &mut Event, connection: u64, end: usize) -> Option<&mut Vec<u8>> {
+    match event {
+        Event::Deliver { connection: c, to, packet: Packet::Message(bytes) }
+            if *c == connection && *to == end =>
+        {
+            Some(bytes)
+        }
+        _ => None,
     }
 }

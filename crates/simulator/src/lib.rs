@@ -9,6 +9,7 @@
 //! | [`world`] | [`World`]: the loop, the door with its crashes, release, the chain |
 //! | [`scenario`] | scripts: `line(3).open(0, 1, sat(1_000_000)).pay(0, 2, sat(1_000))`, with every crash |
 //! | [`swarm`] | random worlds: [`run_seed`] |
+//! | [`siege`] | a hostile peer at any moment of a channel's life |
 //! | `check/` | the rules that hold in every world, one file each |
 //! | [`plant`] | bugs that prove the checkers |
 //! | [`totals`] | what a run has seen |
@@ -31,6 +32,7 @@ pub mod plant;
 mod prepare;
 mod prototype;
 pub mod scenario;
+pub mod siege;
 pub mod swarm;
 pub mod totals;
 mod trace;
@@ -41,6 +43,7 @@ pub mod world;
 
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
+pub use siege::{Deed, Heard, Siege};
 pub use swarm::{Outcome, run_seed};
 pub use totals::{REESTABLISH_CASES, Totals};
 pub use user::Flaw;

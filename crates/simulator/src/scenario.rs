@@ -197,6 +197,22 @@ impl Scenario {
         }
     }
 
+    /// Runs it once, and keeps the world before each step of a node.
+    pub(crate) fn moments(&self, node: usize) -> Result<Vec<World>, Violation> {
+        let mut stage = self.stage();
+        let mut moments = Vec::new();
+        loop {
+            let before = stage.world.clone();
+            match stage.go_on()? {
+                Progress::Done => return Ok(moments),
+                Progress::Moved(Advance::Stepped { node: stepped, .. }) if stepped == node => {
+                    moments.push(before)
+                }
+                Progress::Moved(_) => {}
+            }
+        }
+    }
+
     fn stage(&self) -> Stage {
         let mut world = World::line(self.nodes, self.format, self.seed);
         if let Some(plant) = self.plant {

@@ -61,6 +61,8 @@ pub struct World {
     pub(crate) plant: Option<Plant>,
     /// A node that was started from an old copy of its disk.
     pub(crate) late: Option<usize>,
+    /// Whether somebody lies: only what a node owes itself can be checked then.
+    pub(crate) besieged: bool,
     pub(crate) steps: u64,
     /// The last event's step: whose, and with how many effects.
     pub(crate) last_step: Option<(usize, usize)>,
@@ -98,6 +100,7 @@ impl World {
             disk_check_every: 1,
             plant: None,
             late: None,
+            besieged: false,
             steps: 0,
             last_step: None,
             processes: 0,

@@ -9,12 +9,17 @@
 //! | `attacks` | which attacks the tests play | [`attacks`] |
 //! | `bench` | payments per second, latency and CPU time, between processes | here |
 //! | `simulate` | random seeds of the simulator, in a release build | here |
+//! | `fuzz` | the fuzz targets: runs them, keeps what they find, tells what they reach | [`fuzz`] |
+//! | `mutants` | a share of the mutants of the crates where a wrong line costs money | [`mutants`] |
+//! | `soak` | payments among processes that are cut and killed, for long | here |
 //! | `ci` | what CI runs | `.ci/run` |
 
 mod attacks;
 mod bitcoind;
 mod bolts;
 mod check;
+mod fuzz;
+mod mutants;
 mod shell;
 mod source;
 mod test;
@@ -77,6 +82,34 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run a fuzz target, or all, by cargo-fuzz
+    Fuzz {
+        /// messages, transport, onion, invoice or step; all of them, one after the other, if none is named
+        target: Option<String>,
+        /// For how long each
+        #[arg(long, default_value = "60")]
+        seconds: u64,
+        /// Instead, add to fuzz/corpus what was found and reaches more
+        #[arg(long, conflicts_with = "report")]
+        keep: bool,
+        /// Instead, tell what was tried and is reached, of messages by type
+        #[arg(long)]
+        report: bool,
+    },
+    /// Test a share of the mutants of channel, transactions, onion, payment and node, by cargo-mutants
+    Mutants {
+        /// Which share, for example 0/12: each twelfth from the first
+        #[arg(long)]
+        shard: String,
+        /// Only of these crates
+        crates: Vec<String>,
+    },
+    /// Play payments among three processes of a release build that are cut and killed; arguments are the soak's own
+    Soak {
+        /// For example `--seconds 600 --seed 7`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what CI runs
     Ci,
 }
@@ -110,13 +143,20 @@ fn perform(verb: Verb) -> Result<()> {
             let simulator = ["run", "--release", "--package", "astrape-simulator", "--bin", "simulate", "--"];
             run(cargo().args(simulator).args(arguments))
         }
-        Verb::Bench { arguments } => {
-            let bitcoind = bitcoind::locate()?;
-            run(cargo().args(["build", "--release", "--package", "astrape-daemon", "--bin", "astrape"]))?;
-            let benchmark =
-                ["run", "--release", "--package", "astrape-interop", "--bin", "bench-payments", "--"];
-            run(cargo().args(benchmark).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind))
-        }
+        Verb::Bench { arguments } => among_processes("bench-payments", &arguments),
+        Verb::Fuzz { report: true, .. } => fuzz::report(),
+        Verb::Fuzz { target, keep: true, .. } => fuzz::keep(target.as_deref()),
+        Verb::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
+        Verb::Mutants { shard, crates } => mutants::run(&shard, &crates),
+        Verb::Soak { arguments } => among_processes("soak", &arguments),
         Verb::Ci => run(Command::new(root().join(".ci/run")).current_dir(root())),
     }
+}
+
+/// Runs a program of `interop` beside a real bitcoind, with nodes of a release build.
+fn among_processes(program: &str, arguments: &[String]) -> Result<()> {
+    let bitcoind = bitcoind::locate()?;
+    run(cargo().args(["build", "--release", "--package", "astrape-daemon", "--bin", "astrape"]))?;
+    let program = ["run", "--release", "--package", "astrape-interop", "--bin", program, "--"];
+    run(cargo().args(program).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind))
 }

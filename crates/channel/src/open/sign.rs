@@ -188,6 +188,16 @@ impl Open {
         self.content(Side::Local, self.local.number, self.local.points[0])
     }
 
+    /// The content that the peer's next `commitment_signed` has to sign, by what it has said on this connection: to know what
+    /// a signature would be for before it comes.
+    #[must_use]
+    pub fn expected_content(&self, up: &Up) -> astrape_transactions::CommitmentContent {
+        let mut next = self.clone();
+        let number = next.next_local_number();
+        next.take_signed_updates(up.clone(), number);
+        next.content(Side::Local, number, self.local.points[1])
+    }
+
     /// The request for our signatures on the peer's newest commitment.
     #[must_use]
     pub fn remote_request(&self) -> RemoteCommitmentRequest {

@@ -5,4 +5,5 @@ mod chain_trouble;
 mod command_line;
 mod money;
 mod processes;
+mod soak;
 mod three_nodes;

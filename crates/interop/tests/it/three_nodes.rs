@@ -1,7 +1,7 @@
 //! Three nodes pay each other while one, or any of them, is killed again and again.
 
 use anyhow::{Context as _, Result, ensure};
-use astrape_interop::accounts::{self, Flow, number, text};
+use astrape_interop::accounts::{self, Flow, text};
 use astrape_interop::line::{Opening, SOON};
 use astrape_interop::{Cli, Daemon, Line, wait};
 use rand::{Rng as _, SeedableRng as _};
@@ -74,7 +74,7 @@ fn play(plan: &Plan) -> Result<()> {
     let Some(mut line) = Line::open(3, Opening::HALVES, &[])? else { return Ok(()) };
     let channels = accounts::both_sides_agree(&line.clis())?;
     ensure!(channels.len() == 2, "{channels:?}");
-    let before = shares(&line)?;
+    let before = accounts::shares(&line.clis())?;
     let opened = begin.elapsed();
 
     let tally = Tally::default();
@@ -91,7 +91,8 @@ fn play(plan: &Plan) -> Result<()> {
     ensure!(accounts::both_sides_agree(&line.clis())? == channels, "other channels than before");
     let [there, back] = flows(&line)?;
     println!("paid A→C {there:?}, C→A {back:?}");
-    settles_to_the_millisatoshi(&line, &before, there, back)?;
+    let [a, b, c] = &line.nodes[..] else { anyhow::bail!("three nodes were started") };
+    accounts::settles(&[a, b, c], &before, there, back)?;
     holds_what_was_told(&tally, plan, there, back)?;
     for node in &line.nodes {
         let info = node.ask(&["getinfo"])?;
@@ -219,36 +220,9 @@ fn holds_htlcs(node: &Cli) -> Result<bool> {
     Ok(accounts::sides(node)?.values().any(|side| side.htlcs > 0))
 }
 
-/// What the nodes own in channels.
-fn shares(line: &Line) -> Result<Vec<u64>> {
-    line.nodes.iter().map(|node| accounts::in_channels(node)).collect()
-}
-
 fn flows(line: &Line) -> Result<[Flow; 2]> {
     let (a, c) = (&line.nodes[0], &line.nodes[2]);
     Ok([accounts::flow(a, c)?, accounts::flow(c, a)?])
-}
-
-/// The shares in channels have changed by what was paid, sent and earned, and by nothing else.
-fn settles_to_the_millisatoshi(line: &Line, before: &[u64], there: Flow, back: Flow) -> Result<()> {
-    let after = shares(line)?;
-    let sum = |shares: &[u64]| shares.iter().sum::<u64>();
-    ensure!(sum(&after) == sum(before), "before {before:?}, after {after:?}");
-    ensure!(
-        after[0] + there.amount_msat + there.fee_msat == before[0] + back.amount_msat,
-        "A: {before:?} {after:?}"
-    );
-    ensure!(
-        after[2] + back.amount_msat + back.fee_msat == before[2] + there.amount_msat,
-        "C: {before:?} {after:?}"
-    );
-    ensure!(after[1] == before[1] + there.fee_msat + back.fee_msat, "B: {before:?} {after:?}");
-    let forwards = line.nodes[1].forwards()?;
-    let passed: Vec<_> = forwards.iter().filter(|forward| forward["failure"].is_null()).collect();
-    let earned: u64 = passed.iter().map(|forward| number(forward, "fee_msat")).sum::<Result<u64>>()?;
-    ensure!(passed.len() as u64 == there.settled + back.settled, "B tells {} forwards", passed.len());
-    ensure!(earned == there.fee_msat + back.fee_msat, "B tells that it earned {earned} msat");
-    Ok(())
 }
 
 /// Closes all channels together with the peer; what reaches the wallets is what both sides said.

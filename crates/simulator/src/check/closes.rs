@@ -69,6 +69,16 @@ fn late(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Viola
     Ok(())
 }
 
+/// A liar may make its peer close, never stumble.
+pub(super) fn under_siege(node: usize, fact: &Fact) -> Result<(), Violation> {
+    match fact {
+        Fact::Channel { channel_id, event: ChannelFact::Quarantined { reason }, .. } => {
+            Err(Violation::new(Checker::Closes, format!("node {node} stumbles over {channel_id}: {reason}")))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether the chain or the mempool knows the funding of a channel.
 pub(crate) fn is_funded(world: &World, node: usize, keys: &ChannelKeysId) -> bool {
     let channel = world.process(node).and_then(|p| p.node.channel(keys));

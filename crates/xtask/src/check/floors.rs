@@ -39,6 +39,7 @@ pub(super) const ROOMS: &[(&str, u8, Part)] = &[
     ("interop", 7, Shell),
     ("interop-ldk", 8, Shell),
     ("simulator", 7, Shell),
+    ("fuzz", 8, Shell),
     ("xtask", 7, Shell),
 ];
 

@@ -1,3 +1,0 @@
-#![no_main]
-
-astrape_fuzz::target!(body => astrape_fuzz::message(258, body));
