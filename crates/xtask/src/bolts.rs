@@ -1,7 +1,10 @@
 //! Which requirements of the BOLTs the tests check, as a number.
 //!
 //! `bolts/requirements.tsv` gives every binding sentence of the BOLTs an id. A test names what it checks by a mark
-//! ([`crate::source`]); here the marks are counted against the ids.
+//! ([`crate::source`]); here the marks are counted against the ids: for each BOLT, for what of it is built (`later` says what is
+//! not, and why), and for each section.
+
+mod later;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,6 +24,12 @@ struct Requirement {
 }
 
 impl Requirement {
+    /// The heading that it stands under, with its BOLT: `2.stfu`.
+    fn section(&self) -> Result<&'static str> {
+        let (section, _) = self.id.rsplit_once('.').context("an id ends with a number")?;
+        Ok(section)
+    }
+
     /// The number of the BOLT that it stands in.
     fn bolt(&self) -> Result<u8> {
         let (bolt, _) = self.id.split_once('.').context("an id begins with the number of its BOLT")?;
@@ -46,6 +55,14 @@ impl Count {
     }
 }
 
+/// Which sections to list besides the table of BOLTs.
+pub(crate) enum Sections {
+    /// None.
+    Untold,
+    /// Those of one BOLT, or of all.
+    Of(Option<u8>),
+}
+
 /// Which requirements to list besides the table.
 pub(crate) enum Missing {
     /// None.
@@ -54,32 +71,77 @@ pub(crate) enum Missing {
     Of(Option<u8>),
 }
 
-/// Prints the coverage of each BOLT.
+/// Prints the coverage of each BOLT, and of its part that is built.
 ///
 /// # Errors
 /// When a test names an id that is in no BOLT.
-pub(crate) fn report(root: &Path, missing: &Missing) -> Result<()> {
+pub(crate) fn report(root: &Path, sections: &Sections, missing: &Missing) -> Result<()> {
     let requirements = requirements()?;
     let covered = covered(root, &requirements)?;
     let mut counts: BTreeMap<u8, Count> = BTreeMap::new();
+    let mut built: BTreeMap<u8, Count> = BTreeMap::new();
     let mut total = Count::default();
     for requirement in &requirements {
         let is_covered = covered.contains(requirement.id);
-        counts.entry(requirement.bolt()?).or_default().add(requirement, is_covered);
+        let bolt = requirement.bolt()?;
+        counts.entry(bolt).or_default().add(requirement, is_covered);
+        if later::reason(requirement.id).is_none() {
+            built.entry(bolt).or_default().add(requirement, is_covered);
+        }
         total.add(requirement, is_covered);
     }
     println!("requirements of the BOLTs that a test names");
     println!("{:<8}{:>20}{:>26}", "BOLT", "MUST and MUST NOT", "with SHOULD and MAY");
     for (bolt, count) in &counts {
         print_row(&bolt.to_string(), *count);
+        if let Some(part) = built.get(bolt).filter(|part| part.all != count.all) {
+            print_row("  built", *part);
+        }
     }
     print_row("all", total);
+    if let Sections::Of(wanted) = sections {
+        print_sections(&requirements, &covered, *wanted)?;
+    }
     if let Missing::Of(wanted) = missing {
         println!("\nnamed by no test:");
         for requirement in requirements.iter().filter(|requirement| !covered.contains(requirement.id)) {
             if wanted.is_none_or(|wanted| requirement.bolt().is_ok_and(|bolt| bolt == wanted)) {
-                println!("{:<10} {}", if requirement.is_must { "MUST" } else { "" }, requirement.id);
+                let why = later::reason(requirement.id).map(|why| format!("  ({why})")).unwrap_or_default();
+                println!("{:<10} {}{why}", if requirement.is_must { "MUST" } else { "" }, requirement.id);
             }
+        }
+    }
+    Ok(())
+}
+
+/// The share of each section: of what is built of it, then why the rest is not.
+fn print_sections(
+    requirements: &[Requirement],
+    covered: &BTreeSet<String>,
+    wanted: Option<u8>,
+) -> Result<()> {
+    let mut sections: Vec<(&str, Count, BTreeMap<&str, usize>)> = Vec::new();
+    for requirement in requirements {
+        if wanted.is_some_and(|wanted| requirement.bolt().is_ok_and(|bolt| bolt != wanted)) {
+            continue;
+        }
+        let section = requirement.section()?;
+        if sections.last().is_none_or(|(last, ..)| *last != section) {
+            sections.push((section, Count::default(), BTreeMap::new()));
+        }
+        let (_, built, later) = sections.last_mut().context("one was just added")?;
+        match later::reason(requirement.id) {
+            None => built.add(requirement, covered.contains(requirement.id)),
+            Some(reason) => *later.entry(reason).or_default() += 1,
+        }
+    }
+    println!("\n{:<14}{:<14}section", "MUST, built", "all, built");
+    for (section, built, later) in sections {
+        let share = |covered, of| if of == 0 { "-".to_owned() } else { format!("{covered}/{of}") };
+        let (musts, all) = (share(built.musts_covered, built.musts), share(built.all_covered, built.all));
+        println!("{musts:<14}{all:<14}{section}");
+        for (reason, count) in later {
+            println!("{:<28}  {count} not built: {reason}", "");
         }
     }
     Ok(())
@@ -147,5 +209,34 @@ mod tests {
         assert_eq!(all.iter().filter(|requirement| requirement.is_must).count(), 1051);
         let ids: BTreeSet<_> = all.iter().map(|requirement| requirement.id).collect();
         assert_eq!(ids.len(), all.len(), "an id stands twice");
+    }
+
+    #[test]
+    fn what_is_not_built_is_in_the_bolts_and_named_once() {
+        let all = requirements().expect("the list is well formed");
+        for pattern in later::patterns() {
+            assert!(all.iter().any(|requirement| later::matches(pattern, requirement.id)), "{pattern}");
+        }
+        for requirement in &all {
+            let times = later::patterns().filter(|pattern| later::matches(pattern, requirement.id)).count();
+            assert!(times <= 1, "{} is in the list {times} times", requirement.id);
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_a_section_a_number_or_a_range_of_them() {
+        assert!(later::matches("2.stfu", "2.stfu.3"));
+        assert!(later::matches("2.stfu.3", "2.stfu.3") && !later::matches("2.stfu.3", "2.stfu.30"));
+        assert!(later::matches("2.stfu.2-4", "2.stfu.4") && !later::matches("2.stfu.2-4", "2.stfu.5"));
+        assert!(!later::matches("2.stfu", "2.stfu-more.1"));
+    }
+
+    /// What is said to be later cannot be what a test shows: then it is built.
+    #[test]
+    fn no_test_names_what_is_not_built() {
+        let all = requirements().expect("the list is well formed");
+        let named = covered(&crate::shell::root(), &all).expect("all marks are known");
+        let both: Vec<_> = named.iter().filter(|id| later::reason(id).is_some()).collect();
+        assert!(both.is_empty(), "named by a test and listed as not built: {both:?}");
     }
 }

@@ -60,6 +60,9 @@ enum Verb {
     Bitcoind,
     /// Print which share of the BOLTs' requirements the tests check
     Bolts {
+        /// List the sections with the share of what is built, of one BOLT or of all
+        #[arg(long, value_name = "BOLT", num_args = 0..=1)]
+        sections: Option<Option<u8>>,
         /// List the requirements that no test names, of one BOLT or of all
         #[arg(long, value_name = "BOLT", num_args = 0..=1)]
         missing: Option<Option<u8>>,
@@ -135,8 +138,11 @@ fn perform(verb: Verb) -> Result<()> {
             println!("{}", bitcoind::locate()?.display());
             Ok(())
         }
-        Verb::Bolts { missing: None } => bolts::report(&root(), &bolts::Missing::Untold),
-        Verb::Bolts { missing: Some(bolt) } => bolts::report(&root(), &bolts::Missing::Of(bolt)),
+        Verb::Bolts { sections, missing } => bolts::report(
+            &root(),
+            &sections.map_or(bolts::Sections::Untold, bolts::Sections::Of),
+            &missing.map_or(bolts::Missing::Untold, bolts::Missing::Of),
+        ),
         Verb::Attacks { write: false } => attacks::report(&root(), attacks::Mode::Check),
         Verb::Attacks { write: true } => attacks::report(&root(), attacks::Mode::Write),
         Verb::Simulate { arguments } => {
