@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Index {
     by_id: BTreeMap<(NodeId, ChannelId), ChannelKeysId>,
     by_scid: BTreeMap<ShortChannelId, ChannelKeysId>,
-    by_outpoint: BTreeMap<OutPoint, ChannelKeysId>,
+    /// A set: whatever a peer names as its funding, no channel hides another from the chain.
+    by_outpoint: BTreeSet<(OutPoint, ChannelKeysId)>,
     by_peer: BTreeMap<NodeId, BTreeSet<ChannelKeysId>>,
     wants_tip: BTreeSet<ChannelKeysId>,
     unconfirmed_incoming: BTreeMap<ChannelKeysId, NodeId>,
@@ -25,13 +26,17 @@ impl Index {
         self.by_scid.get(&scid).copied()
     }
 
-    pub(crate) fn by_outpoint(&self, outpoint: &OutPoint) -> Option<ChannelKeysId> {
-        self.by_outpoint.get(outpoint).copied()
+    pub(crate) fn by_outpoint(&self, outpoint: &OutPoint) -> Vec<ChannelKeysId> {
+        self.between(*outpoint, *outpoint)
     }
 
     pub(crate) fn by_funding_txid(&self, txid: Txid) -> Vec<ChannelKeysId> {
-        let range = OutPoint { txid, vout: 0 }..=OutPoint { txid, vout: u32::MAX };
-        self.by_outpoint.range(range).map(|(_, keys)| *keys).collect()
+        self.between(OutPoint { txid, vout: 0 }, OutPoint { txid, vout: u32::MAX })
+    }
+
+    fn between(&self, first: OutPoint, last: OutPoint) -> Vec<ChannelKeysId> {
+        let (least, most) = (ChannelKeysId([0; 32]), ChannelKeysId([u8::MAX; 32]));
+        self.by_outpoint.range((first, least)..=(last, most)).map(|(_, keys)| *keys).collect()
     }
 
     pub(crate) fn of_peer(&self, peer: &NodeId) -> Vec<ChannelKeysId> {
@@ -65,7 +70,7 @@ impl Index {
             self.by_scid.remove(&scid);
         }
         if let Some(open) = channel.open() {
-            self.by_outpoint.remove(&open.funding.terms.outpoint);
+            self.by_outpoint.remove(&(open.funding.terms.outpoint, keys));
         }
         if let Some(of_peer) = self.by_peer.get_mut(&channel.peer()) {
             of_peer.remove(&keys);
@@ -86,7 +91,7 @@ impl Index {
             self.by_scid.insert(scid, keys);
         }
         if let Some(open) = channel.open() {
-            self.by_outpoint.insert(open.funding.terms.outpoint, keys);
+            self.by_outpoint.insert((open.funding.terms.outpoint, keys));
         }
         self.by_peer.entry(channel.peer()).or_default().insert(keys);
         let is_settled = |open: &Open| {

@@ -224,7 +224,7 @@ impl Node {
     }
 
     /// Makes the step's changes the state. The writes were derived before.
-    fn install(&mut self) {
+    pub(crate) fn install(&mut self) {
         for change in self.channels.install() {
             self.index.update(change.key, change.old.as_deref(), change.new.as_deref());
         }

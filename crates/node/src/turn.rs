@@ -9,7 +9,7 @@ mod gossip;
 pub(crate) use gossip::{announcement_of, scid_towards_peer};
 mod open;
 #[cfg(test)]
-pub(crate) use open::MAX_UNCONFIRMED_PER_PEER;
+pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 mod pay;
 mod peer;
 mod relay;

@@ -77,7 +77,7 @@ impl Turn<'_> {
             self.drive(channel, Event::FundingConfirmed { tx, height, index: confirmed.index });
         }
         for input in &confirmed.tx.input {
-            if let Some(channel) = self.node.index.by_outpoint(&input.previous_output) {
+            for channel in self.node.index.by_outpoint(&input.previous_output) {
                 self.drive(channel, Event::FundingSpent { tx: Arc::clone(&confirmed.tx), height });
             }
         }

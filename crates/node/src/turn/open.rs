@@ -29,9 +29,12 @@ impl Turn<'_> {
                     .into();
             return self.say(peer, error(message.temporary_channel_id, data));
         }
-        if self.node.index.by_id(peer, message.temporary_channel_id).is_some() {
+        let temporary = message.temporary_channel_id;
+        if temporary == ChannelId::ALL || self.node.index.by_id(peer, temporary).is_some() {
+            // No `error`: that would be for the channel which has this id already, or for all of them.
             let data = b"the temporary_channel_id is in use".to_vec();
-            return self.say(peer, error(message.temporary_channel_id, data));
+            let warning = Warning { channel_id: message.temporary_channel_id, data };
+            return self.say(peer, Speech::Plain(Message::Warning(warning)));
         }
         if let Some(reason) = self.why_not_open() {
             return self.say(peer, error(message.temporary_channel_id, reason.into_bytes()));
@@ -87,7 +90,7 @@ impl Turn<'_> {
             announce: command.announce,
             feerate: self.node.config.fixed_feerate,
             funding_feerate: Some(feerate),
-            temporary_channel_id: ChannelId(self.entropy.draw("temporary_channel_id")),
+            temporary_channel_id: self.draw_temporary_id(command.peer),
             local_alias: self.draw_alias(),
             upfront_shutdown_script: command.upfront_shutdown_script,
         };
@@ -96,6 +99,16 @@ impl Turn<'_> {
         self.node.openings.set(channel, PendingOpening { change_script: command.change_script });
         self.take_transition(channel, transition);
         Ok(Reply::Opening { channel })
+    }
+
+    /// An id that is not in use with this peer.
+    fn draw_temporary_id(&mut self, peer: NodeId) -> ChannelId {
+        loop {
+            let id = ChannelId(self.entropy.draw("temporary_channel_id"));
+            if id != ChannelId::ALL && self.node.index.by_id(peer, id).is_none() {
+                return id;
+            }
+        }
     }
 
     /// An alias that cannot be a real short channel id of this or any near time: its block is far from the tip.

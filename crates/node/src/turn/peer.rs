@@ -7,7 +7,8 @@ use crate::node::ConnectedPeer;
 use astrape_channel::{Event, Fault, Reaction, reaction};
 use astrape_onion::{Failure, PeelFailure, Peeled};
 use astrape_primitives::{ChannelId, ChannelKeysId, Features, NodeId};
-use astrape_wire::{Error, Message, UpdateAddHtlc, Warning};
+use astrape_wire::{Error, FundingCreated, Message, UpdateAddHtlc, Warning};
+use bitcoin::OutPoint;
 use std::sync::Arc;
 
 /// How long a sign of life counts. Longer than a round trip over Tor, shorter than what a user waits for.
@@ -123,8 +124,29 @@ impl Turn<'_> {
             return self.all_channels(peer, &message);
         }
         match self.node.index.by_id(peer, id) {
-            Some(channel) => self.drive(channel, Event::Message(message)),
+            Some(channel) => match &message {
+                Message::FundingCreated(created) if self.is_funding_of_another(peer, created) => {
+                    self.refuse_funding(channel);
+                }
+                _ => self.drive(channel, Event::Message(message)),
+            },
             None => self.unknown_channel(peer, id, name),
+        }
+    }
+
+    /// Whether a peer names as funding what another channel stands on: it would be known by the same id, and one output
+    /// cannot fund two.
+    fn is_funding_of_another(&self, peer: NodeId, message: &FundingCreated) -> bool {
+        let outpoint = OutPoint { txid: message.funding_txid, vout: u32::from(message.funding_output_index) };
+        let index = &self.node.index;
+        !index.by_outpoint(&outpoint).is_empty()
+            || index.by_id(peer, ChannelId::from_funding(&outpoint)).is_some()
+    }
+
+    fn refuse_funding(&mut self, keys: ChannelKeysId) {
+        if let Some(channel) = self.node.channels.get(&keys).cloned() {
+            let fault = Fault::Funding("another channel is funded by this output".into());
+            self.react(keys, &channel, &fault);
         }
     }
 
@@ -142,6 +164,10 @@ impl Turn<'_> {
     fn unknown_channel(&mut self, peer: NodeId, id: ChannelId, name: &str) {
         if name != "error" && name != "warning" {
             let data = format!("no channel {id} for {name}").into_bytes();
+            if id == ChannelId::ALL {
+                // An `error` with it would fail every channel with the peer.
+                return self.say(peer, Speech::Plain(Message::Warning(Warning { channel_id: id, data })));
+            }
             self.say(peer, Speech::Plain(Message::Error(Error { channel_id: id, data })));
         }
     }

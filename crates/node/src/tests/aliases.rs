@@ -1,0 +1,98 @@
+//! Short channel ids that we make up: unlike any real one, each its own, and where they are all that others may know, the real
+//! one opens no door.
+
+use super::net::Net;
+use crate::index::real_scid;
+use crate::ledger::Fact;
+use astrape_channel::Open;
+use astrape_primitives::{Msat, ShortChannelId};
+
+fn open_of(net: &Net, who: usize, with: usize) -> &Open {
+    let peer = net.id(with);
+    let mut channels = net.members[who].node.channels();
+    channels.find_map(|(_, c)| (c.peer() == peer).then(|| c.open()).flatten()).expect("they have a channel")
+}
+
+fn alias(net: &Net, who: usize, with: usize) -> ShortChannelId {
+    open_of(net, who, with).params.local_alias
+}
+
+// BOLT 2.the-channel_ready-message.7
+// BOLT 2.the-channel_ready-message.8
+#[test]
+fn every_channel_has_an_alias_of_its_own_that_tells_nothing_of_the_real_id() {
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    net.open(1, 0);
+    net.open(1, 2);
+    let of = |who: usize| -> Vec<&Open> {
+        net.members[who].node.channels().filter_map(|(_, channel)| channel.open()).collect()
+    };
+    let ours = of(1);
+    let mut aliases: Vec<ShortChannelId> = ours.iter().map(|open| open.params.local_alias).collect();
+    let said = net.members[1].said.iter().filter_map(|(_, message)| match message {
+        astrape_wire::Message::ChannelReady(ready) => ready.short_channel_id,
+        _ => None,
+    });
+    let mut said: Vec<ShortChannelId> = said.collect();
+    aliases.sort_unstable();
+    said.sort_unstable();
+    assert_eq!(aliases, said, "what each peer is told");
+    aliases.dedup();
+    assert_eq!(aliases.len(), 3, "no two channels share one");
+    for open in ours {
+        let real = real_scid(open).expect("it is confirmed");
+        for alias in &aliases {
+            assert_ne!(*alias, real);
+            assert!(alias.block() > 1 << 23, "no block of this century");
+            assert!(alias.transaction() != real.transaction() || alias.output() != real.output());
+        }
+    }
+}
+
+// BOLT 2.the-channel_ready-message.9
+// BOLT 2.the-channel_ready-message.15
+#[test]
+fn others_pay_over_a_private_channel_by_its_alias() {
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    net.open(1, 2);
+    assert!(open_of(&net, 1, 2).params.scid_alias, "both sides know the feature");
+    let invoice = net.invoice(2, Msat(5_000_000));
+    let hints = invoice.route_hints();
+    assert_eq!(hints.len(), 1);
+    assert_eq!(hints[0][0].short_channel_id, alias(&net, 1, 2), "the one that the middle made up");
+    assert_ne!(Some(hints[0][0].short_channel_id), real_scid(open_of(&net, 2, 1)));
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    assert!(
+        matches!(net.members[0].facts.last(), Some(Fact::PaymentSent { .. })),
+        "{:?}",
+        net.members[0].facts
+    );
+    // The alias is known after a restart too.
+    net.restart(1);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.run();
+    let again = net.invoice(2, Msat(5_000_000));
+    net.pay(0, &again).expect("there is a way");
+    net.run();
+    assert_eq!(net.times_said(1, "update_add_htlc"), 2);
+}
+
+// BOLT 2.the-channel_ready-message.10
+#[test]
+fn nobody_pays_over_a_private_channel_by_its_real_id() {
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    net.open(1, 2);
+    let real = real_scid(open_of(&net, 1, 2)).expect("it is confirmed");
+    let invoice = net.invoice_with(2, Msat(5_000_000), |hint| hint.short_channel_id = real);
+    net.pay(0, &invoice).expect("the payer cannot know");
+    net.run();
+    assert_eq!(net.times_said(1, "update_add_htlc"), 0, "the middle knows no such channel");
+    let Some(Fact::PaymentFailed { .. }) = net.members[0].facts.last() else {
+        panic!("{:?}", net.members[0].facts)
+    };
+}

@@ -1,0 +1,177 @@
+//! `error`: for one channel, for all, for none that we know; and what our own leave behind.
+
+use super::net::Net;
+use astrape_channel::Phase;
+use astrape_primitives::{ChannelId, ChannelKeysId};
+use astrape_wire::{AcceptChannel, Error, FundingCreated, Message, OpenChannel, UpdateFee, Warning};
+
+fn error(channel_id: ChannelId) -> Message {
+    Message::Error(Error { channel_id, data: b"broken".to_vec() })
+}
+
+fn phase(net: &Net, who: usize, channel: &ChannelKeysId) -> &'static str {
+    match net.members[who].node.channel(channel).map(|c| &c.phase) {
+        None => "none",
+        Some(Phase::Opening(_)) => "opening",
+        Some(Phase::Open(_)) => "open",
+        Some(Phase::Closing(_)) => "closing",
+        Some(Phase::Closed(_)) => "closed",
+    }
+}
+
+/// What it said last, which must be an error.
+fn last_error(net: &Net, who: usize) -> ChannelId {
+    match net.members[who].said.last() {
+        Some((_, Message::Error(error))) => error.channel_id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A row of three, in which the middle has two channels with each neighbour: its own names for them.
+fn middle() -> (Net, [ChannelKeysId; 4]) {
+    let mut net = Net::new(3);
+    let channels = [(1, 0), (1, 0), (1, 2), (1, 2)].map(|(from, to)| net.open(from, to));
+    (net, channels)
+}
+
+// BOLT 1.the-error-and-warning-messages.12
+#[test]
+fn an_error_for_the_zero_id_fails_all_channels_with_its_sender_and_no_other() {
+    let (mut net, channels) = middle();
+    net.receive(1, 0, &error(ChannelId::ALL));
+    let phases = channels.map(|channel| phase(&net, 1, &channel));
+    assert_eq!(phases, ["closing", "closing", "open", "open"]);
+    let funding = |tx: &bitcoin::Transaction| tx.input[0].previous_output;
+    let commitments: Vec<_> = net.members[1].broadcast.iter().rev().take(2).map(funding).collect();
+    for channel in &channels[..2] {
+        let open = net.members[1].node.channel(channel).and_then(|c| c.open()).expect("kept");
+        assert!(commitments.contains(&open.funding.terms.outpoint), "our commitment is on its way");
+    }
+    // A warning for all is no error.
+    net.receive(1, 2, &Message::Warning(Warning { channel_id: ChannelId::ALL, data: Vec::new() }));
+    assert_eq!(phase(&net, 1, &channels[2]), "open");
+}
+
+// BOLT 1.the-error-and-warning-messages.13
+#[test]
+fn an_error_fails_the_channel_that_it_names_and_only_when_that_is_with_its_sender() {
+    let (mut net, channels) = middle();
+    let id = net.members[1].node.channel(&channels[0]).expect("open").channel_id();
+    net.receive(1, 2, &error(id));
+    assert_eq!(channels.map(|channel| phase(&net, 1, &channel)), ["open"; 4], "it is none of theirs");
+    net.receive(1, 0, &error(id));
+    assert_eq!(channels.map(|channel| phase(&net, 1, &channel)), ["closing", "open", "open", "open"]);
+}
+
+// BOLT 1.the-error-and-warning-messages.16
+#[test]
+fn an_error_or_a_warning_for_a_channel_that_we_do_not_know_is_ignored() {
+    let (mut net, channels) = middle();
+    let (said, broadcast) = (net.members[1].said.len(), net.members[1].broadcast.len());
+    let unknown = ChannelId([9; 32]);
+    for message in [error(unknown), Message::Warning(Warning { channel_id: unknown, data: vec![0xff; 9] })] {
+        net.receive(1, 0, &message);
+    }
+    assert_eq!(channels.map(|channel| phase(&net, 1, &channel)), ["open"; 4]);
+    assert_eq!(net.members[1].said.len(), said, "no answer, which could be answered again");
+    assert_eq!(net.members[1].broadcast.len(), broadcast);
+    // The connection is as good as before: what is unknown and no error is answered.
+    let channel_id = unknown;
+    let feerate_per_kw = astrape_primitives::FeeratePerKw(1_000);
+    net.receive(1, 0, &Message::UpdateFee(UpdateFee { channel_id, feerate_per_kw }));
+    assert_eq!(last_error(&net, 1), unknown);
+}
+
+// BOLT 1.the-error-and-warning-messages.2
+#[test]
+fn who_is_asked_for_a_channel_names_it_in_errors_as_the_opener_does() {
+    // Refused at once.
+    let mut net = Net::new(2);
+    net.propose(0, 1);
+    let Some(Message::OpenChannel(good)) = net.intercept(0, 1) else { panic!("it is proposed") };
+    let temporary = good.temporary_channel_id;
+    let bad = OpenChannel { channel_type: None, ..good.clone() };
+    net.receive(1, 0, &Message::OpenChannel(bad));
+    let named = |net: &Net| match net.members[1].said.last() {
+        Some((
+            _,
+            Message::Error(Error { channel_id, .. }) | Message::Warning(Warning { channel_id, .. }),
+        )) => *channel_id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named(&net), temporary);
+    let bad = OpenChannel { feerate_per_kw: astrape_primitives::FeeratePerKw(1), ..good.clone() };
+    net.receive(1, 0, &Message::OpenChannel(bad));
+    assert_eq!(last_error(&net, 1), temporary);
+    // Accepted, then funded badly.
+    net.clear(1, 0);
+    net.receive(1, 0, &Message::OpenChannel(good));
+    let accept = net.intercept(1, 0).expect("accepted");
+    net.receive(0, 1, &accept);
+    let Some(Message::FundingCreated(good)) = net.intercept(0, 1) else { panic!("it is funded") };
+    let bad = FundingCreated { funding_output_index: good.funding_output_index ^ 1, ..good };
+    net.receive(1, 0, &Message::FundingCreated(bad));
+    assert_eq!(last_error(&net, 1), temporary);
+    assert_eq!(net.channels(1), [], "the error ends it");
+}
+
+// BOLT 1.the-error-and-warning-messages.1
+#[test]
+fn who_opens_a_channel_names_it_in_errors_as_in_open_channel() {
+    let mut net = Net::new(2);
+    let channel = net.propose(0, 1);
+    let proposal = net.intercept(0, 1).expect("proposed");
+    net.receive(1, 0, &proposal);
+    let Message::OpenChannel(proposal) = proposal else { panic!("{proposal:?}") };
+    let Some(Message::AcceptChannel(good)) = net.intercept(1, 0) else { panic!("accepted") };
+    let bad = AcceptChannel { to_self_delay: u16::MAX, ..good };
+    net.receive(0, 1, &Message::AcceptChannel(bad));
+    let named = match net.members[0].said.last() {
+        Some((
+            _,
+            Message::Error(Error { channel_id, .. }) | Message::Warning(Warning { channel_id, .. }),
+        )) => *channel_id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named, proposal.temporary_channel_id);
+    assert_eq!(phase(&net, 0, &channel), "none");
+}
+
+// BOLT 1.the-error-and-warning-messages.7
+#[test]
+fn whoever_says_error_has_failed_what_it_names() {
+    // A funded channel: a secret that is not the one that is due.
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    let next = net.members[1].signer_key();
+    let lie = astrape_wire::RevokeAndAck {
+        channel_id: id,
+        per_commitment_secret: [5; 32],
+        next_per_commitment_point: next,
+    };
+    net.receive(0, 1, &Message::RevokeAndAck(lie));
+    assert_eq!(last_error(&net, 0), id);
+    assert_eq!(phase(&net, 0, &channel), "closing");
+    assert_eq!(net.members[0].broadcast.len(), 2, "the funding, and now our commitment");
+    // The zero id stands for all channels: no error of ours names it.
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let zero =
+        UpdateFee { channel_id: ChannelId::ALL, feerate_per_kw: astrape_primitives::FeeratePerKw(1_000) };
+    net.receive(0, 1, &Message::UpdateFee(zero));
+    assert_eq!((net.times_said(0, "error"), phase(&net, 0, &channel)), (0, "open"));
+    // An id that is in use stands for a channel that goes on: no error may name it.
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    net.propose(0, 1);
+    let Some(Message::OpenChannel(good)) = net.intercept(0, 1) else { panic!("proposed") };
+    let errors = net.times_said(1, "error");
+    for temporary_channel_id in [id, ChannelId::ALL] {
+        net.receive(1, 0, &Message::OpenChannel(OpenChannel { temporary_channel_id, ..good.clone() }));
+    }
+    assert_eq!(net.times_said(1, "error"), errors);
+    assert_eq!(net.times_said(1, "warning"), 2);
+    assert_eq!(net.channels(1).len(), 1);
+}
