@@ -94,14 +94,30 @@ fn a_feerate_that_the_opener_cannot_pay_is_refused() {
 // attack 40
 #[test]
 fn a_fee_that_takes_most_of_the_channel_is_refused() {
-    let mut pair = Pair::ready(Setup { funding: Sat(20_000), push: Msat(0), ..Setup::default() });
-    pair.nodes[B].feerate = FeeratePerKw(5000);
-    assert!(matches!(refused(&mut pair, 9000), Fault::FeeShare { percent: 50, .. }));
-    let message = update_fee(&pair, 8800);
-    pair.receive(B, message).expect("less than half");
-    pair.command(A, Command::UpdateFee(FeeratePerKw(9000)));
-    pair.propose(A);
-    assert_eq!(pair.nodes[A].times_said("update_fee"), 0, "nor would we");
+    // Half of 20,000 sat pays for 1124 weight at 8896 sat/kw, for 724 at 13,812.
+    for (anchors, most, refused_one) in [(true, 8_800, 9_000), (false, 13_700, 13_900)] {
+        let setup = Setup { anchors, funding: Sat(20_000), push: Msat(0), ..Setup::default() };
+        let mut pair = Pair::ready(setup);
+        pair.nodes[B].feerate = FeeratePerKw(5000);
+        assert!(matches!(refused(&mut pair, refused_one), Fault::FeeShare { percent: 50, .. }));
+        let message = update_fee(&pair, most);
+        pair.receive(B, message).expect("less than half");
+        pair.command(A, Command::UpdateFee(FeeratePerKw(refused_one)));
+        pair.propose(A);
+        assert_eq!(pair.nodes[A].times_said("update_fee"), 0, "nor would we");
+    }
+}
+
+// attack 39
+#[test]
+fn an_old_state_burns_no_more_than_the_share_of_what_is_paid_out_afterwards() {
+    let mut pair = Pair::ready(Setup { push: Msat(0), ..Setup::default() });
+    pair.nodes[B].feerate = FeeratePerKw(80_000);
+    // The opener owns all of it and could pay 90 %, as the attack wants.
+    assert!(matches!(refused(&mut pair, 800_000), Fault::FeeShare { percent: 50, .. }));
+    assert!(matches!(refused(&mut pair, 445_000), Fault::FeeShare { percent: 50, .. }));
+    let message = update_fee(&pair, 444_000);
+    pair.receive(B, message).expect("half of the capacity, and not more");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::pair::{A, B, FUNDED_AT, Pair, Setup, p2wpkh, transaction};
 use astrape_channel::output::Story;
 use astrape_channel::{Command, Event, Fault, Output, Reaction, Refusal, reaction};
 use astrape_primitives::{ChannelId, Height, Msat, Sat, ShortChannelId};
+use astrape_transactions::Signer as _;
 use astrape_wire::{ChannelReady, FundingCreated, FundingSigned, Message};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -235,14 +236,28 @@ fn a_funding_transaction_that_does_not_fund_fails_the_channel() {
 // attack 12
 #[test]
 fn a_coinbase_waits_until_it_can_be_spent() {
-    let mut pair = funded();
-    pair.tip = FUNDED_AT;
-    let tx = pair.funding_tx();
-    pair.handle(B, Event::FundingConfirmed { tx, height: FUNDED_AT, index: 0 }).expect("good");
-    pair.handle(B, Event::Tip(FUNDED_AT.plus(98))).expect("good");
-    assert_eq!(pair.nodes[B].times_said("channel_ready"), 0);
-    pair.handle(B, Event::Tip(FUNDED_AT.plus(99))).expect("good");
-    assert_eq!(pair.nodes[B].times_said("channel_ready"), 1);
+    for who in [A, B] {
+        let mut pair = funded();
+        pair.tip = FUNDED_AT;
+        let tx = pair.funding_tx();
+        pair.handle(who, Event::FundingConfirmed { tx, height: FUNDED_AT, index: 0 }).expect("good");
+        // The other side calls it ready at once, as a miner would who cheats.
+        let ready = ChannelReady {
+            channel_id: pair.channel_id(),
+            second_per_commitment_point: pair.nodes[1 - who]
+                .signer
+                .channel_keys(&pair.nodes[1 - who].keys)
+                .points[1],
+            short_channel_id: Some(ShortChannelId(7)),
+        };
+        pair.receive(who, Message::ChannelReady(ready)).expect("it may");
+        pair.handle(who, Event::Tip(FUNDED_AT.plus(98))).expect("good");
+        assert_eq!(pair.nodes[who].times_said("channel_ready"), 0);
+        let early = pair.pay(who, Msat(1_000_000));
+        assert!(pair.nodes[who].not_offered.contains_key(&early), "nothing is paid over it");
+        pair.handle(who, Event::Tip(FUNDED_AT.plus(99))).expect("good");
+        assert_eq!(pair.nodes[who].times_said("channel_ready"), 1);
+    }
 }
 
 // BOLT 2.the-channel_ready-message.13

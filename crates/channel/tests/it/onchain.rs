@@ -138,6 +138,49 @@ fn whatever_spends_the_funding_is_recognised() {
     spend(&mut pair, B, &empty, 600);
 }
 
+// BOLT 2.message-retransmission.48
+// BOLT 2.message-retransmission.49
+#[test]
+fn what_was_signed_for_before_a_cut_may_come_out_at_any_time_got_or_not() {
+    for arrives in [false, true] {
+        let mut pair = Pair::default_ready();
+        let first = commitment(&pair, B);
+        pair.pay(A, Msat(9_000_000));
+        pair.propose(A);
+        if arrives {
+            pair.deliver_until(A, "commitment_signed");
+        }
+        // What B has, or would have had: A cannot know which.
+        let mut got = Pair::default_ready();
+        got.pay(A, Msat(9_000_000));
+        got.propose(A);
+        got.deliver_until(A, "commitment_signed");
+        let second = commitment(&got, B);
+        assert_ne!(first, second);
+        pair.cut();
+        for connected in [false, true] {
+            if connected {
+                pair.connect();
+            }
+            for tx in [&first, &second] {
+                let mut fork = channel(&pair, A).clone();
+                let event = Event::FundingSpent { tx: Arc::new(tx.clone()), height: Height(600) };
+                let transition = fork.handle(event, &pair.view(A)).expect("no fault");
+                fork = transition.next;
+                let is_theirs = |o: &Output| {
+                    matches!(o, Output::Story(Story::Spent { how: "the peer's commitment", .. }))
+                };
+                assert!(transition.outputs.iter().any(is_theirs), "{arrives} {connected}");
+                assert_eq!(
+                    fork.open().map(|open| open.htlcs.len()),
+                    Some(1),
+                    "its HTLC is kept for the chain"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_commitment_from_the_future_is_named_so() {
     let mut pair = Pair::default_ready();

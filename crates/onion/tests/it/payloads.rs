@@ -56,6 +56,7 @@ fn a_forwarding_payload_is_read() {
 // BOLT 4.payload-format.49
 // BOLT 4.payload-format.50
 // BOLT 4.failure-messages.6
+// BOLT 2.adding-an-htlc-update_add_htlc.25
 #[test]
 fn a_missing_field_is_named() {
     assert_eq!(refused(&[&EXPIRY, &CHANNEL], false), (2, 0));
@@ -65,6 +66,7 @@ fn a_missing_field_is_named() {
     assert_eq!(refused(&[&AMOUNT], true), (4, 0));
 }
 
+// BOLT 2.adding-an-htlc-update_add_htlc.24
 #[test]
 fn what_is_wrong_is_named_with_its_place() {
     // Counted from the length in front of the payload.

@@ -74,6 +74,7 @@ fn one_payload_may_fill_the_whole_onion() {
 }
 
 // BOLT 4.onion-decryption.6
+// BOLT 2.adding-an-htlc-update_add_htlc.23
 #[test]
 fn an_onion_is_bound_to_its_payment_hash() {
     let packet = recipe(vec![encode_forward(&smallest())]).build().expect("it fits");

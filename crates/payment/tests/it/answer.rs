@@ -45,6 +45,7 @@ fn each_part_of_a_set_is_failed_with_its_own_amount() {
     assert_eq!(decoded.source, FailureSource::Hop { index: 0, failure });
 }
 
+// BOLT 2.adding-an-htlc-update_add_htlc.24
 #[test]
 fn a_payload_that_could_not_be_followed_is_answered_with_its_own_failure() {
     let failure = Failure::InvalidOnionPayload { tlv_type: 2, offset: 0 };
@@ -56,6 +57,7 @@ fn a_payload_that_could_not_be_followed_is_answered_with_its_own_failure() {
 }
 
 // BOLT 4.overview.1
+// BOLT 2.adding-an-htlc-update_add_htlc.24
 #[test]
 fn an_onion_that_could_not_be_read_is_answered_as_malformed() {
     let (failure_code, sha256_of_onion) = (code::INVALID_ONION_HMAC, [6; 32]);

@@ -105,6 +105,7 @@ fn reason(trouble: Trouble) -> String {
     }
 }
 
+// BOLT 2.adding-an-htlc-update_add_htlc.21
 #[test]
 fn a_payment_over_two_who_pass_it_on_arrives() {
     let sent = PayOutput::Sent { preimage: PREIMAGE, amount: sat(1_000), fee: Msat(2_200) };

@@ -214,6 +214,7 @@ fn anchors_and_htlc_transactions_are_paid_for_by_coins_of_the_wallet() {
     }
 }
 
+// BOLT 2.the-funding_created-message.2
 #[test]
 fn coins_of_the_wallet_are_spent_in_whatever_order_they_are_described() {
     let signer = InProcessSigner::new(&Seed::from_entropy([3; 32]), Network::Signet);
@@ -222,6 +223,8 @@ fn coins_of_the_wallet_are_spent_in_whatever_order_they_are_described() {
     tx.input.push(spending(b.outpoint, 0, 0).input.remove(0));
     let request = WalletRequest { tx, inputs: vec![b.clone(), a.clone()] };
     let signed = signer.sign_wallet_inputs(&request).expect("signed");
+    assert_eq!(signed.compute_txid(), request.tx.compute_txid(), "no signature changes what it is known by");
+    assert!(signed.input.iter().all(|input| input.script_sig.is_empty() && !input.witness.is_empty()));
     judge(&signed, &[a.prevout.clone(), b.prevout.clone()]);
     let weight = Spend::Wallet { keychain: Keychain::External, index: 0 }.max_witness_weight();
     assert_eq!(signed.input[0].witness.size() as u64, weight);
