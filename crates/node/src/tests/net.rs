@@ -214,7 +214,8 @@ impl Net {
             }
             Effect::Broadcast(Broadcast::Wallet(request)) => self.members[who].broadcast.push(request.tx),
             Effect::Broadcast(broadcast) => {
-                let package = sign_broadcast(&broadcast, &self.members[who].signer).expect("the signer signs");
+                let package =
+                    sign_broadcast(&broadcast, &self.members[who].signer).expect("the signer signs");
                 self.members[who].broadcast.extend(package);
             }
             Effect::Watch(_) | Effect::Announce(_) => {}
