@@ -1,7 +1,7 @@
 //! The graph as path search reads it: nodes and directed channels by number, those that lead to a node side by side.
 //!
-//! It is built in one go from the writer's graph and never changes: searches on any thread read it without a lock, and the
-//! writer goes on meanwhile. What a search looks at for each channel is in [`Edge`], 40 bytes in the order in which they are
+//! It is built from the writer's graph and never changes: searches on any thread read it without a lock, and the writer goes on
+//! meanwhile. Where only policies have changed since the last one, the next is a copy of the edges with these changes. What a search looks at for each channel is in [`Edge`], 40 bytes in the order in which they are
 //! looked at; the rest is in [`Place`].
 
 use crate::graph::NodeInfo;
@@ -40,22 +40,22 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Node numbers in the order of their ids.
-    by_id: Box<[(NodeId, u32)]>,
+    by_id: Arc<[(NodeId, u32)]>,
     /// Ids by number; `None` for a number that is not in use.
-    ids: Box<[Option<NodeId>]>,
-    infos: Box<[Option<Arc<NodeInfo>>]>,
+    ids: Arc<[Option<NodeId>]>,
+    infos: Arc<[Option<Arc<NodeInfo>>]>,
     /// Nodes that require what we do not know: nothing is sent through them.
-    foreign: Box<[u32]>,
+    foreign: Arc<[u32]>,
     /// Where the edges to each node begin.
-    first_to: Box<[u32]>,
+    first_to: Arc<[u32]>,
     edges: Box<[Edge]>,
     places: Box<[Place]>,
     /// Where the edges from each node begin in `from`.
-    first_from: Box<[u32]>,
+    first_from: Arc<[u32]>,
     /// Numbers of edges with their receivers, those of one sender side by side.
-    from: Box<[(u32, u32)]>,
+    from: Arc<[(u32, u32)]>,
     /// Edges in the order of their short channel ids.
-    by_channel: Box<[(ShortChannelId, u32)]>,
+    by_channel: Arc<[(ShortChannelId, u32)]>,
 }
 
 impl Snapshot {
@@ -74,8 +74,7 @@ impl Snapshot {
             }
         }
         by_id.sort_unstable();
-        let usable = channels.iter().filter(|(_, slot)| !slot.features.as_deref().is_some_and(is_foreign));
-        let pairs: Vec<(Edge, Place)> = usable.flat_map(|(_, slot)| edges_of(slot)).collect();
+        let pairs: Vec<(Edge, Place)> = channels.iter().flat_map(|(_, slot)| edges_of(slot)).collect();
         let (first_to, order) = grouped(nodes.bound(), pairs.iter().map(|(_, place)| place.to));
         let mut edges: Vec<Edge> = order.iter().map(|at| pairs[*at as usize].0).collect();
         let places: Vec<Place> = order.iter().map(|at| pairs[*at as usize].1).collect();
@@ -98,6 +97,26 @@ impl Snapshot {
             from,
             by_channel: by_channel.into(),
         }
+    }
+
+    /// The same with other policies of some channels, which shares what is not about policies; `None` when somebody begins or
+    /// ends to forward over one of them, since that moves all others.
+    pub(crate) fn repriced<'a>(&self, slots: impl Iterator<Item = &'a ChannelSlot>) -> Option<Self> {
+        let mut next = self.clone();
+        for slot in slots {
+            let mut edges = self.edges_over(slot.id).count();
+            for (edge, place) in edges_of(slot) {
+                let mut places = self.edges_over(slot.id);
+                let number = places.find(|number| self.places[*number as usize].to == place.to)? as usize;
+                next.edges[number] = Edge { dead_end: self.edges[number].dead_end, ..edge };
+                next.places[number] = place;
+                edges -= 1;
+            }
+            if edges > 0 {
+                return None;
+            }
+        }
+        Some(next)
     }
 
     /// How many nodes there are.
@@ -231,8 +250,11 @@ fn mark_dead_ends(edges: &mut [Edge], places: &[Place], first_to: &[u32]) {
 }
 
 fn edges_of(slot: &ChannelSlot) -> impl Iterator<Item = (Edge, Place)> + '_ {
-    slot.policies.iter().zip([slot.ends, [slot.ends[1], slot.ends[0]]]).filter_map(|(policy, [from, to])| {
-        let policy = policy.as_ref().filter(|policy| !policy.disabled)?;
+    let foreign = slot.features.as_deref().is_some_and(is_foreign);
+    let policies = if foreign { [None, None] } else { slot.policies };
+    let ends = [slot.ends, [slot.ends[1], slot.ends[0]]];
+    policies.into_iter().zip(ends).filter_map(|(policy, [from, to])| {
+        let policy = policy.filter(|policy| !policy.disabled)?;
         let capacity = slot.capacity.map_or(policy.htlc_maximum, |capacity| capacity.to_msat());
         let htlc_maximum = policy.htlc_maximum.min(capacity);
         if htlc_maximum.0 == 0 || policy.htlc_minimum > htlc_maximum {

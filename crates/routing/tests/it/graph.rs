@@ -100,6 +100,33 @@ fn a_channel_is_pruned_when_one_of_its_ends_is_silent() {
 }
 
 #[test]
+fn snapshots_after_changes_are_those_of_the_same_graph_read_anew() {
+    let ids = nodes(5);
+    let mut graph = line(&ids);
+    let cheap = Policy { fee_base_msat: 3, cltv_expiry_delta: astrape_primitives::CltvDelta(9), ..policy(5) };
+    let steps: [&dyn Fn(&mut Graph); 7] = [
+        &|graph| assert!(graph.set_policy(scid(2), Direction::FromNode1, cheap).is_ok()),
+        &|graph| assert!(graph.set_capacity(scid(1), Some(Sat(500_000))).is_ok()),
+        &|graph| {
+            assert!(
+                graph.set_policy(scid(1), Direction::FromNode2, Policy { disabled: true, ..cheap }).is_ok()
+            )
+        },
+        &|graph| assert!(graph.set_policy(scid(1), Direction::FromNode2, cheap).is_ok()),
+        &|graph| assert!(graph.set_policy(scid(3), Direction::FromNode1, cheap).is_ok()),
+        &|graph| assert!(graph.remove_channel(scid(0)).is_some()),
+        &|graph| assert!(graph.add_channel(channel(9, [ids[0], ids[4]])).is_ok()),
+    ];
+    for step in steps {
+        let before = graph.snapshot();
+        step(&mut graph);
+        let anew = Graph::import(&graph.export()).expect("it was written here").snapshot();
+        assert_eq!(format!("{:?}", graph.snapshot()), format!("{anew:?}"));
+        assert_ne!(format!("{before:?}"), format!("{anew:?}"));
+    }
+}
+
+#[test]
 fn a_snapshot_stays_as_it_was() {
     let ids = nodes(3);
     let mut graph = line(&ids);

@@ -1,5 +1,6 @@
 //! Behaviour of the network's graph and of the search for ways through it, one file each.
 
+mod arrive;
 mod check;
 mod ends;
 mod file;

@@ -131,7 +131,7 @@ fn plain(sketch: Sketch) -> Sketch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_other_way_costs_less(sketch in sketches(), amount in 1_000u64..2_000_000_000) {
