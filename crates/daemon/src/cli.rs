@@ -18,6 +18,7 @@ use crate::config::values::PeerAt;
 use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
 use amounts::{AmountOrAll, AmountOrAny, Seconds, WholeSat};
 use astrape_primitives::Msat;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use exit::Failure;
 use std::ffi::OsString;
@@ -34,6 +35,9 @@ Exit codes:
   5  the payment is still under way: see `astrape payments`
 
 Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
+
+/// Most characters of a wrong argument that an error repeats.
+const MAX_REPEATED: usize = 100;
 
 /// A Lightning node, and the commands to use it.
 #[derive(Parser, Clone, Debug)]
@@ -235,7 +239,27 @@ pub enum Shell {
 /// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for.
 pub(crate) fn command() -> Command {
     let quiet = |arg: Arg| arg.hide_env_values(true);
-    Cli::command().mut_args(quiet).mut_subcommand("run", |run| run.mut_args(quiet))
+    // A number below zero is a wrong value, which is told so, and not an unknown option.
+    let signed = |arg: Arg| {
+        let takes_a_value = arg.get_action().takes_values();
+        arg.allow_negative_numbers(takes_a_value)
+    };
+    let all = Cli::command().mut_args(quiet).mut_subcommand("run", |run| run.mut_args(quiet));
+    all.mut_args(signed).mut_subcommands(|command| command.mut_args(signed))
+}
+
+/// An error of the command line repeats what was written, but no more of it than a person would read.
+fn shortened(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        let cut = match error.get(kind) {
+            Some(ContextValue::String(text)) if text.len() > MAX_REPEATED => {
+                text.chars().take(MAX_REPEATED).chain(['…']).collect()
+            }
+            _ => continue,
+        };
+        error.insert(kind, ContextValue::String(cut));
+    }
+    error
 }
 
 /// Does what a command line asks for.
@@ -244,6 +268,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(invocation) => invocation,
         Err(ConfigError::CommandLine(error)) => {
             // Help and version are such errors too; they go to standard output and end well.
+            let error = shortened(error);
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }

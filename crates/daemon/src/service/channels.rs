@@ -133,11 +133,11 @@ impl NodeService {
         if request.force && script.is_some() {
             return Err(argument::invalid("address", "a forced close always pays to the node's own wallet"));
         }
-        let node = self.snapshot().await?;
-        let channel = named::channel(&node, "channel", &request.channel)?;
         if request.dry_run && !request.force {
             return Err(argument::invalid("dry_run", "only a forced close is reckoned before"));
         }
+        let node = self.snapshot().await?;
+        let channel = named::channel(&node, "channel", &request.channel)?;
         let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
         if request.dry_run {
             return Ok(close_response(&node, channel, None, forced));

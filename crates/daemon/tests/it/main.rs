@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod api;
+mod arguments;
+mod command_arguments;
 mod command_line;
+mod floods;
 mod line;
 mod process;
 mod rendering;

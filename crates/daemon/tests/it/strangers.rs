@@ -3,6 +3,7 @@
 use crate::support::{Member, PATIENCE, signer, until};
 use astrape_daemon::engine::{EmbeddedChain, clock};
 use astrape_primitives::{ChannelId, Features, NodeId};
+use astrape_signer::InProcessSigner;
 use astrape_transactions::Signer as _;
 use astrape_transport::{Decryptor, Encryptor, Handshake, Progress, Secured};
 use astrape_wire::{Init, Message, Ping, UpdateFee};
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// A peer that is not a node of ours: only its transport is.
-struct Stranger {
+pub(crate) struct Stranger {
     socket: TcpStream,
     encryptor: Encryptor,
     decryptor: Decryptor,
@@ -19,8 +20,11 @@ struct Stranger {
 
 impl Stranger {
     /// Connects and shakes hands.
-    async fn connect(seed: u8, to: &Member) -> Self {
-        let signer = signer(seed);
+    pub(crate) async fn connect(seed: u8, to: &Member) -> Self {
+        Self::connect_as(&signer(seed), to).await
+    }
+
+    pub(crate) async fn connect_as(signer: &InProcessSigner, to: &Member) -> Self {
         let mut socket = TcpStream::connect(to.address()).await.unwrap();
         let (mut handshake, act_one) =
             Handshake::initiate(signer.node_id(), to.id(), clock::fresh32(), clock::now()).unwrap();
@@ -39,20 +43,20 @@ impl Stranger {
         signer(seed).node_id()
     }
 
-    async fn say(&mut self, message: &Message) -> std::io::Result<()> {
+    pub(crate) async fn say(&mut self, message: &Message) -> std::io::Result<()> {
         let mut out = Vec::new();
         self.encryptor.seal(&message.encode().unwrap(), &mut out).unwrap();
         self.socket.write_all(&out).await
     }
 
-    async fn say_init(&mut self) {
+    pub(crate) async fn say_init(&mut self) {
         let features = astrape_node::config::default_features();
         let init = Init { globalfeatures: Features::empty(), features, networks: None, remote_addr: None };
         self.say(&Message::Init(init)).await.unwrap();
     }
 
     /// The next message.
-    async fn hear(&mut self) -> Message {
+    pub(crate) async fn hear(&mut self) -> Message {
         loop {
             if let Some(bytes) = self.decryptor.next_message().unwrap() {
                 let astrape_wire::Decoded::Known(message) = Message::decode(bytes).unwrap() else {

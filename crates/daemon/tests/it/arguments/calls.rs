@@ -1,0 +1,246 @@
+//! The table: what each argument of each call may not be.
+
+use super::raw::Value;
+use super::{Outcome, Row};
+use crate::support::Member;
+use astrape_primitives::Msat;
+use tonic::Code;
+
+/// What is true of the node that is asked.
+pub(crate) struct Here {
+    node_id: String,
+    address: String,
+    /// An invoice of the node itself over 50,000 sat.
+    own_invoice: String,
+    /// The same, for any amount.
+    invoice: String,
+}
+
+/// A node that is nobody's.
+const NOBODY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const MAINNET_ADDRESS: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+const ALL_MONEY_SAT: u64 = 2_100_000_000_000_000;
+
+impl Here {
+    /// For those who only want to know which rows there are.
+    pub(crate) fn anywhere() -> Self {
+        let text = String::new;
+        Self { node_id: text(), address: text(), own_invoice: text(), invoice: text() }
+    }
+
+    pub(crate) async fn of(member: &Member) -> Self {
+        let own_invoice = member.invoice(Msat(50_000_000)).await.to_string();
+        Self {
+            node_id: member.id().to_string(),
+            address: member.handle.new_address().await.unwrap().to_string(),
+            invoice: own_invoice.clone(),
+            own_invoice,
+        }
+    }
+}
+
+fn text(value: impl Into<String>) -> Value {
+    Value::Text(value.into())
+}
+
+/// Arguments with which a call has nothing to object but what a row puts in.
+pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
+    match call {
+        "Withdraw" => vec![("address", text(&here.address)), ("amount_sat", Value::Number(1_000))],
+        "ConnectPeer" => vec![("node_id", text(NOBODY)), ("address", text("127.0.0.1:1"))],
+        "DisconnectPeer" => vec![("node_id", text(NOBODY))],
+        "OpenChannel" => vec![("node_id", text(NOBODY)), ("amount_sat", Value::Number(100_000))],
+        "CloseChannel" => vec![("channel", text("abcd"))],
+        "CreateInvoice" => vec![("amount_msat", Value::Number(1_000)), ("description", text("tea"))],
+        "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
+        "Pay" => vec![("invoice", text(&here.own_invoice))],
+        _ => Vec::new(),
+    }
+}
+
+/// Texts that are nothing: strange, hostile, huge.
+fn nonsense() -> Vec<String> {
+    let few =
+        [" ", "x", "-1", "\0", "\u{202e}abc", "🦀", "../../etc/passwd", "'; DROP TABLE", "%s%n", "null"];
+    let mut texts: Vec<String> = few.into_iter().map(str::to_owned).collect();
+    texts.extend(["a".repeat(60_000), "é".repeat(20_000), format!("{NOBODY}0")]);
+    texts
+}
+
+/// Rows in the making.
+struct Table {
+    rows: Vec<Row>,
+    call: &'static str,
+}
+
+impl Table {
+    fn of(&mut self, call: &'static str) -> &mut Self {
+        self.call = call;
+        self
+    }
+
+    fn row(&mut self, argument: &'static str, value: Option<Value>, outcome: Outcome) -> &mut Self {
+        self.rows.push(Row { call: self.call, argument, value, outcome });
+        self
+    }
+
+    fn wrong(&mut self, argument: &'static str, value: Value, words: &'static str) -> &mut Self {
+        self.row(argument, Some(value), Outcome::Refused(Code::InvalidArgument, words))
+    }
+
+    fn missing(&mut self, argument: &'static str, words: &'static str) -> &mut Self {
+        self.row(argument, None, Outcome::Refused(Code::InvalidArgument, words));
+        self.wrong(argument, text(""), words)
+    }
+
+    fn nonsense(&mut self, argument: &'static str, words: &'static str) -> &mut Self {
+        for value in nonsense() {
+            self.wrong(argument, text(value), words);
+        }
+        self
+    }
+
+    fn numbers(&mut self, argument: &'static str, values: &[u64], words: &'static str) -> &mut Self {
+        for value in values {
+            self.wrong(argument, Value::Number(*value), words);
+        }
+        self
+    }
+
+    fn taken(&mut self, argument: &'static str, value: Value) -> &mut Self {
+        self.row(argument, Some(value), Outcome::Taken)
+    }
+
+    fn not_now(&mut self, argument: &'static str, value: Value, words: &'static str) -> &mut Self {
+        self.row(argument, Some(value), Outcome::Refused(Code::FailedPrecondition, words))
+    }
+
+    fn not_found(&mut self, argument: &'static str, value: Value, words: &'static str) -> &mut Self {
+        self.row(argument, Some(value), Outcome::Refused(Code::NotFound, words))
+    }
+}
+
+const NO_MONEY: &str = "there is not so much bitcoin";
+const NOT_ZERO: &str = "it must be above zero";
+const FEERATE: &str = "it is in satoshi per 1000 weight units, from 253 to 250000";
+const NO_ADDRESS: &str = "this is no address of network regtest";
+const NO_HOST: &str = "write it as host:port";
+const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";
+const MISSING: &str = "it is missing";
+const KEY: &str = "66 hexadecimal digits";
+const NO_POINT: &str = "not a public key";
+
+/// All rows.
+pub(crate) fn rows(here: &Here) -> Vec<Row> {
+    let mut table = Table { rows: Vec::new(), call: "" };
+    money(&mut table);
+    peers(&mut table, here);
+    channels(&mut table, here);
+    invoices(&mut table);
+    payments(&mut table);
+    lists(&mut table);
+    table.rows
+}
+
+fn money(table: &mut Table) {
+    let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
+    table.of("Withdraw");
+    table.missing("address", MISSING).nonsense("address", NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS.to_uppercase()), NO_ADDRESS);
+    table.row("amount_sat", None, Outcome::Refused(Code::InvalidArgument, "`all` is not asked for"));
+    table.numbers("amount_sat", &[0], NOT_ZERO);
+    table.numbers("amount_sat", &[ALL_MONEY_SAT + 1, u64::MAX], NO_MONEY);
+    table.not_now("amount_sat", Value::Number(ALL_MONEY_SAT), "missing");
+    table.not_now("amount_sat", Value::Number(1), "at least 330 sat");
+    table.wrong("all", Value::Flag(true), "amount_sat: give either an amount or all");
+    table.numbers("feerate_perkw", &feerates, FEERATE);
+    table.not_now("spend_reserve", Value::Flag(true), "missing");
+}
+
+fn peers(table: &mut Table, here: &Here) {
+    let not_a_point = format!("02{}", "ff".repeat(32));
+    table.of("ConnectPeer");
+    table.missing("node_id", MISSING).nonsense("node_id", KEY);
+    table.wrong("node_id", text(not_a_point.clone()), NO_POINT);
+    table.wrong("node_id", text(&here.node_id), "this is the node itself");
+    table.missing("address", MISSING).nonsense("address", NO_HOST);
+    table.wrong("address", text("127.0.0.1:65536"), NO_HOST);
+    table.wrong("address", text("127.0.0.1:0"), NO_HOST);
+    table.not_now("address", text("127.0.0.1:1"), "127.0.0.1:1");
+    table.of("DisconnectPeer");
+    table.missing("node_id", MISSING).nonsense("node_id", KEY);
+    table.wrong("node_id", text(not_a_point), NO_POINT);
+    table.not_found("node_id", text(NOBODY), "astrape peers");
+}
+
+fn channels(table: &mut Table, here: &Here) {
+    let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
+    table.of("OpenChannel");
+    table.missing("node_id", MISSING).nonsense("node_id", KEY);
+    table.wrong("node_id", text(&here.node_id), "this is the node itself");
+    table.not_now("node_id", text(NOBODY), "connect first");
+    table.wrong("address", text(""), MISSING).nonsense("address", NO_HOST);
+    table.row("amount_sat", None, Outcome::Refused(Code::InvalidArgument, NOT_ZERO));
+    table.numbers("amount_sat", &[0], NOT_ZERO);
+    table.numbers("amount_sat", &[ALL_MONEY_SAT + 1, u64::MAX], NO_MONEY);
+    table.numbers("push_msat", &[100_000_001], "more than the channel is to hold");
+    table.numbers("push_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.not_now("private", Value::Flag(true), "connect first");
+    table.numbers("feerate_perkw", &feerates, FEERATE);
+
+    let names = "a channel is named by its id";
+    let outpoint = format!("{}:0", "ab".repeat(32));
+    table.of("CloseChannel");
+    table.missing("channel", names).nonsense("channel", names);
+    table.wrong("channel", text("abc"), names).wrong("channel", text("1x2"), names);
+    for name in ["abcd", "1x2x3", &"ab".repeat(32), &outpoint] {
+        table.not_found("channel", text(name), "astrape channels");
+    }
+    table.wrong("address", text(""), MISSING).nonsense("address", NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
+    table.not_found("force", Value::Flag(true), "astrape channels");
+    table.wrong("dry_run", Value::Flag(true), "only a forced close is reckoned before");
+}
+
+fn invoices(table: &mut Table) {
+    table.of("CreateInvoice");
+    table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.wrong("description", text("x".repeat(640)), "at most 639 bytes");
+    table.wrong("description", text("é".repeat(320)), "at most 639 bytes");
+    table.wrong("description", text("x".repeat(60_000)), "give description_hash");
+    table.row("description", None, Outcome::Taken);
+    table.wrong("description_hash", text("00".repeat(32)), "give either a description or the hash");
+    table.wrong("description_hash", text("x".repeat(60_000)), "give either a description or the hash");
+    table.wrong("preimage", text(""), MISSING).nonsense("preimage", HEX32);
+    table.wrong("preimage", text("ab".repeat(31)), HEX32).wrong("preimage", text("ab".repeat(33)), HEX32);
+    table.numbers("expiry_secs", &[0, 366 * 86_400 + 1, u64::MAX], "it is in seconds, from 1 to 31622400");
+    table.of("DecodeInvoice");
+    table.missing("invoice", MISSING).nonsense("invoice", "");
+    table.wrong("invoice", text("lnbcrt1"), "").wrong("invoice", text("lnbcrt1".repeat(8_000)), "");
+}
+
+fn payments(table: &mut Table) {
+    table.of("Pay");
+    table.missing("invoice", MISSING).nonsense("invoice", "");
+    table.wrong("invoice", text("lnbcrt1"), "");
+    table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("timeout_secs", &[0, 86_401, u64::MAX], "it is in seconds, from 1 to 86400");
+}
+
+fn lists(table: &mut Table) {
+    for call in ["ListPayments", "ListForwards"] {
+        table.of(call);
+        table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
+        for before in [0, 1, u64::MAX] {
+            table.taken("before", Value::Number(before));
+        }
+    }
+    table.of("Events");
+    for since in [0, u64::MAX] {
+        table.taken("since", Value::Number(since));
+    }
+}

@@ -1,0 +1,359 @@
+//! Every command of the command line with every argument wrong: it ends with the code that scripts expect, and says what is
+//! wrong and what to do. What there is comes from the command line itself: a command or an argument without a row fails.
+
+use crate::support::Member;
+use astrape_daemon::cli::Cli;
+use astrape_daemon::config::values::HostPort;
+use astrape_daemon::engine::EmbeddedChain;
+use astrape_daemon::service::server::offer;
+use clap::CommandFactory as _;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A point of the curve that is nobody's node.
+const NOBODY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+const MAINNET: &str = "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4";
+const PLACES: &str = "on chain there are whole satoshi only";
+const TIME: &str = "a time is written 3600, 90s, 10m, 2h or 7d";
+const NO_AMOUNT: &str = "amount";
+const UNEXPECTED: &str = "unexpected";
+const REQUIRED: &str = "required";
+
+/// What a command line ends with.
+struct Row {
+    /// The command; empty for what stands before all of them.
+    command: &'static str,
+    /// The argument that is wrong; empty when it is the command itself.
+    argument: &'static str,
+    /// What follows the command.
+    words: Vec<String>,
+    code: i32,
+    says: &'static str,
+}
+
+fn row(command: &'static str, argument: &'static str, words: &[&str], code: i32, says: &'static str) -> Row {
+    Row { command, argument, words: words.iter().map(|word| (*word).to_owned()).collect(), code, says }
+}
+
+/// One argument with each of several values, which stand where `?` does.
+fn each(
+    command: &'static str,
+    argument: &'static str,
+    words: &[&str],
+    values: &[&str],
+    code: i32,
+    says: &'static str,
+) -> Vec<Row> {
+    let fill = |value: &str| words.iter().map(|word| word.replace('?', value)).collect();
+    values.iter().map(|value| Row { command, argument, words: fill(value), code, says }).collect()
+}
+
+fn rows() -> Vec<Row> {
+    let huge = "9".repeat(60);
+    let long = "a".repeat(60_000);
+    let mut rows = vec![
+        row("", "", &[], 2, "Usage"),
+        row("", "", &["fly"], 2, "unrecognized subcommand"),
+        row("", "", &[&long], 2, "unrecognized subcommand"),
+        row("", "json", &["--json=yes", "getinfo"], 2, UNEXPECTED),
+        row("", "network", &["--network", "mars", "getinfo"], 2, "only bitcoin, testnet4, signet, regtest"),
+        row("", "network", &["--network", "", "getinfo"], 2, "network"),
+        row("", "config", &["--config", "/nowhere/astrape.toml", "getinfo"], 2, "/nowhere/astrape.toml"),
+        row("", "data_dir", &["--data-dir", "/nowhere", "getinfo"], 3, "/nowhere"),
+        row("", "rpc_addr", &["--rpc-addr", "nowhere", "getinfo"], 2, "write it as host:port"),
+    ];
+    // Those that take nothing take nothing.
+    for command in ["getinfo", "newaddr", "balance", "listfunds", "peers", "channels", "stop"] {
+        rows.push(row(command, "", &["more"], 2, UNEXPECTED));
+        rows.push(row(command, "", &["--more"], 2, UNEXPECTED));
+    }
+    for command in
+        ["connect", "disconnect", "open", "close", "pay", "decode", "withdraw", "invoice", "completion"]
+    {
+        rows.push(row(command, "", &[], 2, REQUIRED));
+        rows.push(row(command, "", &["--more"], 2, UNEXPECTED));
+    }
+    rows.extend([
+        row("playground", "keep", &["--keep=yes"], 2, UNEXPECTED),
+        row("completion", "shell", &["ksh"], 2, "possible values"),
+        row("events", "since", &["--since", "-1"], 2, "since"),
+        row("events", "since", &["--since", &huge], 2, "since"),
+        row("payments", "", &["more"], 2, UNEXPECTED),
+        row("forwards", "", &["more"], 2, UNEXPECTED),
+        row("events", "", &["more"], 2, UNEXPECTED),
+        row("playground", "", &["more"], 2, UNEXPECTED),
+        row("run", "", &["more"], 2, UNEXPECTED),
+    ]);
+    for command in ["payments", "forwards"] {
+        let bad = ["0", "1001", "-1", "x", "", &huge];
+        rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
+        rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
+    }
+    rows.extend(each(
+        "connect",
+        "peer",
+        &["?"],
+        &["me", "", "02@host:1", "\u{202e}", &long],
+        2,
+        "ID@HOST:PORT",
+    ));
+    rows.push(row("connect", "peer", &[NOBODY], 2, "HOST:PORT"));
+    let at = |host: &str| format!("{NOBODY}@{host}");
+    rows.extend(each("connect", "peer", &["?"], &[&at(""), &at("host:0"), &at("a b:1")], 2, "host:port"));
+    rows.push(row("connect", "peer", &[&at("127.0.0.1:1")], 1, "127.0.0.1:1"));
+    rows.extend(each("disconnect", "peer", &["?"], &["me", "", &long], 2, "ID"));
+    rows.push(row("disconnect", "peer", &[NOBODY], 1, "astrape peers"));
+    rows.extend(money(&huge, &long));
+    rows.extend(channels(&huge, &long));
+    rows.extend(invoices(&huge, &long));
+    rows.extend(run(&huge, &long));
+    rows
+}
+
+fn money(huge: &str, long: &str) -> Vec<Row> {
+    let mut rows =
+        each("withdraw", "address", &["?", "1k"], &["nowhere", "", MAINNET, "\u{202e}", long], 1, "address");
+    rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["5msat", "1001msat"], 2, PLACES));
+    rows.extend(each(
+        "withdraw",
+        "amount",
+        &[MAINNET, "?"],
+        &["lots", "", "ALL", "1e3", "1.0001sat", "-1", huge],
+        2,
+        NO_AMOUNT,
+    ));
+    let feerate = ["0", "252", "x", huge];
+    rows.extend(each(
+        "withdraw",
+        "feerate_perkw",
+        &[MAINNET, "1k", "--feerate-perkw", "?"],
+        &feerate,
+        2,
+        "--feerate-perkw",
+    ));
+    rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
+    rows
+}
+
+fn channels(huge: &str, long: &str) -> Vec<Row> {
+    let mut rows = each("open", "peer", &["?", "50k"], &["me", "", long], 2, "ID@HOST:PORT");
+    rows.push(row("open", "peer", &[NOBODY, "50k"], 1, "connect first"));
+    rows.extend(each("open", "amount", &[NOBODY, "?"], &["1msat", "5msat"], 2, PLACES));
+    rows.extend(each("open", "amount", &[NOBODY, "?"], &["lots", "", "all", huge], 2, NO_AMOUNT));
+    rows.push(row("open", "amount", &[NOBODY, "0"], 1, "amount_sat: it must be above zero"));
+    let feerate = ["0", "252", "x", huge];
+    rows.extend(each(
+        "open",
+        "feerate_perkw",
+        &[NOBODY, "50k", "--feerate-perkw", "?"],
+        &feerate,
+        2,
+        "--feerate-perkw",
+    ));
+    rows.push(row(
+        "open",
+        "feerate_perkw",
+        &[NOBODY, "50k", "--feerate-perkw", "250001"],
+        1,
+        "from 253 to 250000",
+    ));
+    rows.extend(each("open", "push", &[NOBODY, "50k", "--push", "?"], &["-1", "x", "", huge], 2, "--push"));
+    rows.push(row("open", "push", &[NOBODY, "50k", "--push", "51k"], 1, "more than the channel is to hold"));
+    rows.push(row("open", "private", &[NOBODY, "50k", "--private=no"], 2, UNEXPECTED));
+    rows.extend(each(
+        "close",
+        "channel",
+        &["?"],
+        &["", "nothing", "abc", "\u{202e}", long],
+        1,
+        "a channel is named by",
+    ));
+    rows.push(row("close", "channel", &["1x1x1"], 1, "astrape channels"));
+    rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "address"));
+    rows.push(row("close", "to", &["abcd", "--to", MAINNET, "--force"], 2, "cannot be used with"));
+    rows.push(row("close", "force", &["abcd", "--force=no"], 2, UNEXPECTED));
+    rows.push(row("close", "yes", &["abcd", "--yes"], 2, REQUIRED));
+    rows
+}
+
+fn invoices(huge: &str, long: &str) -> Vec<Row> {
+    let mut rows = vec![
+        row("invoice", "amount", &["0", "tea"], 2, "write `any`"),
+        row("invoice", "description", &["any"], 2, REQUIRED),
+        row("invoice", "description", &["any", long], 1, "at most 639 bytes"),
+        row(
+            "invoice",
+            "description_hash",
+            &["any", "tea", "--description-hash", "00"],
+            2,
+            "cannot be used with",
+        ),
+        row("pay", "invoice", &[""], 1, "invoice: it is missing"),
+        row("decode", "invoice", &[""], 1, "invoice: it is missing"),
+    ];
+    rows.extend(each("invoice", "amount", &["?", "tea"], &["1.5msat", "lots", "", huge], 2, "or `any`"));
+    let hash = ["", "00", "xx", &"ab".repeat(33), long];
+    rows.extend(each(
+        "invoice",
+        "description_hash",
+        &["any", "--description-hash", "?"],
+        &hash,
+        1,
+        "description_hash: ",
+    ));
+    rows.extend(each("invoice", "preimage", &["any", "tea", "--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each(
+        "invoice",
+        "expiry",
+        &["any", "tea", "--expiry", "?"],
+        &["soon", "0", "-1", "", huge],
+        2,
+        TIME,
+    ));
+    rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "expiry_secs: "));
+    for command in ["pay", "decode"] {
+        rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "invoice: "));
+    }
+    rows.extend(each(
+        "pay",
+        "amount",
+        &["lnbcrt1", "--amount", "?"],
+        &["lots", "-1", "", huge],
+        2,
+        "--amount",
+    ));
+    rows.extend(each(
+        "pay",
+        "max_fee",
+        &["lnbcrt1", "--max-fee", "?"],
+        &["lots", "-1", "", huge],
+        2,
+        "--max-fee",
+    ));
+    rows.extend(each(
+        "pay",
+        "timeout",
+        &["lnbcrt1", "--timeout", "?"],
+        &["soon", "0", "-1", "", huge],
+        2,
+        TIME,
+    ));
+    rows
+}
+
+/// `run` with what it must refuse before it does anything.
+fn run(huge: &str, long: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (argument, option, values) in [
+        ("listen", "--listen", vec!["localhost:9735", "1.2.3.4", "", huge]),
+        ("alias", "--alias", vec![long]),
+        ("bitcoind_rpc", "--bitcoind-rpc", vec!["nowhere", "", "host:0", huge]),
+        ("fee_base_msat", "--fee-base-msat", vec!["-1", "x", "", "4294967296", huge]),
+        ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "4294967296", huge]),
+        ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", huge]),
+        ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
+        ("log_level", "--log-level", vec!["loud", "info,=", huge]),
+        ("log_format", "--log-format", vec!["xml", ""]),
+        ("dev_node_key", "--dev-node-key", vec!["", "11", "xx", huge]),
+        ("dev_channel_secrets", "--dev-channel-secrets", vec!["", "11/11", huge]),
+        ("dev_fixed_feerate_perkw", "--dev-fixed-feerate-perkw", vec!["0", "252", "1000001", "x", huge]),
+        ("dev_estimate_perkw", "--dev-estimate-perkw", vec!["0", "252", "1000001", "x", huge]),
+    ] {
+        let name = Box::leak(option.trim_start_matches('-').to_owned().into_boxed_str());
+        for value in values {
+            rows.push(row("run", argument, &[&format!("{option}={value}")], 2, name));
+        }
+    }
+    rows.push(row("run", "dev_fast", &["--dev-fast=perhaps"], 2, "dev-fast"));
+    rows.push(row("run", "show_config", &["--show-config=yes"], 2, UNEXPECTED));
+    rows.push(row("run", "bitcoind_user", &["--bitcoind-user", "u"], 2, "bitcoind-password"));
+    rows.push(row("run", "bitcoind_password", &["--bitcoind-password", "p"], 2, "bitcoind-user"));
+    let both = ["--bitcoind-cookie", "/nowhere", "--bitcoind-user", "u", "--bitcoind-password", "p"];
+    rows.push(row("run", "bitcoind_cookie", &both, 2, "bitcoind-cookie"));
+    rows
+}
+
+#[test]
+fn every_argument_of_every_command_has_rows() {
+    let mut root = Cli::command();
+    root.build();
+    let rows = rows();
+    let has =
+        |command: &str, argument: &str| rows.iter().any(|r| r.command == command && r.argument == argument);
+    let mut missing = Vec::new();
+    let of_root: BTreeSet<String> = root.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+    for argument in of_root.iter().filter(|name| !["help", "version"].contains(&name.as_str())) {
+        if !has("", argument) {
+            missing.push(format!("--{argument}"));
+        }
+    }
+    for command in root.get_subcommands().filter(|command| command.get_name() != "help") {
+        let name = command.get_name();
+        if !has(name, "") {
+            missing.push(name.to_owned());
+        }
+        for argument in command.get_arguments().map(|arg| arg.get_id().to_string()) {
+            if !of_root.contains(&argument) && !has(name, &argument) {
+                missing.push(format!("{name} {argument}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no rows for: {missing:?}");
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What is not as the row says, if anything.
+fn mistake(row: &Row, output: &Output) -> Option<String> {
+    let (code, text) = (output.status.code(), said(output));
+    // The usage that follows tells what there is; what is wrong stands before it.
+    let told = text.split("Usage:").next().unwrap_or_default();
+    let fits = code == Some(row.code)
+        && text.contains(row.says)
+        && !text.contains("panicked")
+        && output.stdout.is_empty()
+        && told.len() < 1_000;
+    (!fits).then(|| {
+        let words: Vec<String> = row.words.iter().map(|word| format!("{word:.40}")).collect();
+        format!("{} {words:?}: {} with `{}` is wanted: {code:?} {text:.500}", row.command, row.code, row.says)
+    })
+}
+
+fn astrape(home: &Path, place: &[String], row: &Row) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+    command.env_clear().env("HOME", home).args(place);
+    if !row.command.is_empty() {
+        command.arg(row.command);
+    }
+    command.args(&row.words).output().expect("the binary runs")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_refuses_what_is_wrong_with_the_code_that_scripts_expect() {
+    let node = Member::start(91, &EmbeddedChain::new()).await;
+    let home = tempfile::tempdir().expect("a directory");
+    let dir = home.path().join("node");
+    std::fs::create_dir(&dir).unwrap();
+    let offered = offer(node.handle.clone(), None, &dir, &HostPort::new("127.0.0.1", 0)).await.unwrap();
+    let place = ["--network", "regtest", "--data-dir", &dir.display().to_string()].map(str::to_owned);
+    let place = [&place[..], &["--rpc-addr".to_owned(), offered.address().to_string()]].concat();
+    let path = home.path().to_owned();
+    let judged = tokio::task::spawn_blocking(move || {
+        let judge = |row: &Row| {
+            // What says itself which node stands for all that does.
+            let place = if row.command.is_empty() { &[][..] } else { &place[..] };
+            mistake(row, &astrape(&path, place, row))
+        };
+        rows().iter().filter_map(judge).collect::<Vec<_>>()
+    });
+    let mistakes = judged.await.unwrap();
+    let now = node.handle.snapshot().await.unwrap();
+    assert_eq!((now.channels().count(), now.payments().count()), (0, 0), "nothing was done");
+    drop(now);
+    offered.close().await;
+    node.stop().await.unwrap();
+    assert!(mistakes.is_empty(), "{} of them:\n{}", mistakes.len(), mistakes.join("\n"));
+}

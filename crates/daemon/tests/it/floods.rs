@@ -1,0 +1,181 @@
+//! Strangers by the hundred, over real sockets, while an honest peer pays: memory stays bounded and the payment arrives.
+
+use crate::strangers::Stranger;
+use crate::support::{Member, PATIENCE, until};
+use astrape_daemon::engine::EmbeddedChain;
+use astrape_node::Fact;
+use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, Network, Sat, ShortChannelId};
+use astrape_signer::{InProcessSigner, Seed};
+use astrape_transactions::{CommitmentFormat, Signer as _};
+use astrape_wire::{Message, OpenChannel, Ping, QueryShortChannelIds};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// Strangers that shake hands at a time.
+const AT_THE_DOOR: usize = 32;
+
+/// One of many.
+fn stranger(number: u16) -> InProcessSigner {
+    let mut entropy = [0xee; 32];
+    entropy[..2].copy_from_slice(&number.to_be_bytes());
+    InProcessSigner::new(&Seed::from_entropy(entropy), Network::Regtest)
+}
+
+/// Memory of this process that is really there, in bytes: of the nodes, and of those who attack them.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("with the memory");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).expect("in KiB") * 1024
+}
+
+/// Two nodes with a channel, the first of which is flooded.
+async fn pair(seed: u8) -> (Arc<Member>, Member) {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(seed, &chain).await, Member::start(seed + 1, &chain).await);
+    bob.fund(Sat(2_000_000)).await;
+    bob.connect(&alice).await;
+    bob.open(&alice, Sat(1_000_000), Msat(0)).await;
+    (Arc::new(alice), bob)
+}
+
+async fn pays(bob: &Member, alice: &Member) {
+    let invoice = alice.invoice(Msat(5_000_000)).await;
+    let paid = tokio::time::timeout(PATIENCE, bob.pay(&invoice)).await.expect("in time");
+    assert!(matches!(paid, Fact::PaymentSent { .. }), "{paid:?}");
+}
+
+async fn end(alice: Arc<Member>, bob: Member) {
+    bob.stop().await.unwrap();
+    Arc::into_inner(alice).expect("nobody else has her").stop().await.unwrap();
+}
+
+// attack 63
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn five_hundred_peers_that_send_without_end_and_never_read_keep_nobody_else_from_paying() {
+    const PEERS: u16 = 500;
+    const MESSAGES: usize = 8;
+    let (alice, bob) = pair(101).await;
+    let before = resident();
+    let (mut flood, sent) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    // Handshakes have little time: on a busy machine not all of them can be under way at once.
+    let doors = Arc::new(Semaphore::new(AT_THE_DOOR));
+    for number in 0..PEERS {
+        let (alice, sent, doors) = (Arc::clone(&alice), Arc::clone(&sent), Arc::clone(&doors));
+        flood.spawn(async move {
+            let mut loud = {
+                let _door = doors.acquire().await.unwrap();
+                Stranger::connect_as(&stranger(number), &alice).await
+            };
+            loud.say_init().await;
+            // The longest message there is, and one that wants an answer as long.
+            let query = Message::QueryShortChannelIds(QueryShortChannelIds {
+                chain_hash: Network::Regtest.chain_hash(),
+                encoded_short_ids: vec![ShortChannelId(7); 8_000],
+                query_flags: None,
+            });
+            let ping = Message::Ping(Ping { num_pong_bytes: 65_531, ignored: Vec::new() });
+            for _ in 0..MESSAGES {
+                if loud.say(&query).await.is_err() || loud.say(&ping).await.is_err() {
+                    break;
+                }
+                sent.fetch_add(64_000, Ordering::Relaxed);
+            }
+            loud
+        });
+    }
+    for _ in 0..3 {
+        pays(&bob, &alice).await;
+    }
+    let deaf = tokio::time::timeout(PATIENCE, flood.join_all()).await.expect("the flood is over");
+    pays(&bob, &alice).await;
+    let (grown, sent) = (resident().saturating_sub(before), sent.load(Ordering::Relaxed));
+    assert!(sent > 100 << 20, "{sent} bytes were sent");
+    // Half a MiB for each, with what the strangers themselves and their sockets hold in this process; what was sent and not
+    // read would be twice as much, with its answers three times.
+    assert!(grown < usize::from(PEERS) << 19, "{grown} bytes more than before");
+    drop(deaf);
+    let bob_id = bob.id();
+    until("only the honest one is left", async || {
+        alice.handle.snapshot().await.unwrap().connected_peers().map(|(peer, _)| peer).eq([bob_id])
+    })
+    .await;
+    end(alice, bob).await;
+}
+
+fn open_channel(signer: &InProcessSigner, number: u8) -> Message {
+    let keys = signer.channel_keys(&ChannelKeysId([number; 32]));
+    Message::OpenChannel(OpenChannel {
+        chain_hash: Network::Regtest.chain_hash(),
+        temporary_channel_id: ChannelId([number; 32]),
+        funding_satoshis: Sat(1_000_000),
+        push_msat: Msat::ZERO,
+        dust_limit_satoshis: Sat(354),
+        max_htlc_value_in_flight_msat: Msat(1_000_000_000),
+        channel_reserve_satoshis: Sat(10_000),
+        htlc_minimum_msat: Msat(1),
+        feerate_per_kw: FeeratePerKw(1_000),
+        to_self_delay: 144,
+        max_accepted_htlcs: 30,
+        funding_pubkey: keys.basepoints.funding,
+        revocation_basepoint: keys.basepoints.revocation,
+        payment_basepoint: keys.basepoints.payment,
+        delayed_payment_basepoint: keys.basepoints.delayed_payment,
+        htlc_basepoint: keys.basepoints.htlc,
+        first_per_commitment_point: keys.points[0],
+        channel_flags: 0,
+        upfront_shutdown_script: None,
+        channel_type: Some(CommitmentFormat::Anchors.channel_type()),
+    })
+}
+
+// attack 55
+// attack 56
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn openings_by_strangers_at_the_same_time_take_no_more_places_than_there_are() {
+    const PEERS: u16 = 120;
+    const EACH: u8 = 6;
+    let (alice, bob) = pair(103).await;
+    let before = resident();
+    let (mut flood, doors) = (JoinSet::new(), Arc::new(Semaphore::new(AT_THE_DOOR)));
+    for number in 0..PEERS {
+        let (alice, doors) = (Arc::clone(&alice), Arc::clone(&doors));
+        flood.spawn(async move {
+            let signer = stranger(number);
+            let mut opener = {
+                let _door = doors.acquire().await.unwrap();
+                Stranger::connect_as(&signer, &alice).await
+            };
+            opener.say_init().await;
+            for number in 1..=EACH {
+                opener.say(&open_channel(&signer, number)).await.unwrap();
+            }
+            let mut answers = BTreeMap::new();
+            while answers.values().sum::<u8>() < EACH {
+                let name = opener.hear().await.name();
+                if matches!(name, "accept_channel" | "error") {
+                    *answers.entry(name).or_default() += 1;
+                }
+            }
+            (opener, answers)
+        });
+    }
+    let all = tokio::time::timeout(PATIENCE, flood.join_all()).await.expect("all are answered");
+    let accepted = |answers: &BTreeMap<&str, u8>| answers.get("accept_channel").copied().unwrap_or_default();
+    assert!(all.iter().all(|(_, answers)| accepted(answers) <= 4), "a few for each");
+    let total: usize = all.iter().map(|(_, answers)| usize::from(accepted(answers))).sum();
+    assert_eq!(total, 200, "and for all together, however they race");
+    let node = alice.handle.snapshot().await.unwrap();
+    assert_eq!(node.channels().count(), 201, "with the honest one");
+    drop(node);
+    assert!(resident().saturating_sub(before) < 128 << 20);
+    pays(&bob, &alice).await;
+    drop(all);
+    until("what was never funded is gone with its peers", async || {
+        alice.handle.snapshot().await.unwrap().channels().count() == 1
+    })
+    .await;
+    end(alice, bob).await;
+}
