@@ -6,7 +6,7 @@ mod broadcast;
 use crate::fees::{FeeEstimates, TARGETS};
 use crate::rpc::{Auth, IN_WARMUP, METHOD_NOT_FOUND, RpcClient, RpcError};
 use crate::source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};
-use answers::{BlockchainInfo, MempoolInfo, PrevoutSpender, SmartFee, TxOutInfo};
+use answers::{BlockTxids, BlockchainInfo, MempoolInfo, PrevoutSpender, SmartFee, TxOutInfo};
 use astrape_primitives::{BlockId, FeeratePerKw, Height, Network};
 use bitcoin::consensus::encode::deserialize_hex;
 use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
@@ -86,6 +86,13 @@ impl Bitcoind {
         let raw: Option<String> = absent_if(self.rpc.call("getblock", json!([hash, 0])).await, NOT_FOUND)?;
         let decode = |raw: String| deserialize_hex(&raw).map(Arc::new);
         raw.map(decode).transpose().map_err(|error| SourceError::Nonsense(format!("block {hash}: {error}")))
+    }
+
+    /// Asked with verbosity 1, it gives the ids alone: a tenth of the block.
+    async fn get_txids(&self, hash: BlockHash) -> Result<Option<Arc<Vec<Txid>>>, SourceError> {
+        let found: Option<BlockTxids> =
+            absent_if(self.rpc.call("getblock", json!([hash, 1])).await, NOT_FOUND)?;
+        Ok(found.map(|block| Arc::new(block.tx)))
     }
 
     /// By `waitforblockheight` and not `waitfornewblock`: the former has no gap between the look and the wait. A
@@ -176,6 +183,10 @@ impl ChainSource for Bitcoind {
 
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>> {
         Box::pin(self.get_block(hash))
+    }
+
+    fn txids(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Vec<Txid>>>> {
+        Box::pin(self.get_txids(hash))
     }
 
     fn wait(&self, tip: BlockId, at_most: Duration) -> Answer<'_, ()> {

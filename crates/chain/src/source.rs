@@ -24,6 +24,15 @@ pub trait ChainSource: Send + Sync {
     /// A whole block; `None` when the source does not know it.
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>>;
 
+    /// The ids of a block's transactions, in their order; `None` when the source does not know the block. A source that
+    /// can tell them without the block should.
+    fn txids(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Vec<Txid>>>> {
+        Box::pin(async move {
+            let block = self.block(hash).await?;
+            Ok(block.map(|block| Arc::new(block.txdata.iter().map(Transaction::compute_txid).collect())))
+        })
+    }
+
     /// Returns when there may be a block that is not `tip`, or after `at_most`, whichever is first. May return early.
     /// A source that cannot tell waits all the time.
     fn wait(&self, tip: BlockId, at_most: Duration) -> Answer<'_, ()> {

@@ -3,6 +3,8 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`graph`] | [`Graph`]: channels, policies and nodes, written by one owner |
+//! | [`bootstrap`] | the first peers, by DNS (BOLT 10) |
+//! | [`gossip`] | from what peers say to the graph, and back to those who ask (BOLT 7) |
 //! | [`snapshot`] | [`Snapshot`]: the graph as path search reads it, immutable and shared |
 //! | [`file`] | the graph as a file that only grows; export and import |
 //! | [`score`] | [`Scores`]: what payments have taught of channels' liquidity |
@@ -16,8 +18,10 @@
 //!
 //! Never: a clock, randomness, a lock, a file (bytes go in and out; the shell reads and writes them).
 
+pub mod bootstrap;
 mod checksum;
 pub mod file;
+pub mod gossip;
 pub mod graph;
 pub mod score;
 pub mod search;
@@ -25,6 +29,7 @@ pub mod snapshot;
 pub mod synthetic;
 
 pub use file::{FileError, Loaded};
+pub use gossip::Gossip;
 pub use graph::{Channel, Direction, Graph, GraphError, NewChannel, NodeInfo, Policy, StoredAt};
 pub use score::{Crossing, Outcome, Scores};
 pub use search::{Finder, NoRoute, Request, Route};

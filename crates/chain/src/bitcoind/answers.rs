@@ -31,6 +31,12 @@ impl From<BlockchainInfo> for SourceState {
     }
 }
 
+/// `getblock` with verbosity 1
+#[derive(Deserialize)]
+pub(super) struct BlockTxids {
+    pub(super) tx: Vec<Txid>,
+}
+
 /// `getmempoolinfo`
 #[derive(Deserialize)]
 pub(super) struct MempoolInfo {

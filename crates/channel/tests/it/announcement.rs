@@ -55,11 +55,12 @@ fn announcement(pair: &Pair, who: usize) -> ChannelAnnouncement {
 }
 
 // BOLT 7.the-announcement_signatures-message.1
+// BOLT 7.the-channel_announcement-message.15
 #[test]
 fn signatures_go_both_ways_once_the_funding_is_six_blocks_deep() {
     let mut pair = confirmed(Setup::default(), 5);
     assert!(pair.nodes.iter().all(|n| n.open().is_ready()));
-    assert_eq!(said(&pair), [0, 0]);
+    assert_eq!((said(&pair), told(&pair)), ([0, 0], [0, 0]));
     deepen(&mut pair, 6);
     pair.run();
     assert_eq!(said(&pair), [1, 1]);

@@ -1,0 +1,163 @@
+//! What came before what it needs: channels before the chain was asked, updates and nodes before their channel. All of it
+//! bounded, the oldest of what is in excess forgotten (attacks 59 and 66): it can be had again by a query.
+
+use super::check::{Heard, Said};
+use astrape_primitives::{NodeId, ShortChannelId};
+use astrape_wire::ChannelAnnouncement;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Channels that wait for the chain: as many as a source answers within a minute or so. Their announcements and updates
+/// take up to 20 MB.
+pub(super) const MAX_WAITING: usize = 10_000;
+
+/// Announcements of one channel that contradict each other and are signed all: the chain tells which one is true.
+pub(super) const MAX_RIVALS: usize = 4;
+
+/// Updates that wait with a channel, signatures not checked.
+pub(super) const MAX_UPDATES: usize = 4;
+
+/// Updates of channels that nobody announced.
+pub(super) const MAX_EARLY_UPDATES: usize = 1_000;
+
+/// Announcements of nodes that have no channel yet.
+pub(super) const MAX_EARLY_NODES: usize = 2_000;
+
+/// Channels that wait for the chain.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    channels: BTreeMap<ShortChannelId, WaitingChannel>,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+pub(super) struct WaitingChannel {
+    /// Signed announcements of it; usually one.
+    pub(super) rivals: Vec<(Heard, Option<NodeId>)>,
+    /// Updates that came meanwhile.
+    pub(super) updates: Vec<Heard>,
+}
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        self.channels.len()
+    }
+
+    pub(super) fn contains(&self, id: ShortChannelId) -> bool {
+        self.channels.contains_key(&id)
+    }
+
+    /// Whether one more announcement of a channel may wait.
+    pub(super) fn has_room_for(&self, heard: &Heard, id: ShortChannelId) -> bool {
+        match self.channels.get(&id) {
+            None => self.channels.len() < MAX_WAITING,
+            Some(waiting) => {
+                waiting.rivals.len() < MAX_RIVALS && waiting.rivals.iter().all(|(other, _)| other != heard)
+            }
+        }
+    }
+
+    /// Whether the chain is to be asked: it is, when this is the first announcement of the channel.
+    pub(super) fn add(&mut self, id: ShortChannelId, heard: Heard, from: Option<NodeId>) -> bool {
+        let waiting = self.channels.entry(id).or_default();
+        waiting.rivals.push((heard, from));
+        waiting.rivals.len() == 1
+    }
+
+    pub(super) fn add_update(&mut self, id: ShortChannelId, heard: Heard) -> bool {
+        let Some(waiting) = self.channels.get_mut(&id) else {
+            return false;
+        };
+        let fits = waiting.updates.len() < MAX_UPDATES && !waiting.updates.contains(&heard);
+        if fits {
+            waiting.updates.push(heard);
+        }
+        fits
+    }
+
+    pub(super) fn take(&mut self, id: ShortChannelId) -> Option<WaitingChannel> {
+        self.channels.remove(&id)
+    }
+}
+
+/// The announcement among what was heard.
+pub(super) fn announcement(heard: &Heard) -> Option<&ChannelAnnouncement> {
+    match &heard.said {
+        Said::Channel(m) => Some(m),
+        Said::Update(_) | Said::Node(_) => None,
+    }
+}
+
+/// What came before its channel.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    updates: Oldest<ShortChannelId>,
+    nodes: Oldest<NodeId>,
+}
+
+impl Early {
+    pub(super) fn add_update(&mut self, id: ShortChannelId, heard: Heard) {
+        self.updates.add(id, heard, MAX_EARLY_UPDATES);
+    }
+
+    pub(super) fn add_node(&mut self, id: NodeId, heard: Heard) {
+        self.nodes.add(id, heard, MAX_EARLY_NODES);
+    }
+
+    pub(super) fn take_updates(&mut self, id: ShortChannelId) -> Vec<Heard> {
+        self.updates.take(&id)
+    }
+
+    pub(super) fn take_node(&mut self, id: &NodeId) -> Vec<Heard> {
+        self.nodes.take(id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.updates.order.len() + self.nodes.order.len()
+    }
+}
+
+/// Messages by what they are about, of which the oldest go first.
+#[derive(Debug)]
+struct Oldest<K> {
+    by_key: BTreeMap<K, Vec<Heard>>,
+    order: VecDeque<K>,
+}
+
+impl<K> Default for Oldest<K> {
+    fn default() -> Self {
+        Self { by_key: BTreeMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<K: Ord + Copy> Oldest<K> {
+    fn add(&mut self, key: K, heard: Heard, most: usize) {
+        if self.by_key.get(&key).is_some_and(|held| held.contains(&heard)) {
+            return;
+        }
+        if self.order.len() >= most {
+            self.drop_oldest();
+        }
+        self.by_key.entry(key).or_default().push(heard);
+        self.order.push_back(key);
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(key) = self.order.pop_front() else {
+            return;
+        };
+        if let Some(held) = self.by_key.get_mut(&key) {
+            held.remove(0);
+            if held.is_empty() {
+                self.by_key.remove(&key);
+            }
+        }
+    }
+
+    fn take(&mut self, key: &K) -> Vec<Heard> {
+        let Some(taken) = self.by_key.remove(key) else {
+            return Vec::new();
+        };
+        self.order.retain(|other| other != key);
+        taken
+    }
+}

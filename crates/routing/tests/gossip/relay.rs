@@ -1,0 +1,137 @@
+//! What is passed on, to whom, and in which order.
+
+use crate::kit::{NOW, Net, Outcome, node, node_announcement, peer, scid, update};
+use astrape_routing::gossip::Filter;
+use astrape_routing::gossip::serve::{Backlog, PIECE};
+use astrape_wire::{GossipTimestampFilter, Message};
+
+fn filter(first_timestamp: u32, timestamp_range: u32) -> Filter {
+    Filter::new(&GossipTimestampFilter { chain_hash: [0; 32], first_timestamp, timestamp_range })
+}
+
+fn names(messages: &[Message]) -> Vec<&'static str> {
+    messages.iter().map(Message::name).collect()
+}
+
+fn flushed(net: &mut Net) -> Vec<Message> {
+    let batch = net.gossip.flush(NOW);
+    net.messages(batch.into_iter().map(|item| item.stored))
+}
+
+// BOLT 7.the-gossip_timestamp_filter-message.7
+// BOLT 7.the-gossip_timestamp_filter-message.10
+// BOLT 7.the-gossip_timestamp_filter-message.11
+// BOLT 7.the-channel_announcement-message.26
+#[test]
+fn a_channel_is_passed_on_with_its_first_update_and_before_all_that_needs_it() {
+    let mut net = Net::new();
+    net.add_channel(1, 2, scid(900));
+    assert!(flushed(&mut net).is_empty(), "without an update nobody can use it");
+    net.hear(node_announcement(1, NOW));
+    net.hear(update(1, 2, scid(900), NOW));
+    let said = flushed(&mut net);
+    assert_eq!(names(&said), ["channel_announcement", "channel_update", "node_announcement"]);
+    net.hear(update(2, 1, scid(900), NOW));
+    assert_eq!(names(&flushed(&mut net)), ["channel_update"], "the second update needs no announcement");
+}
+
+// BOLT 7.the-channel_update-message.40
+// BOLT 7.the-node_announcement-message.34
+// BOLT 7.rebroadcasting.6
+#[test]
+fn of_several_updates_between_two_flushes_the_newest_is_passed_on() {
+    let mut net = Net::new();
+    net.add_open_channel(1, 2, scid(900));
+    flushed(&mut net);
+    for n in 0..3 {
+        net.hear(update(1, 2, scid(900), NOW + n));
+        net.hear(node_announcement(1, NOW + n));
+    }
+    let said = flushed(&mut net);
+    assert_eq!(names(&said), ["channel_update", "node_announcement"]);
+    assert!(matches!(&said[0], Message::ChannelUpdate(m) if m.timestamp == NOW + 2));
+    assert!(matches!(&said[1], Message::NodeAnnouncement(m) if m.timestamp == NOW + 2));
+    assert!(flushed(&mut net).is_empty(), "once");
+}
+
+// BOLT 7.the-gossip_timestamp_filter-message.6
+// BOLT 7.the-gossip_timestamp_filter-message.9
+#[test]
+fn a_filter_lets_through_what_lies_in_its_range() {
+    let wanted = filter(100, 50);
+    for (timestamp, wants) in [(99, false), (100, true), (149, true), (150, false), (u32::MAX, false)] {
+        assert_eq!(wanted.wants(timestamp), wants, "{timestamp}");
+    }
+    assert!(filter(0, u32::MAX).wants(NOW));
+    assert!(!filter(u32::MAX, 0).wants(u32::MAX));
+    assert!(filter(NOW, u32::MAX).wants(u32::MAX - 1), "no overflow");
+    let mut net = Net::new();
+    net.add_open_channel(1, 2, scid(900));
+    let batch = net.gossip.flush(NOW);
+    assert_eq!(batch.len(), 3);
+    assert!(batch.iter().all(|item| filter(NOW - 100, 1).passes(item, &peer(2))));
+    assert!(!batch.iter().any(|item| filter(NOW - 99, 1_000).passes(item, &peer(2))));
+    let back = batch.iter().filter(|item| filter(0, u32::MAX).passes(item, &peer(1)));
+    assert_eq!(back.count(), 0, "who told us is not told");
+}
+
+#[test]
+fn what_is_ours_is_taken_at_its_word_and_told_at_once() {
+    let mut net = Net::new();
+    let id = scid(999);
+    let ours = crate::kit::channel(0, 1, id);
+    let funding = crate::kit::funding(0, 1, id);
+    assert!(net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))));
+    assert!(!net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))), "it is no news twice");
+    assert!(net.gossip.own(NOW, &update(0, 1, id, NOW), None));
+    assert!(!net.gossip.own(NOW, &update(0, 1, id, NOW), None));
+    assert!(net.gossip.own(NOW, &node_announcement(0, NOW), None));
+    assert!(net.gossip.graph().node(&node(0)).is_some());
+    assert_eq!(net.policy_at(0, 1, id), Some(NOW));
+}
+
+/// All that a backlog has, in pieces.
+fn pieces(net: &Net, filter: Filter) -> Vec<Vec<Message>> {
+    let mut backlog = Backlog::new(filter);
+    std::iter::from_fn(|| backlog.next(&net.gossip)).map(|piece| net.messages(piece)).collect()
+}
+
+// BOLT 7.the-gossip_timestamp_filter-message.3
+// BOLT 7.the-gossip_timestamp_filter-message.7
+// BOLT 7.the-gossip_timestamp_filter-message.11
+#[test]
+fn a_filter_is_answered_with_what_is_known_already() {
+    let mut net = Net::new();
+    net.add_open_channel(1, 2, scid(900));
+    net.add_channel(1, 3, scid(901));
+    net.hear(node_announcement(1, NOW - 100));
+    net.hear(node_announcement(2, NOW - 50));
+    let all: Vec<Message> = pieces(&net, filter(0, u32::MAX)).concat();
+    let expected = [
+        "channel_announcement",
+        "channel_update",
+        "channel_update",
+        "node_announcement",
+        "node_announcement",
+    ];
+    assert_eq!(names(&all), expected, "the channel without updates is left out");
+    assert_eq!(names(&pieces(&net, filter(NOW - 60, 60)).concat()), ["node_announcement"]);
+    assert_eq!(net.hear(update(1, 3, scid(901), NOW)), Outcome::Taken(vec![]));
+    let new = pieces(&net, filter(NOW, 1)).concat();
+    assert_eq!(names(&new), ["channel_announcement", "channel_update"]);
+}
+
+// attack 62
+#[test]
+fn a_filter_from_the_beginning_of_time_is_answered_in_small_pieces() {
+    let mut net = Net::new();
+    for n in 0..300 {
+        net.add_open_channel(1, 2, scid(500 + n));
+    }
+    let answers = pieces(&net, filter(0, u32::MAX));
+    assert!(answers.len() > 3);
+    assert!(answers.iter().all(|piece| piece.len() <= PIECE + 3));
+    assert_eq!(answers.concat().len(), 900);
+    // What stays between two pieces is a place, however large the graph is.
+    assert!(size_of::<Backlog>() < 200);
+}
