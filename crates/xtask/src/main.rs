@@ -7,7 +7,7 @@
 //! | `bitcoind` | prints the path of that bitcoind, obtained if need be | [`bitcoind`] |
 //! | `bolts` | which requirements of the BOLTs the tests check | [`bolts`] |
 //! | `attacks` | which attacks the tests play | [`attacks`] |
-//! | `bench` | payments per second, latency and CPU time, between processes | here |
+//! | `bench` | payments between processes, single operations; beside others' | [`bench`] |
 //! | `simulate` | random seeds of the simulator, in a release build | here |
 //! | `fuzz` | the fuzz targets: runs them, keeps what they find, tells what they reach | [`fuzz`] |
 //! | `mutants` | a share of the mutants of the crates where a wrong line costs money | [`mutants`] |
@@ -15,6 +15,7 @@
 //! | `ci` | what CI runs | `.ci/run` |
 
 mod attacks;
+mod bench;
 mod bitcoind;
 mod bolts;
 mod check;
@@ -24,6 +25,7 @@ mod shell;
 mod source;
 mod test;
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -81,7 +83,13 @@ enum Verb {
     },
     /// Measure payments between processes of a release build; arguments are the benchmark's own (see `-- --help`)
     Bench {
-        /// For example `--in-flight 64 --seconds 30`
+        /// Measure ldk-node too, in the same run by turns (its build takes long)
+        #[arg(long)]
+        compare: bool,
+        /// Measure single operations instead, beside LDK's code and the bare cryptography; arguments are parts of their names
+        #[arg(long, conflicts_with = "compare")]
+        micro: bool,
+        /// For example `-- --in-flight 64 --seconds 30`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -149,20 +157,21 @@ fn perform(verb: Verb) -> Result<()> {
             let simulator = ["run", "--release", "--package", "astrape-simulator", "--bin", "simulate", "--"];
             run(cargo().args(simulator).args(arguments))
         }
-        Verb::Bench { arguments } => among_processes("bench-payments", &arguments),
+        Verb::Bench { micro: true, arguments, .. } => bench::operations(&arguments),
+        Verb::Bench { compare, arguments, .. } => bench::payments(compare, &arguments),
         Verb::Fuzz { report: true, .. } => fuzz::report(),
         Verb::Fuzz { target, keep: true, .. } => fuzz::keep(target.as_deref()),
         Verb::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Verb::Mutants { shard, crates } => mutants::run(&shard, &crates),
-        Verb::Soak { arguments } => among_processes("soak", &arguments),
+        Verb::Soak { arguments } => among_processes("soak", &arguments, None),
         Verb::Ci => run(Command::new(root().join(".ci/run")).current_dir(root())),
     }
 }
 
-/// Runs a program of `interop` beside a real bitcoind, with nodes of a release build.
-fn among_processes(program: &str, arguments: &[String]) -> Result<()> {
+/// Runs a program of `interop` beside a real bitcoind, with nodes of a release build, and a further variable for it.
+fn among_processes(program: &str, arguments: &[String], variable: Option<(&str, PathBuf)>) -> Result<()> {
     let bitcoind = bitcoind::locate()?;
     run(cargo().args(["build", "--release", "--package", "astrape-daemon", "--bin", "astrape"]))?;
     let program = ["run", "--release", "--package", "astrape-interop", "--bin", program, "--"];
-    run(cargo().args(program).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind))
+    run(cargo().args(program).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind).envs(variable))
 }
