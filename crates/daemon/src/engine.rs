@@ -68,6 +68,7 @@ use peers::reconnect::Backoffs;
 use signal::{Shutdown, Signal};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) source: Arc<dyn ChainSource>,
     pub(crate) chain_status: watch::Sender<Status>,
     pub(crate) shutdown: Shutdown,
+    /// Signatures sent for commitments of peers, those of their HTLCs included.
+    pub(crate) commitment_signatures: AtomicU64,
     /// All is over.
     pub(crate) ended: Signal,
 }
@@ -171,6 +174,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
         shutdown: Shutdown::new(),
+        commitment_signatures: AtomicU64::new(0),
         ended: Signal::new(),
     });
     let threads = spawn_threads(&shared, node, journal, owed, requests)?;

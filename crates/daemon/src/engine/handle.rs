@@ -13,6 +13,7 @@ use astrape_transactions::signing::Signer;
 use bitcoin::{Address, ScriptBuf};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::broadcast;
 
@@ -198,6 +199,12 @@ impl Handle {
         let shared = Arc::clone(&self.shared);
         let reading = tokio::task::spawn_blocking(move || shared.lookups.read(ask));
         reading.await.unwrap_or_else(|error| Err(JournalError::Io(format!("reading panicked: {error}"))))
+    }
+
+    /// Signatures sent for commitments of peers since the start: one a commitment, and one for each HTLC in it.
+    #[must_use]
+    pub fn commitment_signatures(&self) -> u64 {
+        self.shared.commitment_signatures.load(Ordering::Relaxed)
     }
 
     /// How we see the chain.

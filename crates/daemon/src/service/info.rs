@@ -29,6 +29,7 @@ impl NodeService {
             opening_channels: count(&opening),
             closing_channels: count(&closing),
             alarms: alarms(&node, (!chain.is_reliable()).then(|| chain.to_string())),
+            commitment_signatures: self.handle.commitment_signatures(),
         })
     }
 

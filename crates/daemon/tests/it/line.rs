@@ -56,6 +56,22 @@ async fn two_nodes_open_a_channel_pay_restart_pay_again_and_close() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_alone_takes_each_side_two_signatures_of_commitments_and_one_of_the_htlc() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(21, &chain).await, Member::start(22, &chain).await);
+    alice.fund(Sat(2_000_000)).await;
+    alice.connect(&bob).await;
+    alice.open(&bob, FUNDING, Msat(0)).await;
+    let count = || [&alice, &bob].map(|member| member.handle.commitment_signatures());
+    let before = count();
+    let invoice = bob.invoice(sat(50_000)).await;
+    assert!(matches!(alice.pay(&invoice).await, Fact::PaymentSent { .. }));
+    until("both have signed", async || count() == before.map(|made| made + 3)).await;
+    alice.stop().await.unwrap();
+    bob.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_pay_over_the_middle_one_which_restarts_meanwhile() {
     let chain = EmbeddedChain::new();
     let (alice, bob, carol) =

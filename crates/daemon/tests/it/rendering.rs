@@ -34,6 +34,7 @@ fn the_node_says_who_it_is_and_raises_alarms() {
         opening_channels: 1,
         closing_channels: 0,
         alarms: vec!["the disk is almost full".into()],
+        commitment_signatures: 7,
     };
     shows(
         &render::node::info(&info),

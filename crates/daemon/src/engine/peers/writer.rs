@@ -8,8 +8,9 @@ use astrape_node::release::{ReleaseError, Spoken, speak};
 use astrape_node::{Input, Speech};
 use astrape_transactions::signing::Signer;
 use astrape_transport::{Encryptor, TransportError};
-use astrape_wire::EncodeError;
+use astrape_wire::{EncodeError, Message};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -91,6 +92,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 }
                 if let Some(message) = message {
                     tracing::trace!(peer = %self.link.peer, message = message.name(), "sent");
+                    self.count_signatures(&message);
                     self.encryptor.seal(&message.encode()?, &mut self.out)?;
                 }
                 if self.out.len() >= WRITE_CHUNK {
@@ -102,6 +104,13 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             if closes {
                 return Ok(());
             }
+        }
+    }
+
+    fn count_signatures(&self, message: &Message) {
+        if let Message::CommitmentSigned(signed) = message {
+            let signatures = 1 + signed.htlc_signature.len() as u64;
+            self.shared.commitment_signatures.fetch_add(signatures, Ordering::Relaxed);
         }
     }
 
