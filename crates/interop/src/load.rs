@@ -1,18 +1,13 @@
-//! A load of payments by the API: so many under way at a time, for so long.
+//! A load of payments: so many under way at a time, for so long or so many.
 
+use crate::account::{Account, Unpaid};
 use crate::cli::Cli;
-use anyhow::{Context as _, Result};
-use astrape_api::v1::{CreateInvoiceRequest, PayRequest, PaymentState};
-use astrape_api::{Client, connect};
+use anyhow::Result;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tonic::Code;
-
-/// Calls that share a connection: servers allow some hundred at most.
-const CALLS_PER_CONNECTION: usize = 64;
 
 /// Invoices that are made at a time, at least: a payer that waits for one is no load.
 const MIN_INVOICE_MAKERS: usize = 8;
@@ -28,8 +23,25 @@ pub struct Load {
     pub amount_msat: u64,
     /// Payments under way at a time.
     pub in_flight: usize,
-    /// For how long new ones are begun.
-    pub time: Duration,
+    /// Until when new ones are begun.
+    pub until: Until,
+}
+
+/// When a load ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// After this time.
+    Time(Duration),
+    /// After so many payments.
+    Payments(u64),
+}
+
+impl Load {
+    /// How many callers make its invoices.
+    #[must_use]
+    pub fn makers(&self) -> usize {
+        self.in_flight.max(MIN_INVOICE_MAKERS)
+    }
 }
 
 /// What came of it.
@@ -73,38 +85,60 @@ impl Outcome {
 struct Shared {
     load: Load,
     begin: Instant,
+    /// Payments begun so far.
+    begun: AtomicU64,
     /// The payers have ended: makers of invoices shall.
     over: AtomicBool,
     invoices: Mutex<mpsc::Receiver<String>>,
 }
 
-/// Makes the payments. Invoices are made meanwhile, a little ahead of the payers.
+impl Shared {
+    /// Whether one more payment is to be begun; it counts as begun then.
+    fn another(&self) -> bool {
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed);
+        match self.load.until {
+            Until::Time(time) => self.begin.elapsed() < time,
+            Until::Payments(count) => begun < count,
+        }
+    }
+}
+
+/// Makes the payments from one `astrape` to another.
 ///
 /// # Errors
 /// When a node cannot be reached, or refuses an invoice.
 pub async fn run(payer: &Cli, payee: &Cli, load: Load) -> Result<Outcome> {
-    let payers = clients(payer, load.in_flight).await?;
-    let makers = load.in_flight.max(MIN_INVOICE_MAKERS);
-    let payees = clients(payee, makers).await?;
-    let (made, invoices) = mpsc::channel(makers);
+    let payers = Account::of(payer, load.in_flight).await?;
+    let payees = Account::of(payee, load.makers()).await?;
+    run_between(payers, payees, load).await
+}
+
+/// Makes the payments: one task for each account of the payer, and one for each of the payee, which makes invoices a little
+/// ahead of the payers.
+///
+/// # Errors
+/// When a node cannot be reached, or refuses an invoice.
+pub async fn run_between(payers: Vec<Account>, payees: Vec<Account>, load: Load) -> Result<Outcome> {
+    let (made, invoices) = mpsc::channel(load.makers());
     let shared = Arc::new(Shared {
         load,
         begin: Instant::now(),
+        begun: AtomicU64::new(0),
         over: AtomicBool::new(false),
         invoices: Mutex::new(invoices),
     });
     let mut makers = JoinSet::new();
-    for client in payees {
-        makers.spawn(make_invoices(Arc::clone(&shared), client, made.clone()));
+    for account in payees {
+        makers.spawn(make_invoices(Arc::clone(&shared), account, made.clone()));
     }
     drop(made);
     let mut workers = JoinSet::new();
-    for client in payers {
-        workers.spawn(pay(Arc::clone(&shared), client));
+    for account in payers {
+        workers.spawn(pay(Arc::clone(&shared), account));
     }
     let mut all = Outcome::default();
     while let Some(one) = workers.join_next().await {
-        let one = one??;
+        let one = one?;
         all.latencies.extend(one.latencies);
         all.refusals += one.refusals;
         all.failures += one.failures;
@@ -120,26 +154,9 @@ pub async fn run(payer: &Cli, payee: &Cli, load: Load) -> Result<Outcome> {
     Ok(all)
 }
 
-/// `count` clients over few connections.
-async fn clients(node: &Cli, count: usize) -> Result<Vec<Client>> {
-    let address = std::fs::read_to_string(node.data_dir().join("api.addr")).context("does the node run?")?;
-    let mut clients: Vec<Client> = Vec::with_capacity(count);
-    while clients.len() < count {
-        let client = connect(node.data_dir(), address.trim()).await?;
-        let more = (count - clients.len()).min(CALLS_PER_CONNECTION);
-        clients.extend(std::iter::repeat_n(client, more));
-    }
-    Ok(clients)
-}
-
-async fn make_invoices(shared: Arc<Shared>, mut client: Client, made: mpsc::Sender<String>) -> Result<()> {
-    let request = CreateInvoiceRequest {
-        amount_msat: Some(shared.load.amount_msat),
-        description: "one of many".to_owned(),
-        ..CreateInvoiceRequest::default()
-    };
+async fn make_invoices(shared: Arc<Shared>, mut account: Account, made: mpsc::Sender<String>) -> Result<()> {
     while !shared.over.load(Ordering::Relaxed) {
-        let invoice = client.create_invoice(request.clone()).await?.into_inner().invoice;
+        let invoice = account.invoice(shared.load.amount_msat).await?;
         if made.send(invoice).await.is_err() {
             break;
         }
@@ -147,41 +164,35 @@ async fn make_invoices(shared: Arc<Shared>, mut client: Client, made: mpsc::Send
     Ok(())
 }
 
-async fn pay(shared: Arc<Shared>, mut client: Client) -> Result<Outcome> {
+async fn pay(shared: Arc<Shared>, mut account: Account) -> Outcome {
     let mut outcome = Outcome::default();
-    while shared.begin.elapsed() < shared.load.time {
+    while shared.another() {
         let next = shared.invoices.lock().await.recv().await;
         let Some(invoice) = next else { break };
         let begin = Instant::now();
-        let failure = pay_one(&mut client, invoice, &mut outcome.refusals).await;
-        match failure {
-            None => outcome.latencies.push(begin.elapsed()),
-            Some(reason) => {
+        match pay_one(&mut account, &invoice, &mut outcome.refusals).await {
+            Ok(()) => outcome.latencies.push(begin.elapsed()),
+            Err(reason) => {
                 outcome.failures += 1;
                 outcome.reason = Some(reason);
             }
         }
     }
-    Ok(outcome)
+    outcome
 }
 
-/// Pays an invoice; why not, if not. A payment that is refused at once is tried again: the slot of an HTLC is free a little
-/// later than the payer is told that it is paid, so that a load of all slots finds none for a moment.
-async fn pay_one(client: &mut Client, invoice: String, refusals: &mut u64) -> Option<String> {
+/// Pays an invoice; why not, if not. A payment that is refused is tried again: the slot of an HTLC is free a little later
+/// than the payer is told that it is paid, so that a load of all slots finds none for a moment.
+async fn pay_one(account: &mut Account, invoice: &str, refusals: &mut u64) -> Result<(), String> {
     let begin = Instant::now();
     loop {
-        let request = PayRequest { invoice: invoice.clone(), ..PayRequest::default() };
-        match client.pay(request).await {
-            Ok(answer) => {
-                let payment = answer.into_inner().payment.unwrap_or_default();
-                let paid = payment.state() == PaymentState::Succeeded;
-                return (!paid).then(|| payment.reason.unwrap_or_else(|| "no reason was told".to_owned()));
-            }
-            Err(status) if status.code() == Code::FailedPrecondition && begin.elapsed() < PATIENCE => {
+        match account.pay(invoice).await {
+            Ok(()) => return Ok(()),
+            Err(Unpaid::Refused(_)) if begin.elapsed() < PATIENCE => {
                 *refusals += 1;
                 tokio::time::sleep(REFUSED_PAUSE).await;
             }
-            Err(status) => return Some(status.message().to_owned()),
+            Err(Unpaid::Refused(reason) | Unpaid::Failed(reason)) => return Err(reason),
         }
     }
 }
