@@ -45,7 +45,12 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         Event::Disconnected => work.disconnected(),
         Event::Message(message) => handle_message(work, message),
         Event::Command(command) => Ok(handle_command(work, command)),
-        Event::Tip(height) => Ok(work.closing_tip(height)),
+        Event::Tip(height) => {
+            work.forget_what_was_never_funded(height);
+            Ok(work.finish())
+        }
+        Event::PreimageSeen { id, preimage } => Ok(work.preimage_seen(id, preimage)),
+        Event::Resolved => Ok(work.resolved()),
         Event::FundingConfirmed { tx, height, index } => {
             // Whatever it pays, there is nothing left to fail.
             work.note_confirmation(&tx, height, index);

@@ -2,7 +2,7 @@
 
 use crate::htlc::{NewHtlc, Resolution};
 use astrape_onion::{PeelFailure, Peeled};
-use astrape_primitives::{CommitmentNumber, FeeratePerKw, Height, HtlcId};
+use astrape_primitives::{CommitmentNumber, FeeratePerKw, Height, HtlcId, PaymentPreimage};
 use astrape_wire::{Message, UpdateAddHtlc};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
@@ -50,6 +50,15 @@ pub enum Event {
     },
     /// The block with the transaction that spends the funding output was disconnected.
     SpendReorged,
+    /// The chain shows the preimage of an HTLC of ours: it is as good as the peer's `update_fulfill_htlc`.
+    PreimageSeen {
+        /// Our HTLC.
+        id: HtlcId,
+        /// Its preimage.
+        preimage: PaymentPreimage,
+    },
+    /// All that the spend of the funding led to is irrevocably resolved (BOLT 5).
+    Resolved,
     /// The signer's answer to [`crate::Output::CheckSecret`].
     SecretChecked {
         /// Whether the secret is the one of that commitment of ours.

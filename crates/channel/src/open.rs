@@ -74,7 +74,8 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         Event::FundingConfirmed { tx, height, index } => work.funding_confirmed(&tx, height, index),
         Event::FundingReorged => work.funding_reorged(),
         Event::FundingSpent { tx, height } => Ok(work.funding_spent(tx, height)),
-        Event::SpendReorged => Ok(work.finish()),
+        Event::SpendReorged | Event::Resolved => Ok(work.finish()),
+        Event::PreimageSeen { id, preimage } => Ok(work.preimage_seen(id, preimage)),
         Event::SecretChecked { genuine } => work.secret_checked(genuine),
         Event::Point { number, point } => work.point(number, point),
     }

@@ -124,6 +124,8 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         | Event::FundingReorged
         | Event::FundingSpent { .. }
         | Event::SpendReorged
+        | Event::PreimageSeen { .. }
+        | Event::Resolved
         | Event::SecretChecked { .. }
         | Event::Point { .. } => Ok(unchanged(channel)),
     }

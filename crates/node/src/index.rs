@@ -1,6 +1,7 @@
 //! Ways to find a channel: by id, by short channel id, by outpoint, by peer. Derived from the channels, never stored.
 
 use astrape_channel::{Channel, Link, Open, Phase};
+use astrape_onchain::Resolution;
 use astrape_primitives::{ChannelId, ChannelKeysId, NodeId, ShortChannelId, Side};
 use bitcoin::{OutPoint, Txid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ pub(crate) struct Index {
     by_outpoint: BTreeSet<(OutPoint, ChannelKeysId)>,
     by_peer: BTreeMap<NodeId, BTreeSet<ChannelKeysId>>,
     wants_tip: BTreeSet<ChannelKeysId>,
+    by_tracked: BTreeMap<OutPoint, ChannelKeysId>,
     unconfirmed_incoming: BTreeMap<ChannelKeysId, NodeId>,
 }
 
@@ -52,6 +54,27 @@ impl Index {
     pub(crate) fn unconfirmed_incoming(&self, peer: &NodeId) -> (usize, usize) {
         let of_peer = self.unconfirmed_incoming.values().filter(|p| *p == peer).count();
         (self.unconfirmed_incoming.len(), of_peer)
+    }
+
+    /// The channel whose end an output is followed for.
+    pub(crate) fn by_tracked(&self, outpoint: &OutPoint) -> Option<ChannelKeysId> {
+        self.by_tracked.get(outpoint).copied()
+    }
+
+    /// Follows the change of one resolution.
+    pub(crate) fn update_outputs(
+        &mut self,
+        keys: ChannelKeysId,
+        old: Option<&Resolution>,
+        new: Option<&Resolution>,
+    ) {
+        let is_in = |r: Option<&Resolution>, o: &OutPoint| r.is_some_and(|r| r.outputs.contains_key(o));
+        for outpoint in old.into_iter().flat_map(|r| r.outputs.keys()).filter(|o| !is_in(new, o)) {
+            self.by_tracked.remove(outpoint);
+        }
+        for outpoint in new.into_iter().flat_map(|r| r.outputs.keys()).filter(|o| !is_in(old, o)) {
+            self.by_tracked.insert(*outpoint, keys);
+        }
     }
 
     /// Follows the change of one channel.

@@ -4,7 +4,10 @@ use crate::ledger::Fact;
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most archived HTLCs of channels that are over which one commit deletes: some milliseconds of work.
+pub const MAX_FORGOTTEN_PER_COMMIT: usize = 1_000;
 
 /// Name of a live record: a kind, and what it is about. Orders as bytes, so that a kind or a channel is a range.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +27,7 @@ pub struct Writes {
     pub(crate) retired: Vec<RetiredHtlc>,
     pub(crate) onions: Vec<SeenOnion>,
     pub(crate) forget_onions_before: Option<CltvExpiry>,
+    pub(crate) forget_retired: BTreeSet<ChannelKeysId>,
     pub(crate) marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     pub(crate) steps: u64,
 }
@@ -80,7 +84,7 @@ impl Writes {
         forget_onions_before: Option<CltvExpiry>,
         marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     ) -> Self {
-        Self { records, ledger, retired, onions, forget_onions_before, marks, steps: 1 }
+        Self { records, ledger, retired, onions, forget_onions_before, marks, steps: 1, ..Self::default() }
     }
 
     /// Live records to set (`Some`) or take away.
@@ -112,6 +116,19 @@ impl Writes {
         self.forget_onions_before
     }
 
+    /// Channels that are over: their archived HTLCs may be deleted, at most [`MAX_FORGOTTEN_PER_COMMIT`] with each commit
+    /// from this one on (attack 84).
+    #[must_use]
+    pub fn forget_retired(&self) -> &BTreeSet<ChannelKeysId> {
+        &self.forget_retired
+    }
+
+    /// With the archived HTLCs of these channels to be deleted.
+    #[must_use]
+    pub fn forgetting_retired(self, channels: impl IntoIterator<Item = ChannelKeysId>) -> Self {
+        Self { forget_retired: channels.into_iter().collect(), ..self }
+    }
+
     /// The stale-state mark: newest commitment number (ours and the peer's added up) of each channel that moved.
     pub fn marks(&self) -> impl Iterator<Item = (ChannelKeysId, CommitmentNumber)> {
         self.marks.iter().map(|(k, v)| (*k, *v))
@@ -131,6 +148,7 @@ impl Writes {
             && self.retired.is_empty()
             && self.onions.is_empty()
             && self.forget_onions_before.is_none()
+            && self.forget_retired.is_empty()
     }
 
     /// With those of a later step.
@@ -140,6 +158,7 @@ impl Writes {
         self.retired.extend(later.retired);
         self.onions.extend(later.onions);
         self.forget_onions_before = later.forget_onions_before.or(self.forget_onions_before);
+        self.forget_retired.extend(later.forget_retired);
         self.marks.extend(later.marks);
         self.steps += later.steps;
     }

@@ -138,7 +138,18 @@ pub enum ChannelFact {
         /// By whom, in words.
         how: String,
     },
-    /// The spend is deep: nothing is left to do.
+    /// Something happened to the outputs of a close.
+    OnChain {
+        /// In this transaction.
+        txid: Option<Txid>,
+        /// What, in words.
+        what: String,
+        /// What it is about.
+        amount: Option<Sat>,
+        /// What it cost us.
+        fee: Option<Sat>,
+    },
+    /// All is irrevocably resolved: nothing is left to do.
     Over,
     /// Something in our own program went wrong; the channel is limited to chain work until a restart.
     Quarantined {

@@ -40,7 +40,9 @@ pub use command::{Command, Refusal, Reply};
 pub use config::{Appearance, Config};
 pub use effect::{Announcement, Broadcast, Effect, Find, Parent, Speech, Watch};
 pub use input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
-pub use journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+pub use journal::{
+    Entry, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
+};
 pub use ledger::{ChannelFact, Fact};
 pub use node::{ConnectedPeer, Node};
 pub use restore::RestoreError;

@@ -10,9 +10,10 @@ use crate::step::Step;
 use crate::table::Table;
 use crate::turn::Turn;
 use astrape_channel::Channel;
+use astrape_onchain::Resolution;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelKeysId, Entropy, Features, FeeratePerKw, HtlcId, NodeId, PaymentHash, Timestamp,
+    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, Timestamp,
 };
 use astrape_wallet::Coins;
 use bitcoin::secp256k1::{All, Secp256k1};
@@ -48,6 +49,8 @@ pub struct Node {
     pub(crate) owed: Table<Txid, OwedTransaction>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
+    /// Channels that go or went on chain.
+    pub(crate) resolutions: Table<ChannelKeysId, Arc<Resolution>>,
     /// Derived from the channels.
     pub(crate) index: Index,
     /// Volatile: who is connected.
@@ -91,8 +94,12 @@ pub(crate) struct World {
     pub(crate) feerate: FeeratePerKw,
     /// Whether that is an estimate, or what stands in for one until the first is told.
     pub(crate) is_feerate_told: bool,
+    /// What it costs to be in a block soon, once that was told.
+    pub(crate) estimates: Option<Feerates>,
     /// Why what we see of the chain is not fresh.
     pub(crate) stale: Option<String>,
+    /// The tip when what we see became fresh; none while it is not.
+    pub(crate) fresh_since: Option<Height>,
 }
 
 /// What lookups in prepare may have missed, oldest first.
@@ -142,7 +149,9 @@ impl Node {
         let world = World {
             feerate: config.fixed_feerate.unwrap_or(FeeratePerKw::FLOOR),
             is_feerate_told: config.fixed_feerate.is_some(),
+            estimates: None,
             stale: None,
+            fresh_since: None,
         };
         Self {
             suspect: config.suspect.clone(),
@@ -160,6 +169,7 @@ impl Node {
             owed: Table::default(),
             chain: Table::default(),
             counters: Table::default(),
+            resolutions: Table::default(),
             index: Index::default(),
             peers: Table::default(),
             openings: Table::default(),
@@ -228,6 +238,9 @@ impl Node {
         for change in self.channels.install() {
             self.index.update(change.key, change.old.as_deref(), change.new.as_deref());
         }
+        for change in self.resolutions.install() {
+            self.index.update_outputs(change.key, change.old.as_deref(), change.new.as_deref());
+        }
         self.payments.install();
         self.invoices.install();
         self.receiving.install();
@@ -245,6 +258,7 @@ impl Node {
 
     fn discard(&mut self) {
         self.channels.discard();
+        self.resolutions.discard();
         self.payments.discard();
         self.invoices.discard();
         self.receiving.discard();
@@ -266,6 +280,10 @@ impl Node {
         for keys in self.channels.touched() {
             let (old, new) = (self.channels.before(keys), self.channels.get(keys));
             crate::record::diff_channel(old.map(|c| &**c), new.map(|c| &**c), out);
+        }
+        for keys in self.resolutions.touched() {
+            let (old, new) = (self.resolutions.before(keys), self.resolutions.get(keys));
+            crate::record::diff_resolution(keys, old.map(|r| &**r), new.map(|r| &**r), out);
         }
         crate::record::diff_table(&self.payments, out);
         crate::record::diff_table(&self.invoices, out);

@@ -6,6 +6,7 @@ mod codec;
 mod key;
 mod parts;
 mod payment;
+mod resolution;
 mod send;
 mod single;
 
@@ -13,6 +14,7 @@ use crate::journal::Key;
 use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate};
 use crate::table::Table;
 use astrape_channel::Channel;
+use astrape_onchain::Resolution;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash};
 use astrape_wallet::{Coin, Coins};
@@ -21,6 +23,8 @@ use channel::ChannelRows;
 pub(crate) use channel::diff_channel;
 use codec::Unreadable;
 use key::{ChannelRow, Kind};
+pub(crate) use resolution::diff_resolution;
+use resolution::{ResolutionRow, ResolutionRows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -112,6 +116,7 @@ pub(crate) struct Restored {
     pub(crate) own_node: BTreeMap<(), OwnNode>,
     pub(crate) chain: ChainState,
     pub(crate) counters: Counters,
+    pub(crate) resolutions: BTreeMap<ChannelKeysId, Arc<Resolution>>,
 }
 
 /// Reads all rows. One that nothing claims is an error: it may be what a newer version needs.
@@ -119,6 +124,7 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
     let mut restored = Restored::default();
     let mut channels: BTreeMap<ChannelKeysId, ChannelRows<'_>> = BTreeMap::new();
     let mut coins: BTreeMap<OutPoint, Coin> = BTreeMap::new();
+    let mut resolutions: BTreeMap<ChannelKeysId, ResolutionRows> = BTreeMap::new();
     let (mut chain, mut counters) = (BTreeMap::new(), BTreeMap::new());
     for (key, value) in rows {
         let unreadable = |reason: Unreadable| RecordError { key: key.clone(), reason: reason.to_string() };
@@ -142,6 +148,12 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             Kind::OwnNode => add(&mut restored.own_node, about, value).map_err(unreadable)?,
             Kind::Chain => add(&mut chain, about, value).map_err(unreadable)?,
             Kind::Counters => add(&mut counters, about, value).map_err(unreadable)?,
+            Kind::Resolution => {
+                let (keys, row) = ResolutionRow::of(about)
+                    .ok_or(Unreadable::Senseless("an unknown row of a resolution"))
+                    .map_err(unreadable)?;
+                resolutions.entry(keys).or_default().add(&keys, row, value).map_err(unreadable)?;
+            }
         }
     }
     restored.coins = coins.into_values().collect();
@@ -152,6 +164,14 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             |(row, reason): channel::InRow| RecordError { key: row.key(&keys), reason: reason.to_string() };
         let channel = rows.restore(&keys).map_err(unreadable)?;
         restored.channels.insert(keys, Arc::new(channel));
+    }
+    for (keys, rows) in resolutions {
+        let unreadable = |reason: Unreadable| RecordError {
+            key: ResolutionRow::Head.key(&keys),
+            reason: reason.to_string(),
+        };
+        let resolution = rows.restore().map_err(unreadable)?;
+        restored.resolutions.insert(keys, Arc::new(resolution));
     }
     Ok(restored)
 }

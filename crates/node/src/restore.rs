@@ -7,8 +7,10 @@ use crate::journal::{Journal, JournalError};
 use crate::node::{Node, Recent};
 use crate::record::{self, RecordError};
 use crate::table::Table;
+use crate::turn::court::effect_of;
 use crate::turn::{announcement_of, is_opening, seen_onion};
 use astrape_channel::{Channel, Output, Phase};
+use astrape_onchain::Output as CourtOutput;
 use astrape_primitives::{ChannelKeysId, Side};
 use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::{Coins, Reservation};
@@ -47,6 +49,7 @@ impl Node {
         node.own_updates = Table::restored(restored.own_updates);
         node.own_node = Table::restored(restored.own_node);
         node.owed = Table::restored(restored.owed);
+        node.resolutions = Table::restored(restored.resolutions);
         node.coins = single(Arc::new(restored.coins));
         node.chain = single(restored.chain);
         node.counters = single(restored.counters);
@@ -72,6 +75,7 @@ impl Node {
         node.own_updates = self.own_updates.clone();
         node.own_node = self.own_node.clone();
         node.owed = self.owed.clone();
+        node.resolutions = self.resolutions.clone();
         node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
         node.chain = single(self.chain.get(&()).cloned().unwrap_or_default());
         node.counters = single(self.counters.get(&()).copied().unwrap_or_default());
@@ -86,7 +90,11 @@ impl Node {
         let gone: Vec<Reservation> = coins
             .iter()
             .filter_map(|coin| coin.reserved)
-            .filter(|r| matches!(r, Reservation::Opening(keys) if !self.channels.contains(keys)))
+            .filter(|r| match r {
+                Reservation::Opening(keys) => !self.channels.contains(keys),
+                Reservation::Claim(keys) => !self.resolutions.contains(keys),
+                Reservation::Withdrawal(_) => false,
+            })
             .filter(|r| !coins.iter().any(|c| c.reserved == Some(*r) && self.is_owed(c)))
             .collect();
         for reservation in gone {
@@ -104,6 +112,9 @@ impl Node {
     fn derive(&mut self) {
         self.index = Index::default();
         self.recent = Recent::default();
+        for (keys, resolution) in self.resolutions.iter() {
+            self.index.update_outputs(*keys, None, Some(resolution));
+        }
         for (keys, channel) in self.channels.iter() {
             self.index.update(*keys, None, Some(channel));
             let incoming = channel.open().into_iter().flat_map(|o| o.htlcs.values());
@@ -131,6 +142,12 @@ impl Node {
             let suspect = self.suspect.contains(keys);
             let allowed = outputs.filter(|o| !suspect || !matches!(o, Output::BroadcastCommitment(_)));
             effects.extend(allowed.filter_map(|output| owed_effect(*keys, from, output)));
+            if let Some(resolution) = self.resolutions.get(keys) {
+                let ours =
+                    |o: &CourtOutput| matches!(o, CourtOutput::Broadcast { parent: Some(Side::Local), .. });
+                let owed = resolution.watches().chain(resolution.owed()).filter(|o| !suspect || !ours(o));
+                effects.extend(owed.filter_map(|output| effect_of(*keys, channel, output)));
+            }
         }
         effects.extend(self.owed_to_network().map(Effect::Announce));
         effects
@@ -184,6 +201,7 @@ impl PartialEq for Node {
             && self.own_updates == other.own_updates
             && self.own_node == other.own_node
             && self.owed == other.owed
+            && self.resolutions == other.resolutions
             && self.chain == other.chain
             && self.counters == other.counters
             && self.index == other.index
@@ -207,6 +225,7 @@ impl std::fmt::Debug for Node {
             .field("known_peers", &self.known_peers)
             .field("peer_updates", &self.peer_updates)
             .field("owed", &self.owed)
+            .field("resolutions", &self.resolutions)
             .field("chain", &self.chain)
             .field("counters", &self.counters)
             .field("index", &self.index)

@@ -5,6 +5,7 @@ mod chain;
 mod channel;
 mod coins;
 mod command;
+pub(crate) mod court;
 mod gossip;
 pub(crate) use gossip::{announcement_of, scid_towards_peer};
 mod open;
@@ -16,14 +17,15 @@ mod relay;
 
 use crate::effect::{Effect, Speech};
 use crate::index::could_sign;
-use crate::input::{Input, SignerAnswer};
+use crate::input::{Found, Input, SignerAnswer};
 use crate::journal::{Entry, RetiredHtlc, SeenOnion, Writes};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use astrape_channel::{Channel, Event, Htlc, Origin, Output, Phase};
 use astrape_onion::Hop;
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, Side, Timestamp};
-use std::collections::{BTreeSet, VecDeque};
+use bitcoin::OutPoint;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Most messages between parts in one turn: a block can settle as many HTLCs as a channel holds, on both sides, for many
@@ -41,6 +43,10 @@ pub(crate) struct Turn<'a> {
     queue: VecDeque<(ChannelKeysId, Output)>,
     /// Channels in which something may wait to be signed.
     to_propose: BTreeSet<ChannelKeysId>,
+    /// Outputs that this step began to follow, and which the index does not know yet.
+    tracked: BTreeMap<OutPoint, ChannelKeysId>,
+    /// Channels on chain whose claims are to be planned again.
+    to_plan: BTreeSet<ChannelKeysId>,
 }
 
 impl<'a> Turn<'a> {
@@ -53,6 +59,8 @@ impl<'a> Turn<'a> {
             writes: Writes { steps: 1, ..Writes::default() },
             queue: VecDeque::new(),
             to_propose: BTreeSet::new(),
+            tracked: BTreeMap::new(),
+            to_plan: BTreeSet::new(),
         }
     }
 
@@ -69,19 +77,29 @@ impl<'a> Turn<'a> {
                 self.drive(channel, Event::SecretChecked { genuine });
             }
             Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
-                self.drive(channel, Event::Command(astrape_channel::Command::Shutdown { script }));
+                self.fresh_script(channel, script);
             }
-            // Nothing asks for it yet.
-            Input::Found(_) => {}
+            Input::Found(Found::RetiredHtlcs { channel, rows, .. }) => self.rows_found(channel, &rows),
             Input::Command { id, command } => self.command(id, command),
             Input::Tick => self.tick(),
+        }
+    }
+
+    /// A fresh script of our wallet: for the claims of a channel on chain, or for its `shutdown`.
+    fn fresh_script(&mut self, channel: ChannelKeysId, script: bitcoin::ScriptBuf) {
+        if self.node.resolutions.contains(&channel) {
+            self.court(channel, astrape_onchain::Event::Script(script));
+        } else {
+            self.drive(channel, Event::Command(astrape_channel::Command::Shutdown { script }));
         }
     }
 
     /// Runs to quiet, signs what waits, checks the money, and derives what is to be written.
     pub(crate) fn finish(mut self) -> (Writes, Vec<Effect>) {
         self.run_to_quiet();
+        self.plan_again();
         self.propose();
+        self.plan_again();
         self.record_channels();
         self.check_money();
         self.node.derive_records(&mut self.writes);
@@ -306,6 +324,8 @@ fn is_of_the_chain(event: &Event) -> bool {
             | Event::FundingReorged
             | Event::FundingSpent { .. }
             | Event::SpendReorged
+            | Event::PreimageSeen { .. }
+            | Event::Resolved
     )
 }
 

@@ -68,6 +68,8 @@ pub enum Story {
         fee: Sat,
         /// The block by which it must be in.
         deadline: Option<Height>,
+        /// Whether it goes out for the first time.
+        is_first: bool,
     },
     /// Outputs were claimed by us: the transaction is in a block.
     Claimed {
@@ -75,6 +77,8 @@ pub enum Story {
         txid: Txid,
         /// What it claims.
         value: Sat,
+        /// What it paid to miners, where that is known.
+        fee: Option<Sat>,
     },
     /// The peer has taken an HTLC (attack 26).
     TakenByPeer {

@@ -196,7 +196,7 @@ fn begin(
     resolution.next_claim = ClaimId(id.0.saturating_add(1));
     let value = made.terms.value;
     install(resolution, view.tip, id, inputs, made, pool);
-    announce(resolution, id, value, out);
+    announce(resolution, id, value, true, out);
     send(resolution, id, out);
     Ok(())
 }
@@ -220,7 +220,7 @@ fn renew(
     if let Some(made) = replacement(resolution, view, &claim, pool) {
         let value = made.terms.value;
         install(resolution, view.tip, id, &claim.inputs, made, pool);
-        announce(resolution, id, value, out);
+        announce(resolution, id, value, false, out);
     }
     send(resolution, id, out);
 }
@@ -329,10 +329,10 @@ fn install(
     resolution.claims.insert(id, claim);
 }
 
-fn announce(resolution: &Resolution, id: ClaimId, value: Sat, out: &mut Vec<Output>) {
+fn announce(resolution: &Resolution, id: ClaimId, value: Sat, is_first: bool, out: &mut Vec<Output>) {
     if let Some(claim) = resolution.claims.get(&id) {
         let (txid, fee, deadline) = (claim.txid(), claim.fee, claim.deadline);
-        out.push(Output::Story(Story::Claiming { txid, value, fee, deadline }));
+        out.push(Output::Story(Story::Claiming { txid, value, fee, deadline, is_first }));
     }
 }
 

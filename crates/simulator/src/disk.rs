@@ -61,6 +61,7 @@ impl Disk {
             writes.forget_onions_before(),
             writes.marks().collect(),
         )
+        .forgetting_retired(writes.forget_retired().iter().copied())
     }
 }
 

@@ -1,6 +1,8 @@
 //! A journal in memory, for simulations: what a crash would leave is its value.
 
-use astrape_node::{Entry, Fact, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, HtlcId, PaymentHash, Side};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub struct MemoryJournal {
     records: Arc<BTreeMap<Key, Arc<[u8]>>>,
     ledger: Arc<Vec<Entry>>,
     retired: Arc<BTreeMap<HtlcPlace, RetiredHtlc>>,
+    /// Channels that are over and have archived HTLCs left.
+    forgetting: BTreeSet<ChannelKeysId>,
     onions: Arc<BTreeSet<SeenOnion>>,
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     commits: u64,
@@ -66,6 +70,24 @@ impl MemoryJournal {
         self.records.iter().map(|(key, value)| key.0.len() + value.len()).sum()
     }
 
+    /// Deletes a bounded part of what channels that are over have left.
+    fn forget_some(&mut self) {
+        let Some(channel) = self.forgetting.first().copied() else { return };
+        let first = (channel, Side::Local, HtlcId(0));
+        let of_channel =
+            self.retired.range(first..).map(|(place, _)| *place).take_while(|(c, ..)| *c == channel);
+        let gone: Vec<HtlcPlace> = of_channel.take(MAX_FORGOTTEN_PER_COMMIT).collect();
+        if gone.len() < MAX_FORGOTTEN_PER_COMMIT {
+            self.forgetting.remove(&channel);
+        }
+        if !gone.is_empty() {
+            let retired = Arc::make_mut(&mut self.retired);
+            for place in gone {
+                retired.remove(&place);
+            }
+        }
+    }
+
     fn count_down(&mut self) -> Result<(), JournalError> {
         match &mut self.commits_left {
             Some(0) => Err(JournalError::Io("the simulated disk is gone".to_owned())),
@@ -106,6 +128,8 @@ impl Journal for MemoryJournal {
             let onions = Arc::make_mut(&mut self.onions);
             *onions = onions.split_off(&SeenOnion { expiry, replay_id: [0; 32] });
         }
+        self.forgetting.extend(writes.forget_retired());
+        self.forget_some();
         self.marks.extend(writes.marks());
         self.commits += 1;
         Ok(())

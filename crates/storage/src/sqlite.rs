@@ -4,7 +4,9 @@
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
 use crate::mark::{Found, MarkFile};
-use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::{damaged, failed};
 use rusqlite::{
@@ -411,6 +413,25 @@ fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError>
     }
     if let Some(expiry) = writes.forget_onions_before() {
         execute(tx, "DELETE FROM onions WHERE cltv_expiry < ?1", [expiry.0])?;
+    }
+    for channel in writes.forget_retired() {
+        execute(tx, "INSERT OR IGNORE INTO forgetting (channel) VALUES (?1)", [channel.0])?;
+    }
+    forget_some(tx)
+}
+
+/// Deletes a bounded part of what channels that are over have left (attack 84).
+fn forget_some(tx: &Transaction<'_>) -> Result<(), JournalError> {
+    let first = tx
+        .prepare_cached("SELECT channel FROM forgetting LIMIT 1")
+        .and_then(|mut s| s.query_row([], |row| row.get::<_, [u8; 32]>(0)).optional())
+        .map_err(failed)?;
+    let Some(channel) = first else { return Ok(()) };
+    let sql = "DELETE FROM retired_htlcs WHERE (channel, offered_by, id) IN \
+        (SELECT channel, offered_by, id FROM retired_htlcs WHERE channel = ?1 LIMIT ?2)";
+    let most = i64::try_from(MAX_FORGOTTEN_PER_COMMIT).unwrap_or(i64::MAX);
+    if execute(tx, sql, (channel, most))? < MAX_FORGOTTEN_PER_COMMIT {
+        execute(tx, "DELETE FROM forgetting WHERE channel = ?1", [channel])?;
     }
     Ok(())
 }

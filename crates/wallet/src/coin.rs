@@ -14,6 +14,8 @@ pub enum Reservation {
     Opening(ChannelKeysId),
     /// A withdrawal, by its own id.
     Withdrawal([u8; 32]),
+    /// The claims of a channel that goes or went on chain, for their fees.
+    Claim(ChannelKeysId),
 }
 
 /// A coin as a scanner finds it.

@@ -1,13 +1,13 @@
-//! The funding is spent on chain: by which transaction, and how deep. Claims on its outputs are no matter of this crate
-//! (BOLT 5).
+//! The funding is spent on chain: by which transaction, and what its HTLCs show. Claims on its outputs, and when all is over,
+//! are no matter of this crate (BOLT 5).
 
 use crate::channel::{Channel, Closed, How, Open, Phase};
 use crate::funding::Spend;
 use crate::open::Work;
 use crate::output::{Output, Story, Transition};
-use astrape_primitives::{CommitmentNumber, Height, Side};
-use astrape_transactions::Commitment;
+use astrape_primitives::{CommitmentNumber, Height, HtlcId, PaymentPreimage, Side};
 use astrape_transactions::numbering::commitment_number;
+use astrape_transactions::{Commitment, CommitmentContent};
 use bitcoin::Transaction;
 use std::sync::Arc;
 
@@ -47,12 +47,9 @@ impl Work<'_> {
         }
     }
 
-    /// A new best height: the spend may be deep enough.
-    pub(super) fn closing_tip(mut self, tip: Height) -> Transition {
-        self.forget_what_was_never_funded(tip);
-        let spent = self.open.funding.spent.clone();
-        let deep = |s: &Spend| s.height.confirmations_at(tip) >= self.view.policy.closing_depth;
-        let Some(spend) = spent.filter(deep) else {
+    /// All that the spend led to is irrevocable: nothing is left to do.
+    pub(super) fn resolved(self) -> Transition {
+        let Some(spend) = self.open.funding.spent.clone() else {
             return self.finish();
         };
         let closed = Closed { params: Arc::clone(&self.open.params), txid: spend.tx.compute_txid() };
@@ -60,9 +57,28 @@ impl Work<'_> {
         outputs.push(Output::Over);
         Transition { next: Channel { link: self.link, phase: Phase::Closed(closed) }, outputs }
     }
+
+    /// The chain shows the preimage of an HTLC of ours: it is durable and claimed upstream at once.
+    pub(crate) fn preimage_seen(mut self, id: HtlcId, preimage: PaymentPreimage) -> Transition {
+        let Some(htlc) = self.open.htlcs.get(&(Side::Local, id)).cloned() else {
+            return self.finish();
+        };
+        if htlc.preimage().is_none() && preimage.payment_hash() == htlc.payment_hash {
+            self.learn_preimage(&htlc, preimage, None);
+        }
+        self.finish()
+    }
 }
 
 impl Open {
+    /// What the commitments of the peer say that are not revoked: the one that it is bound to, and perhaps the next.
+    #[must_use]
+    pub fn remote_contents(&self) -> Vec<CommitmentContent> {
+        let bound_to = self.content(Side::Remote, self.remote.acked(), self.remote.point);
+        let next = self.remote.unrevoked.map(|_| self.remote_request().content);
+        std::iter::once(bound_to).chain(next).collect()
+    }
+
     /// Whether a transaction pays to nothing but the scripts of both `shutdown`s: a closing transaction, with whatever fee.
     fn pays_out(&self, tx: &Transaction) -> bool {
         let (Some(local), Some(remote)) = (&self.shutdown.local, &self.shutdown.remote) else {

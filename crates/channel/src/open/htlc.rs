@@ -9,8 +9,10 @@ use crate::fault::Fault;
 use crate::htlc::{Direction, Htlc, Resolution};
 use crate::output::{Output, Transition};
 use astrape_onion::{FailurePacket, PeelFailure, Peeled};
-use astrape_primitives::{CltvExpiry, HtlcId, Msat, Side};
-use astrape_wire::{UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc};
+use astrape_primitives::{CltvExpiry, HtlcId, Msat, PaymentPreimage, Side};
+use astrape_wire::{
+    AttributionData, UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc,
+};
 use std::sync::Arc;
 
 /// Set in failure codes of onions that could not be read (BOLT 4).
@@ -106,12 +108,25 @@ impl Work<'_> {
         if message.payment_preimage.payment_hash() != htlc.payment_hash {
             return Err(Fault::WrongPreimage(message.id));
         }
-        let Direction::Outgoing { origin, onion, .. } = htlc.direction.clone() else {
-            return Err(Fault::UnknownHtlc(message.id));
-        };
         let preimage = message.payment_preimage;
+        self.learn_preimage(&htlc, preimage, message.attribution_data.clone());
+        let resolution = Resolution::Fulfilled { preimage, attribution_data: message.attribution_data };
+        self.up("update_fulfill_htlc")?.removals.insert(message.id, resolution);
+        Ok(self.finish())
+    }
+
+    /// The preimage of an HTLC of ours is known, from the peer or from the chain.
+    pub(crate) fn learn_preimage(
+        &mut self,
+        htlc: &Htlc,
+        preimage: PaymentPreimage,
+        attribution_data: Option<AttributionData>,
+    ) {
+        let Direction::Outgoing { origin, onion, .. } = htlc.direction.clone() else {
+            return;
+        };
         let direction = Direction::Outgoing { origin, onion, preimage: Some(preimage) };
-        let next = Htlc { direction, ..(*htlc).clone() };
+        let next = Htlc { direction, ..htlc.clone() };
         self.open.htlcs.insert(htlc.key(), Arc::new(next));
         if htlc.preimage().is_none() {
             self.outputs.push(Output::Fulfilled {
@@ -120,12 +135,9 @@ impl Work<'_> {
                 amount: htlc.amount,
                 payment_hash: htlc.payment_hash,
                 preimage,
-                attribution_data: message.attribution_data.clone(),
+                attribution_data,
             });
         }
-        let resolution = Resolution::Fulfilled { preimage, attribution_data: message.attribution_data };
-        self.up("update_fulfill_htlc")?.removals.insert(message.id, resolution);
-        Ok(self.finish())
     }
 
     /// The peer gives an HTLC of ours back, with a failure that only the origin can read.

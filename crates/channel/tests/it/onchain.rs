@@ -88,6 +88,26 @@ fn a_preimage_that_comes_after_the_force_close_is_kept() {
     assert_eq!(htlc.preimage(), Some(preimage));
 }
 
+// BOLT 5.htlc-output-handling-local-commitment-local-offers.1
+#[test]
+fn a_preimage_that_the_chain_shows_is_told_once_and_only_for_its_hash() {
+    let mut pair = Pair::default_ready();
+    let (_, preimage) = pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    force_close(&mut pair, A);
+    let id = astrape_primitives::HtlcId(0);
+    let wrong = astrape_primitives::PaymentPreimage([0; 32]);
+    for (preimage, told) in [(wrong, 0), (preimage, 1), (preimage, 1)] {
+        pair.handle(A, Event::PreimageSeen { id, preimage }).expect("no fault");
+        let fulfilled = pair.nodes[A].seen.iter().filter(|o| matches!(o, Output::Fulfilled { .. })).count();
+        assert_eq!(fulfilled, told);
+    }
+    let htlc = pair.nodes[A].open().htlcs.values().next().expect("kept");
+    assert_eq!(htlc.preimage(), Some(preimage));
+    let unknown = Event::PreimageSeen { id: astrape_primitives::HtlcId(9), preimage };
+    pair.handle(A, unknown).expect("no fault");
+}
+
 #[test]
 fn an_error_of_the_peer_closes_with_our_commitment() {
     let mut pair = Pair::default_ready();
@@ -213,14 +233,14 @@ fn closed_cooperatively() -> (Pair, Transaction) {
 
 // attack 25
 #[test]
-fn a_channel_is_over_only_when_its_end_is_deep() {
+fn a_channel_is_over_only_when_all_is_resolved() {
     let (mut pair, tx) = closed_cooperatively();
     assert_eq!(owed(channel(&pair, A)), ["closing"]);
     spend(&mut pair, A, &tx, 600);
     assert_eq!(how_it_was_spent(&pair, A), "the closing transaction that both sides signed");
-    pair.handle(A, Event::Tip(Height(604))).expect("no fault");
-    assert_eq!(pair.nodes[A].phase(), "closing");
-    pair.handle(A, Event::Tip(Height(605))).expect("no fault");
+    pair.handle(A, Event::Tip(Height(900))).expect("no fault");
+    assert_eq!(pair.nodes[A].phase(), "closing", "no height ends it");
+    pair.handle(A, Event::Resolved).expect("no fault");
     assert_eq!(pair.nodes[A].phase(), "closed");
     assert!(pair.nodes[A].saw(|o| matches!(o, Output::Over)));
     let over = channel(&pair, A).clone();
@@ -240,8 +260,8 @@ fn an_end_that_leaves_the_chain_is_owed_again() {
     assert!(owed(channel(&pair, A)).is_empty());
     pair.handle(A, Event::SpendReorged).expect("no fault");
     assert_eq!(owed(channel(&pair, A)), ["closing"]);
-    pair.handle(A, Event::Tip(Height(700))).expect("no fault");
-    assert_eq!(pair.nodes[A].phase(), "closing");
+    pair.handle(A, Event::Resolved).expect("no fault");
+    assert_eq!(pair.nodes[A].phase(), "closing", "what is not spent is not resolved");
     let theirs = commitment(&pair, B);
     spend(&mut pair, A, &theirs, 701);
     assert_eq!(how_it_was_spent(&pair, A), "the peer's commitment");

@@ -242,6 +242,16 @@ fn channel_event(fact: &ChannelFact) -> ChannelEvent {
             txid: Some(txid.to_string()),
             ..told(ChannelEventKind::Spent, format!("the funding was spent: {}", why(how)))
         },
+        ChannelFact::OnChain { txid, what, fee, .. } => ChannelEvent {
+            txid: txid.map(|txid| txid.to_string()),
+            ..told(
+                ChannelEventKind::OnChain,
+                match fee {
+                    Some(fee) => format!("{}, for a fee of {fee}", why(what)),
+                    None => why(what),
+                },
+            )
+        },
         ChannelFact::Over => told(ChannelEventKind::Over, "over".to_owned()),
         ChannelFact::Quarantined { reason } => {
             told(ChannelEventKind::Quarantined, format!("stopped: {}", why(reason)))

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Counters = 10,
     OwnUpdate = 11,
     OwnNode = 12,
+    Resolution = 13,
 }
 
 impl Kind {
@@ -37,6 +38,7 @@ impl Kind {
             Kind::Counters,
             Kind::OwnUpdate,
             Kind::OwnNode,
+            Kind::Resolution,
         ];
         all.into_iter().find(|k| *k as u8 == *kind).map(|k| (k, rest))
     }

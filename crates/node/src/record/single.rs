@@ -44,6 +44,7 @@ impl Row for Coin {
             None => out,
             Some(Reservation::Opening(keys)) => out.bytes(14, &keys.0),
             Some(Reservation::Withdrawal(id)) => out.bytes(16, id),
+            Some(Reservation::Claim(keys)) => out.bytes(18, &keys.0),
         }
         .finish()
     }
@@ -56,6 +57,7 @@ impl Row for Coin {
         let (confirmed, spent) = (r.some(10)?, r.some(12)?);
         let opening = r.some_field(14, |r| r.array())?.map(|keys| Reservation::Opening(ChannelKeysId(keys)));
         let withdrawal = r.some_field(16, |r| r.array())?.map(Reservation::Withdrawal);
+        let claim = r.some_field(18, |r| r.array())?.map(|keys| Reservation::Claim(ChannelKeysId(keys)));
         r.finish()?;
         let found = FoundCoin {
             outpoint: *id,
@@ -66,7 +68,7 @@ impl Row for Coin {
             is_coinbase: flags[0] != 0,
             ours_change: flags[1] != 0,
         };
-        Ok(Coin { found, confirmed, spent, reserved: opening.or(withdrawal) })
+        Ok(Coin { found, confirmed, spent, reserved: opening.or(withdrawal).or(claim) })
     }
 }
 

@@ -66,6 +66,7 @@ fn node(seed: u64) -> Restored {
         counters: g.counters(),
         own_updates: BTreeMap::from([(keys, OwnUpdate(g.channel_update()))]),
         own_node: BTreeMap::from([((), OwnNode(g.node_announcement()))]),
+        resolutions: BTreeMap::from([(keys, Arc::new(g.court(keys)))]),
     }
 }
 
@@ -91,6 +92,11 @@ fn rows_of_node(node: Restored) -> Rows {
     single_rows(node.owed, &mut rows);
     single_rows([((), node.chain)], &mut rows);
     single_rows([((), node.counters)], &mut rows);
+    for (keys, resolution) in &node.resolutions {
+        let mut out = Changes::new();
+        diff_resolution(keys, None, Some(resolution), &mut out);
+        apply(&mut rows, out);
+    }
     rows
 }
 
@@ -107,6 +113,7 @@ fn assert_same(read: &Restored, written: &Restored) {
     assert_eq!(read.owed, written.owed);
     assert_eq!(read.chain, written.chain);
     assert_eq!(read.counters, written.counters);
+    assert_eq!(read.resolutions, written.resolutions);
 }
 
 #[test]
@@ -131,6 +138,41 @@ fn the_rows_that_a_change_writes_make_the_old_rows_the_new_ones() {
         assert!(rows.is_empty(), "seed {seed}: what is forgotten leaves nothing");
         assert!(changes(Some(&new), Some(&new)).is_empty(), "seed {seed}: nothing changed");
     }
+}
+
+#[test]
+fn the_rows_that_a_change_of_a_resolution_writes_make_the_old_rows_the_new_ones() {
+    for seed in 0..200 {
+        let (mut g, keys) = (Gen(5_000 + seed), keys(seed));
+        let old = g.court(keys);
+        // Some of it stays, as in life.
+        let mut new = g.court(keys);
+        new.outputs.extend(old.outputs.iter().take(2).map(|(o, t)| (*o, t.clone())));
+        let rows_of = |r: &astrape_onchain::Resolution| {
+            let (mut rows, mut out) = (Rows::new(), Changes::new());
+            diff_resolution(&keys, None, Some(r), &mut out);
+            apply(&mut rows, out);
+            rows
+        };
+        let mut rows = rows_of(&old);
+        let mut change = |old: Option<_>, new: Option<_>| {
+            let mut out = Changes::new();
+            diff_resolution(&keys, old, new, &mut out);
+            let count = out.len();
+            apply(&mut rows, out);
+            (count, rows.clone())
+        };
+        assert_eq!(change(Some(&old), Some(&new)).1, rows_of(&new), "seed {seed}");
+        assert_eq!(change(Some(&new), Some(&new)).0, 0, "seed {seed}: nothing changed");
+        assert!(change(Some(&new), None).1.is_empty(), "seed {seed}: what is over leaves nothing");
+    }
+}
+
+#[test]
+fn a_coin_that_is_set_aside_for_claims_is_read_again() {
+    let mut coin = Gen(8).coin();
+    coin.reserved = Some(astrape_wallet::Reservation::Claim(keys(1)));
+    assert_eq!(Coin::decode(&coin.outpoint(), &coin.encode()), Ok(coin));
 }
 
 /// An open channel with as many HTLCs as BOLT 2 allows in one direction.

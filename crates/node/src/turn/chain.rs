@@ -5,7 +5,9 @@ use crate::effect::{Broadcast, Effect};
 use crate::input::ChainInput;
 use crate::state::ChainState;
 use astrape_channel::Event;
-use astrape_primitives::{BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Height, Side};
+use astrape_primitives::{
+    BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Feerates, Height, Side,
+};
 use astrape_transactions::CommitmentFormat;
 use astrape_transactions::signing::WalletRequest;
 use std::sync::Arc;
@@ -22,11 +24,11 @@ impl Turn<'_> {
             ChainInput::Event(ChainEvent::Disconnected { block }) => self.disconnected(block),
             ChainInput::Late { block, matched } => self.late(block, &matched),
             ChainInput::Feerate(feerate) => self.feerate(feerate),
-            // Nothing is resolved on chain yet.
-            ChainInput::Mempool { .. } | ChainInput::Estimates(_) => {}
+            ChainInput::Mempool { txs } => self.seen_in_mempool(&txs),
+            ChainInput::Estimates(feerates) => self.estimates(feerates),
             // Broadcasts are repeated with every block while they are owed.
             ChainInput::BroadcastResult { .. } => {}
-            ChainInput::Freshness { stale } => self.node.world.stale = stale,
+            ChainInput::Freshness { stale } => self.freshness(stale),
         }
     }
 
@@ -53,7 +55,9 @@ impl Turn<'_> {
         for channel in self.node.index.wants_tip() {
             self.drive(channel, Event::Tip(block.height));
         }
+        self.block_for_courts();
         self.owe_again();
+        self.deadlines();
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
     }
 
@@ -76,11 +80,7 @@ impl Turn<'_> {
             let tx = Arc::clone(&confirmed.tx);
             self.drive(channel, Event::FundingConfirmed { tx, height, index: confirmed.index });
         }
-        for input in &confirmed.tx.input {
-            for channel in self.node.index.by_outpoint(&input.previous_output) {
-                self.drive(channel, Event::FundingSpent { tx: Arc::clone(&confirmed.tx), height });
-            }
-        }
+        self.spends(height, &confirmed.tx);
     }
 
     fn disconnected(&mut self, block: BlockId) {
@@ -104,6 +104,7 @@ impl Turn<'_> {
                 self.drive(channel, Event::FundingReorged);
             }
         }
+        self.reorg_for_courts(block.height);
         for txid in self.node.owed.keys() {
             if let Some(owed) =
                 self.node.owed.get(&txid).filter(|o| o.confirmed >= Some(block.height)).cloned()
@@ -141,6 +142,23 @@ impl Turn<'_> {
                     self.queue.push_back((channel, output));
                 }
             }
+        }
+    }
+
+    /// What claims are reckoned with.
+    fn estimates(&mut self, feerates: Feerates) {
+        if self.node.config.fixed_feerate.is_none() {
+            self.node.world.estimates = Some(feerates);
+        }
+    }
+
+    /// Whether what we see of the chain can be relied on. When it can again, what is due by then is looked at.
+    fn freshness(&mut self, stale: Option<String>) {
+        let is_back = stale.is_none() && self.node.world.stale.is_some();
+        self.node.world.stale = stale;
+        if is_back {
+            self.node.world.fresh_since = Some(self.height());
+            self.deadlines();
         }
     }
 

@@ -44,6 +44,7 @@ impl Turn<'_> {
             Output::CheckSecret(check) => self.effects.push(Effect::Find(Find::CheckSecret(check))),
             Output::BroadcastCommitment(request) => {
                 self.effects.push(Effect::Broadcast(Broadcast::Commitment(Box::new(request))));
+                self.court(keys, astrape_onchain::Event::GoOnChain);
             }
             Output::BroadcastClosing { request, remote_signature, .. } => {
                 let request = Box::new(request);
@@ -81,6 +82,9 @@ impl Turn<'_> {
     /// Decides the end of an HTLC that came in on a channel.
     pub(super) fn resolve(&mut self, keys: ChannelKeysId, id: HtlcId, resolution: Resolution) {
         self.drive(keys, Event::Command(Command::Resolve { id, resolution }));
+        if self.node.resolutions.contains(&keys) {
+            self.to_plan.insert(keys);
+        }
     }
 
     /// An incoming HTLC that is still there.
@@ -91,13 +95,11 @@ impl Turn<'_> {
     /// A channel is over: it leaves the working memory; the ledger keeps its story.
     fn over(&mut self, keys: ChannelKeysId) {
         self.tell(keys, ChannelFact::Over);
-        if let Some(channel) = self.node.channels.remove(&keys)
-            && let Some(open) = channel.open()
-        {
-            self.effects.push(Effect::Watch(Watch::Forget(open.funding.terms.outpoint)));
-        }
+        self.node.channels.remove(&keys);
+        self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);
         self.node.own_updates.remove(&keys);
         self.node.away.remove(&keys);
+        self.writes.forget_retired.insert(keys);
     }
 }

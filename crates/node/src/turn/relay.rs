@@ -61,7 +61,7 @@ impl Turn<'_> {
         }
     }
 
-    fn forward_failed(&mut self, keys: ChannelKeysId, htlc: &Htlc, reason: String) {
+    pub(super) fn forward_failed(&mut self, keys: ChannelKeysId, htlc: &Htlc, reason: String) {
         let (payment_hash, amount_in) = (htlc.payment_hash, htlc.amount);
         self.record(Fact::ForwardFailed { payment_hash, incoming: keys, amount_in, reason });
     }
@@ -133,7 +133,7 @@ impl Turn<'_> {
         }
     }
 
-    fn upstream(&self, channel: ChannelKeysId, id: HtlcId) -> Option<std::sync::Arc<Htlc>> {
+    pub(super) fn upstream(&self, channel: ChannelKeysId, id: HtlcId) -> Option<std::sync::Arc<Htlc>> {
         self.incoming_htlc(channel, id).filter(|h| h.removal.is_none())
     }
 }

@@ -32,7 +32,8 @@ impl Resolution {
             self.follow_second_stage(&tracked, way, (tx, index), height, view, out);
         }
         if claimed > Sat::ZERO {
-            out.push(Output::Story(Story::Claimed { txid, value: claimed }));
+            let fee = self.claims.values().find(|claim| claim.txid() == txid).map(|claim| claim.fee);
+            out.push(Output::Story(Story::Claimed { txid, value: claimed, fee }));
         }
     }
 

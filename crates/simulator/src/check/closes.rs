@@ -46,7 +46,8 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
         ChannelFact::NotOpened { .. }
         | ChannelFact::Opened { .. }
         | ChannelFact::FundingConfirmed
-        | ChannelFact::FundingReorged => false,
+        | ChannelFact::FundingReorged
+        | ChannelFact::OnChain { .. } => false,
     };
     let asked = !closes || world.users.asked_to_close.contains(channel_id);
     ensure(asked, Checker::Closes, || {

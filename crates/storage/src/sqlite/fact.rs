@@ -207,6 +207,13 @@ impl Row {
             ChannelFact::ClosingAgreed { txid, fee } => {
                 Row { txid: Some(txid.to_byte_array()), fee_sat: Some(fee.0), ..self }
             }
+            ChannelFact::OnChain { txid, what, amount, fee } => Row {
+                txid: txid.map(|txid| txid.to_byte_array()),
+                detail: Some(what.clone()),
+                amount_sat: amount.map(|amount| amount.0),
+                fee_sat: fee.map(|fee| fee.0),
+                ..self
+            },
             ChannelFact::Spent { txid, how } => {
                 Row { txid: Some(txid.to_byte_array()), detail: Some(how.clone()), ..self }
             }
@@ -279,6 +286,12 @@ impl Row {
             "force_closing" => ChannelFact::ForceClosing { reason: self.detail? },
             "waiting_for_peers_commitment" => ChannelFact::WaitingForPeersCommitment { reason: self.detail? },
             "spent" => ChannelFact::Spent { txid: txid?, how: self.detail? },
+            "on_chain" => ChannelFact::OnChain {
+                txid,
+                what: self.detail?,
+                amount: self.amount_sat.map(Sat),
+                fee: self.fee_sat.map(Sat),
+            },
             "over" => ChannelFact::Over,
             "quarantined" => ChannelFact::Quarantined { reason: self.detail? },
             _ => return None,
@@ -308,6 +321,7 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
                 ChannelFact::ForceClosing { .. } => "force_closing",
                 ChannelFact::WaitingForPeersCommitment { .. } => "waiting_for_peers_commitment",
                 ChannelFact::Spent { .. } => "spent",
+                ChannelFact::OnChain { .. } => "on_chain",
                 ChannelFact::Over => "over",
                 ChannelFact::Quarantined { .. } => "quarantined",
             },

@@ -11,7 +11,14 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 1] = [INITIAL];
+const MIGRATIONS: [&str; 2] = [INITIAL, FORGETTING];
+
+const FORGETTING: &str = "
+    -- Channels that are over and have archived HTLCs left, which are deleted a bounded part at a time.
+    CREATE TABLE forgetting (
+        channel BLOB PRIMARY KEY
+    ) STRICT, WITHOUT ROWID;
+";
 
 const INITIAL: &str = "
     -- Whose journal it is, who holds it (the fence), and how many commits it has seen.

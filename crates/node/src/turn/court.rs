@@ -1,0 +1,478 @@
+//! Channels on chain: what the chain shows goes to their resolution, and what follows from it goes to the parts of the node.
+
+use super::{Turn, origin_of};
+use crate::effect::{Broadcast, Effect, Find, Parent, Watch};
+use crate::journal::RetiredHtlc;
+use crate::ledger::ChannelFact;
+use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin, Refusal};
+use astrape_onchain::{Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
+use astrape_onion::Failure;
+use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, PaymentHash, PaymentPreimage, Side};
+use astrape_transactions::{CommittedHtlc, WalletInput};
+use astrape_wallet::{Coins, Reservation};
+use bitcoin::{OutPoint, Transaction};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Turn<'_> {
+    /// Gives an event to the resolution of a channel; its first event makes it.
+    pub(super) fn court(&mut self, keys: ChannelKeysId, event: Event) {
+        let Some(evidence) = self.evidence(keys) else { return };
+        let resolution = match self.node.resolutions.get(&keys) {
+            Some(resolution) => Arc::clone(resolution),
+            None => Arc::new(Resolution::new(&evidence)),
+        };
+        let (next, outputs) = self.handle(keys, &resolution, event, &evidence);
+        self.set_aside_coins_of(keys, &next);
+        self.node.resolutions.set(keys, Arc::new(next));
+        for output in outputs {
+            self.ruled(keys, output);
+        }
+    }
+
+    fn handle(
+        &self,
+        keys: ChannelKeysId,
+        resolution: &Resolution,
+        event: Event,
+        evidence: &Evidence,
+    ) -> (Resolution, Vec<Output>) {
+        let secp = Arc::clone(&self.node.secp);
+        let coins = self.coins_for_claims(keys);
+        let view = View {
+            secp: &secp,
+            tip: self.height(),
+            feerates: self.feerates(),
+            closing_depth: self.node.config.channel.closing_depth,
+            coins: &coins,
+            evidence,
+        };
+        resolution.handle(event, &view)
+    }
+
+    /// What it costs to be in a block soon; until that was told, the one estimate that is there.
+    pub(super) fn feerates(&self) -> Feerates {
+        let world = &self.node.world;
+        world.estimates.unwrap_or_else(|| Feerates::flat(world.feerate))
+    }
+
+    /// Confirmed coins that are free, or set aside for this very channel.
+    fn coins_for_claims(&self, keys: ChannelKeysId) -> Vec<WalletInput> {
+        let tip = self.height();
+        let coins = self.node.coins.get(&()).into_iter().flat_map(|coins| coins.iter());
+        coins
+            .filter(|coin| {
+                let is_ours_to_take = matches!(coin.reserved, None | Some(Reservation::Claim(_)))
+                    && coin.reserved.is_none_or(|r| r == Reservation::Claim(keys));
+                is_ours_to_take
+                    && coin.spent.is_none()
+                    && coin.confirmations(tip) > 0
+                    && !coin.is_immature(tip)
+            })
+            .map(astrape_wallet::Coin::to_input)
+            .collect()
+    }
+
+    /// Sets aside what the claims of a channel spend, and frees what they spend no more.
+    fn set_aside_coins_of(&mut self, keys: ChannelKeysId, resolution: &Resolution) {
+        let reservation = Reservation::Claim(keys);
+        let wanted: BTreeSet<OutPoint> = resolution.coins().collect();
+        let empty = Arc::new(Coins::default());
+        let coins = Arc::clone(self.node.coins.get(&()).unwrap_or(&empty));
+        let held: BTreeSet<OutPoint> = coins
+            .iter()
+            .filter(|c| c.reserved == Some(reservation))
+            .map(astrape_wallet::Coin::outpoint)
+            .collect();
+        if held == wanted {
+            return;
+        }
+        let mut coins = (*coins).clone();
+        coins.release(reservation);
+        let is_free = |o: &OutPoint| coins.get(o).is_some_and(|c| c.spent.is_none() && c.reserved.is_none());
+        let free: Vec<OutPoint> = wanted.into_iter().filter(is_free).collect();
+        coins.reserve(&free, reservation).expect("they were just looked at");
+        self.node.coins.set((), Arc::new(coins));
+    }
+
+    /// What a channel brings before the court.
+    fn evidence(&self, keys: ChannelKeysId) -> Option<Evidence> {
+        let channel = Arc::clone(self.node.channels.get(&keys)?);
+        let open = channel.open()?;
+        let live = |htlc: &Arc<Htlc>| LiveHtlc {
+            htlc: htlc.committed(),
+            preimage: htlc.preimage(),
+            upstream_expiry: self.upstream_of(htlc).map(|up| Height(up.cltv_expiry.0)),
+            first_remote: htlc.added.remote,
+            end_remote: htlc.removal.as_ref().and_then(|r| r.from.remote),
+        };
+        Some(Evidence {
+            keys,
+            terms: Arc::clone(&open.funding.terms),
+            local: open.local_content(),
+            htlc_signatures: open.local.signatures.htlcs.clone(),
+            remote: open.remote_contents(),
+            secrets: open.remote.secrets.clone(),
+            shutdown: open.shutdown.local.clone().zip(open.shutdown.remote.clone()),
+            htlcs: open.htlcs.values().map(live).collect(),
+        })
+    }
+
+    /// The HTLC that pays for one of ours, while it is there to be settled.
+    fn upstream_of(&self, htlc: &Htlc) -> Option<Arc<Htlc>> {
+        match origin_of(htlc)? {
+            Origin::Relay { channel, id } => self.upstream(channel, id),
+            Origin::Payment { .. } => None,
+        }
+    }
+
+    fn ruled(&mut self, keys: ChannelKeysId, output: Output) {
+        match output {
+            Output::Watch { outpoint, script, from } => {
+                self.tracked.insert(outpoint, keys);
+                self.effects.push(Effect::Watch(Watch::Output { outpoint, script, from }));
+            }
+            Output::Forget(outpoint) => {
+                self.tracked.remove(&outpoint);
+                self.effects.push(Effect::Watch(Watch::Forget(outpoint)));
+            }
+            Output::Preimage { htlc, preimage } => self.preimage_on_chain(keys, htlc, preimage),
+            Output::Failed(id) => self.ended_on_chain(keys, id),
+            Output::Story(story) => self.tell_of_the_chain(keys, story),
+            Output::Resolved => {
+                let open = self.node.channels.get(&keys).and_then(|c| c.open());
+                let funding = open.map(|open| open.funding.terms.outpoint);
+                self.effects.extend(funding.map(|outpoint| Effect::Watch(Watch::Forget(outpoint))));
+                self.drive(keys, ChannelEvent::Resolved);
+            }
+            other => {
+                let effect = self.node.channels.get(&keys).and_then(|c| effect_of(keys, c, other));
+                self.effects.extend(effect);
+            }
+        }
+    }
+
+    /// A preimage that the chain shows is claimed upstream in this step. Where it came with no output that we know, it
+    /// counts for all HTLCs of its hash.
+    fn preimage_on_chain(&mut self, keys: ChannelKeysId, htlc: Option<HtlcId>, preimage: PaymentPreimage) {
+        let hash = preimage.payment_hash();
+        let fits = |h: &&Arc<Htlc>| {
+            h.offered_by == Side::Local && h.payment_hash == hash && htlc.is_none_or(|id| h.id == id)
+        };
+        let open = self.node.channels.get(&keys).and_then(|c| c.open());
+        let ids: Vec<HtlcId> =
+            open.into_iter().flat_map(|o| o.htlcs.values()).filter(fits).map(|h| h.id).collect();
+        for id in ids {
+            self.drive(keys, ChannelEvent::PreimageSeen { id, preimage });
+        }
+    }
+
+    /// An HTLC of ours has ended on chain without a preimage, irrevocably.
+    fn ended_on_chain(&mut self, keys: ChannelKeysId, id: HtlcId) {
+        let htlc =
+            self.node.channels.get(&keys).and_then(|c| c.open()?.htlcs.get(&(Side::Local, id)).cloned());
+        let Some(htlc) = htlc.filter(|h| h.preimage().is_none()) else {
+            return;
+        };
+        match origin_of(&htlc) {
+            Some(Origin::Payment { payment_hash, part }) => {
+                self.part_not_offered(payment_hash, part, &Refusal::NotUsable("closed on chain"));
+            }
+            Some(Origin::Relay { channel, id }) => {
+                self.fail_back(
+                    channel,
+                    id,
+                    "the next channel closed, and it ended on chain without a preimage",
+                );
+            }
+            None => {}
+        }
+    }
+
+    /// Fails an HTLC that pays for one of ours.
+    fn fail_back(&mut self, channel: ChannelKeysId, id: HtlcId, reason: &str) {
+        if let Some(upstream) = self.upstream(channel, id) {
+            self.forward_failed(channel, &upstream, reason.to_owned());
+            self.fail_incoming(channel, &upstream, &Failure::PermanentChannelFailure);
+        }
+    }
+
+    /// HTLCs whose upstream is about to expire are failed back, though their own end is open: the upstream peer would close
+    /// else, and one stuck HTLC would take down a row of channels (attack 52). Never one whose preimage is known.
+    pub(super) fn fail_back_what_is_late(&mut self) {
+        let tip = self.height();
+        let mut late: Vec<(ChannelKeysId, Arc<Htlc>)> = Vec::new();
+        for (keys, channel) in self.node.channels.iter() {
+            let htlcs = channel.open().into_iter().flat_map(|o| o.htlcs.values());
+            let is_late = |h: &&Arc<Htlc>| {
+                h.offered_by == Side::Local
+                    && h.preimage().is_none()
+                    && self
+                        .upstream_of(h)
+                        .is_some_and(|up| astrape_onchain::deadline::must_fail_back(up.cltv_expiry, tip))
+            };
+            late.extend(htlcs.filter(is_late).map(|h| (*keys, Arc::clone(h))));
+        }
+        for (keys, htlc) in late {
+            match self.known_preimage(keys, htlc.payment_hash) {
+                Some(preimage) => self.drive(keys, ChannelEvent::PreimageSeen { id: htlc.id, preimage }),
+                None => {
+                    if let Some(Origin::Relay { channel, id }) = origin_of(&htlc) {
+                        self.fail_back(
+                            channel,
+                            id,
+                            "its expiry is near, and the next channel has not ended it",
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A preimage that another HTLC of a channel has shown.
+    fn known_preimage(&self, keys: ChannelKeysId, hash: PaymentHash) -> Option<PaymentPreimage> {
+        let open = self.node.channels.get(&keys)?.open()?;
+        open.htlcs.values().filter(|h| h.payment_hash == hash).find_map(|h| h.preimage())
+    }
+
+    /// A confirmed transaction: what it spends of fundings, and of what is followed.
+    pub(super) fn spends(&mut self, height: Height, tx: &Arc<Transaction>) {
+        let mut concerned: BTreeSet<ChannelKeysId> = BTreeSet::new();
+        for input in &tx.input {
+            let outpoint = &input.previous_output;
+            for channel in self.node.index.by_outpoint(outpoint) {
+                self.drive(channel, ChannelEvent::FundingSpent { tx: Arc::clone(tx), height });
+                self.court(channel, Event::FundingSpent { tx: Arc::clone(tx), height });
+            }
+            concerned
+                .extend(self.tracked.get(outpoint).copied().or_else(|| self.node.index.by_tracked(outpoint)));
+        }
+        for channel in concerned {
+            self.court(channel, Event::Spent { tx: Arc::clone(tx), height });
+            self.to_plan.insert(channel);
+        }
+    }
+
+    /// Unconfirmed transactions that spend what is watched. For a channel that is not on its way to the chain only a
+    /// preimage counts: the rest may never confirm.
+    pub(super) fn seen_in_mempool(&mut self, txs: &[Arc<Transaction>]) {
+        let mut concerned: BTreeSet<ChannelKeysId> = BTreeSet::new();
+        let outpoints = txs.iter().flat_map(|tx| &tx.input).map(|input| input.previous_output);
+        for outpoint in outpoints {
+            concerned.extend(self.node.index.by_outpoint(&outpoint));
+            concerned.extend(self.node.index.by_tracked(&outpoint));
+        }
+        for keys in concerned {
+            let event = Event::Seen(txs.to_vec());
+            if self.node.resolutions.contains(&keys) {
+                self.court(keys, event);
+                continue;
+            }
+            let Some(evidence) = self.evidence(keys) else { continue };
+            let (_, outputs) = self.handle(keys, &Resolution::new(&evidence), event, &evidence);
+            for output in outputs {
+                if let Output::Preimage { htlc, preimage } = output {
+                    self.preimage_on_chain(keys, htlc, preimage);
+                }
+            }
+        }
+    }
+
+    /// A block was read: every resolution looks at its claims again. Those whose commitment is owed do so with it.
+    pub(super) fn block_for_courts(&mut self) {
+        for keys in self.node.resolutions.keys() {
+            self.to_plan.remove(&keys);
+            if !self.owes_commitment(keys) {
+                self.court(keys, Event::Block);
+            }
+        }
+    }
+
+    /// Whether our commitment goes out with every block.
+    fn owes_commitment(&self, keys: ChannelKeysId) -> bool {
+        let channel = self.node.channels.get(&keys).filter(|_| !self.node.suspect.contains(&keys));
+        channel.is_some_and(|c| {
+            c.owed_to_chain().iter().any(|o| matches!(o, astrape_channel::Output::BroadcastCommitment(_)))
+        })
+    }
+
+    /// The best block went.
+    pub(super) fn reorg_for_courts(&mut self, height: Height) {
+        for keys in self.node.resolutions.keys() {
+            self.court(keys, Event::Reorged { from: height });
+        }
+    }
+
+    /// Resolutions whose channel knows more than before, or that were told of a late spend, plan again.
+    pub(super) fn plan_again(&mut self) {
+        while let Some(keys) = self.to_plan.pop_first() {
+            if self.node.resolutions.contains(&keys) {
+                self.court(keys, Event::Learnt);
+                self.run_to_quiet();
+            }
+        }
+    }
+
+    /// The archive's answer.
+    pub(super) fn rows_found(&mut self, keys: ChannelKeysId, rows: &[RetiredHtlc]) {
+        let committed = |row: &RetiredHtlc| CommittedHtlc {
+            offered_by: row.offered_by,
+            id: row.id,
+            amount: row.amount,
+            payment_hash: row.payment_hash,
+            cltv_expiry: row.cltv_expiry,
+        };
+        if self.node.resolutions.contains(&keys) {
+            self.court(keys, Event::Rows(rows.iter().map(committed).collect()));
+        }
+    }
+
+    /// Whether channels must go on chain for their HTLCs. Only from a fresh view of the chain, never in a channel whose
+    /// state may be old, and never for what is not worth it.
+    pub(super) fn deadlines(&mut self) {
+        if self.node.world.stale.is_some() {
+            return;
+        }
+        let (tip, feerates) = (self.height(), self.feerates());
+        let fresh_since = self.node.world.fresh_since.unwrap_or_default();
+        let fulfil = self.node.config.payment.fulfil_deadline_blocks;
+        let reason = |channel: &Channel| {
+            let open = channel.open().filter(|o| o.funding.spent.is_none() && !is_on_its_way(channel))?;
+            let htlcs: Vec<_> = open.htlcs.values().filter_map(|h| pending(open, h)).collect();
+            let format = open.params.format;
+            astrape_onchain::deadline::reason_to_close(&htlcs, format, tip, fresh_since, fulfil, &feerates)
+        };
+        let due: Vec<(ChannelKeysId, String)> = self
+            .node
+            .channels
+            .iter()
+            .filter(|(keys, _)| !self.node.suspect.contains(*keys))
+            .filter_map(|(keys, channel)| Some((*keys, reason(channel)?)))
+            .collect();
+        for (keys, reason) in due {
+            self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
+        }
+        self.fail_back_what_is_late();
+    }
+
+    /// A channel is over: nothing of it is followed any more.
+    pub(super) fn forget_resolution(&mut self, keys: ChannelKeysId) {
+        if let Some(resolution) = self.node.resolutions.remove(&keys) {
+            for outpoint in resolution.outputs.keys() {
+                self.effects.push(Effect::Watch(Watch::Forget(*outpoint)));
+            }
+        }
+        let reservation = Reservation::Claim(keys);
+        let is_held = |coins: &Arc<Coins>| coins.iter().any(|c| c.reserved == Some(reservation));
+        if let Some(coins) = self.node.coins.get(&()).filter(|coins| is_held(coins)) {
+            let mut coins = (**coins).clone();
+            coins.release(reservation);
+            self.node.coins.set((), Arc::new(coins));
+        }
+        self.to_plan.remove(&keys);
+    }
+
+    fn tell_of_the_chain(&mut self, keys: ChannelKeysId, story: Story) {
+        let fact = |txid, what: String, amount, fee| ChannelFact::OnChain { txid, what, amount, fee };
+        let fact = match story {
+            Story::Spent { txid, spender: Spender::Unknown } => fact(
+                Some(txid),
+                "WARNING: nothing that this channel knows of spends its funding: a key may have leaked, and its funds may \
+                 be lost"
+                    .to_owned(),
+                None,
+                None,
+            ),
+            Story::Spent { txid, spender: Spender::Future { .. } } => fact(
+                Some(txid),
+                "WARNING: the peer closed with a newer state than ours; what is certainly ours is swept, HTLCs may be lost"
+                    .to_owned(),
+                None,
+                None,
+            ),
+            // The channel tells of it.
+            Story::Spent { .. } => return,
+            // A version for a higher fee is no turning point.
+            Story::Claiming { is_first: false, .. } => return,
+            Story::Claiming { txid, value, fee: paid, deadline, .. } => {
+                let by = deadline.map_or_else(String::new, |height| format!(", due by block {height}"));
+                fact(Some(txid), format!("claiming {value}{by}"), Some(value), Some(paid))
+            }
+            Story::Claimed { txid, value, fee: paid } => {
+                fact(Some(txid), format!("claimed {value}"), Some(value), paid)
+            }
+            Story::TakenByPeer { htlc: (side, id), value, with_preimage, txid } => {
+                let whose = if side == Side::Local { "our" } else { "the peer's" };
+                let how = if with_preimage { "with the preimage" } else { "back after its expiry" };
+                let what = format!("the peer took {whose} HTLC {id} {how}");
+                fact(Some(txid), what, Some(value), None)
+            }
+            Story::Lost { value, txid } => {
+                let what = "WARNING: the peer took an output of a revoked commitment after its delay".to_owned();
+                fact(Some(txid), what, Some(value), None)
+            }
+            Story::NoCoins { missing } => {
+                let what = format!(
+                    "WARNING: the wallet has no confirmed coins for the fee of this channel's transactions: send at least \
+                     {missing} to it now"
+                );
+                fact(None, what, Some(missing), None)
+            }
+        };
+        self.tell(keys, fact);
+    }
+}
+
+/// What a resolution asks of the world outside, if it is that.
+pub(crate) fn effect_of(keys: ChannelKeysId, channel: &Channel, output: Output) -> Option<Effect> {
+    Some(match output {
+        Output::Watch { outpoint, script, from } => Effect::Watch(Watch::Output { outpoint, script, from }),
+        Output::ScriptNeeded => Effect::Find(Find::ShutdownScript { channel: keys }),
+        Output::RowsNeeded(number) => Effect::Find(Find::RetiredHtlcs { channel: keys, number }),
+        Output::Broadcast { request, parent, deadline } => {
+            let parent = match parent {
+                Some(Side::Local) => Some(Parent::Commitment(Box::new(channel.open()?.local_request()))),
+                Some(Side::Remote) | None => None,
+            };
+            Effect::Broadcast(Broadcast::Claim { request, parent, deadline })
+        }
+        Output::Forget(outpoint) => Effect::Watch(Watch::Forget(outpoint)),
+        Output::Preimage { .. } | Output::Failed(_) | Output::Story(_) | Output::Resolved => return None,
+    })
+}
+
+/// Whether a channel goes on chain already, or must not.
+fn is_on_its_way(channel: &Channel) -> bool {
+    use astrape_channel::{How, Phase};
+    match &channel.phase {
+        Phase::Closing(closing) => closing.how != How::Spent,
+        Phase::Open(_) => false,
+        Phase::Opening(_) | Phase::Closed(_) => true,
+    }
+}
+
+/// An HTLC as the deadlines see it; none when nothing of it can be lost.
+fn pending(open: &Open, htlc: &Htlc) -> Option<astrape_onchain::deadline::PendingHtlc> {
+    let (side, _): HtlcKey = htlc.key();
+    if side == Side::Local && htlc.preimage().is_some() {
+        return None;
+    }
+    let terms = &open.funding.terms;
+    let feerate = open.fees.at(Side::Local, open.local.number);
+    let direction = htlc.committed().direction(Side::Local);
+    let dust_limit = terms.local.dust_limit;
+    Some(astrape_onchain::deadline::PendingHtlc {
+        offered_by: side,
+        amount: htlc.amount.to_sat_floor(),
+        payment_hash: htlc.payment_hash,
+        cltv_expiry: htlc.cltv_expiry,
+        has_output: !astrape_transactions::is_trimmed(
+            terms.format,
+            direction,
+            htlc.amount,
+            dust_limit,
+            feerate,
+        ),
+        has_preimage: htlc.preimage().is_some(),
+    })
+}
