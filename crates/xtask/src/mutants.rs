@@ -1,10 +1,13 @@
 //! `cargo xtask mutants`: changes the code in small ways, one at a time, and looks whether a test notices.
 //!
 //! A share of the mutants of five crates at a time (`--shard k/n`): each mutant costs a build and the tests of its own crate.
+//! They are made in this clone, one after the other, so that nothing but the crate is built anew; each is taken back, and
+//! nothing is begun while there are changes that could be lost.
 //! What a sample came to is told in `docs/robustness.md`, with the reasons of those that live.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -36,6 +39,8 @@ struct Outcome {
 /// # Errors
 /// When cargo-mutants cannot be run, or the tests fail without a mutant.
 pub(crate) fn run(shard: &str, crates: &[String]) -> Result<()> {
+    let changed = capture(Command::new("git").args(["status", "--porcelain", "crates"]).current_dir(root()))?;
+    ensure!(changed.is_empty(), "commit first: mutants are made in this clone\n{changed}");
     let missing = "cargo-mutants is needed: cargo install cargo-mutants --locked";
     capture(cargo().args(["mutants", "--version"])).context(missing)?;
     let mut all = Vec::new();
@@ -53,7 +58,7 @@ pub(crate) fn run(shard: &str, crates: &[String]) -> Result<()> {
                 "round-robin",
             ])
             .args(["--test-tool", "nextest", "--cargo-test-arg=--fail-fast", "--timeout", TEST_TIMEOUT_SECS])
-            .args(["--copy-vcs=false", "--no-shuffle", "--no-times", "--output"])
+            .args(["--in-place", "--no-shuffle", "--no-times", "--output"])
             .arg(&output)
             .env("PROPTEST_CASES", PROPERTY_CASES)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
