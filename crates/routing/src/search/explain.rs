@@ -5,7 +5,8 @@ use super::field::Field;
 use super::price::{Aim, Prices};
 use super::refusal::NoRoute;
 use super::request::{MAX_PARTS, Request};
-use super::split::{Tools, split};
+use super::split::{Split, Tools, split};
+use super::tree::Cut;
 use super::{Finder, Lane};
 use astrape_primitives::Msat;
 use astrape_primitives::amount::MAX_MONEY_SAT;
@@ -79,6 +80,9 @@ fn limited(tools: &mut Tools<'_>, aim: &Aim, request: &Request<'_>) -> Option<No
     if let Some(lane) = way(tools, &free, Prices::CHEAPEST) {
         return Some(NoRoute::FeeTooHigh { least: Msat(lane.fee()), limit: limits.max_fee });
     }
+    if tools.tree.cut == Cut::default() {
+        return None;
+    }
     let free = Aim { max_blocks: MANY_BLOCKS, ..free };
     if let Some(lane) = way(tools, &free, Prices::SOONEST) {
         return Some(NoRoute::TooLong { blocks: lane.blocks, limit: limits.max_blocks });
@@ -98,15 +102,22 @@ fn way(tools: &mut Tools<'_>, aim: &Aim, prices: Prices) -> Option<Lane> {
 
 /// No single way holds the amount: whether many do, and at what price.
 fn in_many_parts(tools: &mut Tools<'_>, aim: &Aim, request: &Request<'_>) -> NoRoute {
-    let free = Aim { prices: Prices::CHEAPEST, max_fee: MAX_MONEY_SAT * 1_000, ..*aim };
-    let split = split(tools, &free, aim.amount.div_ceil(2), 8 * MAX_PARTS);
-    let fee: u64 = split.lanes.iter().map(Lane::fee).sum();
+    let free = Aim { max_fee: MAX_MONEY_SAT * 1_000, ..*aim };
+    let in_parts = split(tools, &free, aim.amount.div_ceil(2), 8 * MAX_PARTS);
     let limits = &request.limits;
-    if split.missing > 0 {
-        NoRoute::NotEnoughBetween { to: request.to, missing: Msat(split.missing) }
-    } else if split.lanes.len() > limits.max_parts.min(MAX_PARTS) {
+    if in_parts.missing > 0 {
+        NoRoute::NotEnoughBetween { to: request.to, missing: Msat(in_parts.missing) }
+    } else if in_parts.lanes.len() > limits.max_parts.min(MAX_PARTS) {
         NoRoute::TooManyParts { amount: request.amount, limit: limits.max_parts }
     } else {
+        let cheapest = Aim { prices: Prices::CHEAPEST, ..free };
+        let cheapest = split(tools, &cheapest, aim.amount.div_ceil(2), 8 * MAX_PARTS);
+        let fee =
+            [in_parts, cheapest].iter().filter(|split| split.missing == 0).map(fee_of).min().unwrap_or(0);
         NoRoute::FeeTooHigh { least: Msat(fee), limit: limits.max_fee }
     }
+}
+
+fn fee_of(split: &Split) -> u64 {
+    split.lanes.iter().map(Lane::fee).sum()
 }
