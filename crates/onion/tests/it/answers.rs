@@ -1,6 +1,6 @@
 //! Failures and hold times on their way back.
 
-use crate::support::secrets;
+use crate::support::{attribution, secrets};
 use astrape_onion::{
     Failure, FailurePacket, FailureSource, HoldTime, SharedSecret, create_failure,
     create_fulfill_attribution, decode_failure, read_fulfill_attribution, relay_failure,
@@ -65,6 +65,18 @@ fn hold_times_of_a_fulfilment_reach_to_the_first_hop_that_sends_none() {
     let data = relay_fulfill_attribution(&secrets[1], None, hold(1));
     let data = relay_fulfill_attribution(&secrets[0], Some(&data), hold(0));
     assert_eq!(read_fulfill_attribution(&secrets, &data), [hold(0), hold(1)]);
+}
+
+#[test]
+fn a_hop_vouches_for_the_hold_times_of_those_behind_it() {
+    let secrets = secrets(2);
+    let data = create_fulfill_attribution(&secrets[1], hold(1));
+    let data = relay_fulfill_attribution(&secrets[0], Some(&data), hold(0));
+    assert_eq!(read_fulfill_attribution(&secrets, &data), [hold(0), hold(1)]);
+    // Four bytes a hop, the first hop's first.
+    let mut bytes = *data.as_bytes();
+    bytes[7] ^= 1;
+    assert_eq!(read_fulfill_attribution(&secrets, &attribution(&bytes)), []);
 }
 
 #[test]

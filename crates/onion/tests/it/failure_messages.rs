@@ -117,6 +117,8 @@ fn a_malformed_htlc_downstream_becomes_its_code_with_the_hash_as_data() {
         assert_eq!(failure.encode(), [&failure_code.to_be_bytes()[..], &HASH].concat());
     }
     assert_eq!(Failure::from_malformed(0x4005, HASH), None);
+    let blinded = Failure::InvalidOnionBlinding { sha256_of_onion: HASH };
+    assert_eq!(Failure::from_malformed(0xc018, HASH), Some(blinded));
 }
 
 proptest! {

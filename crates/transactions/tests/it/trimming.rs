@@ -196,3 +196,13 @@ proptest! {
         }
     }
 }
+
+/// Anchor channels trim without them, and whoever weighs whether an HTLC is worth a claim needs them.
+#[test]
+fn the_weights_of_htlc_transactions_are_those_of_bolt_3() {
+    let weights = |format: CommitmentFormat| {
+        [HtlcDirection::Offered, HtlcDirection::Received].map(|direction| format.htlc_weight(direction))
+    };
+    assert_eq!(weights(CommitmentFormat::StaticRemotekey), [663, 703]);
+    assert_eq!(weights(CommitmentFormat::Anchors), [666, 706]);
+}
