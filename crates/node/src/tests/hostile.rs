@@ -169,3 +169,27 @@ fn every_message_that_exists_comes_in_every_state() {
         }
     }
 }
+
+/// Even types that need no feature but those that every peer of ours has.
+const OF_EVERY_NODE: [u16; 13] = [16, 18, 32, 34, 36, 38, 128, 130, 132, 134, 136, 256, 258];
+
+// BOLT 1.lightning-message-format.1
+// BOLT 1.lightning-message-format.3
+#[test]
+fn nothing_is_said_that_was_not_agreed_on_and_no_field_that_was_is_left_out() {
+    let (_, _, messages) = life();
+    let mut openings = 0;
+    for message in &messages {
+        let number = message.message_type();
+        assert!(number % 2 == 1 || OF_EVERY_NODE.contains(&number), "{}", message.name());
+        // option_upfront_shutdown_script and option_channel_type were offered by both sides.
+        let fields = match message {
+            Message::OpenChannel(m) => (m.upfront_shutdown_script.is_some(), m.channel_type.is_some()),
+            Message::AcceptChannel(m) => (m.upfront_shutdown_script.is_some(), m.channel_type.is_some()),
+            _ => continue,
+        };
+        openings += 1;
+        assert_eq!(fields, (true, true), "{}", message.name());
+    }
+    assert_eq!(openings, 2);
+}
