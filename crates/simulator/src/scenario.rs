@@ -45,6 +45,8 @@ enum Act {
         node: usize,
         other: usize,
     },
+    /// Blocks come, one after the other.
+    Mine(u32),
     /// Somebody copies the disk of a node.
     CopyDisk(usize),
     /// The node dies, and starts from the copy.
@@ -139,6 +141,12 @@ impl Scenario {
     #[must_use]
     pub fn close(self, node: usize, other: usize) -> Self {
         self.then(Act::Close { node, other })
+    }
+
+    /// Mines blocks, and lets the world come to rest after each.
+    #[must_use]
+    pub fn mine(self, blocks: u32) -> Self {
+        (0..blocks).fold(self, |scenario, _| scenario.then(Act::Mine(1)))
     }
 
     /// Copies the disk of a node.
@@ -337,6 +345,10 @@ impl Stage {
             }
             Act::Cut { a, b } => {
                 self.world.cut_between(a, b);
+                Current::Rest
+            }
+            Act::Mine(blocks) => {
+                self.world.mine(blocks);
                 Current::Rest
             }
             Act::CopyDisk(node) => {

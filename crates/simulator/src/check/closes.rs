@@ -59,6 +59,7 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
 fn late(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Violation> {
     match event {
         ChannelFact::WaitingForPeersCommitment { .. } => world.totals.waits_for_peer += 1,
+        ChannelFact::Over => world.totals.closes += 1,
         ChannelFact::ForceClosing { .. } => {
             world.totals.force_closes += 1;
             ensure(world.late != Some(node), Checker::Closes, || {

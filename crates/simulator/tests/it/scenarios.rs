@@ -95,3 +95,20 @@ fn a_node_that_starts_from_an_old_copy_waits_for_its_peer_to_close() {
         }
     }
 }
+
+/// Blocks after which all that follows from a close without HTLCs is deep: the delay of 144, and the depths before and after.
+const TO_THE_END: u32 = 165;
+
+// BOLT 5.general-nomenclature.2
+// BOLT 5.failing-a-channel.5
+#[test]
+fn a_close_by_one_side_is_resolved_to_the_end_on_both() {
+    for late in [0, 1] {
+        for format in FORMATS {
+            let script = two().pay(0, 1, sat(5_000)).copy_disk(late).pay(1, 0, sat(2_000)).use_copy(late);
+            let world = run(&script.cut(0, 1).mine(TO_THE_END).format(format));
+            let totals = world.totals();
+            assert_eq!((totals.force_closes, totals.closes), (1, 2), "{late} {format:?}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What both journals promise, asked of both.
 
 use crate::support::{Make, channel, facts, htlc, onion, open, typical};
-use astrape_node::{Fact, Journal, JournalError, Key};
+use astrape_node::{Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT};
 use astrape_primitives::{CommitmentNumber, Msat, PaymentHash, PaymentPreimage, Side};
 use astrape_storage::MemoryJournal;
 use proptest::prelude::*;
@@ -143,4 +143,33 @@ proptest! {
         let kept = sqlite.reader().unwrap().facts_from(0, 1_000).unwrap();
         prop_assert_eq!(memory.ledger(), kept.as_slice());
     }
+}
+
+// attack 84
+#[test]
+fn what_a_channel_that_is_over_has_left_is_deleted_a_bounded_part_with_each_commit() {
+    on_both(|journal| {
+        let most = u64::try_from(MAX_FORGOTTEN_PER_COMMIT).unwrap();
+        let (over, living) = (channel(1), channel(2));
+        let mut writes = Make::default().retire(htlc(living, Side::Local, 0, 1, 9));
+        for id in 0..2 * most + 10 {
+            writes = writes.retire(htlc(over, Side::Remote, id, 1, 9));
+        }
+        journal.commit(&writes.done()).unwrap();
+        let left = |journal: &dyn Journal, channel| {
+            u64::try_from(journal.retired_htlcs(&channel, CommitmentNumber(5)).unwrap().len()).unwrap()
+        };
+        assert_eq!(left(journal, over), 2 * most + 10);
+        journal.commit(&Make::default().done().forgetting_retired([over])).unwrap();
+        assert_eq!(left(journal, over), most + 10, "no more at a time");
+        for expected in [10, 0, 0] {
+            journal.commit(&Make::default().set(b"a", b"1").done()).unwrap();
+            assert_eq!(left(journal, over), expected);
+        }
+        assert_eq!(left(journal, living), 1, "those of others stay");
+        // The same name, should it come again, keeps what it archives from then on.
+        journal.commit(&Make::default().retire(htlc(over, Side::Local, 7, 1, 9)).done()).unwrap();
+        journal.commit(&Make::default().set(b"a", b"2").done()).unwrap();
+        assert_eq!(left(journal, over), 1);
+    });
 }

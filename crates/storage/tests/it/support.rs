@@ -142,7 +142,14 @@ pub(crate) fn facts() -> Vec<Fact> {
         ChannelFact::WaitingForPeersCommitment { reason: reason.clone() },
         ChannelFact::Spent { txid: outpoint.txid, how: "ours".to_owned() },
         ChannelFact::Over,
-        ChannelFact::Quarantined { reason },
+        ChannelFact::Quarantined { reason: reason.clone() },
+        ChannelFact::OnChain {
+            txid: Some(outpoint.txid),
+            what: reason.clone(),
+            amount: Some(Sat(7)),
+            fee: Some(Sat(1)),
+        },
+        ChannelFact::OnChain { txid: None, what: reason, amount: None, fee: None },
     ];
     facts.extend(events.into_iter().map(|event| Fact::Channel {
         keys: channel(6),
