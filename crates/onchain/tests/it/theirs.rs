@@ -206,6 +206,7 @@ fn an_htlc_that_the_peer_takes_back_is_not_taken_for_ours() {
 }
 
 // attack 47
+// BOLT 5.unilateral-close-handling-remote-commitment-transaction.8
 #[test]
 fn after_a_loss_of_data_to_remote_is_swept_and_nothing_is_failed_while_a_preimage_may_come() {
     for format in FORMATS {
@@ -214,7 +215,10 @@ fn after_a_loss_of_data_to_remote_is_swept_and_nothing_is_failed_while_a_preimag
         // What the peer holds is newer than all that we know.
         let future = court.their_commitment(NEXT);
         court.evidence.remote.pop();
-        court.mine_with(&[future]);
+        let told = court.mine_with(&[future]);
+        let warns =
+            |o: &Output| matches!(o, Output::Story(Story::Spent { spender: Spender::Future { .. }, .. }));
+        assert!(told.iter().any(warns), "the user hears of it");
         assert!(matches!(court.resolution.close.as_ref().map(|c| c.spender), Some(Spender::Future { .. })));
         court.mine(2);
         assert!(court.in_our_wallet() > Sat(6_800_000), "to_remote needs no point: {format:?}");

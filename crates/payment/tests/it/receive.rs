@@ -246,6 +246,7 @@ fn no_preimage_is_given_for_dust_over_the_bound() {
 }
 
 // attack 3
+// BOLT 5.htlc-output-handling-local-commitment-remote-offers.2
 #[test]
 fn an_htlc_that_asks_to_be_passed_on_is_passed_on_even_with_the_hash_of_an_invoice_of_ours() {
     let payload = forward(AMOUNT, TIP.0 + 40);

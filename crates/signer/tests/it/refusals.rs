@@ -29,6 +29,7 @@ fn two_remote_commitments_of_one_number_are_refused() {
 }
 
 // attack 48
+// BOLT 5.revoked-transaction-close-handling.1
 // BOLT 2.completing-the-transition-to-the-updated-state-revoke_and_ack.7
 #[test]
 fn a_revoked_commitment_is_not_signed_for_broadcast() {
