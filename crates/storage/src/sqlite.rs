@@ -9,6 +9,7 @@ use astrape_node::{
 };
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::{damaged, failed};
+use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params_from_iter,
 };
@@ -269,7 +270,10 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     // The file may hold anything: check pages as they are read, and run no code that a schema may contain.
     conn.pragma_update(None, "cell_size_check", true).map_err(failed)?;
-    conn.pragma_update(None, "trusted_schema", false).map_err(failed)
+    conn.pragma_update(None, "trusted_schema", false).map_err(failed)?;
+    // A statement is planned once, whatever is bound to it: otherwise each lookup by a partial index is planned anew.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    Ok(())
 }
 
 fn quick_check(conn: &Connection) -> Result<(), JournalError> {

@@ -14,9 +14,10 @@ use bech32::Fe32;
 use bech32::primitives::decode::{CheckedHrpstring, CheckedHrpstringError, ChecksumError};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use bitcoin::secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-use bitcoin::secp256k1::{Message, Secp256k1};
+use bitcoin::secp256k1::{Message, Secp256k1, VerifyOnly};
 use bitcoin::{PubkeyHash, ScriptHash, WitnessProgram, WitnessVersion};
 use core::str::FromStr;
+use std::sync::LazyLock;
 
 /// Groups of the timestamp: 35 bits.
 pub(super) const TIMESTAMP_GROUPS: usize = 7;
@@ -26,6 +27,9 @@ const SIGNATURE_GROUPS: usize = 104;
 const HASH_GROUPS: usize = 52;
 /// Groups of a public key: 264 bits and padding.
 const KEY_GROUPS: usize = 53;
+
+/// The tables of libsecp256k1, made once: making them costs as much as what they are used for.
+static SECP: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
 impl FromStr for Invoice {
     type Err = Error;
@@ -126,7 +130,7 @@ fn check_signature(digest: [u8; 32], groups: &[Fe32], payee: Option<NodeId>) -> 
     let recovery_id = RecoveryId::from_i32(i32::from(bytes[64])).map_err(|_| Error::SignatureMalformed)?;
     let signature = RecoverableSignature::from_compact(&bytes[..64], recovery_id)
         .map_err(|_| Error::SignatureMalformed)?;
-    let secp = Secp256k1::verification_only();
+    let secp = &*SECP;
     let message = Message::from_digest(digest);
     let Some(payee) = payee else {
         let key = secp.recover_ecdsa(&message, &signature).map_err(|_| Error::SignatureInvalid)?;
