@@ -13,12 +13,11 @@ use crate::output::Transition;
 use crate::params::Params;
 use crate::policy::View;
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, CommitmentNumber, FeeratePerKw, HtlcId, Msat, NodeId, ShortChannelId,
+    ChannelId, ChannelKeysId, CommitmentNumber, FeeratePerKw, HtlcId, Msat, NodeId, SharedMap, ShortChannelId,
 };
 use astrape_transactions::signing::ClosingRequest;
 use bitcoin::ScriptBuf;
 use bitcoin::secp256k1::ecdsa::Signature;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A channel: how far it is, and whether the peer can hear us. The two are independent.
@@ -48,9 +47,9 @@ pub enum Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Up {
     /// HTLCs that the peer has added and not signed yet: no more than our `max_accepted_htlcs`.
-    pub adds: BTreeMap<HtlcId, Arc<Htlc>>,
+    pub adds: SharedMap<HtlcId, Arc<Htlc>>,
     /// Ends of our HTLCs that the peer has not signed yet.
-    pub removals: BTreeMap<HtlcId, Resolution>,
+    pub removals: SharedMap<HtlcId, Resolution>,
     /// A feerate that the peer has not signed yet.
     pub feerate: Option<FeeratePerKw>,
     /// Whether the peer has sent `shutdown` on this connection.
@@ -97,7 +96,7 @@ pub struct Open {
     /// Balance of each side. An HTLC in [`Open::htlcs`] is its sender's until it is gone for good; commitments take it out.
     pub balances: Balances,
     /// All HTLCs that are not irrevocably gone.
-    pub htlcs: BTreeMap<HtlcKey, Arc<Htlc>>,
+    pub htlcs: SharedMap<HtlcKey, Arc<Htlc>>,
     /// Feerates of the commitments.
     pub fees: Fees,
     /// Our commitments.

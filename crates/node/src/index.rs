@@ -2,21 +2,60 @@
 
 use astrape_channel::{Channel, Link, Open, Phase};
 use astrape_onchain::Resolution;
-use astrape_primitives::{ChannelId, ChannelKeysId, NodeId, ShortChannelId, Side};
+use astrape_primitives::{ChannelId, ChannelKeysId, NodeId, SharedMap, ShortChannelId, Side};
 use bitcoin::{OutPoint, Txid};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// All ways to find channels.
+/// All ways to find channels. Clones share what they have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Index {
-    by_id: BTreeMap<(NodeId, ChannelId), ChannelKeysId>,
-    by_scid: BTreeMap<ShortChannelId, ChannelKeysId>,
+    by_id: SharedMap<(NodeId, ChannelId), ChannelKeysId>,
+    by_scid: SharedMap<ShortChannelId, ChannelKeysId>,
     /// A set: whatever a peer names as its funding, no channel hides another from the chain.
-    by_outpoint: BTreeSet<(OutPoint, ChannelKeysId)>,
-    by_peer: BTreeMap<NodeId, BTreeSet<ChannelKeysId>>,
-    wants_tip: BTreeSet<ChannelKeysId>,
-    by_tracked: BTreeMap<OutPoint, ChannelKeysId>,
-    unconfirmed_incoming: BTreeMap<ChannelKeysId, NodeId>,
+    by_outpoint: SharedMap<(OutPoint, ChannelKeysId), ()>,
+    by_peer: SharedMap<(NodeId, ChannelKeysId), ()>,
+    wants_tip: SharedMap<ChannelKeysId, ()>,
+    by_tracked: SharedMap<OutPoint, ChannelKeysId>,
+    unconfirmed_incoming: SharedMap<ChannelKeysId, NodeId>,
+}
+
+/// What the index has of one channel. It rarely changes, while the channel does with every message.
+#[derive(PartialEq)]
+struct Names {
+    peer: NodeId,
+    id: ChannelId,
+    alias: Option<ShortChannelId>,
+    real_scid: Option<ShortChannelId>,
+    outpoint: Option<OutPoint>,
+    wants_tip: bool,
+    is_unconfirmed_incoming: bool,
+}
+
+impl Names {
+    fn of(channel: &Channel) -> Option<Self> {
+        if matches!(channel.phase, Phase::Closed(_)) {
+            return None;
+        }
+        let open = channel.open();
+        let is_settled = |open: &Open| {
+            let announcing = open.params.announce && !open.announcement.sent;
+            open.readiness.sent && open.funding.confirmed.is_some() && !announcing
+        };
+        let settled = matches!(&channel.phase, Phase::Open(open) if is_settled(open));
+        Some(Self {
+            peer: channel.peer(),
+            id: channel.channel_id(),
+            alias: open.map(|open| open.params.local_alias),
+            real_scid: open.filter(|open| !open.params.scid_alias).and_then(real_scid),
+            outpoint: open.map(|open| open.funding.terms.outpoint),
+            wants_tip: !settled && !matches!(channel.phase, Phase::Opening(_)),
+            is_unconfirmed_incoming: is_unconfirmed_incoming(channel),
+        })
+    }
+
+    /// The short channel ids under which others may ask us to forward over the channel: our alias, and the real one.
+    fn scids(&self) -> impl Iterator<Item = ShortChannelId> {
+        self.real_scid.into_iter().chain(self.alias)
+    }
 }
 
 impl Index {
@@ -29,25 +68,27 @@ impl Index {
     }
 
     pub(crate) fn by_outpoint(&self, outpoint: &OutPoint) -> Vec<ChannelKeysId> {
-        self.between(*outpoint, *outpoint)
+        self.funded_from(*outpoint, |found| found == outpoint)
     }
 
     pub(crate) fn by_funding_txid(&self, txid: Txid) -> Vec<ChannelKeysId> {
-        self.between(OutPoint { txid, vout: 0 }, OutPoint { txid, vout: u32::MAX })
+        self.funded_from(OutPoint { txid, vout: 0 }, |found| found.txid == txid)
     }
 
-    fn between(&self, first: OutPoint, last: OutPoint) -> Vec<ChannelKeysId> {
-        let (least, most) = (ChannelKeysId([0; 32]), ChannelKeysId([u8::MAX; 32]));
-        self.by_outpoint.range((first, least)..=(last, most)).map(|(_, keys)| *keys).collect()
+    /// Channels by their funding, from one on as long as they are meant.
+    fn funded_from(&self, first: OutPoint, is_meant: impl Fn(&OutPoint) -> bool) -> Vec<ChannelKeysId> {
+        let from = self.by_outpoint.iter_from(&(first, ChannelKeysId([0; 32])));
+        from.map(|(key, ())| key).take_while(|(found, _)| is_meant(found)).map(|(_, keys)| *keys).collect()
     }
 
     pub(crate) fn of_peer(&self, peer: &NodeId) -> Vec<ChannelKeysId> {
-        self.by_peer.get(peer).into_iter().flatten().copied().collect()
+        let from = self.by_peer.iter_from(&(*peer, ChannelKeysId([0; 32])));
+        from.take_while(|((of, _), ())| of == peer).map(|((_, keys), ())| *keys).collect()
     }
 
     /// Channels for which a new block may change something.
     pub(crate) fn wants_tip(&self) -> Vec<ChannelKeysId> {
-        self.wants_tip.iter().copied().collect()
+        self.wants_tip.keys().copied().collect()
     }
 
     /// Channels that peers opened and whose funding is not confirmed: all of them, and those of one peer.
@@ -79,54 +120,45 @@ impl Index {
 
     /// Follows the change of one channel.
     pub(crate) fn update(&mut self, keys: ChannelKeysId, old: Option<&Channel>, new: Option<&Channel>) {
+        let (old, new) = (old.and_then(Names::of), new.and_then(Names::of));
+        if old == new {
+            return;
+        }
         if let Some(old) = old {
-            self.remove(keys, old);
+            self.remove(keys, &old);
         }
         if let Some(new) = new {
-            self.insert(keys, new);
+            self.insert(keys, &new);
         }
     }
 
-    fn remove(&mut self, keys: ChannelKeysId, channel: &Channel) {
-        self.by_id.remove(&(channel.peer(), channel.channel_id()));
-        for scid in scids(channel) {
+    fn remove(&mut self, keys: ChannelKeysId, names: &Names) {
+        self.by_id.remove(&(names.peer, names.id));
+        for scid in names.scids() {
             self.by_scid.remove(&scid);
         }
-        if let Some(open) = channel.open() {
-            self.by_outpoint.remove(&(open.funding.terms.outpoint, keys));
+        if let Some(outpoint) = &names.outpoint {
+            self.by_outpoint.remove(&(*outpoint, keys));
         }
-        if let Some(of_peer) = self.by_peer.get_mut(&channel.peer()) {
-            of_peer.remove(&keys);
-            if of_peer.is_empty() {
-                self.by_peer.remove(&channel.peer());
-            }
-        }
+        self.by_peer.remove(&(names.peer, keys));
         self.wants_tip.remove(&keys);
         self.unconfirmed_incoming.remove(&keys);
     }
 
-    fn insert(&mut self, keys: ChannelKeysId, channel: &Channel) {
-        if matches!(channel.phase, Phase::Closed(_)) {
-            return;
-        }
-        self.by_id.insert((channel.peer(), channel.channel_id()), keys);
-        for scid in scids(channel) {
+    fn insert(&mut self, keys: ChannelKeysId, names: &Names) {
+        self.by_id.insert((names.peer, names.id), keys);
+        for scid in names.scids() {
             self.by_scid.insert(scid, keys);
         }
-        if let Some(open) = channel.open() {
-            self.by_outpoint.insert((open.funding.terms.outpoint, keys));
+        if let Some(outpoint) = names.outpoint {
+            self.by_outpoint.insert((outpoint, keys), ());
         }
-        self.by_peer.entry(channel.peer()).or_default().insert(keys);
-        let is_settled = |open: &Open| {
-            let announcing = open.params.announce && !open.announcement.sent;
-            open.readiness.sent && open.funding.confirmed.is_some() && !announcing
-        };
-        let settled = matches!(&channel.phase, Phase::Open(open) if is_settled(open));
-        if !settled && !matches!(channel.phase, Phase::Opening(_)) {
-            self.wants_tip.insert(keys);
+        self.by_peer.insert((names.peer, keys), ());
+        if names.wants_tip {
+            self.wants_tip.insert(keys, ());
         }
-        if is_unconfirmed_incoming(channel) {
-            self.unconfirmed_incoming.insert(keys, channel.peer());
+        if names.is_unconfirmed_incoming {
+            self.unconfirmed_incoming.insert(keys, names.peer);
         }
     }
 }
@@ -141,15 +173,6 @@ fn is_unconfirmed_incoming(channel: &Channel) -> bool {
         }),
         Phase::Closed(_) => false,
     }
-}
-
-/// The short channel ids under which others may ask us to forward over a channel: our alias, and the real one.
-fn scids(channel: &Channel) -> Vec<ShortChannelId> {
-    let Some(open) = channel.open() else {
-        return Vec::new();
-    };
-    let real = if open.params.scid_alias { None } else { real_scid(open) };
-    real.into_iter().chain([open.params.local_alias]).collect()
 }
 
 /// Where the funding stands in the chain (BOLT 7).

@@ -13,12 +13,12 @@ use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, Timestamp,
+    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap, Timestamp,
 };
 use astrape_wallet::Coins;
 use bitcoin::secp256k1::{All, Secp256k1};
 use bitcoin::{ScriptBuf, Txid};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -105,9 +105,43 @@ pub(crate) struct World {
 /// What lookups in prepare may have missed, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recent {
-    onions: VecDeque<[u8; 32]>,
-    holders: BTreeMap<[u8; 32], (ChannelKeysId, HtlcId)>,
-    ended: VecDeque<Ended>,
+    onions: Queue<[u8; 32]>,
+    holders: SharedMap<[u8; 32], (ChannelKeysId, HtlcId)>,
+    ended: Queue<PaymentHash>,
+    /// The newest end of a payment, with its place in the queue.
+    ends: SharedMap<PaymentHash, (u64, Arc<Ended>)>,
+}
+
+/// A queue whose clones share what is in it: each thing under a number that counts up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Queue<T: Clone> {
+    next: u64,
+    things: SharedMap<u64, T>,
+}
+
+impl<T: Clone> Default for Queue<T> {
+    fn default() -> Self {
+        Self { next: 0, things: SharedMap::new() }
+    }
+}
+
+impl<T: Clone> Queue<T> {
+    /// Appends a thing, and gives its number.
+    fn push(&mut self, thing: T) -> u64 {
+        let number = self.next;
+        self.things.insert(number, thing);
+        self.next += 1;
+        number
+    }
+
+    /// Takes the oldest away when there are more than `most`.
+    fn pop_beyond(&mut self, most: usize) -> Option<(u64, T)> {
+        if self.things.len() <= most {
+            return None;
+        }
+        let oldest = *self.things.keys().next()?;
+        self.things.remove(&oldest).map(|thing| (oldest, thing))
+    }
 }
 
 impl Recent {
@@ -117,10 +151,8 @@ impl Recent {
             return;
         }
         self.holders.insert(onion.replay_id, holder);
-        self.onions.push_back(onion.replay_id);
-        if self.onions.len() > MAX_RECENT_ONIONS
-            && let Some(oldest) = self.onions.pop_front()
-        {
+        self.onions.push(onion.replay_id);
+        if let Some((_, oldest)) = self.onions.pop_beyond(MAX_RECENT_ONIONS) {
             self.holders.remove(&oldest);
         }
     }
@@ -131,15 +163,19 @@ impl Recent {
     }
 
     pub(crate) fn end(&mut self, ended: Ended) {
-        self.ended.push_back(ended);
-        if self.ended.len() > MAX_RECENT_ENDED {
-            self.ended.pop_front();
+        let payment_hash = ended.payment_hash;
+        let number = self.ended.push(payment_hash);
+        self.ends.insert(payment_hash, (number, Arc::new(ended)));
+        if let Some((number, oldest)) = self.ended.pop_beyond(MAX_RECENT_ENDED)
+            && self.ends.get(&oldest).is_some_and(|(newest, _)| *newest == number)
+        {
+            self.ends.remove(&oldest);
         }
     }
 
     /// The newest end of a payment.
     pub(crate) fn ended(&self, payment_hash: &PaymentHash) -> Option<&Ended> {
-        self.ended.iter().rev().find(|e| e.payment_hash == *payment_hash)
+        self.ends.get(payment_hash).map(|(_, ended)| &**ended)
     }
 }
 

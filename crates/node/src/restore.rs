@@ -14,7 +14,6 @@ use astrape_onchain::Output as CourtOutput;
 use astrape_primitives::{ChannelKeysId, Side};
 use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::{Coins, Reservation};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why the node cannot be restored. It does not start.
@@ -66,7 +65,7 @@ impl Node {
         let keep = |(keys, channel): (&ChannelKeysId, &Arc<Channel>)| {
             Some((*keys, Arc::new(channel.after_losing_the_connection()?)))
         };
-        node.channels = Table::restored(self.channels.iter().filter_map(keep).collect());
+        node.channels = Table::restored(self.channels.iter().filter_map(keep));
         node.payments = self.payments.clone();
         node.invoices = self.invoices.clone();
         node.receiving = self.receiving.clone();
@@ -184,7 +183,7 @@ fn owed_effect(channel: ChannelKeysId, from: astrape_primitives::Height, output:
 }
 
 fn single<V: Clone + PartialEq>(value: V) -> Table<(), V> {
-    Table::restored(BTreeMap::from([((), value)]))
+    Table::restored([((), value)])
 }
 
 /// Two nodes are the same when all that is durable is, and all that is derived from it.

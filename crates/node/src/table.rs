@@ -1,18 +1,19 @@
 //! A collection of the node whose changes in a step are known: what the step touched, and nothing else, is looked at when
 //! the writes are derived. Until the step is installed, the old values stay: a panic leaves nothing half done.
 
+use astrape_primitives::SharedMap;
 use std::collections::BTreeMap;
 
-/// Values by key, with the changes of the present step beside them.
+/// Values by key, with the changes of the present step beside them. Clones share what is settled.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
-    settled: BTreeMap<K, V>,
+    settled: SharedMap<K, V>,
     changed: BTreeMap<K, Option<V>>,
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { settled: BTreeMap::new(), changed: BTreeMap::new() }
+        Self { settled: SharedMap::new(), changed: BTreeMap::new() }
     }
 }
 
@@ -36,8 +37,8 @@ pub(crate) struct Change<K, V> {
 impl<K: Ord + Clone, V: Clone + PartialEq> Table<K, V> {
     /// A table of what was restored.
     #[must_use]
-    pub(crate) fn restored(values: BTreeMap<K, V>) -> Self {
-        Self { settled: values, changed: BTreeMap::new() }
+    pub(crate) fn restored(values: impl IntoIterator<Item = (K, V)>) -> Self {
+        Self { settled: values.into_iter().collect(), changed: BTreeMap::new() }
     }
 
     /// The present value.

@@ -23,7 +23,9 @@ use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use astrape_channel::{Channel, Event, Htlc, Origin, Output, Phase};
 use astrape_onion::Hop;
-use astrape_primitives::{ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, Side, Timestamp};
+use astrape_primitives::{
+    ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, SharedMap, Side, Timestamp,
+};
 use bitcoin::OutPoint;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -238,10 +240,11 @@ impl<'a> Turn<'a> {
             if before.is_some_and(|b| b.local.number == open.local.number) {
                 continue;
             }
-            for htlc in open.htlcs.values().filter(|h| h.offered_by == Side::Remote) {
-                if before.is_none_or(|b| !b.htlcs.contains_key(&htlc.key())) {
-                    self.see_onion(keys, htlc);
-                }
+            let none = SharedMap::new();
+            let changed = before.map_or(&none, |b| &b.htlcs).differences(&open.htlcs);
+            let new = changed.filter_map(|(_, before, htlc)| htlc.filter(|_| before.is_none()));
+            for htlc in new.filter(|h| h.offered_by == Side::Remote) {
+                self.see_onion(keys, htlc);
             }
         }
     }
@@ -285,15 +288,18 @@ impl<'a> Turn<'a> {
                 Some(open.funding.terms.capacity.to_msat()),
                 "money appeared or went in channel {keys}"
             );
-            self.check_forwards(open);
+            self.check_forwards(self.node.channels.before(keys).and_then(|c| c.open()), open);
         }
     }
 }
 
 /// An HTLC that is relayed stands against one that is worth at least as much and expires later.
 impl Turn<'_> {
-    fn check_forwards(&self, open: &astrape_channel::Open) {
-        for htlc in open.htlcs.values() {
+    /// Checks those that the step has changed: what pays for an HTLC never does.
+    fn check_forwards(&self, before: Option<&astrape_channel::Open>, open: &astrape_channel::Open) {
+        let none = SharedMap::new();
+        let changed = before.map_or(&none, |b| &b.htlcs).differences(&open.htlcs);
+        for htlc in changed.filter_map(|(_, _, htlc)| htlc) {
             let Some(Origin::Relay { channel, id }) = origin_of(htlc) else {
                 continue;
             };

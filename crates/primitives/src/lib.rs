@@ -12,6 +12,7 @@
 //! | [`features`] | BOLT 9 feature vectors and their dependencies |
 //! | [`fees`] | feerates by how soon a transaction shall confirm |
 //! | [`entropy`] | the randomness of one step |
+//! | [`shared_map`] | a sorted map with cheap clones |
 //! | [`time`] | the time of one step |
 
 pub mod amount;
@@ -21,6 +22,7 @@ pub mod entropy;
 pub mod features;
 pub mod fees;
 pub mod id;
+pub mod shared_map;
 pub mod time;
 
 pub use amount::{Msat, Sat};
@@ -33,6 +35,7 @@ pub use id::{
     ChannelId, ChannelKeysId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage, PaymentSecret,
     ShortChannelId,
 };
+pub use shared_map::SharedMap;
 pub use time::Timestamp;
 
 /// Which of the two ends of a channel something belongs to, seen from this node.

@@ -212,19 +212,17 @@ impl Open {
     /// when there is nothing that would change it.
     fn number_updates_for(&mut self, number: CommitmentNumber, now: Timestamp) -> bool {
         let mut changed = false;
-        for htlc in self.htlcs.values_mut() {
-            let add = htlc.added.remote.is_none();
-            let end = htlc.removal.as_ref().is_some_and(|r| r.from.remote.is_none());
-            if add || end {
-                let htlc = Arc::make_mut(htlc);
-                if add {
-                    htlc.added.remote = Some(number);
-                }
-                if let (true, Some(removal)) = (end, &mut htlc.removal) {
-                    removal.from.remote = Some(number);
-                }
-                changed = true;
+        let lacks = |n: &Numbers| n.remote.is_none();
+        let unsigned = |h: &&Arc<Htlc>| lacks(&h.added) || h.removal.as_ref().is_some_and(|r| lacks(&r.from));
+        let news: Vec<Arc<Htlc>> = self.htlcs.values().filter(unsigned).cloned().collect();
+        for mut htlc in news {
+            let next = Arc::make_mut(&mut htlc);
+            next.added.remote.get_or_insert(number);
+            if let Some(removal) = &mut next.removal {
+                removal.from.remote.get_or_insert(number);
             }
+            self.htlcs.insert(htlc.key(), htlc);
+            changed = true;
         }
         for change in self.fees.changes_mut().filter(|c| c.from.remote.is_none()) {
             change.from.remote = Some(number);
@@ -263,33 +261,30 @@ impl Open {
     /// acknowledged.
     fn take_signed_updates(&mut self, up: Up, number: CommitmentNumber) {
         let acked = self.remote.acked();
-        for htlc in self.htlcs.values_mut() {
-            let add = htlc.added.local.is_none() && htlc.added.includes(Side::Remote, acked);
-            let ours = htlc
-                .removal
-                .as_ref()
-                .is_some_and(|r| r.from.local.is_none() && r.from.includes(Side::Remote, acked));
-            let theirs = htlc.offered_by == Side::Local && up.removals.contains_key(&htlc.id);
-            if !(add || ours || theirs) {
-                continue;
+        // What a step of ours has put into a commitment that the peer has acknowledged, and not yet into one of ours.
+        let acknowledged = |n: &Numbers| n.local.is_none() && n.includes(Side::Remote, acked);
+        let ours = |h: &Htlc| h.removal.as_ref().is_some_and(|r| acknowledged(&r.from));
+        let changes = self.htlcs.values().filter(|h| acknowledged(&h.added) || ours(h));
+        let changes: Vec<Arc<Htlc>> = changes.cloned().collect();
+        for mut htlc in changes {
+            let next = Arc::make_mut(&mut htlc);
+            if acknowledged(&next.added) {
+                next.added.local = Some(number);
             }
-            let htlc = Arc::make_mut(htlc);
-            if add {
-                htlc.added.local = Some(number);
+            if let Some(removal) = next.removal.as_mut().filter(|r| acknowledged(&r.from)) {
+                removal.from.local = Some(number);
             }
-            match &mut htlc.removal {
-                Some(removal) if ours => removal.from.local = Some(number),
-                removal @ None if theirs => {
-                    let resolution = up.removals.get(&htlc.id).cloned().expect("`theirs` has looked");
-                    *removal =
-                        Some(Removal { resolution, from: Numbers { local: Some(number), remote: None } });
-                }
-                _ => {}
+            self.htlcs.insert(htlc.key(), htlc);
+        }
+        let first = Numbers { local: Some(number), remote: None };
+        for (id, resolution) in &up.removals {
+            if let Some(htlc) = self.htlcs.get_mut(&(Side::Local, *id)).filter(|h| h.removal.is_none()) {
+                Arc::make_mut(htlc).removal = Some(Removal { resolution: resolution.clone(), from: first });
             }
         }
-        for (id, htlc) in up.adds {
+        for (id, htlc) in &up.adds {
             self.next_remote_id = HtlcId(id.0.saturating_add(1));
-            let htlc = Htlc { added: Numbers { local: Some(number), remote: None }, ..(*htlc).clone() };
+            let htlc = Htlc { added: first, ..(**htlc).clone() };
             self.htlcs.insert(htlc.key(), Arc::new(htlc));
         }
         for change in self.fees.changes_mut() {

@@ -11,7 +11,7 @@ use crate::output::{Output, Story};
 use crate::params::{Announced, Params};
 use crate::policy::View;
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, CommitmentNumber, Features, FeeratePerKw, HtlcId, Msat, NodeId, Sat,
+    ChannelId, ChannelKeysId, CommitmentNumber, Features, FeeratePerKw, HtlcId, Msat, NodeId, Sat, SharedMap,
     ShortChannelId, Side,
 };
 use astrape_transactions::{
@@ -20,7 +20,6 @@ use astrape_transactions::{
 };
 use bitcoin::secp256k1::{PublicKey, ecdsa::Signature};
 use bitcoin::{OutPoint, Transaction};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What `open_channel` says, and what is ours in the channel.
@@ -154,7 +153,7 @@ impl Agreed {
             params: Arc::new(self.params(outpoint, view)),
             funding: Funding { terms: Arc::new(self.terms(outpoint)), tx, confirmed: None, spent: None },
             balances: proposal.balances(),
-            htlcs: BTreeMap::new(),
+            htlcs: SharedMap::new(),
             fees: Fees::new(proposal.feerate),
             local: LocalCommitments {
                 number: CommitmentNumber(0),

@@ -156,7 +156,7 @@ fn a_preimage_is_told_at_once_and_survives_a_cut() {
     pair.deliver_until(B, "update_fulfill_htlc");
     assert!(pair.nodes[A].fulfilled.contains_key(&hash), "before anything is signed");
     pair.cut();
-    assert_eq!(pair.nodes[A].open().htlcs[&(Side::Local, HtlcId(0))].preimage(), Some(preimage));
+    assert_eq!(pair.nodes[A].open().htlcs.get(&(Side::Local, HtlcId(0))).unwrap().preimage(), Some(preimage));
     // B says it again; that it is told once only is asserted by the pair.
     pair.connect();
     pair.run();

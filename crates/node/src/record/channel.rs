@@ -10,8 +10,8 @@ mod params;
 use super::codec::Unreadable;
 use super::key::ChannelRow;
 use crate::journal::Key;
-use astrape_channel::{Announcement, Channel, Closed, Closing, Htlc, HtlcKey, Link, NewHtlc, Open, Phase};
-use astrape_primitives::ChannelKeysId;
+use astrape_channel::{Announcement, Channel, Closed, Closing, HtlcKey, Link, NewHtlc, Open, Phase};
+use astrape_primitives::{ChannelKeysId, SharedMap};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -73,21 +73,11 @@ impl Rows<'_> {
         }
     }
 
-    /// Both maps in step, so that 483 HTLCs of which one changed cost 483 comparisons of pointers.
     fn htlcs(&mut self, old: Option<&Open>, new: Option<&Open>) {
-        let empty: BTreeMap<HtlcKey, Arc<Htlc>> = BTreeMap::new();
-        let mut old = old.map_or(&empty, |o| &o.htlcs).iter().peekable();
-        for (key, htlc) in new.map_or(&empty, |o| &o.htlcs) {
-            while let Some(((side, id), _)) = old.next_if(|(before, _)| *before < key) {
-                self.set(ChannelRow::Htlc(*side, *id), None);
-            }
-            let before = old.next_if(|(before, _)| *before == key).map(|(_, htlc)| htlc);
-            if !before.is_some_and(|b| Arc::ptr_eq(b, htlc) || b == htlc) {
-                self.set(ChannelRow::Htlc(key.0, key.1), Some(htlc::encode(htlc)));
-            }
-        }
-        for ((side, id), _) in old {
-            self.set(ChannelRow::Htlc(*side, *id), None);
+        let empty = SharedMap::new();
+        let (old, new) = (old.map_or(&empty, |o| &o.htlcs), new.map_or(&empty, |o| &o.htlcs));
+        for ((side, id), _, new) in old.differences(new) {
+            self.set(ChannelRow::Htlc(*side, *id), new.map(|htlc| htlc::encode(htlc)));
         }
     }
 
@@ -182,7 +172,7 @@ impl<'a> ChannelRows<'a> {
     fn open(self, params: Arc<astrape_channel::Params>, body: head::Body) -> Result<Open, InRow> {
         let secrets = read(ChannelRow::Secrets, self.secrets, commitments::decode_secrets)?;
         let remote = |bytes: &[u8]| commitments::RemoteHead::decode(bytes)?.with(secrets);
-        let mut htlcs = BTreeMap::new();
+        let mut htlcs = SharedMap::new();
         for ((side, id), bytes) in self.htlcs {
             let htlc = read(ChannelRow::Htlc(side, id), Some(bytes), |bytes| htlc::decode(side, id, bytes))?;
             htlcs.insert((side, id), Arc::new(htlc));

@@ -23,7 +23,8 @@ use astrape_payment::send::Lessons;
 use astrape_payment::{OpenInvoice, Part, Payment, PaymentPart, Receiving};
 use astrape_primitives::{
     BlockId, ChannelId, ChannelKeysId, CltvDelta, CltvExpiry, CommitmentNumber, FeeratePerKw, Height, HtlcId,
-    Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, ShortChannelId, Side, Timestamp,
+    Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, SharedMap, ShortChannelId, Side,
+    Timestamp,
 };
 use astrape_transactions::signing::{ClosingRequest, Keychain, WalletInput};
 use astrape_transactions::{
@@ -38,7 +39,6 @@ use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
 use bitcoin::transaction::Version;
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Numbers that look random and are always the same (SplitMix64).
@@ -385,7 +385,7 @@ impl Gen {
     pub(crate) fn open(&mut self, keys: ChannelKeysId) -> Open {
         let params = Arc::new(self.params(keys));
         let funding = self.funding(&params);
-        let mut htlcs = BTreeMap::new();
+        let mut htlcs = SharedMap::new();
         for _ in 0..self.below(4) {
             let (side, id) = (self.side(), HtlcId(self.below(6)));
             htlcs.insert((side, id), Arc::new(self.htlc(side, id)));
