@@ -16,6 +16,8 @@
 //! | [`chain`] | follows a source, broadcasts; a regtest chain in this process |
 //! | `wallet` | finds our coins on chain, gives out addresses |
 //! | `lookup` | lookups in the journal beside the core |
+//! | [`outcomes`] | payments whose end is waited for |
+//! | `published` | the newest snapshot of the node |
 //! | `tick` | time goes by |
 //! | [`clock`] | the system's clock and randomness |
 //! | `signal` | ends: of connections, of the engine |
@@ -37,7 +39,9 @@ mod door;
 pub mod handle;
 pub mod invoice;
 mod lookup;
+pub mod outcomes;
 mod peers;
+mod published;
 mod release;
 mod signal;
 mod tick;
@@ -63,8 +67,10 @@ use commands::Commands;
 use core::CoreSender;
 use door::Door;
 use lookup::Lookups;
+use outcomes::Outcomes;
 use peers::Peers;
 use peers::reconnect::Backoffs;
+use published::Published;
 use signal::{Shutdown, Signal};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,11 +99,13 @@ pub(crate) struct Shared {
     pub(crate) local_init: LocalInit,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) core: CoreSender,
+    pub(crate) published: Published,
     pub(crate) lookups: Lookups,
     pub(crate) peers: Peers,
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
     pub(crate) commands: Commands,
+    pub(crate) outcomes: Outcomes,
     pub(crate) facts: broadcast::Sender<Entry>,
     pub(crate) watches: Mutex<Watches>,
     pub(crate) broadcasts: WaitingBroadcasts,
@@ -163,11 +171,13 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         local_init,
         signer: config.signer,
         core,
+        published: Published::new(&node),
         lookups: Lookups::new(&config.data_dir),
         peers: Peers::new(node_id),
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
         commands: Commands::default(),
+        outcomes: Outcomes::default(),
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
         watches: Mutex::default(),
         broadcasts: WaitingBroadcasts::default(),
@@ -213,7 +223,7 @@ fn spawn_threads(
     owed: Vec<Effect>,
     requests: mpsc::Receiver<core::Request>,
 ) -> anyhow::Result<Vec<thread::JoinHandle<()>>> {
-    let door = Arc::new(Door::new());
+    let door = Arc::new(Door::new(shared.published.clone()));
     let runtime = tokio::runtime::Handle::current();
     let (shutdown, core_door) = (shared.shutdown.clone(), Arc::clone(&door));
     let core = thread::Builder::new().name("core".into()).spawn(move || {
@@ -258,6 +268,7 @@ async fn end(
         shared.shutdown.fail("a thread panicked while it ended");
     }
     shared.commands.close();
+    shared.outcomes.close();
     let links = shared.peers.all();
     links.iter().for_each(|link| link.close());
     let closing = async {

@@ -66,8 +66,8 @@ impl NodeService {
         Stopped
     }
 
-    async fn snapshot(&self) -> Result<Arc<astrape_node::Node>, Status> {
-        self.handle.snapshot().await.map_err(refusal::stopped)
+    fn snapshot(&self) -> Arc<astrape_node::Node> {
+        self.handle.snapshot()
     }
 }
 

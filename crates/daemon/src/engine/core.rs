@@ -1,10 +1,12 @@
-//! The core's thread: takes inputs in their order, one step each, and hands the steps to the door.
+//! The core's thread: takes inputs in their order, one step each, and hands the steps to the door, those that came
+//! together as one.
 
 use super::clock;
-use super::door::{After, Door};
+use super::door::{After, Closed, Door};
 use astrape_node::{Input, Node, Step};
 use astrape_primitives::Entropy;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Inputs that wait for the core. What exceeds it waits where it comes from: in the sockets of peers, in the calls of users.
@@ -15,20 +17,33 @@ pub(crate) const MAX_QUEUED: usize = 1_024;
 #[error("the node is stopping")]
 pub struct Stopped;
 
+/// Requests that are taken from the queue at once.
+const MAX_BATCH: usize = 64;
+
+/// Steps that are handed to the door together.
+const MAX_MERGED: usize = 64;
+
+/// How long steps may wait for those that follow them before they are handed to the door.
+const MAX_HELD: Duration = Duration::from_millis(1);
+
 /// What the core's thread is asked.
 pub(crate) enum Request {
-    /// Make a step.
-    Step {
-        input: Input,
-        /// Given back once the step is made: how much one peer may have waiting.
+    /// Make a step of each input.
+    Steps {
+        inputs: Inputs,
+        /// Given back once the steps are made: how much one peer may have waiting.
         allowance: Option<OwnedSemaphorePermit>,
-        /// Told once what the step led to is out.
+        /// Told once what the steps led to is out.
         settled: Option<oneshot::Sender<()>>,
     },
-    /// Give the node as it is, once it is durable.
-    Snapshot(oneshot::Sender<Arc<Node>>),
     /// All before this, and no more.
     Stop,
+}
+
+/// One input, or several in their order.
+pub(crate) enum Inputs {
+    One(Box<Input>),
+    Several(Vec<Input>),
 }
 
 /// The way to the core.
@@ -43,30 +58,29 @@ impl CoreSender {
 
     /// Queues an input, waiting for room.
     pub(crate) async fn input(&self, input: Input) -> Result<(), Stopped> {
-        self.send(Request::Step { input, allowance: None, settled: None }).await
+        self.send(steps(input, None)).await
     }
 
-    /// Queues an input of a peer, with its allowance.
-    pub(crate) async fn allowed(&self, input: Input, allowance: OwnedSemaphorePermit) -> Result<(), Stopped> {
-        self.send(Request::Step { input, allowance: Some(allowance), settled: None }).await
+    /// Queues inputs of a peer, with their allowance.
+    pub(crate) async fn allowed(
+        &self,
+        inputs: Vec<Input>,
+        allowance: OwnedSemaphorePermit,
+    ) -> Result<(), Stopped> {
+        let inputs = Inputs::Several(inputs);
+        self.send(Request::Steps { inputs, allowance: Some(allowance), settled: None }).await
     }
 
     /// Queues an input and waits until its step is durable and its effects are out.
     pub(crate) async fn settled(&self, input: Input) -> Result<(), Stopped> {
         let (settled, done) = oneshot::channel();
-        self.send(Request::Step { input, allowance: None, settled: Some(settled) }).await?;
+        self.send(steps(input, Some(settled))).await?;
         done.await.map_err(|_| Stopped)
     }
 
     /// Queues an input if there is room: for what comes again anyway.
     pub(crate) fn try_input(&self, input: Input) {
-        drop(self.0.try_send(Request::Step { input, allowance: None, settled: None }));
-    }
-
-    pub(crate) async fn snapshot(&self) -> Result<Arc<Node>, Stopped> {
-        let (asking, answer) = oneshot::channel();
-        self.send(Request::Snapshot(asking)).await?;
-        answer.await.map_err(|_| Stopped)
+        drop(self.0.try_send(steps(input, None)));
     }
 
     pub(crate) async fn stop(&self) {
@@ -78,26 +92,67 @@ impl CoreSender {
     }
 }
 
+fn steps(input: Input, settled: Option<oneshot::Sender<()>>) -> Request {
+    Request::Steps { inputs: Inputs::One(Box::new(input)), allowance: None, settled }
+}
+
+/// Steps on their way to the door.
+#[derive(Default)]
+struct Held {
+    step: Step,
+    after: Vec<After>,
+    since: Option<Instant>,
+}
+
+impl Held {
+    fn add(&mut self, step: Step) {
+        self.step = std::mem::take(&mut self.step).then(step);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    fn is_due(&self) -> bool {
+        let long = self.since.is_some_and(|since| since.elapsed() >= MAX_HELD);
+        long || self.step.writes().steps() >= MAX_MERGED as u64
+    }
+
+    /// Hands over what is held, if anything is.
+    fn push(&mut self, node: &Node, door: &Door) -> Result<(), Closed> {
+        let Held { step, after, since } = std::mem::take(self);
+        if since.is_none() { Ok(()) } else { door.push(step, after, Arc::new(node.clone())) }
+    }
+}
+
 /// The thread's work. Ends when it is told to stop, or when the door is closed because the disk failed.
 pub(crate) fn run(mut node: Node, mut requests: mpsc::Receiver<Request>, door: &Door) {
-    let mut snapshot: Option<Arc<Node>> = None;
-    while let Some(request) = requests.blocking_recv() {
-        let pushed = match request {
-            Request::Step { input, allowance, settled } => {
-                snapshot = None;
-                let step = node.step(clock::now(), Entropy::new(clock::fresh32()), input);
-                drop(allowance);
-                door.push(step, settled.map(After::Done))
-            }
-            Request::Snapshot(asking) => {
-                let node = snapshot.get_or_insert_with(|| Arc::new(node.clone()));
-                door.push(Step::default(), Some(After::Snapshot(asking, Arc::clone(node))))
-            }
-            Request::Stop => break,
-        };
-        if pushed.is_err() {
+    let (mut batch, mut held) = (Vec::with_capacity(MAX_BATCH), Held::default());
+    while requests.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+        if take(&mut batch, &mut node, &mut held, door).is_err() {
             break;
         }
     }
     door.close();
+}
+
+/// Makes the steps of a batch. An error ends the work, for one reason or the other.
+fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door) -> Result<(), Closed> {
+    for request in batch.drain(..) {
+        let Request::Steps { inputs, allowance, settled } = request else {
+            held.push(node, door)?;
+            return Err(Closed);
+        };
+        match inputs {
+            Inputs::One(input) => held.add(step(node, *input)),
+            Inputs::Several(inputs) => inputs.into_iter().for_each(|input| held.add(step(node, input))),
+        }
+        drop(allowance);
+        held.after.extend(settled);
+        if held.is_due() {
+            held.push(node, door)?;
+        }
+    }
+    held.push(node, door)
+}
+
+fn step(node: &mut Node, input: Input) -> Step {
+    node.step(clock::now(), Entropy::new(clock::fresh32()), input)
 }

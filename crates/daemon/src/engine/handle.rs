@@ -6,7 +6,7 @@ use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
-use astrape_primitives::{Network, NodeId};
+use astrape_primitives::{Network, NodeId, PaymentHash};
 use astrape_storage::SqliteReader;
 use astrape_transactions::Keychain;
 use astrape_transactions::signing::Signer;
@@ -61,7 +61,7 @@ impl Handle {
     pub async fn command(&self, mut command: Command) -> Result<Reply, CommandError> {
         if let Command::Pay(pay) = &mut command {
             let hash = pay.invoice.payment_hash();
-            let earlier = self.read(move |reader| reader.last_payment_fact(&hash)).await;
+            let earlier = self.last_payment_fact(&hash);
             pay.earlier = earlier.map_err(|error| CommandError::Lookup(error.to_string()))?;
         }
         let remembers = matches!(command, Command::RememberPeer { .. });
@@ -77,12 +77,10 @@ impl Handle {
         Ok(reply)
     }
 
-    /// The node as it is now. Nothing in it can be lost any more.
-    ///
-    /// # Errors
-    /// When the engine stops.
-    pub async fn snapshot(&self) -> Result<Arc<Node>, Stopped> {
-        self.shared.core.snapshot().await
+    /// The node as it was after the newest commit. Nothing in it can be lost any more, and whatever was answered is in it.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Node> {
+        self.shared.published.get()
     }
 
     /// Facts from now on, as they become durable. Who reads too slowly misses some and finds them in the ledger.
@@ -188,6 +186,15 @@ impl Handle {
         Arc::clone(&self.shared.signer)
     }
 
+    /// The last fact about a payment that this node sent or received. One row by its key, some microseconds: it is looked up
+    /// where it is asked for, since another thread would cost more than that.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        self.shared.lookups.read(|reader| reader.last_payment_fact(payment_hash))
+    }
+
     /// Looks something up in the journal, on a thread that may block.
     ///
     /// # Errors
@@ -220,9 +227,10 @@ impl Handle {
     /// When the source cannot be asked.
     pub async fn synced(&self) -> Result<(), SourceError> {
         let target = self.shared.source.state().await?.tip.height;
-        let stopping = |Stopped| SourceError::Unreachable(Stopped.to_string());
-        while !self.chain_status().is_reliable() || self.snapshot().await.map_err(stopping)?.height() < target
-        {
+        while !self.chain_status().is_reliable() || self.snapshot().height() < target {
+            if self.shared.ended.is_raised() {
+                return Err(SourceError::Unreachable(Stopped.to_string()));
+            }
             tokio::time::sleep(SYNC_LOOK).await;
         }
         Ok(())

@@ -48,7 +48,7 @@ impl Handle {
     /// # Errors
     /// When BOLT 11 cannot say it, its hash was used before, or the engine stops.
     pub async fn make_invoice(&self, request: InvoiceRequest) -> Result<Invoice, InvoiceError> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let policy = &node.config().payment;
         let draft = InvoiceDraft {
             amount: request.amount,

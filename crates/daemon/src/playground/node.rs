@@ -115,7 +115,7 @@ impl PlaygroundNode {
     ) -> anyhow::Result<()> {
         let waiting = async {
             loop {
-                if is_so(&*self.handle.snapshot().await?) {
+                if is_so(&*self.handle.snapshot()) {
                     return anyhow::Ok(());
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -192,7 +192,7 @@ impl PlaygroundNode {
 
     /// Begins to close the channel with a peer.
     pub(super) async fn close(&self, with: &PlaygroundNode) -> anyhow::Result<ChannelKeysId> {
-        let node = self.handle.snapshot().await?;
+        let node = self.handle.snapshot();
         let channel = node.channels().find(|(_, channel)| channel.peer() == with.id()).map(|(keys, _)| keys);
         let channel = channel.with_context(|| format!("{} has no channel with {}", self.name, with.name))?;
         let script = self.handle.new_address().await?.script_pubkey();
@@ -202,7 +202,7 @@ impl PlaygroundNode {
 
     /// What it has in channels, and on chain.
     pub(super) async fn balances(&self) -> anyhow::Result<(Msat, Sat)> {
-        let node = self.handle.snapshot().await?;
+        let node = self.handle.snapshot();
         let open = node.channels().filter_map(|(_, channel)| channel.open());
         let in_channels = open.filter(|o| o.funding.spent.is_none()).map(|o| o.balances.local).sum();
         Ok((in_channels, node.coin_balance().total()))

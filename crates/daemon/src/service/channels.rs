@@ -41,7 +41,7 @@ impl NodeService {
         if peer == self.handle.node_id() {
             return Err(argument::invalid("node_id", "this is the node itself"));
         }
-        let is_connected = self.snapshot().await?.connected_peers().any(|(id, _)| id == peer);
+        let is_connected = self.snapshot().connected_peers().any(|(id, _)| id == peer);
         if let Some(address) = address.filter(|_| !is_connected) {
             self.handle.connect(peer, &address.to_string()).await.map_err(refusal::connect)?;
         }
@@ -79,7 +79,7 @@ impl NodeService {
             Ok(outpoint) => Ok(OpenChannelResponse {
                 channel_id: astrape_primitives::ChannelId::from_funding(&outpoint).to_string(),
                 funding_outpoint: outpoint.to_string(),
-                warning: crate::render::money::reserve_warning(self.snapshot().await?.missing_reserve().0),
+                warning: crate::render::money::reserve_warning(self.snapshot().missing_reserve().0),
             }),
             Err(reason) => Err(Status::failed_precondition(format!("the channel was not opened: {reason}"))),
         }
@@ -118,7 +118,7 @@ impl NodeService {
     }
 
     pub(super) async fn list_channels(&self, _: ListChannelsRequest) -> Result<ListChannelsResponse, Status> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let channels = node.channels().map(|(keys, channel)| message(&node, keys, channel));
         Ok(ListChannelsResponse { channels: channels.collect() })
     }
@@ -136,7 +136,7 @@ impl NodeService {
         if request.dry_run && !request.force {
             return Err(argument::invalid("dry_run", "only a forced close is reckoned before"));
         }
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let channel = named::channel(&node, "channel", &request.channel)?;
         let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
         if request.dry_run {
@@ -162,7 +162,7 @@ impl NodeService {
             Ok(found) => found?,
             Err(_) => None,
         };
-        Ok(close_response(&*self.snapshot().await?, channel, agreed, forced))
+        Ok(close_response(&self.snapshot(), channel, agreed, forced))
     }
 }
 

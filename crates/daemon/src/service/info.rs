@@ -8,7 +8,7 @@ use tonic::Status;
 
 impl NodeService {
     pub(super) async fn get_info(&self, _: GetInfoRequest) -> Result<GetInfoResponse, Status> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let chain = self.handle.chain_status();
         let states: Vec<ChannelState> = node.channels().map(|(_, channel)| state(&node, channel)).collect();
         let count = |wanted: &[ChannelState]| saturate(states.iter().filter(|s| wanted.contains(s)).count());

@@ -26,12 +26,18 @@ impl NodeService {
         let amount = request.amount_msat.map(|amount| argument::msat("amount_msat", amount)).transpose()?;
         let description = description(&request)?;
         let preimage = request.preimage.as_deref().map(|hex| argument::hex32("preimage", hex)).transpose()?;
-        let preimage = PaymentPreimage(preimage.unwrap_or_else(|| self.handle.random()));
         let expiry = argument::seconds("expiry_secs", request.expiry_secs, MAX_EXPIRY_SECS)?;
-        self.refuse_used(&preimage).await?;
+        let preimage = match preimage {
+            None => PaymentPreimage(self.handle.random()),
+            Some(given) => {
+                let given = PaymentPreimage(given);
+                self.refuse_used(&given)?;
+                given
+            }
+        };
         let request = InvoiceRequest { amount, description, preimage, expiry_secs: expiry };
         let invoice = self.handle.make_invoice(request).await.map_err(refused)?;
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         Ok(CreateInvoiceResponse {
             invoice: invoice.to_string(),
             payment_hash: invoice.payment_hash().to_string(),
@@ -41,10 +47,9 @@ impl NodeService {
     }
 
     /// A preimage that was given for a payment is no secret any more.
-    async fn refuse_used(&self, preimage: &PaymentPreimage) -> Result<(), Status> {
+    fn refuse_used(&self, preimage: &PaymentPreimage) -> Result<(), Status> {
         let hash = preimage.payment_hash();
-        let fact =
-            self.handle.read(move |ledger| ledger.last_payment_fact(&hash)).await.map_err(refusal::ledger)?;
+        let fact = self.handle.last_payment_fact(&hash).map_err(refusal::ledger)?;
         match fact.map(|entry| entry.fact) {
             Some(Fact::PaymentReceived { .. } | Fact::PaymentSent { .. }) => {
                 Err(Status::failed_precondition(Refusal::HashUsed(hash).to_string()))

@@ -20,7 +20,7 @@ impl NodeService {
     }
 
     pub(super) async fn get_balance(&self, _: GetBalanceRequest) -> Result<GetBalanceResponse, Status> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let coins = node.coin_balance();
         let mut balance = GetBalanceResponse {
             confirmed_sat: coins.confirmed.0,
@@ -49,7 +49,7 @@ impl NodeService {
     }
 
     pub(super) async fn list_funds(&self, _: ListFundsRequest) -> Result<ListFundsResponse, Status> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let (tip, network) = (node.height(), self.handle.network());
         let unspent = node.coins().filter(|coin| coin.spent.is_none());
         Ok(ListFundsResponse {

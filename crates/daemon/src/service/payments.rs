@@ -1,8 +1,8 @@
 //! Payments: sent, and told of.
 
-use super::facts::Heard;
 use super::{NodeService, argument, facts, refusal};
 use crate::engine::CommandError;
+use crate::engine::outcomes::PaymentEnd;
 use astrape_api::v1::{
     ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse, PayRequest,
     PayResponse, Payment, PaymentDirection, PaymentState,
@@ -11,7 +11,6 @@ use astrape_invoice::Invoice;
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
 use astrape_primitives::{Msat, PaymentHash};
-use tokio::sync::broadcast::Receiver;
 use tonic::Status;
 
 /// Longest time for which a payment is tried again.
@@ -25,13 +24,13 @@ impl NodeService {
             request.max_fee_msat.map(|fee| argument::msat_or_none("max_fee_msat", fee)).transpose()?;
         let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
         let payment_hash = invoice.payment_hash();
-        let mut facts = self.handle.facts();
+        let end = self.handle.payment_end(payment_hash);
         let command = PayCommand { invoice, amount, max_fee, retry_secs, earlier: None };
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
             Ok(Reply::AlreadyPaid(entry)) => *entry,
             // Asked for twice, it is paid once, and told to both.
             Ok(Reply::Paying { .. }) | Err(CommandError::Refused(Refusal::PaymentUnderWay(_))) => {
-                self.payment_end(payment_hash, &mut facts).await?
+                self.told(end).await?
             }
             Ok(other) => return Err(Status::internal(format!("the core gave another answer: {other:?}"))),
             Err(error) => return Err(refusal::command(error)),
@@ -40,23 +39,10 @@ impl NodeService {
     }
 
     /// Waits for the fact that ends a payment of ours.
-    async fn payment_end(&self, hash: PaymentHash, facts: &mut Receiver<Entry>) -> Result<Entry, Status> {
-        loop {
-            match self.hear(facts).await? {
-                Heard::Fact(entry) if ends(&entry, hash) => return Ok(entry),
-                Heard::Fact(_) => {}
-                Heard::Missed => {
-                    // Whether it ended among those is in the ledger, once it is not under way.
-                    let node = self.snapshot().await?;
-                    if node.payments().any(|payment| payment.payment_hash == hash) {
-                        continue;
-                    }
-                    let last = self.handle.read(move |ledger| ledger.last_payment_fact(&hash)).await;
-                    if let Some(entry) = last.map_err(refusal::ledger)?.filter(|entry| ends(entry, hash)) {
-                        return Ok(entry);
-                    }
-                }
-            }
+    async fn told(&self, end: PaymentEnd) -> Result<Entry, Status> {
+        tokio::select! {
+            entry = end.told() => entry.map_err(refusal::stopped),
+            stopped = self.closed() => Err(refusal::stopped(stopped)),
         }
     }
 
@@ -65,7 +51,7 @@ impl NodeService {
         request: ListPaymentsRequest,
     ) -> Result<ListPaymentsResponse, Status> {
         let limit = argument::limit("limit", request.limit)?;
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let before = request.before;
         let ended =
             self.handle.read(move |ledger| ledger.payments(before, limit)).await.map_err(refusal::ledger)?;

@@ -31,7 +31,7 @@ impl NodeService {
         request: DisconnectPeerRequest,
     ) -> Result<DisconnectPeerResponse, Status> {
         let peer = argument::node_id("node_id", &request.node_id)?;
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let is_known = node.known_peers().any(|(id, _)| id == peer);
         let was_connected = self.handle.disconnect(peer).await.map_err(refusal::stopped)?;
         if !was_connected && !is_known {
@@ -41,7 +41,7 @@ impl NodeService {
     }
 
     pub(super) async fn list_peers(&self, _: ListPeersRequest) -> Result<ListPeersResponse, Status> {
-        let node = self.snapshot().await?;
+        let node = self.snapshot();
         let connected = node.connected_peers().map(|(id, _)| id);
         let known = node.known_peers().map(|(id, _)| id);
         let with_channels = node.channels().map(|(_, channel)| channel.peer());

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::interceptor::InterceptedService;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 /// Calls of one connection that are carried out at a time; more wait. Each payment that is waited for is one.
@@ -63,7 +63,8 @@ pub async fn offer(
     let node = InterceptedService::new(node, RequireToken::new(credentials.token));
     let (end, ended) = oneshot::channel();
     let serving = tokio::spawn(server.add_service(node).serve_with_incoming_shutdown(
-        TcpListenerStream::new(listener),
+        // An answer is written at once: it shall leave at once too.
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {
             // Dropped is ended too.
             let _ = ended.await;

@@ -262,7 +262,7 @@ async fn two_nodes_live_by_the_api_alone() {
                 client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
             ready &= channels.iter().any(|channel| channel.status == "ready");
         }
-        ready && !bob.member.handle.snapshot().await.unwrap().route_hints().is_empty()
+        ready && !bob.member.handle.snapshot().route_hints().is_empty()
     })
     .await;
 

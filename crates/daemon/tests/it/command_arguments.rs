@@ -350,7 +350,7 @@ async fn every_command_refuses_what_is_wrong_with_the_code_that_scripts_expect()
         rows().iter().filter_map(judge).collect::<Vec<_>>()
     });
     let mistakes = judged.await.unwrap();
-    let now = node.handle.snapshot().await.unwrap();
+    let now = node.handle.snapshot();
     assert_eq!((now.channels().count(), now.payments().count()), (0, 0), "nothing was done");
     drop(now);
     offered.close().await;

@@ -47,7 +47,7 @@ async fn two_nodes_open_a_channel_pay_restart_pay_again_and_close() {
     chain.mine(6);
     wait_for(&mut facts, |fact| matches!(of_channel(fact, channel)?, ChannelFact::Over).then_some(())).await;
     until("both sides have their money back", async || {
-        let of = async |member: &Member| member.handle.snapshot().await.unwrap().coin_balance().confirmed;
+        let of = async |member: &Member| member.handle.snapshot().coin_balance().confirmed;
         of(&bob).await == Sat(40_000) && of(&alice).await > Sat(1_950_000)
     })
     .await;
@@ -117,10 +117,8 @@ async fn a_wallet_finds_what_came_while_its_node_was_down() {
     });
     chain.mine(4);
     let alice = alice.start().await;
-    until("both coins are there", async || {
-        alice.handle.snapshot().await.unwrap().coin_balance().confirmed == Sat(130_000)
-    })
-    .await;
+    until("both coins are there", async || alice.handle.snapshot().coin_balance().confirmed == Sat(130_000))
+        .await;
     let fresh = alice.handle.new_address().await.unwrap().script_pubkey();
     assert_ne!(fresh, script, "an address is given out once");
     alice.stop().await.unwrap();

@@ -108,10 +108,8 @@ impl Member {
         let script = self.handle.new_address().await.unwrap().script_pubkey();
         self.chain.change(|chain| chain.fund(&script, amount)).unwrap();
         self.chain.mine(1);
-        until("the coin is confirmed", async || {
-            self.handle.snapshot().await.unwrap().coin_balance().confirmed >= amount
-        })
-        .await;
+        until("the coin is confirmed", async || self.handle.snapshot().coin_balance().confirmed >= amount)
+            .await;
     }
 
     /// Opens a channel and mines until it is ready on both sides.
@@ -144,7 +142,7 @@ impl Member {
     }
 
     pub(crate) async fn is_usable_with(&self, peer: NodeId) -> bool {
-        let node = self.handle.snapshot().await.unwrap();
+        let node = self.handle.snapshot();
         let usable = node.channels().any(|(_, channel)| channel.peer() == peer && channel.is_usable());
         // What the peer asks for payments towards us is part of it: hints need it.
         usable && !node.route_hints().is_empty()
@@ -156,7 +154,7 @@ impl Member {
         let payment_secret = PaymentSecret(self.handle.random());
         let now = astrape_daemon::engine::clock::now();
         let description = "a test".to_owned();
-        let node = self.handle.snapshot().await.unwrap();
+        let node = self.handle.snapshot();
         let mut draft = InvoiceDraft::new(
             Network::Regtest,
             self.id(),

@@ -17,6 +17,9 @@ use tokio::sync::{Semaphore, oneshot};
 /// which floods us waits behind itself.
 pub(crate) const MAX_PEER_QUEUED: usize = 64;
 
+/// Messages that are handed to the core together, when so many are there: while it takes them, the next are prepared.
+const MAX_TOGETHER: usize = 16;
+
 /// How long to sleep where the session has nothing to wait for.
 const IDLE_MILLIS: u64 = 60_000;
 
@@ -55,6 +58,8 @@ pub(crate) struct Reader<R> {
     decryptor: Decryptor,
     session: Session,
     allowance: Arc<Semaphore>,
+    /// Prepared, and not handed to the core yet.
+    prepared: Vec<Input>,
     /// The core waits for a sign of life.
     is_probed: bool,
     /// Who waits for the connection to be up.
@@ -71,7 +76,17 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         waiting: Option<oneshot::Sender<()>>,
     ) -> Self {
         let allowance = Arc::new(Semaphore::new(MAX_PEER_QUEUED));
-        Self { shared, link, socket, decryptor, session, allowance, is_probed: false, waiting }
+        Self {
+            shared,
+            link,
+            socket,
+            decryptor,
+            session,
+            allowance,
+            prepared: Vec::new(),
+            is_probed: false,
+            waiting,
+        }
     }
 
     /// Says our `init`, then reads until the connection ends, and tells why it did.
@@ -91,10 +106,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         while let Some(bytes) = self.decryptor.next_message()? {
             let action = self.session.receive(bytes, clock::now());
             if std::mem::take(&mut self.is_probed) {
-                self.tell(PeerEvent::Heard).await?;
+                self.prepare(PeerEvent::Heard).await?;
             }
             self.act(action).await?;
         }
+        self.hand_over().await?;
         let wake_at = self.session.wake_at().unwrap_or(Timestamp(clock::now().0.saturating_add(IDLE_MILLIS)));
         tokio::select! {
             count = self.socket.read(self.decryptor.spare()) => match count? {
@@ -120,7 +136,8 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             Some(Action::Up(init)) => {
                 tracing::info!(peer = %self.link.peer, address = %self.link.address, "connected");
                 self.link.set_rising();
-                self.tell(PeerEvent::Up { features: init.features }).await?;
+                self.prepare(PeerEvent::Up { features: init.features }).await?;
+                self.hand_over().await?;
                 self.link.set_up();
                 // Who asked for the connection may be gone.
                 self.waiting.take().map(|waiting| waiting.send(()));
@@ -148,15 +165,23 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             message => tracing::trace!(peer = %self.link.peer, message = message.name(), "received"),
         }
         match prepare(message, &*self.shared.signer, &self.shared.lookups)? {
-            Some(message) => self.tell(PeerEvent::Message(message)).await,
+            Some(message) => self.prepare(PeerEvent::Message(message)).await,
             None => Ok(()),
         }
     }
 
-    /// Hands an event to the core, once the peer's allowance has room for it.
-    async fn tell(&mut self, event: PeerEvent) -> Result<(), End> {
-        let allowance = Arc::clone(&self.allowance).acquire_owned().await.map_err(|_| Stopped)?;
-        let input = Input::Peer { peer: self.link.peer, event };
-        Ok(self.shared.core.allowed(input, allowance).await?)
+    /// Notes an event for the core.
+    async fn prepare(&mut self, event: PeerEvent) -> Result<(), End> {
+        self.prepared.push(Input::Peer { peer: self.link.peer, event });
+        if self.prepared.len() < MAX_TOGETHER { Ok(()) } else { self.hand_over().await }
+    }
+
+    /// Hands what is prepared to the core, once the peer's allowance has room for it.
+    async fn hand_over(&mut self) -> Result<(), End> {
+        let Some(count) = u32::try_from(self.prepared.len()).ok().filter(|count| *count > 0) else {
+            return Ok(());
+        };
+        let allowance = Arc::clone(&self.allowance).acquire_many_owned(count).await.map_err(|_| Stopped)?;
+        Ok(self.shared.core.allowed(std::mem::take(&mut self.prepared), allowance).await?)
     }
 }

@@ -87,7 +87,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let look = if shared.dev_fast { Duration::from_millis(300) } else { LOOK };
     let dials = Arc::new(Semaphore::new(MAX_DIALS));
     loop {
-        let Ok(node) = shared.core.snapshot().await else { return };
+        let node = shared.published.get();
         shared.peers.set_of_channels(of_channels(&node));
         let known: BTreeMap<NodeId, Vec<String>> =
             node.known_peers().map(|(peer, known)| (peer, known.addresses.clone())).collect();

@@ -4,6 +4,7 @@
 use super::link::{Link, ToPeer};
 use crate::engine::Shared;
 use crate::engine::core::Stopped;
+use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_node::release::{ReleaseError, Spoken, speak};
 use astrape_node::{Input, Speech};
 use astrape_transactions::signing::Signer;
@@ -17,6 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// What is taken from the queue at once, so that a burst is signed and sent together.
 const MAX_BATCH: usize = 64;
+
+/// What is signed on the connection's own task, in signatures: less than a millisecond.
+const MAX_WORK_HERE: usize = 32;
 
 /// Bytes that are gathered before they are written.
 const WRITE_CHUNK: usize = 64 * 1024;
@@ -138,18 +142,31 @@ struct Words {
     answers: Vec<OwnedSemaphorePermit>,
 }
 
-/// Makes messages of a batch, in its order. What is signed is signed on a thread where it may block.
+/// Makes messages of a batch, in its order. What takes long to sign is signed on a thread where it may block; what does not
+/// is signed here, since the way to that thread and back would cost as much.
 async fn words(batch: Vec<ToPeer>, signer: &Arc<dyn Signer>) -> Result<Words, WriteError> {
-    let is_plain = |item: &ToPeer| match item {
-        ToPeer::Speech(speech) => matches!(**speech, Speech::Plain(_)),
-        ToPeer::Session(..) | ToPeer::Close => true,
-    };
-    if batch.iter().all(is_plain) {
+    if batch.iter().map(work).sum::<usize>() <= MAX_WORK_HERE {
         return Ok(say_all(batch, &**signer)?);
     }
     let signer = Arc::clone(signer);
     let signing = tokio::task::spawn_blocking(move || say_all(batch, &*signer));
     Ok(signing.await.map_err(|_| WriteError::Panic)??)
+}
+
+/// What it takes to say something, in signatures: some 25 microseconds each.
+fn work(item: &ToPeer) -> usize {
+    let ToPeer::Speech(speech) = item else { return 0 };
+    match &**speech {
+        Speech::Plain(_) | Speech::Probe | Speech::Channel(Outgoing::Plain(_)) => 0,
+        Speech::Channel(Outgoing::Add { onion: OnionSource::Packet(_), .. }) => 0,
+        Speech::Channel(Outgoing::Add { onion: OnionSource::Recipe(recipe), .. }) => 4 * recipe.hops.len(),
+        Speech::Channel(Outgoing::Sign(Signing::CommitmentSigned { request, .. })) => {
+            8 + request.content.htlcs.len()
+        }
+        Speech::Channel(Outgoing::Sign(_)) => 8,
+        Speech::Channel(Outgoing::Revoke { .. }) => 2,
+        Speech::SignChannelUpdate(_) => 1,
+    }
 }
 
 fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseError> {
