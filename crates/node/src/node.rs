@@ -64,7 +64,7 @@ pub struct Node {
     /// Volatile: channels whose state may be old, until their peer has told where it is.
     pub(crate) suspect: BTreeSet<ChannelKeysId>,
     /// Volatile: since when the peers of channels are away, as far as it was noticed.
-    pub(crate) away: BTreeMap<ChannelKeysId, Timestamp>,
+    pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
     /// Volatile: when what we say of our channels was last compared with what should be said.
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
@@ -211,7 +211,7 @@ impl Node {
             openings: Table::default(),
             world,
             recent: Recent::default(),
-            away: BTreeMap::new(),
+            away: SharedMap::new(),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
         }

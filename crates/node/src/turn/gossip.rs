@@ -63,8 +63,8 @@ impl Turn<'_> {
         let is_here = self.node.channels.get(&keys).is_some_and(|c| matches!(c.link, Link::Up(_)));
         if is_here {
             self.node.away.remove(&keys);
-        } else {
-            self.node.away.entry(keys).or_insert(self.now);
+        } else if !self.node.away.contains_key(&keys) {
+            self.node.away.insert(keys, self.now);
         }
     }
 

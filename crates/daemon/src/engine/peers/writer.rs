@@ -164,7 +164,7 @@ fn work(item: &ToPeer) -> usize {
             8 + request.content.htlcs.len()
         }
         Speech::Channel(Outgoing::Sign(_)) => 8,
-        Speech::Channel(Outgoing::Revoke { .. }) => 2,
+        Speech::Channel(Outgoing::Revoke { .. } | Outgoing::AnnouncementSignatures { .. }) => 2,
         Speech::SignChannelUpdate(_) => 1,
     }
 }
