@@ -13,7 +13,8 @@ use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap, Timestamp,
+    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap,
+    Timestamp,
 };
 use astrape_wallet::Coins;
 use bitcoin::secp256k1::{All, Secp256k1};
