@@ -1,5 +1,6 @@
 //! The rules that hold in every world, one small file each.
 
+pub(crate) mod budget;
 pub(crate) mod closes;
 mod disk;
 pub(crate) mod fees;
@@ -8,7 +9,11 @@ mod mirror;
 mod money;
 mod payments;
 mod preimage;
+pub(crate) mod punished;
 mod reestablish;
+mod tree;
+mod unclaimed;
+mod wealth;
 
 use crate::machine::{Machine, Part};
 use crate::violation::Violation;
@@ -75,6 +80,17 @@ fn facts(world: &mut World, node: usize) -> Result<(), Violation> {
         fees::fact(world, node, &entry.fact)?;
     }
     Ok(())
+}
+
+/// When all is resolved that went on chain.
+pub(crate) fn before_court(world: &World) -> Result<(), Violation> {
+    for node in (0..world.machines.len()).filter(|node| world.court.is_honest(*node)) {
+        disk::compare(world, node)?;
+        justice::check(world, node)?;
+    }
+    let trees = tree::trees(world);
+    unclaimed::check(world, &trees)?;
+    wealth::check(world, &trees)
 }
 
 /// When nothing is under way.

@@ -10,6 +10,7 @@
 //! | [`scenario`] | scripts: `line(3).open(0, 1, sat(1_000_000)).pay(0, 2, sat(1_000))`, with every crash |
 //! | [`swarm`] | random worlds: [`run_seed`] |
 //! | [`siege`] | a hostile peer at any moment of a channel's life |
+//! | [`court`] | random worlds whose channels end on chain: [`run_court_seed`] |
 //! | `check/` | the rules that hold in every world, one file each |
 //! | [`plant`] | bugs that prove the checkers |
 //! | [`totals`] | what a run has seen |
@@ -24,6 +25,7 @@
 //! No clock, no sockets, no threads in a world; no hook for it in the node.
 
 mod check;
+pub mod court;
 mod disk;
 mod event;
 mod machine;
@@ -41,11 +43,12 @@ pub mod violation;
 mod wallet;
 pub mod world;
 
+pub use court::{run_court_seed, run_court_seed_with};
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
 pub use siege::{Deed, Heard, Siege};
 pub use swarm::{Outcome, run_seed};
-pub use totals::{REESTABLISH_CASES, Totals};
+pub use totals::{CourtTotals, REESTABLISH_CASES, Totals};
 pub use user::Flaw;
 pub use violation::{Checker, Violation};
 pub use world::{Advance, Crash, Plan, World};

@@ -66,6 +66,31 @@ pub enum Plant {
         /// By whom.
         node: usize,
     },
+    /// A revoked commitment goes out where the newest should.
+    BroadcastsOld {
+        /// Whose.
+        node: usize,
+    },
+    /// Claims never go out.
+    LosesClaims {
+        /// Whose.
+        node: usize,
+    },
+    /// Claims pay to a stranger.
+    ClaimsElsewhere {
+        /// Whose.
+        node: usize,
+    },
+    /// A node shows less than it has to the one checker of wealth.
+    LosesCoins {
+        /// Whose.
+        node: usize,
+    },
+    /// Claims leave most to the miner.
+    PaysTooMuch {
+        /// Whose.
+        node: usize,
+    },
     /// Chance that does not come from the seed.
     DrawsElsewhere,
 }

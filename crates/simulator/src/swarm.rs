@@ -47,15 +47,36 @@ pub fn run_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation>
     begin(&mut world)?;
     for _ in 0..acts {
         act(&mut world);
-        let events = world.rng.gen_range(0..MAX_EVENTS_BETWEEN);
-        for _ in 0..events {
-            if world.advance()? == Advance::Quiet {
-                break;
-            }
-        }
+        some_events(&mut world)?;
     }
     come_to_rest(&mut world)?;
     Ok(Outcome { totals: world.totals.clone(), hash: world.trace_hash() })
+}
+
+/// Some of what is to come happens.
+pub(crate) fn some_events(world: &mut World) -> Result<(), Violation> {
+    let events = world.rng.gen_range(0..MAX_EVENTS_BETWEEN);
+    for _ in 0..events {
+        if world.advance()? == Advance::Quiet {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// One of the next steps of any node is its last.
+pub(crate) fn crash_any(world: &mut World) {
+    let node = any_node(world);
+    let crash = match world.rng.gen_range(0..4) {
+        0 => Crash::BeforeCommit,
+        1 => Crash::AfterCommit { released: 0 },
+        2 => Crash::AfterSome,
+        _ => Crash::AfterCommit { released: usize::MAX },
+    };
+    let gather = if world.rng.gen_bool(0.3) { world.rng.gen_range(1..4) } else { 0 };
+    if world.process(node).is_some() {
+        world.plan = Some(Plan { node, gather, crash });
+    }
 }
 
 fn new_world(seed: u64) -> World {
@@ -70,7 +91,7 @@ fn new_world(seed: u64) -> World {
 }
 
 /// Every two neighbours have a channel before chance begins: else most seeds would see little.
-fn begin(world: &mut World) -> Result<(), Violation> {
+pub(crate) fn begin(world: &mut World) -> Result<(), Violation> {
     to_rest(world)?;
     for (a, b) in world.network.links.clone() {
         let (from, to) = if world.rng.gen_bool(0.5) { (a, b) } else { (b, a) };
@@ -140,7 +161,7 @@ fn pay(world: &mut World) {
 }
 
 /// A process dies now, or in one of its next steps: mostly one that is about to hear something.
-fn crash(world: &mut World) {
+pub(crate) fn crash(world: &mut World) {
     let Some((_, node)) = talking(world) else { return };
     let crash = match world.rng.gen_range(0..10) {
         0..=2 => Crash::BeforeCommit,
@@ -171,7 +192,7 @@ fn talking(world: &mut World) -> Option<(u64, usize)> {
     Some((connections[world.rng.gen_range(0..connections.len())].0, node))
 }
 
-fn cut(world: &mut World) {
+pub(crate) fn cut(world: &mut World) {
     if let Some((connection, _)) = talking(world) {
         world.totals.cuts += 1;
         world.cut(connection, Loss::Tail, Loss::Tail);
@@ -192,13 +213,13 @@ fn reorganise(world: &mut World) {
 }
 
 /// The estimate moves by no more than the nodes bear of each other.
-fn feerate(world: &mut World) {
+pub(crate) fn feerate(world: &mut World) {
     let factor = world.rng.gen_range(45..=220);
     let next = (world.feerate.0 * factor / 100).clamp(FeeratePerKw::FLOOR.0, 4_000);
     world.set_feerate(FeeratePerKw(next));
 }
 
-fn channels_of(world: &World, node: usize) -> Vec<ChannelKeysId> {
+pub(crate) fn channels_of(world: &World, node: usize) -> Vec<ChannelKeysId> {
     let Some(process) = world.process(node) else { return Vec::new() };
     let ready =
         process.node.channels().filter(|(_, c)| matches!(&c.phase, Phase::Open(open) if open.is_ready()));
@@ -232,7 +253,7 @@ fn sleep(world: &mut World) {
     world.now = world.now.plus(millis);
 }
 
-fn to_rest(world: &mut World) -> Result<(), Violation> {
+pub(crate) fn to_rest(world: &mut World) -> Result<(), Violation> {
     for _ in 0..MAX_EVENTS_TO_REST {
         if world.advance()? == Advance::Quiet {
             return Ok(());

@@ -1,5 +1,10 @@
 //! What a run has seen. A run that did not see what it must see has proved nothing.
 
+mod court;
+
+pub use court::CourtTotals;
+pub(crate) use court::Seen;
+
 use crate::world::Crash;
 use astrape_wire::Message;
 use core::fmt;
@@ -50,6 +55,8 @@ pub struct Totals {
     pub waits_for_peer: u64,
     /// Times that a node was told of the mempool.
     pub mempools_told: u64,
+    /// What was seen before the court.
+    pub court: CourtTotals,
     /// Steps of nodes.
     pub steps: u64,
     /// Messages.
@@ -62,6 +69,7 @@ impl Totals {
         for (sum, (_, more)) in self.counts_mut().into_iter().zip(other.counts()) {
             *sum += more;
         }
+        self.court.add(&other.court);
         for (sums, more) in self.reestablish.iter_mut().zip(other.reestablish) {
             for (sum, more) in sums.iter_mut().zip(more) {
                 *sum += more;
@@ -143,6 +151,9 @@ impl Totals {
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, count) in self.counts() {
+            writeln!(f, "{name:30} {count:>12}")?;
+        }
+        for (name, count) in self.court.counts().filter(|(_, count)| *count > 0) {
             writeln!(f, "{name:30} {count:>12}")?;
         }
         for (case, name) in REESTABLISH_CASES.iter().enumerate() {

@@ -186,6 +186,9 @@ impl World {
             Errand::Open(wanted) => self.users.wanted[wanted].from,
             Errand::Close(unwanted) => self.users.unwanted[unwanted].node,
         };
+        if self.court.gone.contains(&node) {
+            return Ok(());
+        }
         if self.process(node).is_none() || self.is_put_off(node, errand) {
             self.queue.push(self.now.plus(PATIENCE_MILLIS), Event::User(errand));
             return Ok(());

@@ -19,6 +19,16 @@ pub enum Checker {
     Fees,
     /// Justice is possible for every state that was ever signed.
     Justice,
+    /// An honest node is never punished.
+    Punished,
+    /// Every output that is ours ends in our wallet.
+    Unclaimed,
+    /// Nobody loses on chain but to miners and dust.
+    Wealth,
+    /// Fees on chain stay within their budgets.
+    Budget,
+    /// When faults stop, all that is on chain is resolved within a number of blocks.
+    Resolved,
     /// When faults stop, the world comes to rest.
     Rest,
     /// What is to be said can be said: signed, built, encoded, decoded.

@@ -9,6 +9,7 @@ mod release;
 mod tests;
 
 use crate::check::Checks;
+use crate::court::Court;
 use crate::disk::Disk;
 use crate::event::{Event, Queue};
 use crate::machine::{Machine, Process};
@@ -63,6 +64,8 @@ pub struct World {
     pub(crate) late: Option<usize>,
     /// Whether somebody lies: only what a node owes itself can be checked then.
     pub(crate) besieged: bool,
+    /// What is special about a world that ends before the court.
+    pub(crate) court: Court,
     pub(crate) steps: u64,
     /// The last event's step: whose, and with how many effects.
     pub(crate) last_step: Option<(usize, usize)>,
@@ -101,6 +104,7 @@ impl World {
             plant: None,
             late: None,
             besieged: false,
+            court: Court::default(),
             steps: 0,
             last_step: None,
             processes: 0,
@@ -139,6 +143,9 @@ impl World {
         self.plant = Some(plant);
         if let Some((node, bug)) = plant.disk_bug() {
             self.machines[node].disk.bug = Some(bug);
+        }
+        if let Plant::BroadcastsOld { node } = plant {
+            self.court.keeper = Some(node);
         }
         if let Plant::ChargesNothing { node } = plant {
             crate::check::fees::charge_nothing(&mut self.machines[node].config);

@@ -1,6 +1,7 @@
 //! No channel closes unless somebody asked for it, and then only by the transaction that both sign.
 
 use crate::machine::Machine;
+use crate::totals::Seen;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::{ChannelFact, Fact};
@@ -16,6 +17,9 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     };
     if world.late.is_some() {
         return late(world, node, event);
+    }
+    if world.court.sits {
+        return before_court(world, node, event);
     }
     let closes = match event {
         // The opener died before it broadcast the funding, and does not know the channel any more.
@@ -53,6 +57,21 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     ensure(asked, Checker::Closes, || {
         format!("node {node}: {event:?} of {channel_id}, which nobody asked for")
     })
+}
+
+/// Channels may go on chain: only our own program must not fail, and nobody is late.
+fn before_court(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Violation> {
+    match event {
+        ChannelFact::ForceClosing { .. } => world.totals.court.saw(Seen::ForcedClose),
+        ChannelFact::Over => world.totals.court.saw(Seen::Over),
+        ChannelFact::Ready => world.totals.opens += 1,
+        ChannelFact::Quarantined { reason } | ChannelFact::WaitingForPeersCommitment { reason } => {
+            let what = format!("node {node} gives up a channel: {reason}");
+            return Err(Violation::new(Checker::Closes, what));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A node is late, or its peer: the late one waits, the other goes on chain.

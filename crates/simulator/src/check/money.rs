@@ -28,14 +28,14 @@ impl Beginning {
 
 /// What a node has, and what it should have.
 #[derive(Clone, Copy, Debug, Default)]
-struct Account {
-    has: i128,
+pub(super) struct Account {
+    pub(super) has: i128,
     /// By its payments and forwards alone.
-    should: i128,
+    pub(super) should: i128,
     /// What it paid to miners for its own transactions.
-    fees: i128,
+    pub(super) fees: i128,
     /// What it may have lost to closes.
-    allowance: i128,
+    pub(super) allowance: i128,
 }
 
 /// All accounts, and their sum.
@@ -60,12 +60,12 @@ pub(super) fn check(world: &World) -> Result<(), Violation> {
     })
 }
 
-fn msat(amount: Msat) -> i128 {
+pub(super) fn msat(amount: Msat) -> i128 {
     i128::from(amount.0)
 }
 
 /// Fundings of the nodes' channels that are spent: by what, and for which fee.
-fn spends(world: &World) -> BTreeMap<OutPoint, (Transaction, Sat)> {
+pub(super) fn spends(world: &World) -> BTreeMap<OutPoint, (Transaction, Sat)> {
     let mut fundings: BTreeMap<OutPoint, Sat> = BTreeMap::new();
     for machine in &world.machines {
         for entry in machine.disk.journal.ledger() {
@@ -86,7 +86,7 @@ fn spends(world: &World) -> BTreeMap<OutPoint, (Transaction, Sat)> {
 }
 
 /// Everything since the beginning, unconfirmed too.
-fn transactions(world: &World) -> Vec<Transaction> {
+pub(super) fn transactions(world: &World) -> Vec<Transaction> {
     let heights = world.from.0..=world.chain.tip().height.0;
     let blocks = heights.filter_map(|h| world.chain.block_at(Height(h)));
     let mut all: Vec<Transaction> = blocks.flat_map(|block| block.txdata.clone()).collect();
@@ -94,7 +94,11 @@ fn transactions(world: &World) -> Vec<Transaction> {
     all
 }
 
-fn account(world: &World, node: usize, spends: &BTreeMap<OutPoint, (Transaction, Sat)>) -> Account {
+pub(super) fn account(
+    world: &World,
+    node: usize,
+    spends: &BTreeMap<OutPoint, (Transaction, Sat)>,
+) -> Account {
     let machine = &world.machines[node];
     let coins = machine.wallet.total(&world.chain, world.from);
     let invented = if world.plant == (Some(Plant::InventsMoney { node })) { 1_000 } else { 0 };

@@ -194,6 +194,7 @@ impl World {
         let steps = self.pending_steps(node);
         let (parts, effects) = self.commit(node)?;
         crate::check::after_commit(self, node, &parts, &effects)?;
+        self.keep(node);
         let all = effects.len();
         match crash {
             Some(Crash::AfterCommit { released }) => {

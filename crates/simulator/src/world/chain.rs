@@ -4,14 +4,19 @@ use crate::event::Event;
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_node::{ChainInput, Input};
-use astrape_primitives::{FeeratePerKw, Feerates};
-use astrape_regtest::{BlockEvent, Offer, RegtestChain};
+use astrape_primitives::{FeeratePerKw, Feerates, Timestamp};
+use astrape_regtest::{BlockEvent, Offer, Policy, RegtestChain};
 use bitcoin::Transaction;
 use rand::Rng as _;
 
-/// What a chain source says of fees: the same however soon, for that is all that this world has.
-pub(super) fn fees_told(feerate: FeeratePerKw) -> [ChainInput; 2] {
-    [ChainInput::Estimates(Feerates::flat(feerate)), ChainInput::Feerate(feerate)]
+/// What a chain source says of fees.
+pub(super) fn fees_told(policy: Policy, feerate: FeeratePerKw) -> [ChainInput; 2] {
+    [ChainInput::Estimates(estimates(policy, feerate)), ChainInput::Feerate(feerate)]
+}
+
+/// What it costs to be in a block soon: what the next block asks, or what the world asks where that is more.
+fn estimates(policy: Policy, feerate: FeeratePerKw) -> Feerates {
+    Feerates::new(policy.floor(), [feerate.max(policy.block_min), feerate, feerate, feerate])
 }
 
 /// How long a chain source waits for the effects of the block before.
@@ -43,7 +48,7 @@ impl World {
             let after = self.rng.gen_range(1..=50);
             if let Some(process) = self.process(node).map(|p| p.id) {
                 let later = self.now.plus(after);
-                for fees in fees_told(feerate) {
+                for fees in fees_told(self.chain.policy(), feerate) {
                     let input = Box::new(Input::Chain(fees));
                     self.queue.push(later, Event::Local { node, process, input });
                 }
@@ -51,7 +56,7 @@ impl World {
         }
     }
 
-    fn blocks_are_there(&mut self) {
+    pub(crate) fn blocks_are_there(&mut self) {
         for node in 0..self.machines.len() {
             let after = self.rng.gen_range(1..=100);
             if let Some(process) = self.process(node).map(|p| p.id) {
@@ -62,7 +67,7 @@ impl World {
     }
 
     /// Chain sources look at the mempool, each at another time.
-    pub(super) fn mempool_is_another(&mut self) {
+    pub(crate) fn mempool_is_another(&mut self) {
         for node in 0..self.machines.len() {
             let after = self.rng.gen_range(1..=100);
             if let Some(process) = self.process(node).map(|p| p.id) {
@@ -73,6 +78,10 @@ impl World {
 
     /// The chain source of a node tells of the mempool, if that has changed for it.
     pub(super) fn look_at_the_mempool(&mut self, node: usize, process: u64) -> Result<(), Violation> {
+        if let Some(until) = self.is_blind(node) {
+            self.queue.push(until, Event::Mempool { node, process });
+            return Ok(());
+        }
         let Some(running) = self.machines[node].process.as_mut().filter(|p| p.id == process) else {
             return Ok(());
         };
@@ -84,6 +93,10 @@ impl World {
     /// The chain source of a node looks for the next change.
     pub(super) fn look_at_the_chain(&mut self, node: usize, process: u64) -> Result<bool, Violation> {
         let look = Event::Chain { node, process };
+        if let Some(until) = self.is_blind(node) {
+            self.queue.push(until, look);
+            return Ok(false);
+        }
         let Some(running) = self.process(node).filter(|p| p.id == process) else {
             return Ok(false);
         };
@@ -98,10 +111,20 @@ impl World {
         let change = match events.into_iter().next() {
             Some(change) => change,
             None if first => self.tip_again(),
-            None => return Ok(false),
+            None => {
+                if self.court.blind_until.remove(&node).is_some() {
+                    crate::court::freshness(self, node, None);
+                }
+                return Ok(false);
+            }
         };
         self.queue.push(self.now.plus(1), look);
         self.tell_of(node, process, &change)
+    }
+
+    /// Until when the chain source of a node is silent, if it is.
+    fn is_blind(&self, node: usize) -> Option<Timestamp> {
+        self.court.blind_until.get(&node).copied().filter(|until| *until > self.now)
     }
 
     fn tip_again(&self) -> BlockEvent {

@@ -72,7 +72,7 @@ impl World {
 
     /// A process starts from its disk.
     pub(crate) fn start(&mut self, node: usize) -> Result<(), Violation> {
-        if self.machines[node].process.is_some() {
+        if self.machines[node].process.is_some() || self.court.gone.contains(&node) {
             return Ok(());
         }
         let machine = &mut self.machines[node];
@@ -103,7 +103,7 @@ impl World {
     /// What the shell of a process does at its start, in this order: fees, coins, blocks, peers.
     fn wake_the_shell(&mut self, node: usize, process: u64) {
         let now = self.now;
-        for fees in super::chain::fees_told(self.feerate) {
+        for fees in super::chain::fees_told(self.chain.policy(), self.feerate) {
             self.queue.push(now, Event::Local { node, process, input: Box::new(Input::Chain(fees)) });
         }
         let machine = &self.machines[node];

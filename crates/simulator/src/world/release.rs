@@ -7,7 +7,7 @@ use crate::plant::Plant;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::release::{announce, find, sign_broadcast, speak};
-use astrape_node::{Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
+use astrape_node::{Broadcast, Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
 use bitcoin::hashes::Hash as _;
@@ -70,11 +70,7 @@ impl World {
                 self.hang_up(node, connections, &peer, &reason);
                 Ok(())
             }
-            Effect::Broadcast(broadcast) => {
-                let package = sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?;
-                self.broadcast(node, &package);
-                Ok(())
-            }
+            Effect::Broadcast(broadcast) => self.bring_to_the_chain(node, broadcast),
             Effect::Watch(watch) => {
                 if let Some(process) = &mut self.machines[node].process {
                     process.watch.add(watch);
@@ -97,10 +93,41 @@ impl World {
         }
     }
 
+    fn bring_to_the_chain(&mut self, node: usize, mut broadcast: Broadcast) -> Result<(), Violation> {
+        if let Broadcast::Claim { request, .. } = &mut broadcast {
+            if self.plant == Some(Plant::LosesClaims { node }) {
+                return Ok(());
+            }
+            if self.plant == Some(Plant::PaysTooMuch { node }) {
+                request.tx.output.iter_mut().for_each(|out| out.value /= 4);
+            }
+            crate::check::budget::check(self, node, request)?;
+            self.totals.court.claim(request);
+        }
+        let old = match (&broadcast, self.plant) {
+            (Broadcast::Commitment(request), Some(Plant::BroadcastsOld { node: wrong })) if wrong == node => {
+                self.old_state(node, &request.keys).and_then(crate::court::Kept::sign)
+            }
+            _ => None,
+        };
+        let package = match old {
+            Some(old) => vec![old],
+            None => sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?,
+        };
+        crate::check::punished::check(self, node, &package)?;
+        self.broadcast(node, &package);
+        Ok(())
+    }
+
     fn look_up(&mut self, node: usize, question: Find) -> Result<(), Violation> {
         let answer = match question {
             Find::ShutdownScript { channel } => {
-                let script = self.fresh_script(node);
+                let script = match self.plant {
+                    Some(Plant::ClaimsElsewhere { node: wrong }) if wrong == node => {
+                        astrape_regtest::RegtestChain::faucet_script()
+                    }
+                    _ => self.fresh_script(node),
+                };
                 Some(Input::Signer(SignerAnswer::ShutdownScript { channel, script }))
             }
             Find::RetiredHtlcs { channel, number } => {

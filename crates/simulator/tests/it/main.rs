@@ -1,6 +1,7 @@
 //! Worlds in which nodes live and die.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod court;
 mod crashes;
 mod determinism;
 mod planted;

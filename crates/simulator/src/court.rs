@@ -1,0 +1,351 @@
+//! Worlds that end before the court: channels go on chain, by wish, by silence, by nonsense, by theft; miners censor, fork and
+//! ask high prices; chain sources fail; processes die at each step of it. Then the faults stop, and all must be resolved.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `theft` | revoked commitments, and what a thief puts upon them |
+//! | `weather` | miners and chain sources |
+
+mod theft;
+mod weather;
+
+pub(crate) use weather::freshness;
+
+use crate::event::Event;
+use crate::network::{Loss, Packet};
+use crate::swarm::{self, Outcome};
+use crate::totals::Seen;
+use crate::user::Flaw;
+use crate::violation::{Checker, Violation};
+use crate::world::World;
+use astrape_channel::Phase;
+use astrape_node::Input;
+use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Timestamp};
+use astrape_transactions::CommitmentFormat;
+use bitcoin::Txid;
+use rand::Rng as _;
+use std::collections::{BTreeMap, BTreeSet};
+pub(crate) use theft::Kept;
+
+/// Blocks after the faults have stopped within which all must be resolved: the longest delay, the farthest expiry, the depth
+/// of the end, and the blocks that each of them takes to be noticed and replaced.
+pub const MAX_BLOCKS_TO_RESOLVE: u32 = 420;
+
+/// The delay of outputs in these worlds: enough for a penalty among reorganisations and censors, and quick to mine.
+const DELAY_BLOCKS: u16 = 24;
+
+/// Acts of chance on the chain once the end of a channel has begun.
+const ACTS_ON_CHAIN: u32 = 30;
+
+/// What is special about a world that ends before the court.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Court {
+    /// Channels may go on chain in this world.
+    pub(crate) sits: bool,
+    /// Whose old commitments are kept, for theft or for a planted bug.
+    pub(crate) keeper: Option<usize>,
+    /// The tip when the end began: what was before stays.
+    pub(crate) begins: Height,
+    /// Who steals.
+    pub(crate) thief: Option<usize>,
+    /// Who died and does not come back.
+    pub(crate) gone: BTreeSet<usize>,
+    /// Old commitments.
+    pub(crate) kept: Vec<Kept>,
+    /// Revoked commitments that were broadcast by the thief.
+    pub(crate) stolen: BTreeSet<Txid>,
+    /// Until when a node's chain source says nothing.
+    pub(crate) blind_until: BTreeMap<usize, Timestamp>,
+}
+
+impl Court {
+    /// Whether a node keeps the rules and is still there.
+    pub(crate) fn is_honest(&self, node: usize) -> bool {
+        self.thief != Some(node) && !self.gone.contains(&node)
+    }
+}
+
+/// How the end begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// A user closes by force.
+    Wish,
+    /// A node dies with HTLCs in flight and does not come back.
+    Silence,
+    /// A node says what no node says.
+    Nonsense,
+    /// A node dies and its owner broadcasts a revoked commitment.
+    Theft,
+}
+
+/// Runs one seed of a world that ends before the court, with so many acts of chance before the end begins.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn run_court_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation> {
+    run(&mut new_world(seed, aloud), acts)
+}
+
+/// The same with a planted bug.
+///
+/// # Errors
+/// The first rule that is broken: one is, if the checkers are worth something.
+pub fn run_court_seed_with(seed: u64, acts: u32, plant: crate::Plant) -> Result<Outcome, Violation> {
+    let mut world = new_world(seed, false);
+    world.plant(plant);
+    run(&mut world, acts)
+}
+
+fn new_world(seed: u64, aloud: bool) -> World {
+    let format =
+        if seed.is_multiple_of(2) { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
+    let mut world = World::line(3, format, seed);
+    if aloud {
+        world.speak();
+    }
+    for machine in &mut world.machines {
+        machine.config.channel.to_self_delay = DELAY_BLOCKS;
+    }
+    world.group_percent = if seed.is_multiple_of(3) { 40 } else { 0 };
+    world.disk_check_every = 29;
+    world.court.sits = true;
+    world.court.keeper = Some(world.rng.gen_range(0..3));
+    world
+}
+
+fn run(world: &mut World, acts: u32) -> Result<Outcome, Violation> {
+    swarm::begin(world)?;
+    for _ in 0..acts {
+        work(world);
+        swarm::some_events(world)?;
+    }
+    swarm::to_rest(world)?;
+    begin_the_end(world)?;
+    for _ in 0..ACTS_ON_CHAIN {
+        act_on_chain(world)?;
+        swarm::some_events(world)?;
+    }
+    come_to_an_end(world)?;
+    crate::check::before_court(world)?;
+    Ok(Outcome { totals: world.totals.clone(), hash: world.trace_hash() })
+}
+
+/// Payments both ways, so that there are states to steal with.
+fn work(world: &mut World) {
+    match world.rng.gen_range(0..10) {
+        0..=3 => drop(pay(world)),
+        4 => swarm::crash(world),
+        5 => swarm::cut(world),
+        6 => swarm::feerate(world),
+        _ => {}
+    }
+}
+
+fn pay(world: &mut World) -> Option<usize> {
+    if world.users.deals.len() >= 16 {
+        return None;
+    }
+    let honest: Vec<usize> = (0..world.machines.len()).filter(|n| world.court.is_honest(*n)).collect();
+    let payer = honest[world.rng.gen_range(0..honest.len())];
+    let payee = (payer + world.rng.gen_range(1..world.machines.len())) % world.machines.len();
+    let amount = Msat(world.rng.gen_range(500_000..80_000_000));
+    Some(world.pay(payer, payee, amount, Flaw::None))
+}
+
+/// Payments are begun, and cut in their middle by the end.
+fn begin_the_end(world: &mut World) -> Result<(), Violation> {
+    let in_flight = world.rng.gen_range(0..4);
+    for _ in 0..in_flight {
+        pay(world);
+    }
+    if world.rng.gen_bool(0.3) {
+        let blocks = world.rng.gen_range(1..80);
+        quiet_blocks(world, blocks)?;
+    }
+    let events = if in_flight == 0 { 0 } else { world.rng.gen_range(10..140) };
+    for _ in 0..events {
+        world.advance()?;
+    }
+    let beginning = match world.rng.gen_range(0..10) {
+        0..=1 => Beginning::Wish,
+        2..=4 => Beginning::Silence,
+        5 => Beginning::Nonsense,
+        _ => Beginning::Theft,
+    };
+    world.court.begins = world.chain.tip().height;
+    world.trace.say(|| format!("{} the end begins: {beginning:?}", world.now.0));
+    match beginning {
+        Beginning::Wish => by_wish(world),
+        Beginning::Silence => {
+            let node = world.rng.gen_range(0..world.machines.len());
+            world.totals.court.saw(Seen::Silence);
+            world.leave(node);
+            Ok(())
+        }
+        Beginning::Nonsense => {
+            nonsense(world);
+            Ok(())
+        }
+        Beginning::Theft => theft::steal(world),
+    }
+}
+
+fn quiet_blocks(world: &mut World, blocks: u32) -> Result<(), Violation> {
+    for _ in 0..blocks {
+        world.mine(1);
+        swarm::to_rest(world)?;
+    }
+    Ok(())
+}
+
+fn by_wish(world: &mut World) -> Result<(), Violation> {
+    let node = world.rng.gen_range(0..world.machines.len());
+    let channels = swarm::channels_of(world, node);
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let which = world.rng.gen_range(0..channels.len());
+    world.totals.court.saw(Seen::Wish);
+    world.close_by_force(node, channels[which])
+}
+
+/// A warning of another protocol, an error, or a message for a channel in a state that does not take it.
+fn nonsense(world: &mut World) {
+    let links = world.network.links.clone();
+    let pair = links[world.rng.gen_range(0..links.len())];
+    let Some(connection) = world.network.live(pair) else { return };
+    let (from, to) = if world.rng.gen_bool(0.5) { pair } else { (pair.1, pair.0) };
+    let channel = world.channels_between(from, to).first().copied();
+    let id = channel.and_then(|keys| Some(world.process(from)?.node.channel(&keys)?.channel_id()));
+    let Some(channel_id) = id else { return };
+    let message = match world.rng.gen_range(0..3) {
+        0 => astrape_wire::Message::Error(astrape_wire::Error { channel_id, data: b"go away".to_vec() }),
+        1 => astrape_wire::Message::UpdateFulfillHtlc(astrape_wire::UpdateFulfillHtlc {
+            channel_id,
+            id: astrape_primitives::HtlcId(77_777),
+            payment_preimage: astrape_primitives::PaymentPreimage([7; 32]),
+            attribution_data: None,
+        }),
+        _ => astrape_wire::Message::RevokeAndAck(astrape_wire::RevokeAndAck {
+            channel_id,
+            per_commitment_secret: [9; 32],
+            next_per_commitment_point: world.machines[from].node_id.key(),
+        }),
+    };
+    world.totals.court.saw(Seen::Nonsense);
+    if let Ok(bytes) = message.encode() {
+        world.send(connection, to, Packet::Message(bytes));
+    }
+}
+
+fn act_on_chain(world: &mut World) -> Result<(), Violation> {
+    match world.rng.gen_range(0..100) {
+        0..=44 => world.mine(1),
+        45..=52 => weather::reorganise(world),
+        53..=60 => weather::change(world),
+        61..=68 => weather::censor(world),
+        69..=73 => weather::evict(world),
+        74..=79 => weather::blind(world),
+        80..=88 => swarm::crash_any(world),
+        89..=92 => {
+            pay(world);
+        }
+        _ => theft::go_on(world)?,
+    }
+    Ok(())
+}
+
+/// The faults stop.
+fn come_to_an_end(world: &mut World) -> Result<(), Violation> {
+    world.plan = None;
+    world.group_percent = 0;
+    world.network.latency = 20;
+    weather::clear(world);
+    for pair in world.network.links.clone() {
+        world.queue.push(world.now, Event::Connect { pair });
+    }
+    let began = world.chain.tip().height;
+    loop {
+        swarm::to_rest(world)?;
+        theft::go_on(world)?;
+        swarm::to_rest(world)?;
+        if !world.is_before_court() {
+            return Ok(());
+        }
+        let took = world.chain.tip().height.0 - began.0;
+        if took > MAX_BLOCKS_TO_RESOLVE {
+            let what = world.what_is_before_court();
+            return Err(Violation::new(
+                Checker::Resolved,
+                format!("not resolved within {took} blocks: {what}"),
+            ));
+        }
+        world.now = world.now.plus(61_000);
+        world.mine(1);
+    }
+}
+
+impl World {
+    /// A node dies and does not come back.
+    pub(crate) fn leave(&mut self, node: usize) {
+        self.court.gone.insert(node);
+        self.crash(node, Loss::None);
+    }
+
+    /// A user closes by force.
+    pub(crate) fn close_by_force(&mut self, node: usize, keys: ChannelKeysId) -> Result<(), Violation> {
+        let command = astrape_node::Command::ForceCloseChannel { channel: keys };
+        let id = astrape_node::CommandId(u64::MAX);
+        self.step(node, Input::Command { id, command }, crate::machine::Taken::Other)
+    }
+
+    /// Whether a channel of an honest node is on its way through the court, or a payment of one is under way.
+    fn is_before_court(&self) -> bool {
+        (0..self.machines.len()).filter(|n| self.court.is_honest(*n)).any(|node| {
+            self.process(node).is_none_or(|p| {
+                let hangs = p.node.channels().filter_map(|(_, c)| c.open()).any(|o| !o.htlcs.is_empty());
+                p.node.channels().any(|(_, c)| self.is_busy(&c.phase))
+                    || (p.node.payments().count() > 0 && !hangs)
+            })
+        })
+    }
+
+    fn is_busy(&self, phase: &Phase) -> bool {
+        match phase {
+            Phase::Open(open) => open
+                .htlcs
+                .values()
+                .any(|htlc| htlc.cltv_expiry.0.saturating_add(60) > self.chain.tip().height.0),
+            Phase::Closing(_) => true,
+            Phase::Opening(_) | Phase::Closed(_) => false,
+        }
+    }
+
+    fn what_is_before_court(&self) -> String {
+        let of_node = |node: usize| {
+            let process = self.process(node)?;
+            let channels = process.node.channels().filter(|(_, c)| self.is_busy(&c.phase));
+            let names: Vec<String> =
+                channels.map(|(keys, c)| format!("{keys}: {}", words(&c.phase))).collect();
+            let payments = process.node.payments().count();
+            Some(format!("node {node}: {payments} payments, channels [{}]", names.join(", ")))
+        };
+        let honest = (0..self.machines.len()).filter(|n| self.court.is_honest(*n));
+        honest.filter_map(of_node).collect::<Vec<_>>().join("; ")
+    }
+}
+
+fn words(phase: &Phase) -> String {
+    match phase {
+        Phase::Opening(_) => "opening".to_owned(),
+        Phase::Open(open) => format!("open with {} HTLCs", open.htlcs.len()),
+        Phase::Closing(closing) => {
+            let spent: Option<Height> = closing.open.funding.spent.as_ref().map(|s| s.height);
+            format!("closing, {:?}, spent at {spent:?}", closing.how)
+        }
+        Phase::Closed(_) => "closed".to_owned(),
+    }
+}
+
+/// Coins below this are not worth a claim of their own at any feerate of these worlds.
+pub(crate) const TOO_SMALL: Sat = Sat(6_000);

@@ -1,0 +1,123 @@
+//! Miners that fork, censor and ask high prices, mempools that evict, and chain sources that fall silent.
+
+use crate::totals::Seen;
+use crate::world::World;
+use astrape_node::{ChainInput, Input};
+use astrape_primitives::FeeratePerKw;
+use astrape_regtest::{RegtestChain, Weather};
+use bitcoin::{OutPoint, Txid};
+use rand::Rng as _;
+use std::collections::BTreeSet;
+
+/// Deepest reorganisation.
+const MAX_DEPTH: u32 = 6;
+
+/// Longest censorship, in blocks: shorter than any margin to a deadline.
+const MAX_CENSORED_BLOCKS: u32 = 6;
+
+/// The highest price of a block.
+const MAX_PRICE: FeeratePerKw = FeeratePerKw(4_000);
+
+/// Longest silence of a chain source, in milliseconds.
+const MAX_BLIND_MILLIS: u64 = 4_000;
+
+/// What could be left out: the unconfirmed transactions.
+fn any_unconfirmed(world: &mut World) -> Option<(Txid, OutPoint)> {
+    let mempool = world.chain.mempool();
+    let tx = mempool.get(world.rng.gen_range(0..mempool.len().max(1)))?;
+    Some((tx.compute_txid(), tx.input.first()?.previous_output))
+}
+
+/// Another branch wins, and perhaps leaves something out.
+pub(super) fn reorganise(world: &mut World) {
+    let depth = world.rng.gen_range(1..=MAX_DEPTH);
+    let mut left_out: BTreeSet<Txid> = BTreeSet::new();
+    if world.rng.gen_bool(0.4) {
+        let tip = world.chain.tip().height.0;
+        let heights = tip.saturating_sub(depth)..=tip;
+        let blocks = heights.filter_map(|h| world.chain.block_at(astrape_primitives::Height(h)));
+        let txs: Vec<Txid> = blocks
+            .flat_map(|b| b.txdata.iter().skip(1).map(|t| t.compute_txid()).collect::<Vec<_>>())
+            .collect();
+        left_out.extend(txs.into_iter().filter(|_| world.rng.gen_bool(0.5)));
+    }
+    // The fundings stay: what their loss means is played elsewhere.
+    let lowest = world.chain.tip().height.0.saturating_sub(depth);
+    if lowest <= world.court.begins.0 {
+        return;
+    }
+    world.chain.set_now(world.now);
+    world.chain.replace_blocks(depth, &left_out, &RegtestChain::faucet_script());
+    world.totals.reorgs += 1;
+    world.totals.court.saw_many(Seen::DeepReorg, u64::from(depth > 2));
+    world.trace.say(|| format!("{} the last {depth} blocks are others", world.now.0));
+    world.blocks_are_there();
+    tell(world);
+}
+
+/// Some blocks of another price.
+pub(super) fn change(world: &mut World) {
+    let price = FeeratePerKw(world.rng.gen_range(250..=MAX_PRICE.0));
+    let blocks: u64 = world.rng.gen_range(1..=4);
+    let busy = Weather { mempool_min: FeeratePerKw(price.0 / 4), block_min: price, ..Weather::fair() };
+    let weather = if world.rng.gen_bool(0.2) { Weather::no_room() } else { busy };
+    world.totals.court.saw_many(Seen::Congested, blocks);
+    world.chain.forecast((0..blocks).map(|_| weather).chain([Weather::fair()]));
+    tell(world);
+}
+
+/// Miners leave something out for a while.
+pub(super) fn censor(world: &mut World) {
+    let blocks = world.rng.gen_range(1..=MAX_CENSORED_BLOCKS);
+    let Some((txid, outpoint)) = any_unconfirmed(world) else { return };
+    world.totals.court.saw(Seen::Censored);
+    if world.rng.gen_bool(0.5) {
+        world.chain.censor(txid, blocks);
+    } else {
+        world.chain.censor_spend(outpoint, blocks);
+    }
+}
+
+/// The mempool forgets something.
+pub(super) fn evict(world: &mut World) {
+    if let Some((txid, _)) = any_unconfirmed(world) {
+        let gone = world.chain.evict(&txid).len() as u64;
+        world.totals.court.saw_many(Seen::Evicted, gone);
+        world.mempool_is_another();
+    }
+}
+
+/// The chain source of a node falls silent.
+pub(super) fn blind(world: &mut World) {
+    let node = world.rng.gen_range(0..world.machines.len());
+    let until = world.now.plus(world.rng.gen_range(500..MAX_BLIND_MILLIS));
+    world.totals.court.saw(Seen::Outage);
+    world.court.blind_until.insert(node, until);
+    freshness(world, node, Some("the chain source is silent".to_owned()));
+}
+
+/// What the shell tells its node of its chain source.
+pub(crate) fn freshness(world: &mut World, node: usize, stale: Option<String>) {
+    if let Some(process) = world.process(node).map(|p| p.id) {
+        let input = Box::new(Input::Chain(ChainInput::Freshness { stale }));
+        world.queue.push(world.now, crate::event::Event::Local { node, process, input });
+    }
+}
+
+/// Fair weather from here on.
+pub(super) fn clear(world: &mut World) {
+    world.chain.forecast([Weather::fair()]);
+    let blind: Vec<usize> = world.court.blind_until.keys().copied().collect();
+    world.court.blind_until.clear();
+    for node in blind {
+        freshness(world, node, None);
+    }
+    world.mine(1);
+    tell(world);
+}
+
+/// The estimates follow.
+fn tell(world: &mut World) {
+    let feerate = world.feerate;
+    world.set_feerate(feerate);
+}
