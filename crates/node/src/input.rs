@@ -112,10 +112,10 @@ pub struct FreshKeys {
 pub enum ChainInput {
     /// The best chain changed by one block.
     Event(ChainEvent),
-    /// Transactions of the tip, which was told already, that a watch would have matched had it been set before: the watch
-    /// was on its way while the block was. Never matched twice.
+    /// Transactions of a block that was told already, which a watch would have matched had it been set before: it was on its
+    /// way while the block was, or follows from what had to be looked up first, as the HTLCs of a revoked commitment.
     Late {
-        /// The tip.
+        /// The block.
         block: BlockId,
         /// In block order.
         matched: Vec<ConfirmedTx>,

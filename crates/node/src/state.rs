@@ -32,6 +32,12 @@ impl ChainState {
         self.recent.last().copied()
     }
 
+    /// Whether a block is one of the best chain, as far as that is remembered: what is older is believed.
+    #[must_use]
+    pub fn has(&self, block: BlockId) -> bool {
+        self.recent.contains(&block) || self.recent.first().is_some_and(|oldest| block.height < oldest.height)
+    }
+
     /// Its height; 0 before any.
     #[must_use]
     pub fn height(&self) -> Height {

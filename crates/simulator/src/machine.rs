@@ -3,7 +3,7 @@
 use crate::disk::Disk;
 use crate::wallet::Wallet;
 use astrape_node::{ChainInput, Config, Effect, Node, Step, Watch};
-use astrape_primitives::{BlockId, ChainEvent, ChannelId, NodeId, PaymentHash};
+use astrape_primitives::{BlockId, ChainEvent, ChannelId, Height, NodeId, PaymentHash};
 use astrape_regtest::BlockEvent;
 use astrape_signer::InProcessSigner;
 use astrape_storage::MemoryJournal;
@@ -87,6 +87,8 @@ pub(crate) enum Taken {
 pub(crate) struct WatchSet {
     watch: astrape_chain::Watch,
     scripts: BTreeMap<OutPoint, ScriptBuf>,
+    /// Outputs whose spend may be in a block that was told before they were watched, and from which height on.
+    pub(crate) unscanned: BTreeMap<OutPoint, Height>,
     /// The ids of what was told last of the mempool.
     pub(crate) told: Option<Vec<Txid>>,
 }
@@ -99,10 +101,14 @@ impl WatchSet {
                 self.watch.add_script(script.clone());
                 self.scripts.insert(outpoint, script);
             }
-            Watch::Output { outpoint, .. } => self.watch.add_outpoint(outpoint),
+            Watch::Output { outpoint, from, .. } => {
+                self.watch.add_outpoint(outpoint);
+                self.unscanned.insert(outpoint, from);
+            }
             Watch::Transaction(txid) => self.watch.add_txid(txid),
             Watch::Forget(outpoint) => {
                 self.watch.remove_outpoint(&outpoint);
+                self.unscanned.remove(&outpoint);
                 if let Some(script) = self.scripts.remove(&outpoint) {
                     self.watch.remove_script(&script);
                 }
@@ -116,6 +122,15 @@ impl WatchSet {
             BlockEvent::Connected { id, block } => self.watch.connected(*id, block),
             BlockEvent::Disconnected { id } => ChainEvent::Disconnected { block: *id },
         }
+    }
+
+    /// What a block that was told before has of outputs that are watched only now.
+    pub(crate) fn late(&self, id: BlockId, block: &bitcoin::Block) -> Option<ChainInput> {
+        let mut watch = astrape_chain::Watch::new();
+        let wanted = self.unscanned.iter().filter(|(_, from)| **from <= id.height);
+        wanted.for_each(|(outpoint, _)| watch.add_outpoint(*outpoint));
+        let ChainEvent::Connected { block, matched, .. } = watch.connected(id, block) else { return None };
+        (!matched.is_empty()).then_some(ChainInput::Late { block, matched })
     }
 
     /// The mempool, as the node is told of it; `None` when it was told the same before.

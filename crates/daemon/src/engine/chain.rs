@@ -14,13 +14,14 @@ use super::Shared;
 use super::core::Stopped;
 use astrape_chain::{
     BlockChange, ChainSource, FeeEstimates, Follower, FollowerSettings, MempoolView, SourceError, Status,
-    Update, starting_cursor,
+    Update, Watch, starting_cursor,
 };
 use astrape_node::{ChainInput, Input};
-use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, FeeratePerKw, Feerates};
+use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, FeeratePerKw, Feerates, Height};
 use astrape_wallet::WalletFinding;
 use bitcoin::hashes::Hash as _;
 use bitcoin::{BlockHash, OutPoint};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
             update = follower.next() => match update {
                 Update::Block(change) => {
                     block(shared, &*source, change).await?;
+                    look_back(shared, &*source, follower.tip()).await?;
                     mempool_due.reset_immediately();
                 }
                 Update::Status(status) => tell_freshness(shared, &status).await?,
@@ -97,6 +99,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
             _ = fees_due.tick() => tell_fees(shared, &*source, &mut told).await?,
             // While blocks are being caught up with, the mempool is of a later time than the core.
             _ = mempool_due.tick(), if follower.status().is_reliable() => {
+                look_back(shared, &*source, follower.tip()).await?;
                 tell_mempool(shared, &*source, &mut told.mempool).await?;
             }
         }
@@ -169,13 +172,56 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
 /// Tells what watches have found in the block that were on their way while it was.
 async fn late(shared: &Shared, change: &BlockChange, told: &ChainEvent) -> Result<(), Stopped> {
     let again = {
-        let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let BlockChange::Connected { id, .. } = change {
+            watches.looked_at(id.height);
+        }
         watches.watch().event(change)
     };
     match missed(told, again) {
         Some(missed) => shared.core.settled(Input::Chain(missed)).await,
         None => Ok(()),
     }
+}
+
+/// Looks for spends of outputs that are watched since a moment ago in blocks that were told before: which HTLCs a revoked
+/// commitment has is known only once the journal was asked, and they may be spent in its own block.
+async fn look_back(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
+    loop {
+        let unscanned = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).take_unscanned();
+        let Some(lowest) = unscanned.values().min().copied() else { return Ok(()) };
+        for height in (lowest.0..=tip.height.0).map(Height) {
+            match spends_at(source, height, &unscanned).await {
+                Ok(None) => {}
+                Ok(Some(late)) => shared.core.settled(Input::Chain(late)).await?,
+                Err(error) => {
+                    tracing::warn!(%error, "blocks cannot be looked through for spends: trying again");
+                    shared.watches.lock().unwrap_or_else(PoisonError::into_inner).put_back(unscanned);
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The spends of these outputs in the best chain's block at a height, with what hangs on them.
+async fn spends_at(
+    source: &dyn ChainSource,
+    height: Height,
+    outputs: &BTreeMap<OutPoint, Height>,
+) -> Result<Option<ChainInput>, SourceError> {
+    let Some(hash) = source.hash_at(height).await? else { return Ok(None) };
+    let Some(block) = source.block(hash).await? else { return Ok(None) };
+    let mut watch = Watch::new();
+    outputs
+        .iter()
+        .filter(|(_, from)| **from <= height)
+        .for_each(|(outpoint, _)| watch.add_outpoint(*outpoint));
+    let ChainEvent::Connected { block, matched, .. } = watch.connected(BlockId { height, hash }, &block)
+    else {
+        return Ok(None);
+    };
+    Ok((!matched.is_empty()).then_some(ChainInput::Late { block, matched }))
 }
 
 /// What the second look at a block has found and the first has not.
@@ -254,7 +300,7 @@ async fn tell_mempool(
 mod tests {
     use super::*;
     use crate::engine::EmbeddedChain;
-    use astrape_primitives::{Height, Sat};
+    use astrape_primitives::Sat;
     use astrape_regtest::RegtestChain;
     use bitcoin::Transaction;
 
@@ -289,6 +335,30 @@ mod tests {
         assert_eq!((block, matched.len(), &*matched[0].tx), (id, 1, &tx));
         let told = watches.watch().event(&change);
         assert!(missed(&told, watches.watch().event(&change)).is_none(), "what was told is not told again");
+    }
+
+    // attack 6
+    #[tokio::test]
+    async fn a_spend_in_a_block_that_was_told_before_the_watch_came_is_found() {
+        let (chain, tx) = chain_with_payment();
+        chain.mine(1);
+        let at = chain.look(RegtestChain::tip);
+        chain.mine(2);
+        let (mut watches, (outpoint, wish)) = (watches::Watches::default(), output_watch(&tx));
+        watches.apply(wish);
+        watches.looked_at(Height(1));
+        assert!(watches.take_unscanned().is_empty(), "the first block that could have it was looked at");
+        let (_, wish) = output_watch(&tx);
+        watches.apply(wish);
+        watches.looked_at(Height(2));
+        let unscanned = watches.take_unscanned();
+        assert_eq!(unscanned, BTreeMap::from([(outpoint, Height(1))]), "a later block says nothing of it");
+        let late = spends_at(&chain, at.height, &unscanned).await.expect("it answers");
+        let Some(ChainInput::Late { block, matched }) = late else { panic!("the spend is there") };
+        assert_eq!((block, &*matched[0].tx), (at, &tx));
+        assert!(spends_at(&chain, at.height.plus(1), &unscanned).await.expect("it answers").is_none());
+        watches.put_back(unscanned);
+        assert_eq!(watches.take_unscanned().len(), 1);
     }
 
     // attack 36

@@ -61,14 +61,31 @@ impl Turn<'_> {
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
     }
 
-    /// What a watch that was set too late for the tip has found in it.
+    /// What a watch that was set too late for a block of ours has found in it.
     fn late(&mut self, block: BlockId, matched: &[ConfirmedTx]) {
-        if self.node.chain.get(&()).and_then(ChainState::tip) != Some(block) {
+        if !self.node.chain.get(&()).is_some_and(|chain| chain.has(block)) {
             return;
         }
-        for confirmed in matched {
-            self.confirmed(block.height, confirmed);
+        for confirmed in matched
+            .iter()
+            .filter(|confirmed| !self.is_known_spend(&confirmed.tx))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            self.confirmed(block.height, &confirmed);
         }
+    }
+
+    /// Whether all that is followed of what a transaction spends is known to be spent by it.
+    fn is_known_spend(&self, tx: &bitcoin::Transaction) -> bool {
+        let txid = tx.compute_txid();
+        let spends = |outpoint: &bitcoin::OutPoint| {
+            let keys = self.node.index.by_tracked(outpoint)?;
+            let spent = self.node.resolutions.get(&keys)?.outputs.get(outpoint)?.spent;
+            Some(spent.is_some_and(|spent| spent.txid == txid))
+        };
+        let mut followed = tx.input.iter().filter_map(|input| spends(&input.previous_output)).peekable();
+        followed.peek().is_some() && followed.all(|known| known)
     }
 
     fn confirmed(&mut self, height: Height, confirmed: &ConfirmedTx) {

@@ -4,7 +4,7 @@ use crate::event::Event;
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_node::{ChainInput, Input};
-use astrape_primitives::{FeeratePerKw, Feerates, Timestamp};
+use astrape_primitives::{BlockId, ChainEvent, FeeratePerKw, Feerates, Height, Timestamp};
 use astrape_regtest::{BlockEvent, Offer, Policy, RegtestChain};
 use bitcoin::Transaction;
 use rand::Rng as _;
@@ -12,6 +12,23 @@ use rand::Rng as _;
 /// What a chain source says of fees.
 pub(super) fn fees_told(policy: Policy, feerate: FeeratePerKw) -> [ChainInput; 2] {
     [ChainInput::Estimates(estimates(policy, feerate)), ChainInput::Feerate(feerate)]
+}
+
+/// A transaction by its id, with what it spends.
+fn spends(tx: Option<&Transaction>) -> String {
+    let Some(tx) = tx else { return "nothing".to_owned() };
+    let inputs: Vec<String> = tx.input.iter().map(|input| input.previous_output.to_string()).collect();
+    format!("{} of [{}]", tx.compute_txid(), inputs.join(", "))
+}
+
+fn in_words(event: &ChainEvent) -> String {
+    match event {
+        ChainEvent::Connected { block, matched, .. } => {
+            let txs: Vec<String> = matched.iter().map(|found| spends(Some(&found.tx))).collect();
+            format!("block {} with [{}]", block.height, txs.join("; "))
+        }
+        ChainEvent::Disconnected { block } => format!("the end of block {}", block.height),
+    }
 }
 
 /// What it costs to be in a block soon: what the next block asks, or what the world asks where that is more.
@@ -105,6 +122,12 @@ impl World {
             self.queue.push(self.now.plus(PATIENCE_MILLIS), look);
             return Ok(false);
         }
+        if let Some(late) = self.look_back(node) {
+            self.queue.push(self.now.plus(1), look);
+            self.step(node, Input::Chain(late), crate::machine::Taken::Other)?;
+            return Ok(true);
+        }
+        let Some(running) = self.process(node) else { return Ok(false) };
         let first = running.node.chain().tip().is_none();
         let events =
             self.chain.events_since(running.cursor.hash).expect("a cursor is a block that was there");
@@ -120,6 +143,28 @@ impl World {
         };
         self.queue.push(self.now.plus(1), look);
         self.tell_of(node, process, &change)
+    }
+
+    /// Spends of what is watched since a moment ago, in a block that was told before: the oldest such block. What was looked
+    /// for up to it is not looked for there again.
+    fn look_back(&mut self, node: usize) -> Option<ChainInput> {
+        let running = self.machines[node].process.as_mut()?;
+        let cursor = running.cursor.height;
+        running.watch.unscanned.retain(|_, from| *from <= cursor);
+        let lowest = running.watch.unscanned.values().min().copied()?;
+        for height in (lowest.0..=cursor.0).map(Height) {
+            let hash = self.chain.hash_at(height)?;
+            let block = self.chain.block(&hash)?;
+            let late = running.watch.late(BlockId { height, hash }, &block);
+            for from in running.watch.unscanned.values_mut() {
+                *from = (*from).max(height.plus(1));
+            }
+            if late.is_some() {
+                return late;
+            }
+        }
+        running.watch.unscanned.clear();
+        None
     }
 
     /// Until when the chain source of a node is silent, if it is.
@@ -144,14 +189,14 @@ impl World {
                 machine.wallet.scan(&running.node, block, id.height)
             }
             BlockEvent::Disconnected { id } => {
-                let below = astrape_primitives::Height(id.height.0.saturating_sub(1));
+                let below = Height(id.height.0.saturating_sub(1));
                 let header = self.chain.block(&id.hash).expect("a block that was there is kept");
-                running.cursor =
-                    astrape_primitives::BlockId { height: below, hash: header.header.prev_blockhash };
+                running.cursor = BlockId { height: below, hash: header.header.prev_blockhash };
                 vec![astrape_wallet::WalletFinding::Reorged { from: id.height }]
             }
         };
         let event = running.watch.event(change);
+        self.trace.say(|| format!("{} node {node} hears of {}", self.now.0, in_words(&event)));
         if !findings.is_empty() {
             let input = Box::new(Input::Coins(findings));
             self.queue.push(self.now, Event::Local { node, process, input });
@@ -166,7 +211,7 @@ impl World {
         let Some(txid) = package.last().map(Transaction::compute_txid) else { return };
         self.trace.say(|| {
             let result = outcome.as_ref().map_or_else(Clone::clone, |offer| format!("{offer:?}"));
-            format!("{} node {node} broadcasts {txid}: {result}", self.now.0)
+            format!("{} node {node} broadcasts {}: {result}", self.now.0, spends(package.last()))
         });
         if let Some(process) = self.process(node).map(|p| p.id) {
             let result = ChainInput::BroadcastResult { txid, refused: outcome.as_ref().err().cloned() };

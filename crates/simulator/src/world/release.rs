@@ -74,6 +74,8 @@ impl World {
             Effect::Watch(watch) => {
                 if let Some(process) = &mut self.machines[node].process {
                     process.watch.add(watch);
+                    let look = Event::Chain { node, process: process.id };
+                    self.queue.push(self.now.plus(1), look);
                 }
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! What the core waits for in the chain, as its effects said.
 
 use astrape_chain::Watch;
+use astrape_primitives::Height;
 use bitcoin::{OutPoint, ScriptBuf};
 use std::collections::BTreeMap;
 
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Watches {
     watch: Watch,
     scripts: BTreeMap<OutPoint, ScriptBuf>,
+    /// Outputs whose spend may be in a block that was told before they were watched, and from which height on.
+    unscanned: BTreeMap<OutPoint, Height>,
 }
 
 impl Watches {
@@ -22,17 +25,34 @@ impl Watches {
                 self.watch.add_script(script.clone());
                 self.scripts.insert(outpoint, script);
             }
-            // The same: what a block made the core wait for is watched before the next block is looked at, and found in that
-            // block itself because what hangs on a told transaction is told with it.
-            Wish::Output { outpoint, script: _, from: _ } => self.watch.add_outpoint(outpoint),
+            Wish::Output { outpoint, script: _, from } => {
+                self.watch.add_outpoint(outpoint);
+                self.unscanned.insert(outpoint, from);
+            }
             Wish::Transaction(txid) => self.watch.add_txid(txid),
             Wish::Forget(outpoint) => {
                 self.watch.remove_outpoint(&outpoint);
+                self.unscanned.remove(&outpoint);
                 if let Some(script) = self.scripts.remove(&outpoint) {
                     self.watch.remove_script(&script);
                 }
             }
         }
+    }
+
+    /// A block was looked at after all these watches were set: it is the first that could have their spends.
+    pub(crate) fn looked_at(&mut self, height: Height) {
+        self.unscanned.retain(|_, from| *from < height);
+    }
+
+    /// What is to be looked for in blocks that were told already, by the height from which on.
+    pub(crate) fn take_unscanned(&mut self) -> BTreeMap<OutPoint, Height> {
+        std::mem::take(&mut self.unscanned)
+    }
+
+    /// Not looked for after all: the source did not answer.
+    pub(crate) fn put_back(&mut self, unscanned: BTreeMap<OutPoint, Height>) {
+        self.unscanned.extend(unscanned);
     }
 
     /// What picks the transactions out of a block.
