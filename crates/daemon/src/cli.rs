@@ -115,6 +115,12 @@ dashes in front. A flag wins over the environment, the environment over the file
         #[arg(long, value_name = "N")]
         since: Option<u64>,
     },
+    /// Show what is known of the network
+    Graph {
+        /// A part of it, instead of all in numbers
+        #[command(subcommand)]
+        part: Option<GraphPart>,
+    },
     /// Stop the node
     Stop,
     /// Write a completion for a shell to standard output
@@ -122,6 +128,21 @@ dashes in front. A flag wins over the environment, the environment over the file
         /// The shell
         #[arg(value_enum)]
         shell: Shell,
+    },
+}
+
+/// A part of the network.
+#[derive(Subcommand, Clone, Debug)]
+pub enum GraphPart {
+    /// A node, as it describes itself, with its channels
+    Node {
+        /// Its id
+        node_id: String,
+    },
+    /// A channel, with the terms of both ends
+    Channel {
+        /// Its short channel id, BLOCKxTRANSACTIONxOUTPUT
+        short_channel_id: String,
     },
 }
 

@@ -15,6 +15,8 @@
 //! | `peers` | connections: listening, dialling, reading, writing, coming back |
 //! | [`chain`] | follows a source, broadcasts; a regtest chain in this process |
 //! | `wallet` | finds our coins on chain, gives out addresses |
+//! | [`bootstrap`] | the first peers, by DNS seeds |
+//! | [`gossip`] | what others say of the network: a second machine, beside the core |
 //! | `lookup` | lookups in the journal beside the core |
 //! | [`outcomes`] | payments whose end is waited for |
 //! | `published` | the newest snapshot of the node |
@@ -30,12 +32,14 @@
 //! - No peer makes us hold more than its bounds: its allowance in the core's queue, its unsaid messages, one frame.
 //! - The core never waits for the disk but at its bound, and the commit thread never waits for a peer, the chain or a user.
 
+pub mod bootstrap;
 pub mod chain;
 pub mod clock;
 mod commands;
 pub mod config;
 mod core;
 mod door;
+pub mod gossip;
 pub mod handle;
 pub mod invoice;
 mod lookup;
@@ -66,6 +70,7 @@ use chain::watches::Watches;
 use commands::Commands;
 use core::CoreSender;
 use door::Door;
+use gossip::GossipEngine;
 use lookup::Lookups;
 use outcomes::Outcomes;
 use peers::Peers;
@@ -104,6 +109,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Peers,
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
+    pub(crate) gossip: GossipEngine,
     pub(crate) commands: Commands,
     pub(crate) outcomes: Outcomes,
     pub(crate) facts: broadcast::Sender<Entry>,
@@ -159,6 +165,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     choices.suspect.extend(opened.suspect);
     let (node, owed) = Node::restore(choices, &journal)?;
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
+    let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;
     let (listeners, listening) = bind(&config.listen).await?;
     let (core, requests) = CoreSender::new();
     let recent = node.chain().recent;
@@ -176,6 +183,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         peers: Peers::new(node_id),
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
+        gossip,
         commands: Commands::default(),
         outcomes: Outcomes::default(),
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
@@ -187,11 +195,13 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         commitment_signatures: AtomicU64::new(0),
         ended: Signal::new(),
     });
-    let threads = spawn_threads(&shared, node, journal, owed, requests)?;
+    let mut threads = spawn_threads(&shared, node, journal, owed, requests)?;
     let mut tasks = JoinSet::new();
+    threads.extend(gossip::start(&shared, &mut tasks)?);
     tasks.spawn(chain::run(Arc::clone(&shared), recent));
     tasks.spawn(chain::broadcast::run(Arc::clone(&shared)));
     tasks.spawn(tick::run(Arc::clone(&shared)));
+    tasks.spawn(bootstrap::run(Arc::clone(&shared), config.dns_seeds, config.name_server));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
     let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));
     for listener in listeners {

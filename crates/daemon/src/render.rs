@@ -8,6 +8,7 @@
 
 pub mod channels;
 pub mod events;
+pub mod graph;
 pub mod money;
 pub mod node;
 pub mod payments;

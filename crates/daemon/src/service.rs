@@ -9,12 +9,13 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
 mod facts;
 mod forced;
+mod graph;
 mod info;
 mod invoices;
 mod money;
@@ -27,6 +28,7 @@ pub mod server;
 use crate::engine::{Handle, Stopped};
 use astrape_api::v1::node_server::Node;
 use astrape_api::v1::*;
+use astrape_primitives::NodeId;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tonic::{Request, Response, Status};
@@ -45,7 +47,7 @@ impl NodeService {
     /// For a running node.
     #[must_use]
     pub fn new(handle: Handle, alias: Option<String>) -> Self {
-        let alias = alias.unwrap_or_else(|| format!("astrape-{:.8}", handle.node_id().to_string()));
+        let alias = alias.unwrap_or_else(|| usual_alias(&handle.node_id()));
         Self { handle, alias, stop: Arc::default(), closing: Arc::new(watch::Sender::new(false)) }
     }
 
@@ -69,6 +71,12 @@ impl NodeService {
     fn snapshot(&self) -> Arc<astrape_node::Node> {
         self.handle.snapshot()
     }
+}
+
+/// What a node is called that was given no name.
+#[must_use]
+pub fn usual_alias(node_id: &NodeId) -> String {
+    format!("astrape-{:.8}", node_id.to_string())
 }
 
 /// Names each call and where it is carried out.
@@ -106,5 +114,8 @@ calls! {
     pay(PayRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
+    get_graph(GetGraphRequest) -> GetGraphResponse;
+    get_graph_node(GetGraphNodeRequest) -> GetGraphNodeResponse;
+    get_graph_channel(GetGraphChannelRequest) -> GetGraphChannelResponse;
     stop(StopRequest) -> StopResponse;
 }

@@ -97,7 +97,7 @@ impl Stage {
         Ok(channel)
     }
 
-    /// Has a node of ours open a channel with one of theirs and buries it. Returns its id.
+    /// Has a node of ours open a private channel with one of theirs and buries it. Returns its id.
     ///
     /// # Errors
     /// When it does not come about.
@@ -108,9 +108,35 @@ impl Stage {
         amount_sat: u64,
         push_sat: u64,
     ) -> Result<String> {
+        self.opened(astrape, ldk, amount_sat, push_sat, &["--private"])
+    }
+
+    /// The same with a channel that the network is told of.
+    ///
+    /// # Errors
+    /// When it does not come about.
+    pub fn astrape_opens_announced(
+        &self,
+        astrape: usize,
+        ldk: usize,
+        amount_sat: u64,
+        push_sat: u64,
+    ) -> Result<String> {
+        self.opened(astrape, ldk, amount_sat, push_sat, &[])
+    }
+
+    fn opened(
+        &self,
+        astrape: usize,
+        ldk: usize,
+        amount_sat: u64,
+        push_sat: u64,
+        options: &[&str],
+    ) -> Result<String> {
         let peer = self.ldk[ldk].id().to_string();
         let (amount, push) = (format!("{amount_sat}sat"), format!("{push_sat}sat"));
-        let opened = self.astrape[astrape].ask(&["open", &peer, &amount, "--push", &push, "--private"]);
+        let command = [&["open", &peer, &amount, "--push", &push][..], options].concat();
+        let opened = self.astrape[astrape].ask(&command);
         let opened = opened.with_context(|| self.ldk[ldk].log_end())?;
         let channel = text(&opened, "channel_id")?;
         self.bury(ldk, astrape, &channel)?;

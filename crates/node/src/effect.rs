@@ -1,7 +1,7 @@
 //! All that leaves the node. A new variant needs an ADR.
 
 use astrape_channel::Outgoing;
-use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId, Sat};
 use astrape_transactions::signing::{ClaimRequest, ClosingRequest, LocalCommitmentRequest, WalletRequest};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -73,6 +73,8 @@ pub enum Announcement {
         announcement: Box<ChannelAnnouncement>,
         /// Whether our signatures are the first of each pair.
         we_are_first: bool,
+        /// Its funding: where it is, and what it holds.
+        funding: (OutPoint, Sat),
     },
     /// How we relay over a channel.
     Update(Box<ChannelUpdate>),

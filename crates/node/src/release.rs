@@ -85,7 +85,7 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
 pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Message, ReleaseError> {
     let by_node = |hash: sha256d::Hash| signer.sign_message(hash.to_byte_array()).to_standard();
     Ok(match announcement {
-        Announcement::Channel { keys, mut announcement, we_are_first } => {
+        Announcement::Channel { keys, mut announcement, we_are_first, funding: _ } => {
             let (node, bitcoin) = signer.sign_channel_announcement(&keys, &signed_part(&announcement))?;
             if we_are_first {
                 (announcement.node_signature_1, announcement.bitcoin_signature_1) = (node, bitcoin);

@@ -45,6 +45,9 @@ macro_rules! echo {
 
 echo! {
     get_info(GetInfoRequest) -> GetInfoResponse;
+    get_graph(GetGraphRequest) -> GetGraphResponse;
+    get_graph_node(GetGraphNodeRequest) -> GetGraphNodeResponse;
+    get_graph_channel(GetGraphChannelRequest) -> GetGraphChannelResponse;
     new_address(NewAddressRequest) -> NewAddressResponse;
     get_balance(GetBalanceRequest) -> GetBalanceResponse;
     list_funds(ListFundsRequest) -> ListFundsResponse;

@@ -2,6 +2,7 @@
 
 mod channels;
 mod events;
+mod graph;
 mod money;
 mod node;
 mod payments;
@@ -48,6 +49,7 @@ impl Asking {
             Action::Payments(page) => self.payments(page).await,
             Action::Forwards(page) => self.forwards(page).await,
             Action::Events { since } => self.events(*since).await,
+            Action::Graph { part } => self.graph(part.as_ref()).await,
             Action::Stop => self.stop().await,
             Action::Run(_) | Action::Playground { .. } | Action::Completion { .. } => Ok(()),
         }

@@ -4,7 +4,7 @@ use super::exit::Failure;
 use crate::config::seed::SeedFile;
 use crate::config::{Place, RunOptions, Settings, log};
 use crate::engine::{self, ChainBackend, EngineConfig};
-use crate::service::server;
+use crate::service::{server, usual_alias};
 use anyhow::Context as _;
 use astrape_signer::InProcessSigner;
 use astrape_transactions::signing::Signer as _;
@@ -78,6 +78,11 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     let mut node = astrape_node::Config::new(signer.node_id(), network);
     node.channel.minimum_depth = settings.minimum_depth;
     node.payment.forward = settings.relay.clone();
+    node.appearance = astrape_node::Appearance {
+        alias: settings.alias.clone().unwrap_or_else(|| usual_alias(&signer.node_id())),
+        rgb_color: settings.color,
+        addresses: settings.announce.clone(),
+    };
     node.fixed_feerate = developer.fixed_feerate;
     if let Some(lowest) = developer.fixed_feerate {
         node.channel.feerate_floor = lowest;
@@ -89,6 +94,8 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
         listen: settings.listen.clone(),
         chain: ChainBackend::Bitcoind(settings.bitcoind.clone()),
         node,
+        dns_seeds: settings.dns_seeds.clone(),
+        name_server: None,
         estimate: developer.estimate,
         dev_fast: developer.fast,
     })

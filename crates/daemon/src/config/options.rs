@@ -44,6 +44,18 @@ pub struct RunOptions {
     #[arg(long, env = "ASTRAPE_ALIAS", value_name = "TEXT", help_heading = PEERS)]
     pub alias: Option<String>,
 
+    /// Where others reach this node, told to the whole network; several, separated by commas [default: nowhere]
+    #[arg(long, env = "ASTRAPE_ANNOUNCE", value_name = "HOST:PORT", value_delimiter = ',', help_heading = PEERS)]
+    pub announce: Vec<HostPort>,
+    /// Colour of the node on maps, six hexadecimal digits [default: 000000]
+    #[arg(long, env = "ASTRAPE_COLOR", value_name = "RRGGBB", help_heading = PEERS)]
+    pub color: Option<String>,
+
+    /// DNS seeds to ask for peers while the node knows nobody; several, separated by commas, or `none` [default: some on
+    /// network bitcoin, none elsewhere]
+    #[arg(long, env = "ASTRAPE_DNS_SEEDS", value_name = "NAME", value_delimiter = ',', help_heading = PEERS)]
+    pub dns_seeds: Vec<String>,
+
     /// Where bitcoind offers its RPC [default: 127.0.0.1, port 8332, 48332 (testnet4), 38332 (signet) or 18443 (regtest)]
     #[arg(long, env = "ASTRAPE_BITCOIND_RPC", value_name = "HOST:PORT", help_heading = CHAIN)]
     pub bitcoind_rpc: Option<HostPort>,

@@ -2,13 +2,15 @@
 
 use super::log::{LogFilter, LogFormat};
 use super::place::{bitcoind_dir, home};
-use super::values::ListenAt;
+use super::values::{HostPort, ListenAt};
 use super::{ConfigError, Place, RunOptions};
+use crate::engine::bootstrap::usual_seeds;
 use astrape_chain::{Auth, BitcoindConfig};
 use astrape_payment::ForwardPolicy;
 use astrape_primitives::{CltvDelta, FeeratePerKw, Msat, Network};
 use astrape_signer::DeveloperKeys;
-use std::net::{Ipv4Addr, SocketAddr};
+use astrape_wire::{Address, Addresses, Hostname};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The least that leaves time for a claim on chain at all (BOLT 2, "cltv_expiry_delta Selection").
 const MIN_CLTV_EXPIRY_DELTA: u16 = 34;
@@ -31,6 +33,12 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The name for people; `None` makes one of the node's id.
     pub alias: Option<String>,
+    /// DNS seeds to ask for peers.
+    pub dns_seeds: Vec<String>,
+    /// Where others reach the node, as the network is told.
+    pub announce: Addresses,
+    /// Its colour on maps.
+    pub color: [u8; 3],
     /// Where the chain comes from.
     pub bitcoind: BitcoindConfig,
     /// On what terms payments of others are forwarded.
@@ -67,6 +75,9 @@ impl Settings {
         Ok(Self {
             listen: listen(&options.listen, place.network)?,
             alias: options.alias.as_deref().map(alias).transpose()?,
+            dns_seeds: dns_seeds(&options.dns_seeds, place.network)?,
+            announce: announce(&options.announce)?,
+            color: options.color.as_deref().map_or(Ok([0; 3]), color)?,
             bitcoind: bitcoind(&options, place.network)?,
             relay: relay(&options)?,
             minimum_depth: options.minimum_depth,
@@ -113,6 +124,48 @@ fn alias(text: &str) -> Result<String, ConfigError> {
         )));
     }
     Ok(text.to_owned())
+}
+
+fn dns_seeds(chosen: &[String], network: Network) -> Result<Vec<String>, ConfigError> {
+    if chosen.is_empty() {
+        return Ok(usual_seeds(network));
+    }
+    if let [none] = chosen
+        && none == "none"
+    {
+        return Ok(Vec::new());
+    }
+    let is_name = |name: &&String| Hostname::new(name).is_some() && name.contains('.');
+    match chosen.iter().find(|name| !is_name(name)) {
+        None if chosen.len() <= MAX_LISTEN => Ok(chosen.to_vec()),
+        _ => Err(ConfigError::refused(format!("dns-seeds: `none`, or up to {MAX_LISTEN} DNS names"))),
+    }
+}
+
+fn announce(chosen: &[HostPort]) -> Result<Addresses, ConfigError> {
+    let address = |at: &HostPort| {
+        let ip = at.host.parse::<IpAddr>().ok().map(|ip| Address::from(SocketAddr::new(ip, at.port)));
+        let name = || Hostname::new(&at.host).map(|name| Address::Hostname(name, at.port));
+        let onion = at.host.ends_with(".onion");
+        ip.or_else(name)
+            .filter(|_| !onion)
+            .ok_or_else(|| ConfigError::refused("announce: each is an IP address or a DNS name, with a port"))
+    };
+    let addresses: Vec<Address> = chosen.iter().map(address).collect::<Result<_, _>>()?;
+    let names = addresses.iter().filter(|address| matches!(address, Address::Hostname(..))).count();
+    if names > 1 || addresses.len() > MAX_LISTEN {
+        return Err(ConfigError::refused(format!(
+            "announce: {MAX_LISTEN} addresses are the most, and one DNS name among them"
+        )));
+    }
+    Ok(Addresses::new(&addresses))
+}
+
+fn color(text: &str) -> Result<[u8; 3], ConfigError> {
+    let mut bytes = [0; 3];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|_| ConfigError::refused("color: it has six hexadecimal digits, as ff8800"))?;
+    Ok(bytes)
 }
 
 fn bitcoind(options: &RunOptions, network: Network) -> Result<BitcoindConfig, ConfigError> {
@@ -253,6 +306,9 @@ mod tests {
             &["--bitcoind-cookie=/c", "--alias="],
             &["--bitcoind-cookie=/c", "--alias=a\u{7}b"],
             &["--bitcoind-cookie=/c", "--alias=a name that is longer than 32 bytes"],
+            &["--bitcoind-cookie=/c", "--dns-seeds=none,a.example"],
+            &["--bitcoind-cookie=/c", "--color=red"],
+            &["--bitcoind-cookie=/c", "--announce=a.example:1,b.example:2"],
             &["--bitcoind-cookie=/c", "--minimum-depth=0"],
             &["--bitcoind-cookie=/c", "--dev-fixed-feerate-perkw=252"],
         ] {

@@ -65,6 +65,9 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let stale = Some(Status::Starting.to_string());
     shared.core.settled(Input::Chain(ChainInput::Freshness { stale })).await?;
     let recent = if recent.is_empty() { begin(shared, &*source).await? } else { recent };
+    if let Some(tip) = recent.last() {
+        shared.gossip.begin_at(tip.height);
+    }
     // Of a wallet that lags behind, because its file is new or the last blocks were not kept.
     {
         let _order = shared.wallet.order.lock().await;
@@ -163,6 +166,7 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     // core wait for.
     shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
     late(shared, &change, &event).await?;
+    shared.gossip.block(&change);
     if !found.is_empty() {
         shared.core.input(Input::Coins(found)).await?;
     }

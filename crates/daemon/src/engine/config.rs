@@ -41,6 +41,10 @@ pub struct EngineConfig {
     pub chain: ChainBackend,
     /// What the operator chose for channels and payments. Its node id is that of the signer.
     pub node: astrape_node::Config,
+    /// DNS seeds that are asked for peers while the node knows nobody (BOLT 10).
+    pub dns_seeds: Vec<String>,
+    /// The name server that is asked; `None` asks that of the machine.
+    pub name_server: Option<SocketAddr>,
     /// What stands in for the chain source's estimates of the feerate.
     pub estimate: Option<FeeratePerKw>,
     /// Short intervals everywhere, for tests and the playground.

@@ -1,12 +1,14 @@
 //! The way to a running node: for the API, the playground, tests.
 
 use super::core::Stopped;
+use super::gossip::view::{NodeView, Summary};
 use super::peers::dial::{ConnectError, dial};
 use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
-use astrape_primitives::{Network, NodeId, PaymentHash};
+use astrape_primitives::{Network, NodeId, PaymentHash, ShortChannelId};
+use astrape_routing::gossip::sync::Progress;
 use astrape_storage::SqliteReader;
 use astrape_transactions::Keychain;
 use astrape_transactions::signing::Signer;
@@ -212,6 +214,36 @@ impl Handle {
     #[must_use]
     pub fn commitment_signatures(&self) -> u64 {
         self.shared.commitment_signatures.load(Ordering::Relaxed)
+    }
+
+    /// The network in numbers.
+    #[must_use]
+    pub fn graph_summary(&self) -> Summary {
+        self.shared.gossip.summary()
+    }
+
+    /// Where the sync of the network stands, and how many channels and nodes are known.
+    #[must_use]
+    pub fn graph_progress(&self) -> (Progress, usize, usize) {
+        self.shared.gossip.progress()
+    }
+
+    /// A node of the network.
+    #[must_use]
+    pub fn graph_node(&self, id: &NodeId) -> Option<NodeView> {
+        self.shared.gossip.node(id)
+    }
+
+    /// A channel of the network, and whether its funding is spent.
+    #[must_use]
+    pub fn graph_channel(&self, id: ShortChannelId) -> Option<(astrape_routing::Channel, bool)> {
+        self.shared.gossip.channel(id)
+    }
+
+    /// The network as path search reads it.
+    #[must_use]
+    pub fn graph(&self) -> Arc<astrape_routing::Snapshot> {
+        self.shared.gossip.snapshot()
     }
 
     /// How we see the chain.

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use anyhow::Context as _;
-use astrape_node::{Announcement, ChannelFact, Effect, Fact, Find, Found, Input, SignerAnswer, Speech};
+use astrape_node::{ChannelFact, Effect, Fact, Find, Found, Input, SignerAnswer};
 use astrape_transactions::Keychain;
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle as Runtime;
@@ -41,23 +41,10 @@ pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effe
                 // Nobody may be listening.
                 drop(shared.facts.send(entry));
             }
-            Effect::Announce(announcement) => announce(shared, runtime, announcement),
+            Effect::Announce(announcement) => shared.gossip.announce(announcement),
             Effect::Find(find) => answer(shared, runtime, find),
         }
     }
-}
-
-/// Signs what the network is told of us, and tells whoever is connected.
-fn announce(shared: &Arc<Shared>, runtime: &Runtime, announcement: Announcement) {
-    let shared = Arc::clone(shared);
-    runtime.spawn_blocking(move || match astrape_node::release::announce(announcement, &*shared.signer) {
-        Ok(message) => {
-            for link in shared.peers.all().iter().filter(|link| link.is_up()) {
-                link.say(Speech::Plain(message.clone()));
-            }
-        }
-        Err(error) => shared.shutdown.fail(error),
-    });
 }
 
 /// Asks the signer, the wallet or the journal. Each may take its time.

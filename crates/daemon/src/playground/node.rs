@@ -58,6 +58,8 @@ impl PlaygroundNode {
             listen: vec![([127, 0, 0, 1], 0).into()],
             chain: ChainBackend::Embedded(chain.clone()),
             node,
+            dns_seeds: Vec::new(),
+            name_server: None,
             estimate: None,
             dev_fast: true,
         };

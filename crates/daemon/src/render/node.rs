@@ -23,6 +23,10 @@ pub fn info(info: &GetInfoResponse) -> String {
         ("listening", listening),
         ("peers", format!("{} connected", info.connected_peers)),
         ("channels", channels),
+        (
+            "graph",
+            format!("{} channels, {} nodes; {}", info.graph_channels, info.graph_nodes, info.graph_status),
+        ),
     ]);
     for alarm in &info.alarms {
         text.push_str(&format!("\nALARM: {alarm}\n"));

@@ -3,7 +3,7 @@
 use crate::config::values::HostPort;
 use astrape_invoice::Invoice;
 use astrape_primitives::amount::MAX_MONEY_SAT;
-use astrape_primitives::{FeeratePerKw, Msat, Network, NodeId, Sat};
+use astrape_primitives::{FeeratePerKw, Msat, Network, NodeId, Sat, ShortChannelId};
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, ScriptBuf};
 use core::fmt::Display;
@@ -29,6 +29,11 @@ fn given<'a>(field: &str, text: &'a str) -> Result<&'a str, Status> {
 
 /// A node's public key.
 pub(crate) fn node_id(field: &str, text: &str) -> Result<NodeId, Status> {
+    given(field, text)?.parse().map_err(|error| invalid(field, error))
+}
+
+/// A place of a funding in the chain.
+pub(crate) fn short_channel_id(field: &str, text: &str) -> Result<ShortChannelId, Status> {
     given(field, text)?.parse().map_err(|error| invalid(field, error))
 }
 

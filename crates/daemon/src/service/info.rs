@@ -15,6 +15,7 @@ impl NodeService {
         let opening =
             [ChannelState::Opening, ChannelState::AwaitingConfirmations, ChannelState::AwaitingPeer];
         let closing = [ChannelState::ShuttingDown, ChannelState::Closing, ChannelState::ForceClosing];
+        let (progress, graph_channels, graph_nodes) = self.handle.graph_progress();
         Ok(GetInfoResponse {
             node_id: self.handle.node_id().to_string(),
             alias: self.alias.clone(),
@@ -28,6 +29,9 @@ impl NodeService {
             ready_channels: count(&[ChannelState::Ready]),
             opening_channels: count(&opening),
             closing_channels: count(&closing),
+            graph_status: super::graph::progress(progress),
+            graph_channels: saturate(graph_channels),
+            graph_nodes: saturate(graph_nodes),
             alarms: alarms(&node, (!chain.is_reliable()).then(|| chain.to_string())),
             commitment_signatures: self.handle.commitment_signatures(),
         })

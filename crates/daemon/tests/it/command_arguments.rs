@@ -108,6 +108,13 @@ fn rows() -> Vec<Row> {
     rows.extend(channels(&huge, &long));
     rows.extend(invoices(&huge, &long));
     rows.extend(run(&huge, &long));
+    rows.push(row("graph", "", &["more"], 2, "unrecognized subcommand"));
+    rows.push(row("graph", "", &["node"], 2, REQUIRED));
+    rows.push(row("graph", "", &["channel"], 2, REQUIRED));
+    rows.extend(each("graph", "", &["node", "?"], &["me", "", &long], 1, "node_id: "));
+    rows.extend(each("graph", "", &["channel", "?"], &["1x2", "", &long], 1, "short_channel_id: "));
+    rows.push(row("graph", "", &["node", NOBODY], 1, "no channel of this node is known"));
+    rows.push(row("graph", "", &["channel", "1x2x3"], 1, "this channel is not known"));
     rows
 }
 
@@ -248,6 +255,9 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
     for (argument, option, values) in [
         ("listen", "--listen", vec!["localhost:9735", "1.2.3.4", "", huge]),
         ("alias", "--alias", vec![long]),
+        ("announce", "--announce", vec!["nowhere", "", "host:0", "a.example:1,b.example:2", huge]),
+        ("color", "--color", vec!["red", "", huge]),
+        ("dns_seeds", "--dns-seeds", vec!["none,a.example", "nowhere", "", "a b.example", huge]),
         ("bitcoind_rpc", "--bitcoind-rpc", vec!["nowhere", "", "host:0", huge]),
         ("fee_base_msat", "--fee-base-msat", vec!["-1", "x", "", "4294967296", huge]),
         ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "4294967296", huge]),

@@ -6,6 +6,7 @@ mod arguments;
 mod command_arguments;
 mod command_line;
 mod floods;
+mod gossip;
 mod line;
 mod process;
 mod rendering;

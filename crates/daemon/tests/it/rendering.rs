@@ -33,6 +33,9 @@ fn the_node_says_who_it_is_and_raises_alarms() {
         ready_channels: 1,
         opening_channels: 1,
         closing_channels: 0,
+        graph_status: "up to date".into(),
+        graph_channels: 12,
+        graph_nodes: 7,
         alarms: vec!["the disk is almost full".into()],
         commitment_signatures: 7,
     };
@@ -48,6 +51,7 @@ fn the_node_says_who_it_is_and_raises_alarms() {
         listening  127.0.0.1:29735
         peers      2 connected
         channels   1 ready, 1 opening, 0 closing
+        graph      12 channels, 7 nodes; up to date
 
         ALARM: the disk is almost full
         ",

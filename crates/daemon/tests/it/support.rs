@@ -40,6 +40,8 @@ fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfig {
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         chain: ChainBackend::Embedded(chain.clone()),
         node: Config::new(node_id, Network::Regtest),
+        dns_seeds: Vec::new(),
+        name_server: None,
         estimate: None,
         dev_fast: true,
     }
@@ -53,6 +55,15 @@ pub(crate) struct Down {
 }
 
 impl Down {
+    pub(crate) fn id(&self) -> NodeId {
+        Self::id_of(self.seed)
+    }
+
+    /// Who a node with this seed is.
+    pub(crate) fn id_of(seed: u8) -> NodeId {
+        astrape_transactions::Signer::node_id(&*signer(seed))
+    }
+
     pub(crate) async fn start(self) -> Member {
         let Self { seed, dir, chain } = self;
         let (handle, running) = start(config(seed, dir.path(), &chain)).await.unwrap();
@@ -64,6 +75,19 @@ impl Member {
     pub(crate) async fn start(seed: u8, chain: &EmbeddedChain) -> Self {
         let dir = TempDir::new().unwrap();
         Down { seed, dir, chain: chain.clone() }.start().await
+    }
+
+    /// One that begins with other options; a restart begins with the usual ones.
+    pub(crate) async fn start_with(
+        seed: u8,
+        chain: &EmbeddedChain,
+        change: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
+        let dir = TempDir::new().unwrap();
+        let mut config = config(seed, dir.path(), chain);
+        change(&mut config);
+        let (handle, running) = start(config).await.unwrap();
+        Member { seed, dir, chain: chain.clone(), handle, running }
     }
 
     /// Stops it.
@@ -112,13 +136,22 @@ impl Member {
             .await;
     }
 
-    /// Opens a channel and mines until it is ready on both sides.
+    /// Opens a private channel and mines until it is ready on both sides.
     pub(crate) async fn open(&self, other: &Member, funding: Sat, push: Msat) -> ChannelKeysId {
+        self.open_channel(other, funding, push, false).await
+    }
+
+    /// Opens a channel that the network is told of.
+    pub(crate) async fn open_announced(&self, other: &Member, funding: Sat, push: Msat) -> ChannelKeysId {
+        self.open_channel(other, funding, push, true).await
+    }
+
+    async fn open_channel(&self, other: &Member, funding: Sat, push: Msat, announce: bool) -> ChannelKeysId {
         let command = OpenChannelCommand {
             peer: other.id(),
             funding,
             push,
-            announce: false,
+            announce,
             feerate: None,
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await.unwrap(),

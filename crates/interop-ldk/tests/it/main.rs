@@ -1,6 +1,7 @@
 //! Astrape and LDK, each a judge of the other: real sockets, a real bitcoind, both kinds of channel.
 #![allow(missing_docs)]
 
+mod announced;
 mod common;
 mod cuts;
 mod direct;

@@ -8,8 +8,10 @@ use crate::input::{CommandId, Input, PeerEvent};
 use crate::node::Node;
 use astrape_channel::funding::Confirmation;
 use astrape_channel::{AnnouncementHalf, Channel, Link, Open, Phase};
-use astrape_primitives::{Features, Height, Msat, NodeId, Sat, ShortChannelId, Timestamp};
+use astrape_primitives::{Features, Height, Msat, Network, NodeId, Sat, ShortChannelId, Timestamp};
+use astrape_signer::{InProcessSigner, Seed};
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
+use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::ecdsa::Signature;
 use std::sync::Arc;
 
@@ -119,7 +121,7 @@ fn an_update_says_what_the_channel_and_the_policy_allow() {
         let mut node = node_with(config, vec![announced(1, with)]);
         let update = only(public(&tick(&mut node, later(MINUTE))));
         assert_eq!(update.short_channel_id, ShortChannelId::new(90, 3, 1).expect("small"));
-        assert_eq!(update.chain_hash, astrape_primitives::Network::Regtest.chain_hash());
+        assert_eq!(update.chain_hash, Network::Regtest.chain_hash());
         let we_are_second = peer(1).as_bytes() > with.as_bytes();
         assert_eq!(update.channel_flags, u8::from(we_are_second), "the direction and nothing else");
         assert_eq!(update.message_flags, 1, "must_be_one and nothing else");
@@ -300,6 +302,27 @@ fn who_we_are_is_said_once_a_channel_is_announced_and_again_when_it_changes() {
     node.config = Arc::new(named("short"));
     let second = only(of_node(&tick(&mut node, later(3 * MINUTE))));
     assert_eq!(second.alias_text(), "short");
+}
+
+// BOLT 7.the-channel_update-message.7
+// BOLT 7.the-node_announcement-message.2
+#[test]
+fn what_we_say_is_signed_with_the_key_of_our_node() {
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let mut node = node_with(config(), vec![announced(1, peer(2))]);
+    let mut signed = 0;
+    for effect in tick(&mut node, later(MINUTE)) {
+        let Effect::Announce(announcement) = effect else { continue };
+        let message = crate::release::announce(announcement, &signer).expect("nothing to refuse");
+        let bytes = message.encode().expect("short");
+        // All that follows the type and the signature.
+        let hash = bitcoin::hashes::sha256d::Hash::hash(&bytes[2 + 64..]);
+        let signature = Signature::from_compact(&bytes[2..2 + 64]).expect("in range");
+        let digest = bitcoin::secp256k1::Message::from_digest(hash.to_byte_array());
+        node.secp.verify_ecdsa(&digest, &signature, &peer(1).key()).expect("valid");
+        signed += 1;
+    }
+    assert_eq!(signed, 2);
 }
 
 #[test]

@@ -237,7 +237,9 @@ pub(crate) fn announcement_of(
     }
     let chain_hash = config.channel.network.chain_hash();
     let announcement = Box::new(open.channel_announcement(config.node_id, chain_hash)?);
-    Some(Announcement::Channel { keys, announcement, we_are_first: config.node_id < open.params.peer })
+    let we_are_first = config.node_id < open.params.peer;
+    let funding = (open.funding.terms.outpoint, open.funding.terms.capacity);
+    Some(Announcement::Channel { keys, announcement, we_are_first, funding })
 }
 
 /// The short channel id under which the peer knows the channel: its own alias, or the real one.

@@ -6,16 +6,20 @@ use super::relay::Item;
 use super::waiting::announcement;
 use super::{Gossip, MAX_BANNED, Record};
 use crate::graph::{Direction, MAX_CHANNELS, NewChannel, NodeInfo, Policy, StoredAt};
-use astrape_primitives::{NodeId, Sat, ShortChannelId};
+use astrape_primitives::{Height, NodeId, Sat, ShortChannelId};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, NodeAnnouncement};
 use bitcoin::opcodes::all::OP_CHECKMULTISIG;
 use bitcoin::script::Builder;
 use bitcoin::{OutPoint, ScriptBuf};
 use std::collections::BTreeSet;
 
-/// Confirmations from which an announcement is looked at: one less than it needs, since the newest block may not have
-/// reached us (BOLT 7).
+/// Confirmations from which an announcement is taken: one less than it needs, since the newest block may not have reached
+/// us (BOLT 7). Those with fewer wait for their blocks.
 const LEAST_DEPTH: u32 = 5;
+
+/// Blocks that we may be behind the one who announces a channel: what lies further ahead is not true, or we are far behind
+/// and ask again later.
+const MAX_AHEAD_BLOCKS: u32 = 12;
 
 /// What becomes of a message before its signatures are looked at.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,8 +97,10 @@ impl Gossip {
         if known.is_some_and(|c| (c.node_1, c.node_2) == (m.node_id_1, m.node_id_2)) {
             return Err(Ignored::Known);
         }
-        if astrape_primitives::Height(id.block()).confirmations_at(self.tip) < LEAST_DEPTH {
-            return Err(Ignored::Chain);
+        let block = Height(id.block());
+        if block.confirmations_at(self.tip) < LEAST_DEPTH {
+            let is_near = block.0 <= self.tip.0.saturating_add(MAX_AHEAD_BLOCKS);
+            return Err(if is_near { Ignored::Early } else { Ignored::Chain });
         }
         if self.waiting.has_room_for(heard, id) { Ok(()) } else { Err(Ignored::TooMany) }
     }
@@ -139,7 +145,7 @@ impl Gossip {
         }
         match self.graph.has_node(&m.node_id) {
             true => Ok(()),
-            false if self.waiting.len() > 0 => Err(Ignored::Early),
+            false if self.waiting.len() > 0 || self.early.has_channels() => Err(Ignored::Early),
             false => Err(Ignored::Unknown),
         }
     }
@@ -166,8 +172,18 @@ impl Gossip {
                 }
             }
             Said::Node(m) => self.early.add_node(m.node_id, heard),
-            Said::Channel(_) => {}
+            Said::Channel(m) => self.early.add_channel(m.short_channel_id, heard),
         }
+    }
+
+    /// What came before its block and may be looked at now: called after each block.
+    pub fn ripe(&mut self, now: u32) -> Vec<Output> {
+        let early = self.early.take_channels();
+        let offered = early.into_iter().filter_map(|heard| match self.offer(now, heard) {
+            Offered::Verify(job) => Some(Output::Verify(job)),
+            Offered::Ignored(_) | Offered::Fault(_) => None,
+        });
+        offered.collect()
     }
 
     /// Takes a message whose signatures were checked, with who told us.

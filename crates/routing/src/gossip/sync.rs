@@ -186,7 +186,8 @@ impl Sync {
 
     /// Asks a peer for everything, if that is due and nobody is asked.
     fn begin(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
-        if self.full.is_some() || self.completed_at.is_some() {
+        // Before we know where the chain is, nothing that comes could be checked.
+        if self.full.is_some() || self.completed_at.is_some() || gossip.tip() == Height(0) {
             return Vec::new();
         }
         let may_ask = |peer: &Peer| peer.is_useful && !peer.was_asked && peer.owes == Owes::default();

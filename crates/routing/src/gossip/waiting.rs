@@ -16,6 +16,9 @@ pub(super) const MAX_RIVALS: usize = 4;
 /// Updates that wait with a channel, signatures not checked.
 pub(super) const MAX_UPDATES: usize = 4;
 
+/// Announcements of channels whose blocks have not reached us.
+pub(super) const MAX_EARLY_CHANNELS: usize = 500;
+
 /// Updates of channels that nobody announced.
 pub(super) const MAX_EARLY_UPDATES: usize = 1_000;
 
@@ -87,14 +90,29 @@ pub(super) fn announcement(heard: &Heard) -> Option<&ChannelAnnouncement> {
     }
 }
 
-/// What came before its channel.
+/// What came before its channel, and channels that came before their blocks.
 #[derive(Debug, Default)]
 pub(super) struct Early {
+    channels: Oldest<ShortChannelId>,
     updates: Oldest<ShortChannelId>,
     nodes: Oldest<NodeId>,
 }
 
 impl Early {
+    pub(super) fn add_channel(&mut self, id: ShortChannelId, heard: Heard) {
+        self.channels.add(id, heard, MAX_EARLY_CHANNELS);
+    }
+
+    pub(super) fn has_channels(&self) -> bool {
+        !self.channels.order.is_empty()
+    }
+
+    /// Takes all announcements that came before their blocks.
+    pub(super) fn take_channels(&mut self) -> Vec<Heard> {
+        let channels = std::mem::take(&mut self.channels);
+        channels.by_key.into_values().flatten().collect()
+    }
+
     pub(super) fn add_update(&mut self, id: ShortChannelId, heard: Heard) {
         self.updates.add(id, heard, MAX_EARLY_UPDATES);
     }
@@ -112,7 +130,7 @@ impl Early {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.updates.order.len() + self.nodes.order.len()
+        self.channels.order.len() + self.updates.order.len() + self.nodes.order.len()
     }
 }
 

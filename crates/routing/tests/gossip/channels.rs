@@ -103,17 +103,30 @@ fn a_channel_of_another_chain_is_ignored() {
 // BOLT 7.the-channel_announcement-message.20
 // BOLT 7.the-channel_announcement-message.21
 #[test]
-fn a_funding_that_is_not_deep_is_ignored_and_one_that_is_almost_deep_is_not() {
+fn a_funding_that_is_not_deep_waits_for_its_blocks_and_one_that_is_almost_deep_does_not() {
     let mut net = Net::new();
     let block_of = |depth: u32| scid(TIP.0 + 1 - depth);
     for shallow in 0..5 {
-        assert_eq!(net.hear(channel(1, 2, block_of(shallow))), ignored(Ignored::Chain), "depth {shallow}");
+        assert_eq!(net.hear(channel(1, 2, block_of(shallow))), ignored(Ignored::Early), "depth {shallow}");
+        assert_eq!(net.gossip.waiting_count(), 0);
     }
+    assert_eq!(net.hear(channel(1, 2, scid(TIP.0 + 13))), ignored(Ignored::Chain), "far ahead of us");
     assert!(
         matches!(net.hear(channel(1, 2, block_of(5))), Outcome::Taken(_)),
         "the newest block may come yet"
     );
     assert!(matches!(net.hear(channel(1, 2, block_of(6))), Outcome::Taken(_)));
+    assert!(net.gossip.ripe(net.now).is_empty());
+    net.gossip.block_connected(TIP.plus(1), []);
+    assert_eq!(net.gossip.ripe(net.now).len(), 1, "one of them is deep now");
+    net.gossip.block_connected(TIP.plus(5), []);
+    let ripe = net.gossip.ripe(net.now);
+    assert_eq!(ripe.len(), 4);
+    for output in ripe {
+        let Output::Verify(job) = output else { panic!("it is to be checked") };
+        assert!(matches!(net.check(peer(1), *job), Outcome::Taken(_)));
+    }
+    assert_eq!(net.gossip.waiting_count(), 6);
 }
 
 // BOLT 7.the-channel_announcement-message.27

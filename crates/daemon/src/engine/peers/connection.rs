@@ -60,6 +60,7 @@ where
 /// Lets the writer end, tells the core, and frees the peer's place.
 async fn finish(shared: &Shared, link: &Link, mut writing: tokio::task::JoinHandle<()>, end: &End) {
     tracing::info!(peer = %link.peer, reason = %end, "disconnected");
+    shared.gossip.disconnected(link);
     if let End::Journal(error) = end {
         shared.shutdown.fail(error);
     }

@@ -15,6 +15,9 @@ pub(crate) const MAX_UNSAID: usize = 4_096;
 /// Answers of the session (pongs, of up to 64 KiB each) that wait to be sent. While they do, the peer is not read from.
 const MAX_ANSWERS: usize = 4;
 
+/// Messages of gossip that wait to be sent: what the core says meanwhile waits behind some tens of kilobytes at most.
+const MAX_GOSSIP: usize = 64;
+
 /// The core is being told of the connection.
 const RISING: u8 = 1;
 /// The core was told.
@@ -26,6 +29,8 @@ pub(crate) enum ToPeer {
     Speech(Box<Speech>),
     /// Say what the session wants said.
     Session(Message, OwnedSemaphorePermit),
+    /// Say what the gossip wants said, encoded already.
+    Gossip(Arc<[u8]>, OwnedSemaphorePermit),
     /// Say what is before this, then close.
     Close,
 }
@@ -48,6 +53,7 @@ pub(crate) struct Link {
     state: AtomicU8,
     unsaid: mpsc::Sender<ToPeer>,
     answers: Arc<Semaphore>,
+    gossip: Arc<Semaphore>,
 }
 
 impl Link {
@@ -66,6 +72,7 @@ impl Link {
             state: AtomicU8::new(0),
             unsaid,
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
+            gossip: Arc::new(Semaphore::new(MAX_GOSSIP)),
         };
         (Arc::new(link), to_say)
     }
@@ -114,6 +121,12 @@ impl Link {
     pub(crate) async fn answer(&self, message: Message) -> Result<(), WriterGone> {
         let permit = Arc::clone(&self.answers).acquire_owned().await.map_err(|_| WriterGone)?;
         self.unsaid.send(ToPeer::Session(message, permit)).await.map_err(|_| WriterGone)
+    }
+
+    /// Says something of the gossip's, type and all; waits while the peer does not read. Fails when the writer has ended.
+    pub(crate) async fn gossip(&self, bytes: Arc<[u8]>) -> Result<(), WriterGone> {
+        let permit = Arc::clone(&self.gossip).acquire_owned().await.map_err(|_| WriterGone)?;
+        self.unsaid.send(ToPeer::Gossip(bytes, permit)).await.map_err(|_| WriterGone)
     }
 
     /// How much waits to be said.

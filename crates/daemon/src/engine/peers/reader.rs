@@ -4,6 +4,7 @@
 use super::link::{Link, WriterGone};
 use super::prepare::prepare;
 use crate::engine::core::Stopped;
+use crate::engine::gossip::GossipEngine;
 use crate::engine::{Shared, clock};
 use astrape_node::{Input, PeerEvent};
 use astrape_primitives::Timestamp;
@@ -136,9 +137,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             Some(Action::Up(init)) => {
                 tracing::info!(peer = %self.link.peer, address = %self.link.address, "connected");
                 self.link.set_rising();
-                self.prepare(PeerEvent::Up { features: init.features }).await?;
+                let features = init.features;
+                self.prepare(PeerEvent::Up { features: features.clone() }).await?;
                 self.hand_over().await?;
                 self.link.set_up();
+                GossipEngine::connected(&self.shared, &self.link, &features);
                 // Who asked for the connection may be gone.
                 self.waiting.take().map(|waiting| waiting.send(()));
                 Ok(())
@@ -164,6 +167,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             }
             message => tracing::trace!(peer = %self.link.peer, message = message.name(), "received"),
         }
+        let Some(message) = self.shared.gossip.take(self.link.peer, message) else {
+            return Ok(());
+        };
         match prepare(message, &*self.shared.signer, &self.shared.lookups)? {
             Some(message) => self.prepare(PeerEvent::Message(message)).await,
             None => Ok(()),

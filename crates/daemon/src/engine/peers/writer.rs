@@ -89,7 +89,14 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             }
             let Words { spoken, closes, answers } =
                 words(std::mem::take(&mut batch), &self.shared.signer).await?;
-            for Spoken { message, answer } in spoken {
+            for said in spoken {
+                let Spoken { message, answer } = match said {
+                    Said::Spoken(spoken) => spoken,
+                    Said::Encoded(bytes) => {
+                        self.encryptor.seal(&bytes, &mut self.out)?;
+                        continue;
+                    }
+                };
                 if let Some(answer) = answer {
                     // Before the message leaves: the peer's answer to it may need the point.
                     self.shared.core.input(Input::Signer(answer)).await?;
@@ -133,9 +140,15 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
     }
 }
 
+/// One thing to say.
+enum Said {
+    Spoken(Spoken),
+    Encoded(Arc<[u8]>),
+}
+
 /// What became of a batch.
 struct Words {
-    spoken: Vec<Spoken>,
+    spoken: Vec<Said>,
     /// Whether the connection closes after them.
     closes: bool,
     /// Held until they are written.
@@ -173,9 +186,13 @@ fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseErro
     let mut words = Words { spoken: Vec::with_capacity(batch.len()), closes: false, answers: Vec::new() };
     for item in batch {
         match item {
-            ToPeer::Speech(speech) => words.spoken.push(speak(*speech, signer)?),
+            ToPeer::Speech(speech) => words.spoken.push(Said::Spoken(speak(*speech, signer)?)),
             ToPeer::Session(message, permit) => {
-                words.spoken.push(Spoken { message: Some(message), answer: None });
+                words.spoken.push(Said::Spoken(Spoken { message: Some(message), answer: None }));
+                words.answers.push(permit);
+            }
+            ToPeer::Gossip(bytes, permit) => {
+                words.spoken.push(Said::Encoded(bytes));
                 words.answers.push(permit);
             }
             ToPeer::Close => {

@@ -128,6 +128,7 @@ const NO_HOST: &str = "write it as host:port";
 const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";
 const MISSING: &str = "it is missing";
 const KEY: &str = "66 hexadecimal digits";
+const SCID: &str = "BLOCKxTRANSACTIONxOUTPUT";
 const NO_POINT: &str = "not a public key";
 
 /// All rows.
@@ -139,6 +140,7 @@ pub(crate) fn rows(here: &Here) -> Vec<Row> {
     invoices(&mut table);
     payments(&mut table);
     lists(&mut table);
+    graph(&mut table);
     table.rows
 }
 
@@ -229,6 +231,16 @@ fn payments(table: &mut Table) {
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("timeout_secs", &[0, 86_401, u64::MAX], "it is in seconds, from 1 to 86400");
+}
+
+fn graph(table: &mut Table) {
+    table.of("GetGraphNode");
+    table.missing("node_id", MISSING).nonsense("node_id", KEY);
+    table.not_found("node_id", text(NOBODY), "no channel of this node is known");
+    table.of("GetGraphChannel");
+    table.missing("short_channel_id", MISSING).nonsense("short_channel_id", SCID);
+    table.wrong("short_channel_id", text("1x2"), SCID);
+    table.not_found("short_channel_id", text("1x2x3"), "this channel is not known");
 }
 
 fn lists(table: &mut Table) {

@@ -1,0 +1,150 @@
+//! What one peer asks for and is told, at its own pace: the next piece is looked up when the last is on its way, so that a
+//! peer that does not read costs one piece (attack 62).
+
+use crate::engine::Shared;
+use crate::engine::peers::link::Link;
+use astrape_routing::StoredAt;
+use astrape_routing::gossip::serve::{Backlog, IdsAnswer, PIECE, Piece, RangeAnswer};
+use astrape_routing::gossip::sync::Progress;
+use astrape_routing::gossip::{Batch, Filter};
+use astrape_wire::{Message, QueryChannelRange, QueryShortChannelIds};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What may wait for one peer: a few flushes, a query of each kind. What is more is not told; the peer may ask.
+const MAX_TO_SERVE: usize = 64;
+
+/// Something to tell a peer.
+pub(super) enum ToServe {
+    /// An answer.
+    Ids(QueryShortChannelIds),
+    /// An answer.
+    Range(QueryChannelRange),
+    /// What its filter lets through of what is known.
+    Backlog(Filter),
+    /// What was flushed, with its filter.
+    Batch(Arc<Batch>, Filter),
+    /// Something of ours.
+    Own(Arc<[u8]>),
+}
+
+/// The task of one peer.
+pub(super) struct Conversation {
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    queue: mpsc::Receiver<ToServe>,
+}
+
+/// The peer is gone.
+struct Over;
+
+impl Conversation {
+    pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> (Self, mpsc::Sender<ToServe>) {
+        let (to_serve, queue) = mpsc::channel(MAX_TO_SERVE);
+        (Self { shared, link, queue }, to_serve)
+    }
+
+    /// Talks until the connection ends.
+    pub(super) async fn run(mut self) {
+        let link = Arc::clone(&self.link);
+        tokio::select! {
+            () = link.gone.raised() => {}
+            () = async {
+                while let Some(work) = self.queue.recv().await {
+                    if self.serve(work).await.is_err() {
+                        return;
+                    }
+                }
+            } => {}
+        }
+    }
+
+    async fn serve(&self, work: ToServe) -> Result<(), Over> {
+        match work {
+            ToServe::Own(bytes) => self.say(bytes).await,
+            ToServe::Batch(batch, filter) => self.batch(&batch, filter).await,
+            ToServe::Backlog(filter) => self.backlog(filter).await,
+            ToServe::Range(query) => self.range(query).await,
+            ToServe::Ids(query) => self.ids(query).await,
+        }
+    }
+
+    async fn batch(&self, batch: &Batch, filter: Filter) -> Result<(), Over> {
+        let wanted = batch.iter().filter(|item| filter.passes(item, &self.link.peer));
+        let places: Vec<StoredAt> = wanted.map(|item| item.stored).collect();
+        for piece in places.chunks(PIECE) {
+            self.stored(piece.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    async fn backlog(&self, filter: Filter) -> Result<(), Over> {
+        let mut backlog = Backlog::new(filter);
+        loop {
+            let piece = backlog.next(&self.shared.gossip.lock().gossip);
+            match piece {
+                Some(piece) => self.stored(piece).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn range(&self, query: QueryChannelRange) -> Result<(), Over> {
+        let mut answer = RangeAnswer::new(query);
+        loop {
+            let part = {
+                let state = self.shared.gossip.lock();
+                answer.next(state.gossip.graph(), state.gossip.chain_hash())
+            };
+            match part {
+                Some(part) => self.message(Message::ReplyChannelRange(part)).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn ids(&self, query: QueryShortChannelIds) -> Result<(), Over> {
+        let mut answer = match IdsAnswer::new(query) {
+            Ok(answer) => answer,
+            Err(fault) => {
+                self.shared.gossip.lock().warn(&self.link.peer, &fault.to_string());
+                return Ok(());
+            }
+        };
+        loop {
+            let piece = {
+                let state = self.shared.gossip.lock();
+                let is_complete = state.sync.progress() == Progress::Complete;
+                answer.next(state.gossip.graph(), state.gossip.chain_hash(), is_complete)
+            };
+            match piece {
+                Some(Piece::Stored(places)) => self.stored(places).await?,
+                Some(Piece::End(end)) => self.message(Message::ReplyShortChannelIdsEnd(end)).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads messages from the log, on a thread that may block, and says them.
+    async fn stored(&self, places: Vec<StoredAt>) -> Result<(), Over> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.shared);
+        let reading = move || shared.gossip.store.messages(&shared.gossip, &places);
+        let messages = tokio::task::spawn_blocking(reading).await.map_err(|_| Over)?;
+        for bytes in messages {
+            self.say(bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn message(&self, message: Message) -> Result<(), Over> {
+        let bytes = message.encode().map_err(|_| Over)?;
+        self.say(bytes.into()).await
+    }
+
+    async fn say(&self, bytes: Arc<[u8]>) -> Result<(), Over> {
+        self.link.gossip(bytes).await.map_err(|_| Over)
+    }
+}

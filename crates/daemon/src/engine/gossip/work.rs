@@ -1,0 +1,112 @@
+//! The threads that check signatures: on all cores but one, which is the payments'.
+
+use super::{GossipEngine, State, seconds};
+use crate::engine::Shared;
+use astrape_primitives::NodeId;
+use astrape_routing::gossip::{Heard, Job, Offered, Output};
+use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Messages that are taken at once: a thread comes back for more within some milliseconds.
+const BATCH: usize = 32;
+
+/// Jobs that were freed by the chain and wait: beyond it the chain is not asked.
+pub(super) const MAX_FREED: usize = 20_000;
+
+/// How long a thread sleeps before it looks whether the engine ends.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Starts the threads.
+pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<thread::JoinHandle<()>>> {
+    let count = thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1);
+    let spawn = |n: usize| {
+        let shared = Arc::clone(shared);
+        thread::Builder::new().name(format!("gossip {n}")).spawn(move || {
+            let secp = Secp256k1::verification_only();
+            while !shared.shutdown.has_begun() {
+                shared.gossip.work(&secp);
+            }
+        })
+    };
+    (0..count).map(spawn).collect()
+}
+
+impl GossipEngine {
+    /// Checks one batch, if there is one soon.
+    fn work(&self, secp: &Secp256k1<VerifyOnly>) {
+        let mut state = self.lock();
+        if state.queue.is_empty() && state.freed.is_empty() {
+            state = self.work.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let jobs = state.next_jobs();
+        drop(state);
+        if jobs.is_empty() {
+            return;
+        }
+        let checked: Vec<(Option<NodeId>, Job, bool)> = jobs
+            .into_iter()
+            .map(|(from, job)| {
+                let holds = job.holds(secp);
+                (from, job, holds)
+            })
+            .collect();
+        let mut state = self.lock();
+        let waited = state.to_ask.len();
+        for (from, job, holds) in checked {
+            state.take_checked(from, job, holds);
+        }
+        let asks = state.to_ask.len() > waited;
+        drop(state);
+        if asks {
+            self.asks.notify_one();
+        }
+    }
+}
+
+impl State {
+    /// What is to be checked next: what was freed, then what the next peer says.
+    fn next_jobs(&mut self) -> Vec<(Option<NodeId>, Job)> {
+        if !self.freed.is_empty() {
+            let count = self.freed.len().min(BATCH);
+            return self.freed.drain(..count).map(|job| (None, job)).collect();
+        }
+        let Some((peer, heard)) = self.queue.take(BATCH) else {
+            return Vec::new();
+        };
+        heard.into_iter().filter_map(|heard| self.offer(peer, heard)).map(|job| (Some(peer), job)).collect()
+    }
+
+    fn offer(&mut self, peer: NodeId, heard: Heard) -> Option<Job> {
+        match self.gossip.offer(seconds(), heard) {
+            Offered::Verify(job) => Some(*job),
+            Offered::Ignored(_) => None,
+            Offered::Fault(fault) => {
+                self.warn(&peer, &fault.to_string());
+                None
+            }
+        }
+    }
+
+    fn take_checked(&mut self, from: Option<NodeId>, job: Job, holds: bool) {
+        match self.gossip.checked(seconds(), from, job, holds) {
+            Ok(Ok(outputs)) => self.follow(outputs),
+            Ok(Err(_ignored)) => {}
+            Err(fault) => {
+                if let Some(peer) = from {
+                    self.warn(&peer, &fault.to_string());
+                }
+            }
+        }
+    }
+
+    pub(super) fn follow(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::AskChain(id) => self.to_ask.push_back(id),
+                Output::Verify(job) => self.freed.push_back(*job),
+            }
+        }
+    }
+}
