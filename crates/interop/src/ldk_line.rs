@@ -41,6 +41,10 @@ impl LdkLine {
                 wait::until("the funding in the mempool", SOON, || {
                     Ok((bitcoind.mempool()?.len() > waiting).then_some(()))
                 })?;
+                // Until it is in a block, the wallet would spend the same coins for the next one; and a peer refuses a fifth
+                // channel while four wait for a block.
+                bitcoind.mine(1)?;
+                line.sync()?;
             }
         }
         bitcoind.mine(DEEP)?;
