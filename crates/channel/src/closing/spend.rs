@@ -11,6 +11,9 @@ use astrape_transactions::{Commitment, CommitmentContent};
 use bitcoin::Transaction;
 use std::sync::Arc;
 
+/// What the peer holds after we have lost state.
+const NEWER: &str = "a commitment of the peer that is newer than our records";
+
 impl Work<'_> {
     /// A confirmed transaction spends the funding. Whatever it is, the channel is no more.
     pub(crate) fn funding_spent(mut self, tx: Arc<Transaction>, height: Height) -> Transition {
@@ -18,6 +21,11 @@ impl Work<'_> {
         self.stop();
         self.outputs.push(Output::Story(Story::Spent { txid: tx.compute_txid(), how }));
         self.open.funding.spent = Some(Spend { tx, height });
+        if how == NEWER {
+            // Our records are old. Should a reorganisation take this transaction away, ours must still never go out.
+            let reason = "the peer has a commitment that is newer than our records".to_owned();
+            self.how = Some(How::AwaitPeersCommitment { reason });
+        }
         self.how.get_or_insert(How::Spent);
         self.finish()
     }
@@ -40,9 +48,7 @@ impl Work<'_> {
         }
         match commitment_number(&open.funding.terms, tx) {
             Some(number) if number < acked => "a revoked commitment of the peer",
-            Some(number) if number > open.remote.number && number <= CommitmentNumber::MAX => {
-                "a commitment of the peer that is newer than our records"
-            }
+            Some(number) if number > open.remote.number && number <= CommitmentNumber::MAX => NEWER,
             _ => "an unknown transaction",
         }
     }

@@ -213,6 +213,11 @@ fn a_commitment_from_the_future_is_named_so() {
     pair.nodes[A].channel = Some(old);
     spend(&mut pair, A, &tx, 600);
     assert_eq!(how_it_was_spent(&pair, A), "a commitment of the peer that is newer than our records");
+    // A reorganisation that takes it away leaves us late all the same: ours is never broadcast, not even when asked for.
+    pair.handle(A, Event::SpendReorged).expect("no fault");
+    force_close(&mut pair, A);
+    assert!(owed(channel(&pair, A)).is_empty());
+    assert!(!pair.nodes[A].saw(|o| matches!(o, Output::BroadcastCommitment(_))));
 }
 
 /// Both have agreed on a closing transaction.

@@ -29,7 +29,10 @@ impl Outcomes {
             waiting.range((*payment_hash, 0)..=(*payment_hash, u64::MAX)).next().map(|(k, _)| *k)
         {
             // Who waited may be gone.
-            let _ = waiting.remove(&key).map(|asking| asking.send(entry.clone()));
+            if let Some(asking) = waiting.remove(&key) {
+                // Who asked may be gone.
+                let _ = asking.send(entry.clone());
+            }
         }
     }
 

@@ -117,7 +117,7 @@ impl PlaygroundNode {
     ) -> anyhow::Result<()> {
         let waiting = async {
             loop {
-                if is_so(&*self.handle.snapshot()) {
+                if is_so(&self.handle.snapshot()) {
                     return anyhow::Ok(());
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
