@@ -251,16 +251,30 @@ fn a_peer_that_opens_and_never_funds_gets_a_few_places_and_all_peers_together_so
     assert_eq!(node.after_losing_all_connections().channels().count(), 0);
 }
 
-/// All zeroes stand for every channel in `error` and `warning`: what went wrong with the opening could not be told otherwise.
+/// All zeroes stand for every channel in `error` and `warning` alone.
 #[test]
-fn a_temporary_channel_id_of_zeroes_is_refused_without_an_error() {
+fn a_temporary_channel_id_of_zeroes_is_like_any_other_to_a_peer_without_channels() {
     let mut node = node_with(config(), Vec::new());
     let features = crate::config::default_features();
     step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Up { features } });
+    assert_eq!(answer(&mut node, peer(2), 0), "accept_channel");
     assert_eq!(open_channel(0).temporary_channel_id, ChannelId::ALL);
-    assert_eq!(answer(&mut node, peer(2), 0), "warning");
+    let created = Message::FundingCreated(astrape_wire::FundingCreated {
+        temporary_channel_id: ChannelId::ALL,
+        funding_txid: bitcoin::Txid::from_byte_array([1; 32]),
+        funding_output_index: 0,
+        signature: bitcoin::secp256k1::ecdsa::Signature::from_compact(&[1; 64]).expect("in range"),
+    });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(created)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    let refused = |e: &Effect| {
+        matches!(e, Effect::Send { speech: Speech::Plain(Message::Error(m)), .. }
+            if String::from_utf8_lossy(&m.data).contains("signature"))
+    };
+    assert!(effects.iter().any(refused), "the signature was looked at: {effects:?}");
     assert_eq!(node.channels().count(), 0);
     assert_eq!(answer(&mut node, peer(2), 1), "accept_channel");
+    assert_eq!(answer(&mut node, peer(2), 0), "warning", "an error would fail the other channel too");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const FUNDING: Sat = Sat(1_000_000);
 
 /// Where the channel of two nodes stands in the chain.
 async fn scid_of(member: &Member, other: &Member) -> ShortChannelId {
-    let node = member.handle.snapshot().await.unwrap();
+    let node = member.handle.snapshot();
     let (keys, _) = node.channels().find(|(_, channel)| channel.peer() == other.id()).unwrap();
     node.short_channel_id(&keys).unwrap()
 }

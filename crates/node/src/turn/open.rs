@@ -27,17 +27,19 @@ impl Turn<'_> {
             let data =
                 format!("{of_peer} of your channels and {all} in all wait for their funding; try later")
                     .into();
-            return self.say(peer, error(message.temporary_channel_id, data));
+            return self.say(peer, self.failure(peer, None, message.temporary_channel_id, data));
         }
         let temporary = message.temporary_channel_id;
-        if temporary == ChannelId::ALL || self.node.index.by_id(peer, temporary).is_some() {
+        let is_ambiguous = temporary == ChannelId::ALL && !self.node.index.of_peer(&peer).is_empty();
+        if is_ambiguous || self.node.index.by_id(peer, temporary).is_some() {
             // No `error`: that would be for the channel which has this id already, or for all of them.
             let data = b"the temporary_channel_id is in use".to_vec();
             let warning = Warning { channel_id: message.temporary_channel_id, data };
             return self.say(peer, Speech::Plain(Message::Warning(warning)));
         }
         if let Some(reason) = self.why_not_open() {
-            return self.say(peer, error(message.temporary_channel_id, reason.into_bytes()));
+            let data = reason.into_bytes();
+            return self.say(peer, self.failure(peer, None, message.temporary_channel_id, data));
         }
         let id = keys.id;
         let request = IncomingRequest {
@@ -55,7 +57,7 @@ impl Turn<'_> {
                 let (channel_id, data) = (message.temporary_channel_id, fault.to_string().into_bytes());
                 let speech = match reaction(&fault, false) {
                     Reaction::Warn => Speech::Plain(Message::Warning(Warning { channel_id, data })),
-                    _ => error(channel_id, data),
+                    _ => self.failure(peer, None, channel_id, data),
                 };
                 self.say(peer, speech);
             }
@@ -148,7 +150,8 @@ impl Turn<'_> {
             Err(refusal) => {
                 if let Some(channel) = self.node.channels.get(&keys).cloned() {
                     let data = b"the funder has no coins for it any more".to_vec();
-                    self.say(channel.peer(), error(channel.channel_id(), data));
+                    let speech = self.failure(channel.peer(), Some(keys), channel.channel_id(), data);
+                    self.say(channel.peer(), speech);
                 }
                 self.forget_opening(keys, refusal.to_string());
             }
@@ -186,6 +189,20 @@ impl Turn<'_> {
     }
 }
 
-fn error(channel_id: ChannelId, data: Vec<u8>) -> Speech {
-    Speech::Plain(Message::Error(Error { channel_id, data }))
+impl Turn<'_> {
+    /// How an opening is failed: by an `error`, unless that would name other channels with the peer too, as all zeroes do.
+    pub(super) fn failure(
+        &self,
+        peer: NodeId,
+        keys: Option<ChannelKeysId>,
+        channel_id: ChannelId,
+        data: Vec<u8>,
+    ) -> Speech {
+        let has_others = self.node.index.of_peer(&peer).iter().any(|other| Some(*other) != keys);
+        Speech::Plain(if channel_id == ChannelId::ALL && has_others {
+            Message::Warning(Warning { channel_id, data })
+        } else {
+            Message::Error(Error { channel_id, data })
+        })
+    }
 }

@@ -179,7 +179,7 @@ impl Turn<'_> {
         match reaction(fault, channel.open().is_some()) {
             Reaction::Warn => self.say(peer, Speech::Plain(Message::Warning(Warning { channel_id, data }))),
             Reaction::AbortNegotiation => {
-                self.say(peer, Speech::Plain(Message::Error(Error { channel_id, data })));
+                self.say(peer, self.failure(peer, Some(keys), channel_id, data));
                 self.forget_opening(keys, fault.to_string());
             }
             Reaction::Disconnect => {
