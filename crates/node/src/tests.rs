@@ -411,7 +411,7 @@ fn a_claim_goes_out_behind_its_parent() {
 }
 
 #[test]
-fn a_spend_that_a_late_watch_finds_in_the_tip_is_taken_and_one_of_another_block_is_not() {
+fn a_spend_that_a_late_watch_finds_in_a_block_of_ours_is_taken_and_one_of_another_chain_is_not() {
     let theirs = channel(1, peer(2));
     let outpoint = theirs.open().expect("it is open").funding.terms.outpoint;
     let mut tx = nothing(0);
@@ -424,8 +424,8 @@ fn a_spend_that_a_late_watch_finds_in_the_tip_is_taken_and_one_of_another_block_
         let channel = node.channel(&theirs.keys()).expect("it is there");
         channel.open().and_then(|open| open.funding.spent.as_ref()).map(|spent| spent.height)
     };
-    step(&mut node, NOW, late(BlockId { height: Height(99), ..tip }));
-    assert_eq!(spent_at(&node), None, "that block is not the tip");
+    step(&mut node, NOW, late(BlockId { hash: bitcoin::BlockHash::from_byte_array([9; 32]), ..tip }));
+    assert_eq!(spent_at(&node), None, "that block is of another chain");
     step(&mut node, NOW, late(tip));
     assert_eq!(spent_at(&node), Some(tip.height));
 }

@@ -84,10 +84,7 @@ pub enum Ignored {
     /// Too far in the future, or of no time at all (attack 64).
     #[error("its timestamp is 0 or far in the future")]
     Timestamp,
-    /// Of a channel or a node that nobody announced.
-    #[error("of a channel or node that is not known")]
-    Unknown,
-    /// Kept until the channel is known.
+    /// Kept, within bounds, until its channel is known.
     #[error("waits for its channel to be known")]
     Early,
     /// For the peer of a channel alone.

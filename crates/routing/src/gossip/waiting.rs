@@ -103,10 +103,6 @@ impl Early {
         self.channels.add(id, heard, MAX_EARLY_CHANNELS);
     }
 
-    pub(super) fn has_channels(&self) -> bool {
-        !self.channels.order.is_empty()
-    }
-
     /// Takes all announcements that came before their blocks.
     pub(super) fn take_channels(&mut self) -> Vec<Heard> {
         let channels = std::mem::take(&mut self.channels);

@@ -41,7 +41,10 @@ fn a_node_id_that_is_no_point_is_no_message() {
 #[test]
 fn a_node_without_a_channel_is_not_known() {
     let mut net = open();
-    assert_eq!(net.hear(node_announcement(3, NOW)), ignored(Ignored::Unknown));
+    assert_eq!(net.hear(node_announcement(3, NOW)), ignored(Ignored::Early));
+    assert!(!net.gossip.graph().has_node(&node(3)));
+    net.gossip.flush(NOW);
+    assert!(net.gossip.flush(NOW).is_empty(), "nor passed on");
 }
 
 // BOLT 7.the-node_announcement-message.33
