@@ -35,6 +35,7 @@ fn resident() -> usize {
 async fn pair(seed: u8) -> (Arc<Member>, Member) {
     let chain = EmbeddedChain::new();
     let (alice, bob) = (Member::start(seed, &chain).await, Member::start(seed + 1, &chain).await);
+    bob.handle.synced().await.unwrap();
     bob.fund(Sat(2_000_000)).await;
     bob.connect(&alice).await;
     bob.open(&alice, Sat(1_000_000), Msat(0)).await;
