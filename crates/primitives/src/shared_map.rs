@@ -502,10 +502,7 @@ mod tests {
             }
         }
         for key in 0..800 {
-            assert_eq!(
-                map.get_mut(&key).map(std::mem::take),
-                expected.get_mut(&key).map(std::mem::take)
-            );
+            assert_eq!(map.get_mut(&key).map(std::mem::take), expected.get_mut(&key).map(std::mem::take));
             assert_eq!(map.remove(&key), expected.remove(&key));
         }
         assert!(map.is_empty());
