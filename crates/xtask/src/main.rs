@@ -7,7 +7,7 @@
 //! | `bitcoind` | prints the path of that bitcoind, obtained if need be | [`bitcoind`] |
 //! | `bolts` | which requirements of the BOLTs the tests check | [`bolts`] |
 //! | `attacks` | which attacks the tests play | [`attacks`] |
-//! | `bench` | payments between processes, single operations; beside others' | [`bench`] |
+//! | `bench` | payments between processes, single operations; beside others' | [`mod@bench`] |
 //! | `simulate` | random seeds of the simulator, in a release build | here |
 //! | `fuzz` | the fuzz targets: runs them, keeps what they find, tells what they reach | [`fuzz`] |
 //! | `mutants` | a share of the mutants of the crates where a wrong line costs money | [`mutants`] |
