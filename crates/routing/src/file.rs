@@ -8,8 +8,8 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `record` | the records |
-//! | `read` | bytes to graph: [`Graph::import`], [`Graph::load`] |
-//! | `write` | graph to bytes: [`Graph::export`], [`Graph::take_changes`] |
+//! | `read` | bytes to graph: `Graph::import`, `Graph::load` |
+//! | `write` | graph to bytes: `Graph::export`, `Graph::take_changes` |
 //!
 //! What is read is not believed: numbers, ids and sums are checked, nothing is allocated for what is only announced, and a
 //! graph larger than [`MAX_CHANNELS`](crate::graph::MAX_CHANNELS) is refused.

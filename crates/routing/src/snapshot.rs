@@ -1,8 +1,8 @@
 //! The graph as path search reads it: nodes and directed channels by number, those that lead to a node side by side.
 //!
 //! It is built from the writer's graph and never changes: searches on any thread read it without a lock, and the writer goes on
-//! meanwhile. Where only policies have changed since the last one, the next is a copy of the edges with these changes. What a search looks at for each channel is in [`Edge`], 40 bytes in the order in which they are
-//! looked at; the rest is in [`Place`].
+//! meanwhile. Where only policies have changed since the last one, the next is a copy of the edges with these changes. What a search looks at for each channel is in `Edge`, 40 bytes in the order in which they are
+//! looked at; the rest is in `Place`.
 
 use crate::graph::NodeInfo;
 use crate::graph::slots::{ChannelSlot, NodeSlot, Slots};
