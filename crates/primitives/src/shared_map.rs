@@ -4,7 +4,7 @@
 //! some hundred bytes a level. So a step may keep the value before it, and a reader a snapshot, at a cost that does not grow
 //! with channels, payments or history. Two clones are compared by what they do not share ([`SharedMap::differences`]).
 //!
-//! A B-tree: entries lie in leaves of at most [`MAX_WIDTH`], all leaves are equally deep.
+//! A B-tree: entries lie in leaves of at most `MAX_WIDTH`, all leaves are equally deep.
 
 use core::fmt;
 use std::sync::Arc;
