@@ -361,6 +361,12 @@ async fn two_nodes_live_by_the_api_alone() {
 }
 
 async fn a_forced_close_is_reckoned_and_not_done(alice: &mut Served, channel: &str) {
+    // A payment is told as paid before its HTLC has left both commitments.
+    until("the channel is at rest", async || {
+        let channels = alice.client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner();
+        channels.channels.iter().all(|channel| channel.htlcs == 0)
+    })
+    .await;
     let ask =
         CloseChannelRequest { channel: channel.into(), force: true, dry_run: true, ..Default::default() };
     let answer = alice.client.close_channel(ask.clone()).await.unwrap().into_inner();
