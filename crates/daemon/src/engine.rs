@@ -54,7 +54,7 @@ mod wallet;
 pub use chain::embedded::EmbeddedChain;
 pub use config::{ChainBackend, EngineConfig};
 pub use core::Stopped;
-pub use handle::{CommandError, Handle};
+pub use handle::{AddressError, CommandError, Handle};
 pub use invoice::{InvoiceError, InvoiceRequest};
 pub use peers::dial::ConnectError;
 

@@ -22,6 +22,23 @@ use tokio::sync::broadcast;
 /// How often [`Handle::synced`] looks.
 const SYNC_LOOK: Duration = Duration::from_millis(10);
 
+/// How long an address may be waited for while a new node looks for its place in the chain.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no address.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// A new node that has not seen a block yet.
+    #[error(
+        "this new node has not reached its chain source yet, and coins that came to an address of it would not be found: see \
+         `astrape info` for what it waits for, and try again"
+    )]
+    NotBegun,
+    /// It cannot be written down.
+    #[error(transparent)]
+    Failed(#[from] anyhow::Error),
+}
+
 /// Why a command was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
@@ -157,17 +174,23 @@ impl Handle {
     /// A fresh address of the on-chain wallet.
     ///
     /// # Errors
-    /// When it cannot be written down.
-    pub async fn new_address(&self) -> anyhow::Result<Address> {
-        self.shared.wallet.new_address(Keychain::External).await
+    /// When it cannot be written down, or a new node does not reach the chain for some seconds.
+    pub async fn new_address(&self) -> Result<Address, AddressError> {
+        self.address(Keychain::External).await
     }
 
     /// A fresh script of the on-chain wallet for change.
     ///
     /// # Errors
-    /// When it cannot be written down.
-    pub async fn change_script(&self) -> anyhow::Result<ScriptBuf> {
-        Ok(self.shared.wallet.new_address(Keychain::Internal).await?.script_pubkey())
+    /// As [`Handle::new_address`].
+    pub async fn change_script(&self) -> Result<ScriptBuf, AddressError> {
+        Ok(self.address(Keychain::Internal).await?.script_pubkey())
+    }
+
+    async fn address(&self, keychain: Keychain) -> Result<Address, AddressError> {
+        let begun = tokio::time::timeout(BEGIN_TIMEOUT, self.shared.wallet.begun()).await;
+        begun.map_err(|_| AddressError::NotBegun)?;
+        Ok(self.shared.wallet.new_address(keychain).await?)
     }
 
     /// Keys for a channel that does not exist yet.

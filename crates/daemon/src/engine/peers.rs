@@ -28,7 +28,7 @@ use link::Link;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedMutexGuard};
 
 /// Connections that others opened, those of our channels' peers not counted: each costs some hundred kilobytes at worst.
 pub(crate) const MAX_INBOUND: usize = 500;
@@ -52,6 +52,8 @@ pub(crate) struct Peers {
     state: Mutex<State>,
     /// Something changed that `reconnect` may want to know.
     pub(crate) changed: Notify,
+    /// Whom our own tasks dial now: one at a time a peer. Of two, each side could end another one.
+    dialling: Mutex<BTreeMap<NodeId, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Default)]
@@ -65,11 +67,22 @@ struct State {
 
 impl Peers {
     pub(crate) fn new(us: NodeId) -> Self {
-        Self { us, state: Mutex::default(), changed: Notify::new() }
+        Self { us, state: Mutex::default(), changed: Notify::new(), dialling: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until no other task of ours dials this peer. Nobody does while what is returned lives.
+    pub(crate) async fn turn_to_dial(&self, peer: NodeId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut dialling = self.dialling.lock().unwrap_or_else(PoisonError::into_inner);
+            // What nobody but the map holds is over.
+            dialling.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(dialling.entry(peer).or_default())
+        };
+        turn.lock_owned().await
     }
 
     /// Makes a connection the peer's only one. One that was there before is ended, and its end waited for.
@@ -212,6 +225,21 @@ mod tests {
         peers.release(&old);
         claiming.await.expect("no panic").expect("the place is free");
         assert_eq!(peers.get(&peer).map(|l| l.id), Some(new.id));
+    }
+
+    #[tokio::test]
+    async fn one_task_at_a_time_dials_a_peer() {
+        let peers = Peers::new(node(0));
+        let first = peers.turn_to_dial(node(1)).await;
+        let soon = Duration::from_millis(20);
+        assert!(
+            tokio::time::timeout(soon, peers.turn_to_dial(node(1))).await.is_err(),
+            "it is being dialled"
+        );
+        drop(peers.turn_to_dial(node(2)).await);
+        drop(first);
+        drop(peers.turn_to_dial(node(1)).await);
+        assert_eq!(peers.dialling.lock().expect("no panic").len(), 1, "what is over is forgotten");
     }
 
     #[tokio::test]

@@ -63,6 +63,7 @@ fn answer(shared: &Arc<Shared>, runtime: &Runtime, find: Find) {
 
 async fn found(shared: &Arc<Shared>, find: Find) -> anyhow::Result<Input> {
     if let Find::ShutdownScript { channel } = find {
+        shared.wallet.begun().await;
         let script = shared.wallet.new_address(Keychain::External).await?.script_pubkey();
         return Ok(Input::Signer(SignerAnswer::ShutdownScript { channel, script }));
     }

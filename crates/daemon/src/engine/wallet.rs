@@ -20,6 +20,7 @@ use bdk_wallet::chain::Merge as _;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// Blocks without anything of ours after which the wallet's place in the chain is written down. After a crash it reads as
 /// many again.
@@ -33,6 +34,8 @@ pub(crate) struct Wallet {
     inner: Arc<Mutex<Inner>>,
     /// Held from looking until the core is told, so that findings reach it in the order in which they were made.
     pub(crate) order: tokio::sync::Mutex<()>,
+    /// Whether it has its place in the chain, above which it looks for coins.
+    has_begun: watch::Sender<bool>,
 }
 
 struct Inner {
@@ -78,7 +81,8 @@ impl Wallet {
         };
         let mut inner = Inner { wallet, store, unsaved_blocks: 0 };
         inner.save()?;
-        Ok(Self { inner: Arc::new(Mutex::new(inner)), order: tokio::sync::Mutex::new(()) })
+        let has_begun = watch::Sender::new(inner.tip().height > Height(0));
+        Ok(Self { inner: Arc::new(Mutex::new(inner)), order: tokio::sync::Mutex::new(()), has_begun })
     }
 
     /// Uses the wallet on a thread that may block.
@@ -91,7 +95,13 @@ impl Wallet {
         tokio::task::spawn_blocking(working).await.context("the on-chain wallet panicked")
     }
 
-    /// A fresh address, written down before it is given out.
+    /// Waits until the wallet has its place in the chain. What came to an address before would never be found.
+    pub(crate) async fn begun(&self) {
+        // The sender is ours: it cannot be gone.
+        let _ = self.has_begun.subscribe().wait_for(|begun| *begun).await;
+    }
+
+    /// A fresh address, written down before it is given out. Not before the wallet has [`begun`](Self::begun).
     pub(crate) async fn new_address(&self, keychain: Keychain) -> anyhow::Result<Address> {
         Ok(self.with(move |inner| inner.new_address(keychain)).await??)
     }
@@ -105,6 +115,7 @@ impl Wallet {
         recent: Vec<BlockId>,
     ) -> anyhow::Result<Vec<WalletFinding>> {
         self.with(move |inner| inner.begin_above(&recent)).await??;
+        self.has_begun.send_replace(true);
         let mut found = Vec::new();
         match source.state().await {
             Ok(state) => found = self.catch_up(source, state.tip.height).await?,

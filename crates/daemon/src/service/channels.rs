@@ -52,7 +52,7 @@ impl NodeService {
             announce: !request.private,
             feerate,
             keys: self.handle.fresh_keys(),
-            change_script: self.handle.change_script().await.map_err(refusal::internal)?,
+            change_script: self.handle.change_script().await.map_err(refusal::address)?,
             upfront_shutdown_script: None,
         };
         let mut facts = self.handle.facts();
@@ -148,7 +148,7 @@ impl NodeService {
         } else {
             let script = match script {
                 Some(script) => script,
-                None => self.handle.new_address().await.map_err(refusal::internal)?.script_pubkey(),
+                None => self.handle.new_address().await.map_err(refusal::address)?.script_pubkey(),
             };
             Command::CloseChannel { channel, script }
         };

@@ -15,7 +15,7 @@ use tonic::Status;
 
 impl NodeService {
     pub(super) async fn new_address(&self, _: NewAddressRequest) -> Result<NewAddressResponse, Status> {
-        let address = self.handle.new_address().await.map_err(refusal::internal)?;
+        let address = self.handle.new_address().await.map_err(refusal::address)?;
         Ok(NewAddressResponse { address: address.to_string() })
     }
 
@@ -69,7 +69,7 @@ impl NodeService {
             }
         };
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
-        let change_script = self.handle.change_script().await.map_err(refusal::internal)?;
+        let change_script = self.handle.change_script().await.map_err(refusal::address)?;
         let spend_reserve = request.spend_reserve;
         let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
         match self.handle.command(Command::Withdraw(Box::new(command))).await.map_err(refusal::command)? {

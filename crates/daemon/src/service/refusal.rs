@@ -1,6 +1,6 @@
 //! Refusals of the node as statuses of gRPC.
 
-use crate::engine::{CommandError, ConnectError, Stopped};
+use crate::engine::{AddressError, CommandError, ConnectError, Stopped};
 use astrape_node::{JournalError, Refusal};
 use tonic::Status;
 
@@ -18,6 +18,14 @@ pub(crate) fn command(error: CommandError) -> Status {
             Status::not_found(Refusal::NoSuchChannel.to_string())
         }
         CommandError::Refused(refusal) => Status::failed_precondition(refusal.to_string()),
+    }
+}
+
+/// There is no address.
+pub(crate) fn address(error: AddressError) -> Status {
+    match error {
+        AddressError::NotBegun => Status::unavailable(error.to_string()),
+        AddressError::Failed(error) => internal(error),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Nodes that open channels, pay, restart and close.
 
 use crate::support::{Member, of_channel, until, wait_for};
-use astrape_daemon::engine::{EmbeddedChain, start};
+use astrape_chain::{Auth, BitcoindConfig};
+use astrape_daemon::engine::{AddressError, ChainBackend, EmbeddedChain, EngineConfig, start};
 use astrape_node::{ChannelFact, Command, Fact, Reply};
-use astrape_primitives::{Msat, Sat};
+use astrape_primitives::{Msat, Network, Sat};
 
 const FUNDING: Sat = Sat(1_000_000);
 
@@ -122,6 +123,24 @@ async fn a_wallet_finds_what_came_while_its_node_was_down() {
     let fresh = alice.handle.new_address().await.unwrap().script_pubkey();
     assert_ne!(fresh, script, "an address is given out once");
     alice.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_node_gives_out_no_address_before_it_has_seen_the_chain() {
+    let (chain, home) = (EmbeddedChain::new(), tempfile::tempdir().unwrap());
+    // A port at which nobody listens.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let auth = Auth::UserPassword { user: "user".into(), password: "password".into() };
+    let bitcoind = BitcoindConfig {
+        address: format!("127.0.0.1:{nobody}"),
+        ..BitcoindConfig::local(Network::Regtest, auth)
+    };
+    let config = crate::support::config(22, home.path(), &chain);
+    let (handle, running) =
+        start(EngineConfig { chain: ChainBackend::Bitcoind(bitcoind), ..config }).await.unwrap();
+    let refused = handle.new_address().await.unwrap_err();
+    assert!(matches!(refused, AddressError::NotBegun), "{refused}");
+    running.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,7 +30,7 @@ pub(crate) fn signer(seed: u8) -> Arc<InProcessSigner> {
     Arc::new(InProcessSigner::new(&Seed::from_entropy([seed; 32]), Network::Regtest))
 }
 
-fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfig {
+pub(crate) fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfig {
     let signer = signer(seed);
     let node_id = astrape_transactions::Signer::node_id(&*signer);
     EngineConfig {

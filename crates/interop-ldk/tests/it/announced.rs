@@ -11,7 +11,7 @@ const PUSH_SAT: u64 = 900_000;
 
 #[test]
 fn a_channel_with_ldk_is_announced_and_both_ends_tell_their_terms() -> Result<()> {
-    let Some(stage) = Stage::start(1, 1, Kind::Anchors, &[])? else { return Ok(()) };
+    let Some(stage) = Stage::start(1, 1, Kind::Anchors, &[CAPACITY_SAT + 200_000])? else { return Ok(()) };
     stage.connect(0, 0)?;
     let channel = stage.astrape_opens_announced(0, 0, CAPACITY_SAT, PUSH_SAT)?;
     stage.bitcoind.mine(6)?;

@@ -48,6 +48,7 @@ pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> R
     if peer == shared.node_id {
         return Err(ConnectError::Ourselves);
     }
+    let _turn = shared.peers.turn_to_dial(peer).await;
     if shared.peers.get(&peer).is_some_and(|link| link.is_up()) {
         return Ok(());
     }
