@@ -96,6 +96,8 @@ pub enum Broadcast {
         /// The peer's.
         remote_signature: Signature,
     },
+    /// What spent a funding in a block that is gone, with its signatures, whoever made it.
+    Again(Arc<Transaction>),
     /// A transaction that claims outputs of a channel (BOLT 5), alone or as the child that pays for its parent.
     Claim {
         /// The claim.
@@ -179,6 +181,7 @@ impl Broadcast {
             Broadcast::Wallet(request) => Some(request.tx.compute_txid()),
             Broadcast::Closing { request, .. } => Some(request.tx.compute_txid()),
             Broadcast::Claim { request, .. } => Some(request.tx.compute_txid()),
+            Broadcast::Again(tx) => Some(tx.compute_txid()),
             Broadcast::Commitment(_) => None,
         }
     }
@@ -188,7 +191,10 @@ impl Broadcast {
     pub fn deadline(&self) -> Option<Height> {
         match self {
             Broadcast::Claim { deadline, .. } => *deadline,
-            Broadcast::Wallet(_) | Broadcast::Commitment(_) | Broadcast::Closing { .. } => None,
+            Broadcast::Wallet(_)
+            | Broadcast::Commitment(_)
+            | Broadcast::Closing { .. }
+            | Broadcast::Again(_) => None,
         }
     }
 }

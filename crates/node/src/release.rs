@@ -135,6 +135,7 @@ pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Vec<
 fn sign_alone(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction, ReleaseError> {
     Ok(match broadcast {
         Broadcast::Claim { request, .. } => signer.sign_claim(request)?,
+        Broadcast::Again(tx) => Transaction::clone(tx),
         Broadcast::Wallet(request) => signer.sign_wallet_inputs(request)?,
         Broadcast::Commitment(request) => signer.sign_local_commitment(request)?,
         Broadcast::Closing { request, remote_signature } => {

@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::turn::court::effect_of;
 use crate::turn::{announcement_of, is_opening, seen_onion};
 use astrape_channel::{Channel, Output, Phase};
-use astrape_onchain::Output as CourtOutput;
+use astrape_onchain::{ClaimParent, Output as CourtOutput};
 use astrape_primitives::{ChannelKeysId, Side};
 use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::{Coins, Reservation};
@@ -142,9 +142,10 @@ impl Node {
             let allowed = outputs.filter(|o| !suspect || !matches!(o, Output::BroadcastCommitment(_)));
             effects.extend(allowed.filter_map(|output| owed_effect(*keys, from, output)));
             if let Some(resolution) = self.resolutions.get(keys) {
-                let ours =
-                    |o: &CourtOutput| matches!(o, CourtOutput::Broadcast { parent: Some(Side::Local), .. });
-                let owed = resolution.watches().chain(resolution.owed()).filter(|o| !suspect || !ours(o));
+                let is_ours = |o: &CourtOutput| {
+                    matches!(o, CourtOutput::Broadcast { parent: Some(ClaimParent::Ours), .. })
+                };
+                let owed = resolution.watches().chain(resolution.owed()).filter(|o| !suspect || !is_ours(o));
                 effects.extend(owed.filter_map(|output| effect_of(*keys, channel, output)));
             }
         }

@@ -85,8 +85,8 @@ pub struct OwedTransaction {
 }
 
 impl OwedTransaction {
-    /// Confirmations from which it is owed no more: deeper reorganisations have not been seen for ten years.
-    pub const DEEP: u32 = 6;
+    /// Confirmations from which it is owed no more: no reorganisation that we bear takes it away then.
+    pub const DEEP: u32 = astrape_onchain::resolution::MIN_IRREVOCABLE_DEPTH;
 }
 
 /// A payment that ended moments ago, kept until the answer of a lookup made before it ended can no longer be on its way.

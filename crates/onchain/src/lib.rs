@@ -39,7 +39,8 @@ mod witness;
 
 pub use claim::{Claim, ClaimId};
 pub use evidence::{Evidence, HtlcKey, LiveHtlc};
-pub use output::{Output, Story};
+pub use output::{Output, Parent as ClaimParent, Story};
+pub use resolution::again::Left;
 pub use resolution::{Close, Event, Resolution, View};
 pub use spender::{Spender, classify};
 pub use tracked::{Parent, Role, Spent, Tracked};

@@ -2,9 +2,10 @@
 
 use crate::evidence::HtlcKey;
 use crate::spender::Spender;
-use astrape_primitives::{CommitmentNumber, Height, HtlcId, PaymentPreimage, Sat, Side};
+use astrape_primitives::{CommitmentNumber, Height, HtlcId, PaymentPreimage, Sat};
 use astrape_transactions::ClaimRequest;
-use bitcoin::{OutPoint, ScriptBuf, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
+use std::sync::Arc;
 
 /// One consequence of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +38,28 @@ pub enum Output {
     Broadcast {
         /// The claim, for the signer.
         request: Box<ClaimRequest>,
-        /// Whose commitment it brings the fee for, when it is the child of one that is not confirmed.
-        parent: Option<Side>,
+        /// The commitment that it brings the fee for, where that must go out with it.
+        parent: Option<Parent>,
         /// The block by which it must be in.
         deadline: Option<Height>,
     },
+    /// This was in a block, as it is, and left it: bring it back.
+    Again(Arc<Transaction>),
+    /// What had spent the funding left the chain and does not come back: our own commitment is to go out, if it may.
+    OursNeeded,
     /// For people.
     Story(Story),
     /// All is irrevocably resolved.
     Resolved,
+}
+
+/// A commitment that goes out together with the child that pays for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// Our newest, to be signed.
+    Ours,
+    /// One that was in a block, with its signatures.
+    Signed(Arc<Transaction>),
 }
 
 /// What happened on chain, for people.
@@ -57,6 +71,11 @@ pub enum Story {
         txid: Txid,
         /// What it is.
         spender: Spender,
+    },
+    /// What spent the funding left the chain.
+    LeftTheChain {
+        /// It.
+        txid: Txid,
     },
     /// A claim goes out, for the first time or for a higher fee.
     Claiming {

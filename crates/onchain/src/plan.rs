@@ -9,10 +9,10 @@ pub mod fee;
 pub(crate) mod group;
 
 use crate::claim::{Claim, ClaimId};
-use crate::output::{Output, Story};
+use crate::output::{Output, Parent, Story};
 use crate::resolution::{Resolution, View};
 use crate::tracked::{Role, Tracked};
-use astrape_primitives::{FeeratePerKw, Height, Sat};
+use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
 use astrape_transactions::WalletInput;
 use bitcoin::OutPoint;
 use build::{Built, NotBuilt, Purse, Shared};
@@ -339,7 +339,9 @@ fn announce(resolution: &Resolution, id: ClaimId, value: Sat, is_first: bool, ou
 fn send(resolution: &Resolution, id: ClaimId, out: &mut Vec<Output>) {
     let Some(claim) = resolution.claims.get(&id) else { return };
     let parent = claim.inputs.iter().find_map(|o| match resolution.outputs.get(o).map(|t| &t.role) {
-        Some(Role::Anchor { parent: Some(parent) }) => Some(parent.owner),
+        Some(Role::Anchor { parent: Some(parent) }) if parent.owner == Side::Local => Some(Parent::Ours),
+        // One of the peer was seen in the mempool, or was in a block.
+        Some(Role::Anchor { parent: Some(_) }) => resolution.parent_that_left(o.txid).map(Parent::Signed),
         _ => None,
     });
     if let Some(request) = claim.request(resolution.keys, resolution.format, &resolution.outputs) {

@@ -1,5 +1,6 @@
 //! The value: how one funding was spent, what of it is ours, what is claimed, and what was told of its HTLCs.
 
+pub mod again;
 mod close;
 mod ends;
 mod reorg;
@@ -12,6 +13,7 @@ use crate::output::Output;
 use crate::plan::{Occasion, plan};
 use crate::spender::Spender;
 use crate::tracked::Tracked;
+use again::Left;
 use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, Sat};
 use astrape_transactions::{CommitmentFormat, CommittedHtlc, WalletInput};
 use bitcoin::secp256k1::{All, Secp256k1};
@@ -19,8 +21,12 @@ use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Least depth at which a spend counts as irrevocable, whatever the operator says.
-pub const MIN_IRREVOCABLE_DEPTH: u32 = 6;
+/// The deepest reorganisation that costs nothing: so many of the last blocks may be replaced by others.
+pub const DEEPEST_REORG_BLOCKS: u32 = 6;
+
+/// Least depth at which a spend counts as irrevocable, whatever the operator says: no reorganisation that we claim to bear
+/// reaches below it.
+pub const MIN_IRREVOCABLE_DEPTH: u32 = DEEPEST_REORG_BLOCKS + 1;
 
 /// For each so much at stake one block of depth more: a reorganisation costs a miner the rewards of its blocks.
 pub const SAT_PER_BLOCK_OF_DEPTH: u64 = 50_000_000;
@@ -41,6 +47,8 @@ pub struct Resolution {
     pub script: Option<ScriptBuf>,
     /// The confirmed spend of the funding.
     pub close: Option<Close>,
+    /// A spend of the funding that was confirmed and left the chain, until another confirms or our commitment goes out.
+    pub left: Option<Left>,
     /// The outputs that are followed.
     pub outputs: BTreeMap<OutPoint, Tracked>,
     /// The claims that are owed to the network, and those that confirmed.
@@ -121,7 +129,7 @@ pub struct View<'a> {
     pub tip: Height,
     /// What it costs to confirm.
     pub feerates: Feerates,
-    /// The operator's depth of a spend that counts as the end.
+    /// The operator's depth at which a channel is forgotten; HTLCs end earlier ([`Resolution::depth_for`]).
     pub closing_depth: u32,
     /// Coins of the wallet that may pay for claims: confirmed and free, or set aside for this resolution.
     pub coins: &'a [WalletInput],
@@ -139,6 +147,7 @@ impl Resolution {
             capacity: evidence.terms.capacity,
             script: None,
             close: None,
+            left: None,
             outputs: BTreeMap::new(),
             claims: BTreeMap::new(),
             next_claim: ClaimId(0),
@@ -168,7 +177,10 @@ impl Resolution {
             Event::Script(script) => {
                 next.script.get_or_insert(script);
             }
-            Event::Block => next.ask(&mut out),
+            Event::Block => {
+                next.ask(&mut out);
+                next.bring_back(view, &mut out);
+            }
         }
         next.learn(view);
         next.end_htlcs(view, &mut out);
@@ -182,11 +194,11 @@ impl Resolution {
         (next, out)
     }
 
-    /// Confirmations from which a spend worth so much is irrevocable.
+    /// Confirmations from which the end of something worth so much is irrevocable.
     #[must_use]
-    pub fn depth_for(amount: Sat, closing_depth: u32) -> u32 {
+    pub fn depth_for(amount: Sat) -> u32 {
         let extra = u32::try_from(amount.0 / SAT_PER_BLOCK_OF_DEPTH).unwrap_or(u32::MAX);
-        closing_depth.max(MIN_IRREVOCABLE_DEPTH).saturating_add(extra.min(MAX_DEPTH_BY_AMOUNT))
+        MIN_IRREVOCABLE_DEPTH + extra.min(MAX_DEPTH_BY_AMOUNT)
     }
 
     /// The coins of the wallet that claims spend: set aside until then.
@@ -208,6 +220,7 @@ impl Resolution {
     #[must_use]
     pub fn owed(&self) -> Vec<Output> {
         let mut out = Vec::new();
+        self.owed_again(&mut out);
         crate::plan::owed(self, &mut out);
         self.ask(&mut out);
         out

@@ -129,6 +129,7 @@ fn a_warning_changes_nothing() {
     assert_eq!(pair.nodes[B].channel, before);
 }
 
+// attack 73
 #[test]
 fn whatever_spends_the_funding_is_recognised() {
     // The peer's newest and the one before are both valid while the newest is not answered.
@@ -150,7 +151,6 @@ fn whatever_spends_the_funding_is_recognised() {
     pair.run();
     spend(&mut pair, A, &first, 600);
     assert_eq!(how_it_was_spent(&pair, A), "a revoked commitment of the peer");
-    // attack 73
     let odd = transaction(9, vec![TxOut { value: Sat(5).into(), script_pubkey: p2wpkh(1) }]);
     spend(&mut pair, B, &odd, 600);
     assert_eq!(how_it_was_spent(&pair, B), "an unknown transaction");

@@ -140,12 +140,12 @@ fn a_large_channel_is_refused_where_the_feature_was_not_negotiated() {
 
 // BOLT 2.defined-channel-types.23
 // BOLT 2.defined-channel-types.45
+// attack 5
 #[test]
 fn a_channel_type_that_is_missing_or_unknown_is_refused() {
     refused(|m| m.channel_type = None);
     refused(|m| m.channel_type = Some(Features::empty()));
     refused(|m| m.channel_type = Some(Features::empty().with_optional(Feature::StaticRemotekey)));
-    // attack 5
     refused(|m| m.channel_type = Some(Features::empty().with_bit(12).with_bit(20)));
     let unwanted = Features::empty().with_required(Feature::StaticRemotekey).with_required(Feature::Anchors);
     let mut pair = Pair::new(Setup { anchors: false, ..Setup::default() });

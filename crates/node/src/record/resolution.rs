@@ -7,7 +7,7 @@ use super::parts::{
     put_wallet_input, tx_bytes,
 };
 use crate::journal::Key;
-use astrape_onchain::{Claim, ClaimId, Close, Parent, Resolution, Role, Spender, Spent, Tracked};
+use astrape_onchain::{Claim, ClaimId, Close, Left, Parent, Resolution, Role, Spender, Spent, Tracked};
 use astrape_primitives::{ChannelKeysId, HtlcId, Sat};
 use astrape_transactions::{CommitmentFormat, CommittedHtlc};
 use astrape_wire::ValueError;
@@ -129,13 +129,23 @@ fn encode_head(r: &Resolution) -> Vec<u8> {
         .value(6, &r.next_claim.0)
         .field(8, |out| r.told.iter().for_each(|id| id.write(out)))
         .value(10, &u8::from(r.short_of_coins));
-    let Some(close) = &r.close else { return out.finish() };
-    out.bytes(12, &tx_bytes(&close.tx))
-        .value(14, &close.height)
-        .field(16, |out| put_spender(&close.spender, out))
-        .some(18, close.delayed.as_ref())
-        .value(20, &u8::from(close.has_rows))
-        .finish()
+    let out = match &r.close {
+        None => out,
+        Some(close) => out
+            .bytes(12, &tx_bytes(&close.tx))
+            .value(14, &close.height)
+            .field(16, |out| put_spender(&close.spender, out))
+            .some(18, close.delayed.as_ref())
+            .value(20, &u8::from(close.has_rows)),
+    };
+    match &r.left {
+        None => out.finish(),
+        Some(left) => out
+            .bytes(22, &tx_bytes(&left.tx))
+            .field(24, |out| put_spender(&left.spender, out))
+            .value(26, &left.since)
+            .finish(),
+    }
 }
 
 fn decode_head(keys: &ChannelKeysId, bytes: &[u8]) -> Result<Resolution, Unreadable> {
@@ -154,6 +164,12 @@ fn decode_head(keys: &ChannelKeysId, bytes: &[u8]) -> Result<Resolution, Unreada
             has_rows: r.value::<u8>(20)? != 0,
         }),
     };
+    let left = match r.some_bytes(22) {
+        None => None,
+        Some(tx) => {
+            Some(Left { tx: arc_tx_of(22, tx)?, spender: r.field(24, get_spender)?, since: r.value(26)? })
+        }
+    };
     r.finish()?;
     Ok(Resolution {
         keys: *keys,
@@ -161,6 +177,7 @@ fn decode_head(keys: &ChannelKeysId, bytes: &[u8]) -> Result<Resolution, Unreada
         capacity,
         script,
         close,
+        left,
         outputs: BTreeMap::new(),
         claims: BTreeMap::new(),
         next_claim,

@@ -327,6 +327,23 @@ fn the_frozen_rows_have_everything_that_a_channel_may_have() {
 }
 
 #[test]
+fn a_close_that_left_the_chain_is_read_as_it_was_written() {
+    for seed in 0..24 {
+        let (mut g, keys) = (Gen(seed), keys(seed));
+        let mut before = g.court(keys);
+        before.left = Some(g.left());
+        let mut changes = Changes::new();
+        diff_resolution(&keys, None, Some(&before), &mut changes);
+        let mut rows = ResolutionRows::default();
+        for (key, value) in &changes {
+            let (of, row) = ResolutionRow::of(&key.0[1..]).expect("a key of ours");
+            rows.add(&of, row, value.as_ref().expect("written")).expect("readable");
+        }
+        assert_eq!(rows.restore().expect("whole"), before, "seed {seed}");
+    }
+}
+
+#[test]
 fn rows_are_written_as_they_always_were() {
     let mut now = String::new();
     for seed in FROZEN_SEEDS {

@@ -5,7 +5,7 @@ use crate::effect::{Broadcast, Effect, Find, Parent, Watch};
 use crate::journal::RetiredHtlc;
 use crate::ledger::ChannelFact;
 use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin, Refusal};
-use astrape_onchain::{Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
+use astrape_onchain::{ClaimParent, Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
 use astrape_onion::Failure;
 use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, PaymentHash, PaymentPreimage, Side};
 use astrape_transactions::{CommittedHtlc, WalletInput};
@@ -139,6 +139,7 @@ impl Turn<'_> {
             Output::Preimage { htlc, preimage } => self.preimage_on_chain(keys, htlc, preimage),
             Output::Failed(id) => self.ended_on_chain(keys, id),
             Output::Story(story) => self.tell_of_the_chain(keys, story),
+            Output::OursNeeded => self.go_in_place_of_what_left(keys),
             Output::Resolved => {
                 let open = self.node.channels.get(&keys).and_then(|c| c.open());
                 let funding = open.map(|open| open.funding.terms.outpoint);
@@ -149,6 +150,15 @@ impl Turn<'_> {
                 let effect = self.node.channels.get(&keys).and_then(|c| effect_of(keys, c, other));
                 self.effects.extend(effect);
             }
+        }
+    }
+
+    /// What had spent the funding does not come back: ours goes out, unless it may be old.
+    fn go_in_place_of_what_left(&mut self, keys: ChannelKeysId) {
+        let channel = self.node.channels.get(&keys).filter(|_| !self.node.suspect.contains(&keys));
+        if channel.is_some_and(|channel| !is_on_its_way(channel)) {
+            let reason = "what had spent the funding left the chain and has not come back".to_owned();
+            self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
         }
     }
 
@@ -394,6 +404,10 @@ impl Turn<'_> {
             Story::Spent { .. } => return,
             // A version for a higher fee is no turning point.
             Story::Claiming { is_first: false, .. } => return,
+            Story::LeftTheChain { txid } => {
+                let what = "left the chain by a reorganisation; it is brought back".to_owned();
+                fact(Some(txid), what, None, None)
+            }
             Story::Claiming { txid, value, fee: paid, deadline, .. } => {
                 let by = deadline.map_or_else(String::new, |height| format!(", due by block {height}"));
                 fact(Some(txid), format!("claiming {value}{by}"), Some(value), Some(paid))
@@ -431,14 +445,30 @@ pub(crate) fn effect_of(keys: ChannelKeysId, channel: &Channel, output: Output) 
         Output::RowsNeeded(number) => Effect::Find(Find::RetiredHtlcs { channel: keys, number }),
         Output::Broadcast { request, parent, deadline } => {
             let parent = match parent {
-                Some(Side::Local) => Some(Parent::Commitment(Box::new(channel.open()?.local_request()))),
-                Some(Side::Remote) | None => None,
+                Some(ClaimParent::Ours) => {
+                    Some(Parent::Commitment(Box::new(channel.open()?.local_request())))
+                }
+                Some(ClaimParent::Signed(tx)) => Some(Parent::Signed(tx)),
+                None => None,
             };
             Effect::Broadcast(Broadcast::Claim { request, parent, deadline })
         }
         Output::Forget(outpoint) => Effect::Watch(Watch::Forget(outpoint)),
-        Output::Preimage { .. } | Output::Failed(_) | Output::Story(_) | Output::Resolved => return None,
+        // A closing transaction that we hold ourselves is owed by the channel already.
+        Output::Again(tx) => (!owes_a_spend(channel)).then_some(Effect::Broadcast(Broadcast::Again(tx)))?,
+        Output::Preimage { .. }
+        | Output::Failed(_)
+        | Output::OursNeeded
+        | Output::Story(_)
+        | Output::Resolved => return None,
     })
+}
+
+/// Whether a channel owes the network a transaction of its own that spends the funding.
+fn owes_a_spend(channel: &Channel) -> bool {
+    use astrape_channel::Output as Owed;
+    let is_spend = |o: &Owed| matches!(o, Owed::BroadcastCommitment(_) | Owed::BroadcastClosing { .. });
+    channel.owed_to_chain().iter().any(is_spend)
 }
 
 /// Whether a channel goes on chain already, or must not.

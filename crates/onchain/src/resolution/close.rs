@@ -18,6 +18,8 @@ use std::sync::Arc;
 impl Resolution {
     /// Our commitment goes to the network: where it has anchors, ours will bring the fee.
     pub(super) fn go_on_chain(&mut self, view: &View<'_>, out: &mut Vec<Output>) {
+        // Not two that exclude each other.
+        self.left = None;
         if self.close.is_some() || self.has_waiting_anchor() || self.format != CommitmentFormat::Anchors {
             return;
         }
@@ -102,6 +104,7 @@ impl Resolution {
             return;
         }
         let (spender, commitment) = classify(view.secp, view.evidence, &tx);
+        self.left = None;
         let rows = live_rows(&spender, view);
         let laid = lay_out(view.secp, view.evidence, &spender, commitment.as_ref(), &tx, height, &rows);
         out.push(Output::Story(Story::Spent { txid: tx.compute_txid(), spender }));

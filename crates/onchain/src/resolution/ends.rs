@@ -53,7 +53,7 @@ impl Resolution {
     }
 
     fn has_failed(&self, close: &Close, live: &LiveHtlc, view: &View<'_>) -> bool {
-        let depth = Self::depth_for(live.htlc.amount.to_sat_floor(), view.closing_depth);
+        let depth = Self::depth_for(live.htlc.amount.to_sat_floor());
         let is_deep = |height: Height| height.confirmations_at(view.tip) >= depth;
         match close.spender {
             // Its HTLCs are not known to us, and the peer may still show the preimage of any.
@@ -74,7 +74,7 @@ impl Resolution {
         let Some(close) = &self.close else {
             return false;
         };
-        let depth = Self::depth_for(self.capacity, view.closing_depth);
+        let depth = Self::depth_for(self.capacity).max(view.closing_depth);
         let is_deep = |height: Height| height.confirmations_at(view.tip) >= depth;
         close.has_rows
             && is_deep(close.height)

@@ -24,7 +24,7 @@ impl Resolution {
             out.push(Output::Forget(outpoint));
         }
         if self.close.as_ref().is_some_and(|close| close.height >= from) {
-            self.close = None;
+            self.close_left(Height(from.0.saturating_sub(1)), out);
             for tracked in self.outputs.values_mut() {
                 tracked.confirmed = None;
             }

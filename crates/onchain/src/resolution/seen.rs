@@ -44,7 +44,7 @@ impl Resolution {
 
     /// A commitment of the peer waits in the mempool: where ours would wait behind it, our anchor on the peer's brings it
     /// into a block.
-    fn commitment_seen(&mut self, tx: &Transaction, view: &View<'_>, out: &mut Vec<Output>) {
+    pub(super) fn commitment_seen(&mut self, tx: &Transaction, view: &View<'_>, out: &mut Vec<Output>) {
         if self.close.is_some() {
             return;
         }

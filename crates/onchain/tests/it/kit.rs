@@ -1,7 +1,7 @@
 //! A channel between us and a peer on a regtest chain: commitments are signed by two signers, claims go into a mempool with
 //! Bitcoin Core's policy, and every script is judged by Bitcoin Core's engine.
 
-use astrape_onchain::{Event, Evidence, HtlcKey, LiveHtlc, Output, Resolution, Story, View};
+use astrape_onchain::{ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Output, Resolution, Story, View};
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, FeeratePerKw, Feerates, Height, HtlcId, Msat, Network,
     PaymentPreimage, Sat, Side, Timestamp,
@@ -210,9 +210,12 @@ impl Court {
                 let tx = us().sign_claim(&request).expect("a claim that can be signed");
                 let txid = tx.compute_txid();
                 let outcome = match parent {
-                    Some(Side::Local) => {
-                        let package = [self.our_commitment(), tx];
-                        self.chain.submit_package(&package).map(|_| ()).map_err(|e| e.to_string())
+                    Some(parent) => {
+                        let parent = match parent {
+                            ClaimParent::Ours => self.our_commitment(),
+                            ClaimParent::Signed(tx) => (*tx).clone(),
+                        };
+                        self.chain.submit_package(&[parent, tx]).map(|_| ()).map_err(|e| e.to_string())
                     }
                     _ => match self.chain.submit(tx) {
                         Err(reject) if !reject.is_already_there() => Err(reject.to_string()),
@@ -223,6 +226,8 @@ impl Court {
                     self.refused.push((txid, reason));
                 }
             }
+            // The mempool may have it, or ask for more than it pays.
+            Output::Again(tx) if !self.deaf => drop(self.chain.submit((*tx).clone())),
             _ => {}
         }
     }

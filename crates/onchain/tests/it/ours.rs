@@ -62,7 +62,7 @@ fn an_htlc_of_ours_times_out_and_is_failed_when_that_is_deep_and_its_output_is_s
         court.mine(1);
         assert!(court.resolution.outputs[&output].spent.is_some_and(|s| s.by_us));
         assert!(!court.has_failed(0), "a reorganisation may give the peer another chance");
-        court.mine(4);
+        court.mine(5);
         assert!(!court.has_failed(0));
         court.mine(1);
         assert!(court.has_failed(0), "{format:?}");
@@ -176,6 +176,7 @@ fn an_htlc_that_the_peer_takes_back_by_timeout_is_recorded_as_lost_and_nothing_i
 
 // BOLT 5.htlc-output-handling-local-commitment-local-offers.8
 // BOLT 5.htlc-output-handling-local-commitment-local-offers.9
+// attack 15
 #[test]
 fn dust_and_what_our_commitment_has_not_is_failed_when_it_is_deep_or_fulfilled_when_its_preimage_is_known() {
     for format in FORMATS {
@@ -189,12 +190,11 @@ fn dust_and_what_our_commitment_has_not_is_failed_when_it_is_deep_or_fulfilled_w
             ..Htlcs::default()
         };
         let mut court = Court::new(format, htlcs);
-        // attack 15
         court.know((Side::Local, HtlcId(2)), 4);
         let tx = court.our_commitment();
         court.mine_with(&[tx]);
-        court.mine(4);
-        assert!(!court.has_failed(0) && !court.has_failed(1));
+        court.mine(5);
+        assert!(!court.has_failed(0) && !court.has_failed(1), "six confirmations can be undone");
         court.mine(1);
         assert!(court.has_failed(0) && court.has_failed(1) && !court.has_failed(2), "{format:?}");
         court.mine(40);

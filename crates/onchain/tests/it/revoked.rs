@@ -162,7 +162,7 @@ fn all_of_many_twins_that_a_revoked_commitment_has_not_are_failed_in_time() {
         let mut court = Court::new(format, htlcs);
         let tx = court.their_commitment(REVOKED);
         court.mine_with(&[tx]);
-        court.mine(5);
+        court.mine(6);
         assert!((0..40).all(|id| court.has_failed(id)), "{format:?}");
     }
 }

@@ -144,7 +144,7 @@ fn an_htlc_missing_from_the_confirmed_commitment_is_failed_at_depth_but_never_wi
         court.know((Side::Local, HtlcId(0)), 1);
         let tx = court.their_commitment(NEXT);
         court.mine_with(&[tx]);
-        court.mine(4);
+        court.mine(5);
         assert!(!court.has_failed(1) && !court.has_failed(2));
         court.mine(1);
         assert!(court.has_failed(1) && court.has_failed(2) && !court.has_failed(0));

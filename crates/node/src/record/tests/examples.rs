@@ -13,7 +13,7 @@ use astrape_channel::{
     Phase, Readiness, Shutdown,
 };
 use astrape_onchain::{
-    Claim, ClaimId, Close, Parent, Resolution as CourtResolution, Role, Spender, Spent, Tracked,
+    Claim, ClaimId, Close, Left, Parent, Resolution as CourtResolution, Role, Spender, Spent, Tracked,
 };
 use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
@@ -559,6 +559,10 @@ impl Gen {
         }
     }
 
+    pub(crate) fn left(&mut self) -> Left {
+        Left { tx: Arc::new(self.transaction(true)), spender: self.spender(), since: self.height() }
+    }
+
     pub(crate) fn court(&mut self, keys: ChannelKeysId) -> CourtResolution {
         CourtResolution {
             keys,
@@ -576,6 +580,8 @@ impl Gen {
                 delayed: g.some(Self::script),
                 has_rows: g.coin_flip(),
             }),
+            // Came later than the frozen rows: [`Gen::left`].
+            left: None,
             outputs: self.many(6, |g| (g.outpoint(), g.tracked())).into_iter().collect(),
             claims: self.many(3, |g| (ClaimId(g.next()), g.claim())).into_iter().collect(),
             next_claim: ClaimId(self.next()),
