@@ -14,6 +14,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("Channel.state", "ChannelState"),
         ("Payment.direction", "PaymentDirection"),
         ("Payment.state", "PaymentState"),
+        ("Invoice.state", "InvoiceState"),
+        ("InvoiceEvent.state", "InvoiceState"),
         ("ChannelEvent.kind", "ChannelEventKind"),
     ] {
         let by_name =

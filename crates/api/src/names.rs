@@ -1,6 +1,6 @@
 //! Enumerations of the contract as words, for JSON and for people.
 
-use crate::v1::{ChannelEventKind, ChannelState, CoinState, PaymentDirection, PaymentState};
+use crate::v1::{ChannelEventKind, ChannelState, CoinState, InvoiceState, PaymentDirection, PaymentState};
 use serde::Serializer;
 
 /// An enumeration of the contract.
@@ -45,6 +45,7 @@ named! {
     ChannelState: "CHANNEL_STATE_",
     PaymentDirection: "PAYMENT_DIRECTION_",
     PaymentState: "PAYMENT_STATE_",
+    InvoiceState: "INVOICE_STATE_",
     ChannelEventKind: "CHANNEL_EVENT_KIND_",
 }
 

@@ -98,6 +98,15 @@ dashes in front. A flag wins over the environment, the environment over the file
     Close(Close),
     /// Make an invoice
     Invoice(Invoice),
+    /// Show invoices that are not paid: open, held, cancelled
+    Invoices(InvoicePage),
+    /// Take the payment that is held for an invoice
+    Settle(Settle),
+    /// Give back what is held for an invoice, and take no payment for it any more
+    Cancel {
+        /// The payment hash of the invoice
+        payment_hash: String,
+    },
     /// Read an invoice, without paying it
     Decode {
         /// The invoice, lnbc…
@@ -213,6 +222,37 @@ pub struct Invoice {
     /// For how long it can be paid: 3600, 90s, 10m, 2h, 7d [default: 1h]
     #[arg(long, value_name = "TIME")]
     pub expiry: Option<Seconds>,
+    /// Hold its payment until it is settled or cancelled; it is given back before it expires
+    #[arg(long)]
+    pub hold: bool,
+    /// The hash of a preimage that you give when you settle it, instead of a preimage that the node knows
+    #[arg(long, value_name = "HEX", requires = "hold", conflicts_with = "preimage")]
+    pub payment_hash: Option<String>,
+    /// For how many blocks its payment can be held [default: 144]
+    #[arg(long, value_name = "N", requires = "hold", value_parser = clap::value_parser!(u32).range(1..=1800))]
+    pub hold_blocks: Option<u32>,
+}
+
+/// Take the payment that is held for an invoice.
+#[derive(Args, Clone, Debug)]
+pub struct Settle {
+    /// The payment hash of the invoice, where the node knows the preimage
+    #[arg(required_unless_present = "preimage")]
+    pub payment_hash: Option<String>,
+    /// The preimage, where the invoice was made of its hash alone
+    #[arg(long, value_name = "HEX")]
+    pub preimage: Option<String>,
+}
+
+/// A part of the list of invoices.
+#[derive(Args, Clone, Debug)]
+pub struct InvoicePage {
+    /// How many at most, up to 1000
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Only those after this payment hash: for the next page
+    #[arg(long, value_name = "HEX")]
+    pub after: Option<String>,
 }
 
 /// Pay an invoice.

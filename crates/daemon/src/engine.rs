@@ -55,7 +55,7 @@ pub use chain::embedded::EmbeddedChain;
 pub use config::{ChainBackend, EngineConfig};
 pub use core::Stopped;
 pub use handle::{AddressError, CommandError, Handle};
-pub use invoice::{InvoiceError, InvoiceRequest};
+pub use invoice::{InvoiceError, InvoiceRequest, InvoiceSecret};
 pub use peers::dial::ConnectError;
 
 use anyhow::Context as _;

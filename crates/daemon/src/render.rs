@@ -4,11 +4,12 @@
 //! |---|---|
 //! | [`table`] | tables, and lists of names and values |
 //! | [`words`] | amounts, times, states and ids in words |
-//! | [`node`], [`money`], [`channels`], [`payments`], [`events`] | the answers |
+//! | [`node`], [`money`], [`channels`], [`invoices`], [`payments`], [`events`] | the answers |
 
 pub mod channels;
 pub mod events;
 pub mod graph;
+pub mod invoices;
 pub mod money;
 pub mod node;
 pub mod payments;

@@ -110,6 +110,9 @@ calls! {
     list_channels(ListChannelsRequest) -> ListChannelsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
+    settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
+    cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;
+    list_invoices(ListInvoicesRequest) -> ListInvoicesResponse;
     decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
     pay(PayRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;

@@ -4,7 +4,7 @@ use crate::input::FreshKeys;
 use crate::journal::Entry;
 use astrape_invoice::Invoice;
 use astrape_payment::OpenInvoice;
-use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, NodeId, PaymentHash, Sat};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat};
 use bitcoin::{ScriptBuf, Txid};
 
 /// What the user wants. What is random or looked up in it was drawn and found outside of the step.
@@ -38,6 +38,22 @@ pub enum Command {
     },
     /// Take payments for an invoice, which is signed already.
     AddInvoice(Box<OpenInvoice>),
+    /// Settle the payment that is held for an invoice. Done again, it changes nothing.
+    SettleInvoice {
+        /// Whose.
+        payment_hash: PaymentHash,
+        /// What settles it, where the invoice was made of a hash alone.
+        preimage: Option<PaymentPreimage>,
+        /// What the ledger says of an earlier payment with this hash.
+        earlier: Option<Entry>,
+    },
+    /// Take no payment for an invoice any more, and give back what is held for it. Done again, it changes nothing.
+    CancelInvoice {
+        /// Which.
+        payment_hash: PaymentHash,
+        /// What the ledger says of an earlier payment with this hash.
+        earlier: Option<Entry>,
+    },
     /// Pay an invoice.
     Pay(Box<PayCommand>),
     /// Send coins on chain.
@@ -161,6 +177,30 @@ pub enum Refusal {
     /// An invoice with this hash was made before.
     #[error("there is an invoice or payment with hash {0} already: use another preimage")]
     HashUsed(PaymentHash),
+    /// No such invoice.
+    #[error("no unpaid invoice has hash {0}: see `astrape invoices`")]
+    NoSuchInvoice(PaymentHash),
+    /// It was paid.
+    #[error("the invoice with hash {0} is paid already: what was settled cannot be given back")]
+    Settled(PaymentHash),
+    /// It was cancelled.
+    #[error("the invoice with hash {0} was cancelled: make a new one")]
+    Canceled(PaymentHash),
+    /// It settles by itself.
+    #[error("the invoice with hash {0} is no hold invoice: it is settled as soon as it is paid")]
+    NotHeld(PaymentHash),
+    /// Not paid, or not wholly.
+    #[error("nothing is held for the invoice with hash {0} yet: wait until its payment is here whole")]
+    NothingHeld(PaymentHash),
+    /// Nobody knows what settles it.
+    #[error("the invoice with hash {0} was made of its hash alone: give the preimage")]
+    PreimageMissing(PaymentHash),
+    /// It settles something else.
+    #[error("the preimage is not that of hash {0}")]
+    OtherPreimage(PaymentHash),
+    /// Settling it now might lose it.
+    #[error("the payment with hash {0} is about to expire and is given back: it is too late to settle it")]
+    TooLate(PaymentHash),
     /// As many as the node keeps.
     #[error("there are {0} {1} already, which is the most: {2}")]
     TooMany(usize, &'static str, &'static str),

@@ -1,8 +1,9 @@
 //! Facts for people: append-only, with true columns in the database. They are the API's events and the accounts; the core
 //! never reads them.
 
-use astrape_primitives::{ChannelId, ChannelKeysId, Msat, NodeId, PaymentHash, PaymentPreimage, Sat};
+use astrape_primitives::{ChannelId, ChannelKeysId, Height, Msat, NodeId, PaymentHash, PaymentPreimage, Sat};
 use bitcoin::{OutPoint, Txid};
+use std::collections::BTreeMap;
 
 /// Something that happened and stays true.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,28 @@ pub enum Fact {
         preimage: PaymentPreimage,
         /// What was paid.
         amount: Msat,
+        /// Whether it came without an invoice (keysend).
+        keysend: bool,
+        /// What applications said with it, by type.
+        custom_records: BTreeMap<u64, Vec<u8>>,
+    },
+    /// All of a payment for a hold invoice of ours is here: it waits to be settled or cancelled.
+    InvoiceHeld {
+        /// Its hash.
+        payment_hash: PaymentHash,
+        /// What it brings.
+        amount: Msat,
+        /// It is given back at this height, unless it is settled or cancelled before.
+        until: Height,
+    },
+    /// An invoice of ours is not paid any more; what was held for it was given back.
+    InvoiceCanceled {
+        /// Its hash.
+        payment_hash: PaymentHash,
+        /// What was held for it.
+        amount: Msat,
+        /// Why, in words.
+        reason: String,
     },
     /// A payment of others went through us; our fee is the difference.
     Forwarded {
@@ -52,6 +75,8 @@ pub enum Fact {
         amount_in: Msat,
         /// What went out.
         amount_out: Msat,
+        /// How long it was here, in milliseconds.
+        took_ms: u64,
     },
     /// A payment of others did not go through us.
     ForwardFailed {
@@ -59,9 +84,17 @@ pub enum Fact {
         payment_hash: PaymentHash,
         /// Where it came in.
         incoming: ChannelKeysId,
+        /// Where it was to go out, if there is such a channel.
+        outgoing: Option<ChannelKeysId>,
         /// What came in.
         amount_in: Msat,
-        /// Whether the failure came from further down, and if it was ours why.
+        /// What was to go out.
+        amount_out: Msat,
+        /// How long it was here, in milliseconds.
+        took_ms: u64,
+        /// Whether it was failed here, and not further down the way.
+        by_us: bool,
+        /// Why, in words.
         reason: String,
     },
     /// A turning point of a channel.

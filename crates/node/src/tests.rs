@@ -4,6 +4,7 @@
 mod aliases;
 mod errors;
 mod gossip;
+mod hold;
 mod hostile;
 mod money;
 mod net;

@@ -6,7 +6,7 @@ use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::scid_towards_peer;
 use astrape_channel::Channel;
 use astrape_invoice::RouteHint;
-use astrape_payment::{OpenInvoice, Payment};
+use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
     ChannelId, ChannelKeysId, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
 };
@@ -82,6 +82,12 @@ impl Node {
     #[must_use]
     pub fn invoice(&self, payment_hash: &PaymentHash) -> Option<&OpenInvoice> {
         self.invoices.get(payment_hash).map(|i| &**i)
+    }
+
+    /// What is here of a payment to us that is not settled.
+    #[must_use]
+    pub fn receiving(&self, payment_hash: &PaymentHash) -> Option<&Receiving> {
+        self.receiving.get(payment_hash).map(|set| &**set)
     }
 
     /// Our coins, also those spent of late.

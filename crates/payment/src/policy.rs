@@ -9,6 +9,16 @@ pub const FULFIL_DEADLINE_BLOCKS: u16 = 18;
 /// Blocks that our invoices ask for beyond [`FULFIL_DEADLINE_BLOCKS`]: some are mined while a payment is on its way.
 pub const FINAL_EXPIRY_MARGIN_BLOCKS: u16 = 6;
 
+/// A held payment is given back when it has this many blocks more than [`FULFIL_DEADLINE_BLOCKS`] left: a settlement that
+/// comes a moment before is still in time, and a failure is taken off the channel long before anyone has to go on chain.
+pub const HOLD_MARGIN_BLOCKS: u16 = 6;
+
+/// Blocks for which a payment of a hold invoice can be held when the user says nothing: about a day.
+pub const DEFAULT_HOLD_BLOCKS: u16 = 144;
+
+/// Most blocks for which a payment can be held: more than twelve days, and few senders lock money for longer.
+pub const MAX_HOLD_BLOCKS: u16 = 1_800;
+
 /// A payment may bring up to this many times what was asked: it lets the sender hide the true amount, and still catches slips
 /// of the pen (BOLT 4, "Failure Messages").
 pub const MAX_OVERPAYMENT_FACTOR: u64 = 2;
@@ -73,6 +83,8 @@ pub struct PaymentPolicy {
     pub default_expiry_secs: u64,
     /// For how long the parts of a set are held while others are missing, in milliseconds. At least a minute (BOLT 4).
     pub mpp_timeout_ms: u64,
+    /// Whether payments without an invoice are taken (keysend, bLIP 3).
+    pub accept_keysend: bool,
     /// Most unpaid invoices at a time: each is a record in memory.
     pub max_open_invoices: usize,
     /// Most parts of a payment to us: each holds a slot of a channel, and the set is one record.
@@ -106,6 +118,7 @@ impl Default for PaymentPolicy {
             min_final_cltv_expiry_delta: CltvDelta(FULFIL_DEADLINE_BLOCKS + FINAL_EXPIRY_MARGIN_BLOCKS),
             default_expiry_secs: 3_600,
             mpp_timeout_ms: 60_000,
+            accept_keysend: true,
             max_open_invoices: 100_000,
             max_parts_per_set: 128,
             max_payment_parts: 16,
@@ -121,6 +134,13 @@ impl Default for PaymentPolicy {
 }
 
 impl PaymentPolicy {
+    /// What a hold invoice asks for when its payment may be held for `blocks`.
+    #[must_use]
+    pub fn hold_cltv_expiry_delta(&self, blocks: u16) -> CltvDelta {
+        let blocks = blocks.min(MAX_HOLD_BLOCKS).saturating_add(HOLD_MARGIN_BLOCKS);
+        CltvDelta(self.min_final_cltv_expiry_delta.0.saturating_add(blocks))
+    }
+
     /// What the way of a payment may cost when the user says nothing.
     #[must_use]
     pub fn default_max_fee(&self, amount: Msat) -> Msat {

@@ -3,7 +3,7 @@
 //! Whoever does not know the invoice learns nothing: an unknown hash, a wrong or missing secret, a wrong amount and an expired
 //! invoice get the same answer (attack 4).
 
-use crate::policy::{MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
+use crate::policy::{HOLD_MARGIN_BLOCKS, MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
 use astrape_channel::Htlc;
 use astrape_onion::{Failure, FinalPayload};
 use astrape_primitives::{
@@ -11,14 +11,22 @@ use astrape_primitives::{
     Timestamp,
 };
 use bitcoin::hashes::cmp::fixed_time_eq;
+use std::collections::BTreeMap;
+
+/// Most bytes of custom records that are kept of a payment: what one onion can carry.
+pub const MAX_CUSTOM_BYTES: usize = 1_300;
 
 /// An invoice of ours that is not paid yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenInvoice {
     /// Its hash.
     pub payment_hash: PaymentHash,
-    /// What settles a payment for it.
-    pub preimage: PaymentPreimage,
+    /// What settles a payment for it; none where only the owner of a hold invoice knows it.
+    pub preimage: Option<PaymentPreimage>,
+    /// Whether its payment waits for the owner, who settles or cancels it.
+    pub hold: bool,
+    /// Whether it was cancelled: it is not paid any more, and is remembered until it expires.
+    pub canceled: bool,
     /// What only its readers know.
     pub payment_secret: PaymentSecret,
     /// What it asks for; `None` leaves it to the payer.
@@ -65,6 +73,10 @@ pub struct Receiving {
     pub parts: Vec<Part>,
     /// When the first part came.
     pub since: Timestamp,
+    /// Since when all of it is here, for its owner to settle or cancel; none while parts are missing.
+    pub held_since: Option<Timestamp>,
+    /// What applications said with its first part.
+    pub custom_records: BTreeMap<u64, Vec<u8>>,
 }
 
 /// What becomes of an HTLC for us.
@@ -72,6 +84,8 @@ pub struct Receiving {
 pub enum Receipt {
     /// It waits for others: this is the set with it.
     Hold(Receiving),
+    /// The payment of a hold invoice is complete: it waits for the owner, who settles or cancels it.
+    Held(Receiving),
     /// The payment is complete: settle all of its parts and forget the set and the invoice.
     Complete {
         /// All parts.
@@ -80,6 +94,8 @@ pub enum Receipt {
         preimage: PaymentPreimage,
         /// What they bring together.
         amount: Msat,
+        /// What applications said with it.
+        custom_records: BTreeMap<u64, Vec<u8>>,
     },
     /// Fail it. The others of its set, if there are any, go on waiting.
     Reject(Failure),
@@ -114,6 +130,9 @@ pub fn receive(
         return Receipt::Reject(Failure::TemporaryNodeFailure);
     }
     let unknown = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: incoming.amount, height: tip };
+    if let (None, Some(preimage)) = (invoice, spontaneous(payload, incoming, policy)) {
+        return take_spontaneous(part, payload, incoming, preimage, tip, policy);
+    }
     let Some(invoice) = invoice.filter(|invoice| pays(payload, invoice, set.is_some(), now)) else {
         return Receipt::Reject(unknown);
     };
@@ -121,14 +140,13 @@ pub fn receive(
     if incoming.cltv_expiry.blocks_left(tip) < blocks {
         return Receipt::Reject(unknown);
     }
-    if incoming.cltv_expiry < payload.outgoing_cltv_value {
-        return Receipt::Reject(Failure::FinalIncorrectCltvExpiry { cltv_expiry: incoming.cltv_expiry });
-    }
-    if incoming.amount < payload.amt_to_forward {
-        return Receipt::Reject(Failure::FinalIncorrectHtlcAmount { incoming_htlc_amt: incoming.amount });
+    if let Some(failure) = cut_short(payload, incoming) {
+        return Receipt::Reject(failure);
     }
     match set {
         Some(set) if set.has(&part) => Receipt::Hold(set.clone()),
+        // All is here: more would be lost by whoever sends it.
+        Some(set) if set.held_since.is_some() => Receipt::Reject(unknown),
         Some(set) if set.total != payload.total_msat() => {
             Receipt::RejectSet { parts: set.with(part, Msat::ZERO).parts, failure: unknown }
         }
@@ -136,17 +154,65 @@ pub fn receive(
             Receipt::Reject(Failure::TemporaryNodeFailure)
         }
         _ => {
-            let empty = Receiving::new(invoice.payment_hash, payload.total_msat(), part.at);
+            let empty = Receiving::new(invoice.payment_hash, payload, part.at);
             let set = set.unwrap_or(&empty).with(part, payload.amt_to_forward);
-            set.judge(invoice, unknown, tip, policy)
+            set.judge(invoice, unknown, now, tip, policy)
         }
     }
+}
+
+/// A hop before us passed on less, or for a shorter time, than the sender wrote.
+fn cut_short(payload: &FinalPayload, incoming: &Htlc) -> Option<Failure> {
+    if incoming.cltv_expiry < payload.outgoing_cltv_value {
+        return Some(Failure::FinalIncorrectCltvExpiry { cltv_expiry: incoming.cltv_expiry });
+    }
+    (incoming.amount < payload.amt_to_forward)
+        .then_some(Failure::FinalIncorrectHtlcAmount { incoming_htlc_amt: incoming.amount })
+}
+
+/// The preimage that a payment without an invoice brings along (bLIP 3), if it is that of its hash and such are taken.
+fn spontaneous(payload: &FinalPayload, incoming: &Htlc, policy: &PaymentPolicy) -> Option<PaymentPreimage> {
+    let preimage = payload.keysend_preimage.filter(|_| policy.accept_keysend)?;
+    (preimage.payment_hash() == incoming.payment_hash).then_some(preimage)
+}
+
+/// A payment without an invoice comes in one part: nothing tells which parts of it belong together.
+fn take_spontaneous(
+    part: Part,
+    payload: &FinalPayload,
+    incoming: &Htlc,
+    preimage: PaymentPreimage,
+    tip: Height,
+    policy: &PaymentPolicy,
+) -> Receipt {
+    let in_time = incoming.cltv_expiry.blocks_left(tip) >= policy.fulfil_deadline_blocks;
+    if !in_time || payload.total_msat() > payload.amt_to_forward {
+        let (htlc_msat, height) = (incoming.amount, tip);
+        return Receipt::Reject(Failure::IncorrectOrUnknownPaymentDetails { htlc_msat, height });
+    }
+    if let Some(failure) = cut_short(payload, incoming) {
+        return Receipt::Reject(failure);
+    }
+    let (amount, custom_records) = (part.amount, custom_records(payload));
+    Receipt::Complete { parts: vec![part], preimage, amount, custom_records }
+}
+
+/// What applications said, as far as it is kept.
+fn custom_records(payload: &FinalPayload) -> BTreeMap<u64, Vec<u8>> {
+    let mut kept = BTreeMap::new();
+    let mut room = MAX_CUSTOM_BYTES;
+    for (kind, value) in &payload.custom_records {
+        let Some(left) = room.checked_sub(value.len()) else { break };
+        room = left;
+        kept.insert(*kind, value.clone());
+    }
+    kept
 }
 
 /// Whether the sender knows the invoice and pays what it asks for. `begun` when other parts were accepted: an invoice that
 /// expires while its parts arrive is still paid.
 fn pays(payload: &FinalPayload, invoice: &OpenInvoice, begun: bool, now: Timestamp) -> bool {
-    let in_time = begun || now <= invoice.expires_at;
+    let in_time = !invoice.canceled && (begun || now <= invoice.expires_at);
     let knows = payload
         .payment_data
         .is_some_and(|data| fixed_time_eq(&data.payment_secret.0, &invoice.payment_secret.0));
@@ -159,8 +225,47 @@ fn pays(payload: &FinalPayload, invoice: &OpenInvoice, begun: bool, now: Timesta
 }
 
 impl Receiving {
-    fn new(payment_hash: PaymentHash, total: Msat, since: Timestamp) -> Self {
-        Self { payment_hash, total, promised: Msat::ZERO, parts: Vec::new(), since }
+    fn new(payment_hash: PaymentHash, payload: &FinalPayload, since: Timestamp) -> Self {
+        Self {
+            payment_hash,
+            total: payload.total_msat(),
+            promised: Msat::ZERO,
+            parts: Vec::new(),
+            since,
+            held_since: None,
+            custom_records: custom_records(payload),
+        }
+    }
+
+    /// What the parts bring together.
+    #[must_use]
+    pub fn amount(&self) -> Msat {
+        self.parts.iter().map(|part| part.amount).sum()
+    }
+
+    /// The earliest expiry of its parts.
+    #[must_use]
+    pub fn expires_first(&self) -> Option<CltvExpiry> {
+        self.parts.iter().map(|part| part.cltv_expiry).min()
+    }
+
+    /// The height from which a held payment is given back: a margin before the last block in which it could be settled.
+    #[must_use]
+    pub fn given_back_at(&self, policy: &PaymentPolicy) -> Option<Height> {
+        let blocks = policy.fulfil_deadline_blocks.saturating_add(HOLD_MARGIN_BLOCKS.into());
+        self.expires_first().map(|expiry| Height(expiry.0.saturating_sub(blocks)))
+    }
+
+    /// Whether a held payment must be given back now: whoever holds it longer loses a channel, and in the end the money.
+    #[must_use]
+    pub fn is_given_back(&self, tip: Height, policy: &PaymentPolicy) -> bool {
+        self.held_since.is_some() && self.given_back_at(policy).is_some_and(|at| tip >= at)
+    }
+
+    /// Whether all parts can still be settled in time.
+    #[must_use]
+    pub fn is_in_time(&self, tip: Height, policy: &PaymentPolicy) -> bool {
+        self.expires_first().is_some_and(|first| first.blocks_left(tip) >= policy.fulfil_deadline_blocks)
     }
 
     fn has(&self, part: &Part) -> bool {
@@ -175,21 +280,38 @@ impl Receiving {
     }
 
     /// Whether all has come. A part that waited until it can no longer be settled in time takes the others with it.
-    fn judge(self, invoice: &OpenInvoice, unknown: Failure, tip: Height, policy: &PaymentPolicy) -> Receipt {
+    fn judge(
+        mut self,
+        invoice: &OpenInvoice,
+        unknown: Failure,
+        now: Timestamp,
+        tip: Height,
+        policy: &PaymentPolicy,
+    ) -> Receipt {
         if self.promised < self.total {
             return Receipt::Hold(self);
         }
-        let late = |part: &Part| part.cltv_expiry.blocks_left(tip) < policy.fulfil_deadline_blocks;
-        if self.parts.iter().any(late) {
+        let is_too_late = if invoice.hold { self.given_back_at(policy) } else { None };
+        if !self.is_in_time(tip, policy) || is_too_late.is_some_and(|at| tip >= at) {
             return Receipt::RejectSet { parts: self.parts, failure: unknown };
         }
-        let amount = self.parts.iter().map(|part| part.amount).sum();
-        Receipt::Complete { parts: self.parts, preimage: invoice.preimage, amount }
+        match invoice.preimage.filter(|_| !invoice.hold) {
+            Some(preimage) => {
+                let amount = self.amount();
+                let Receiving { parts, custom_records, .. } = self;
+                Receipt::Complete { parts, preimage, amount, custom_records }
+            }
+            None => {
+                self.held_since = Some(now);
+                Receipt::Held(self)
+            }
+        }
     }
 
     /// The parts that are to be failed, and with what, when the missing ones did not come in time.
     #[must_use]
     pub fn timed_out(&self, now: Timestamp, policy: &PaymentPolicy) -> Option<(Vec<Part>, Failure)> {
-        (now.since(self.since) >= policy.mpp_timeout_ms).then(|| (self.parts.clone(), Failure::MppTimeout))
+        let is_over = self.held_since.is_none() && now.since(self.since) >= policy.mpp_timeout_ms;
+        is_over.then(|| (self.parts.clone(), Failure::MppTimeout))
     }
 }

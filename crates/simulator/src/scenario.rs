@@ -398,6 +398,7 @@ impl Stage {
                 self.world.go(crate::user::Errand::Open(*wanted));
             }
             Current::Open(_) => self.world.mine(1),
+            Current::Pay(deal) if self.world.users.deals[*deal].flaw == Flaw::Forgotten => self.world.mine(2),
             Current::Pay(_) => self.world.wait(LONG_WAIT_MILLIS)?,
             Current::Close(channels) => {
                 for (node, keys) in channels {

@@ -21,6 +21,10 @@ pub struct Totals {
     pub payments_failed: u64,
     /// Payments that were not begun.
     pub payments_refused: u64,
+    /// Payments that were held whole for their payee.
+    pub payments_held: u64,
+    /// Payments that were given back, or whose invoice was cancelled before.
+    pub payments_given_back: u64,
     /// HTLCs that were forwarded and settled.
     pub forwards: u64,
     /// Channels that became ready, counted on both sides.
@@ -79,11 +83,13 @@ impl Totals {
 
     /// Each count with its name, but those of reestablish.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 21] {
+    pub fn counts(&self) -> [(&'static str, u64); 23] {
         [
             ("payments settled", self.payments_settled),
             ("payments failed", self.payments_failed),
             ("payments refused", self.payments_refused),
+            ("payments held", self.payments_held),
+            ("payments given back", self.payments_given_back),
             ("forwards", self.forwards),
             ("opens", self.opens),
             ("closes", self.closes),
@@ -105,11 +111,13 @@ impl Totals {
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 21] {
+    fn counts_mut(&mut self) -> [&mut u64; 23] {
         [
             &mut self.payments_settled,
             &mut self.payments_failed,
             &mut self.payments_refused,
+            &mut self.payments_held,
+            &mut self.payments_given_back,
             &mut self.forwards,
             &mut self.opens,
             &mut self.closes,

@@ -26,6 +26,8 @@ const MAX_WAITS: u32 = 10;
 pub(crate) enum Errand {
     Invoice(usize),
     Pay(usize),
+    /// The payee settles what is held, or gives it back.
+    Decide(usize),
     Open(usize),
     Close(usize),
 }
@@ -45,7 +47,23 @@ pub enum Flaw {
     NoFeeGranted,
     /// The invoice names no way to the payee.
     NoRoute,
+    /// Nothing, but that the payee holds the payment before it is settled.
+    Held,
+    /// The payee holds the payment and gives it back.
+    GivenBack,
+    /// The payee holds the payment and forgets about it.
+    Forgotten,
 }
+
+impl Flaw {
+    /// Whether the payee holds the payment.
+    pub(crate) fn is_held(self) -> bool {
+        matches!(self, Flaw::Held | Flaw::GivenBack | Flaw::Forgotten)
+    }
+}
+
+/// Blocks for which payments are held at most.
+const HOLD_BLOCKS: u16 = 6;
 
 /// A payment between two users.
 #[derive(Clone, Debug)]
@@ -181,7 +199,7 @@ impl World {
     /// A user does what it set out to do, when the node runs.
     pub(crate) fn run_errand(&mut self, errand: Errand) -> Result<(), Violation> {
         let node = match errand {
-            Errand::Invoice(deal) => self.users.deals[deal].payee,
+            Errand::Invoice(deal) | Errand::Decide(deal) => self.users.deals[deal].payee,
             Errand::Pay(deal) => self.users.deals[deal].payer,
             Errand::Open(wanted) => self.users.wanted[wanted].from,
             Errand::Close(unwanted) => self.users.unwanted[unwanted].node,
@@ -196,6 +214,7 @@ impl World {
         match errand {
             Errand::Invoice(deal) => self.make_invoice(deal),
             Errand::Pay(deal) => self.pay_invoice(deal),
+            Errand::Decide(deal) => self.decide(deal),
             Errand::Open(wanted) => self.open_channel(wanted),
             Errand::Close(unwanted) => self.close_channel(unwanted),
         }
@@ -240,7 +259,10 @@ impl World {
         let draft = InvoiceDraft {
             amount: Some(deal.amount),
             route_hints: hints,
-            min_final_cltv_expiry_delta: machine.config.payment.min_final_cltv_expiry_delta,
+            min_final_cltv_expiry_delta: match deal.flaw.is_held() {
+                true => machine.config.payment.hold_cltv_expiry_delta(HOLD_BLOCKS),
+                false => machine.config.payment.min_final_cltv_expiry_delta,
+            },
             ..InvoiceDraft::new(
                 Network::Regtest,
                 machine.node_id,
@@ -259,7 +281,9 @@ impl World {
         };
         let open = OpenInvoice {
             payment_hash: deal.payment_hash,
-            preimage: deal.preimage,
+            preimage: (!deal.flaw.is_held()).then_some(deal.preimage),
+            hold: deal.flaw.is_held(),
+            canceled: false,
             payment_secret: deal.secret,
             amount: Some(deal.amount),
             metadata: None,
@@ -285,6 +309,19 @@ impl World {
         let earlier = self.machines[payer].disk.last_payment_fact(&hash).ok().flatten();
         let command = PayCommand { invoice, amount: None, max_fee, retry_secs: None, earlier };
         self.command(payer, Errand::Pay(number), Command::Pay(Box::new(command)))
+    }
+
+    /// All of a payment is held: its payee decides what becomes of it.
+    fn decide(&mut self, number: usize) -> Result<(), Violation> {
+        let deal = &self.users.deals[number];
+        let (payee, payment_hash, preimage) = (deal.payee, deal.payment_hash, Some(deal.preimage));
+        let earlier = self.machines[payee].disk.last_payment_fact(&payment_hash).ok().flatten();
+        let command = match deal.flaw {
+            Flaw::Held => Command::SettleInvoice { payment_hash, preimage, earlier },
+            Flaw::GivenBack => Command::CancelInvoice { payment_hash, earlier },
+            _ => return Ok(()),
+        };
+        self.command(payee, Errand::Decide(number), command)
     }
 
     fn open_channel(&mut self, number: usize) -> Result<(), Violation> {
@@ -349,7 +386,7 @@ impl World {
                 self.users.deals[deal].refused = true;
             }
             (Errand::Open(wanted), Err(_)) => self.users.wanted[wanted].refused = true,
-            (Errand::Open(_) | Errand::Close(_), _) => {}
+            (Errand::Open(_) | Errand::Close(_) | Errand::Decide(_), _) => {}
         }
     }
 }

@@ -169,7 +169,9 @@ fn payment_of(fact: &Fact) -> Option<&PaymentHash> {
         Fact::PaymentSent { payment_hash, .. }
         | Fact::PaymentFailed { payment_hash, .. }
         | Fact::PaymentReceived { payment_hash, .. } => Some(payment_hash),
-        Fact::Forwarded { .. }
+        Fact::InvoiceHeld { .. }
+        | Fact::InvoiceCanceled { .. }
+        | Fact::Forwarded { .. }
         | Fact::ForwardFailed { .. }
         | Fact::Channel { .. }
         | Fact::Withdrawn { .. } => None,

@@ -59,6 +59,9 @@ echo! {
     list_channels(ListChannelsRequest) -> ListChannelsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
+    settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
+    cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;
+    list_invoices(ListInvoicesRequest) -> ListInvoicesResponse;
     pay(PayRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;

@@ -3,6 +3,7 @@
 mod channels;
 mod events;
 mod graph;
+mod invoices;
 mod money;
 mod node;
 mod payments;
@@ -44,6 +45,9 @@ impl Asking {
             Action::Channels => self.channels().await,
             Action::Close(close) => self.close(close).await,
             Action::Invoice(invoice) => self.invoice(invoice).await,
+            Action::Invoices(page) => self.invoices(page).await,
+            Action::Settle(settle) => self.settle(settle).await,
+            Action::Cancel { payment_hash } => self.cancel(payment_hash).await,
             Action::Decode { invoice } => self.decode(invoice).await,
             Action::Pay(pay) => self.pay(pay).await,
             Action::Payments(page) => self.payments(page).await,

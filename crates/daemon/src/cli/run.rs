@@ -78,6 +78,7 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     let mut node = astrape_node::Config::new(signer.node_id(), network);
     node.channel.minimum_depth = settings.minimum_depth;
     node.payment.forward = settings.relay.clone();
+    node.payment.accept_keysend = settings.accept_keysend;
     node.appearance = astrape_node::Appearance {
         alias: settings.alias.clone().unwrap_or_else(|| usual_alias(&signer.node_id())),
         rgb_color: settings.color,

@@ -83,6 +83,14 @@ pub struct RunOptions {
     /// Blocks between the timeouts of what comes in and what goes out [default: 80]
     #[arg(long, env = "ASTRAPE_CLTV_EXPIRY_DELTA", value_name = "N", help_heading = CHANNELS)]
     pub cltv_expiry_delta: Option<u16>,
+    /// Take no payments without an invoice (keysend)
+    #[arg(
+        long,
+        env = "ASTRAPE_NO_KEYSEND",
+        value_parser = BoolishValueParser::new(),
+        help_heading = CHANNELS
+    )]
+    pub no_keysend: bool,
     /// Confirmations of a funding before its channel is used, from 1 to 144 [default: 3 to 6, by the amount]
     #[arg(
         long,

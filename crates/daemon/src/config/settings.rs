@@ -43,6 +43,8 @@ pub struct Settings {
     pub bitcoind: BitcoindConfig,
     /// On what terms payments of others are forwarded.
     pub relay: ForwardPolicy,
+    /// Whether payments without an invoice are taken.
+    pub accept_keysend: bool,
     /// Confirmations of a funding; `None` chooses by the amount.
     pub minimum_depth: Option<u32>,
     /// What is logged.
@@ -80,6 +82,7 @@ impl Settings {
             color: options.color.as_deref().map_or(Ok([0; 3]), color)?,
             bitcoind: bitcoind(&options, place.network)?,
             relay: relay(&options)?,
+            accept_keysend: !options.no_keysend,
             minimum_depth: options.minimum_depth,
             developer: developer(&options, place.network)?,
             log_filter: options.log_level.clone().unwrap_or_default(),

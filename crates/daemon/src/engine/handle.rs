@@ -78,10 +78,15 @@ impl Handle {
     /// # Errors
     /// When the core refuses, the engine stops, or the ledger cannot be read.
     pub async fn command(&self, mut command: Command) -> Result<Reply, CommandError> {
-        if let Command::Pay(pay) = &mut command {
-            let hash = pay.invoice.payment_hash();
-            let earlier = self.last_payment_fact(&hash);
-            pay.earlier = earlier.map_err(|error| CommandError::Lookup(error.to_string()))?;
+        let looks_back = match &mut command {
+            Command::Pay(pay) => Some((pay.invoice.payment_hash(), &mut pay.earlier)),
+            Command::SettleInvoice { payment_hash, earlier, .. }
+            | Command::CancelInvoice { payment_hash, earlier } => Some((*payment_hash, earlier)),
+            _ => None,
+        };
+        if let Some((hash, earlier)) = looks_back {
+            let found = self.last_payment_fact(&hash);
+            *earlier = found.map_err(|error| CommandError::Lookup(error.to_string()))?;
         }
         let remembers = matches!(command, Command::RememberPeer { .. });
         let (id, answer) = self.shared.commands.ask();

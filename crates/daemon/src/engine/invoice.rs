@@ -4,7 +4,7 @@ use super::{CommandError, Handle, Stopped, clock};
 use astrape_invoice::{Description, DraftError, FinishError, Invoice, InvoiceDraft};
 use astrape_node::Command;
 use astrape_payment::OpenInvoice;
-use astrape_primitives::{Msat, PaymentPreimage, PaymentSecret, Timestamp};
+use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, PaymentSecret, Timestamp};
 
 /// What an invoice is to say.
 #[derive(Clone, Debug)]
@@ -14,9 +14,31 @@ pub struct InvoiceRequest {
     /// What for.
     pub description: Description,
     /// What settles it.
-    pub preimage: PaymentPreimage,
+    pub secret: InvoiceSecret,
+    /// For how many blocks its payment may be held for its owner; not at all, if absent.
+    pub hold_blocks: Option<u16>,
     /// How long it holds, in seconds; the policy's otherwise.
     pub expiry_secs: Option<u64>,
+}
+
+/// What settles an invoice, as far as the node knows it.
+#[derive(Clone, Copy, Debug)]
+pub enum InvoiceSecret {
+    /// The preimage.
+    Preimage(PaymentPreimage),
+    /// Its hash alone: whoever settles the invoice gives the preimage.
+    Hash(PaymentHash),
+}
+
+impl InvoiceSecret {
+    /// The hash that is paid to.
+    #[must_use]
+    pub fn payment_hash(&self) -> PaymentHash {
+        match self {
+            InvoiceSecret::Preimage(preimage) => preimage.payment_hash(),
+            InvoiceSecret::Hash(hash) => *hash,
+        }
+    }
 }
 
 /// Why there is no invoice.
@@ -53,29 +75,37 @@ impl Handle {
         let draft = InvoiceDraft {
             amount: request.amount,
             expiry: request.expiry_secs.unwrap_or(policy.default_expiry_secs),
-            min_final_cltv_expiry_delta: policy.min_final_cltv_expiry_delta,
+            min_final_cltv_expiry_delta: match request.hold_blocks {
+                Some(blocks) => policy.hold_cltv_expiry_delta(blocks),
+                None => policy.min_final_cltv_expiry_delta,
+            },
             route_hints: node.route_hints(),
             ..InvoiceDraft::new(
                 self.network(),
                 self.node_id(),
                 clock::now().secs(),
-                request.preimage.payment_hash(),
+                request.secret.payment_hash(),
                 PaymentSecret(self.random()),
                 request.description,
             )
         };
         let unsigned = draft.to_unsigned()?;
         let invoice = unsigned.finish(&self.signer().sign_message(unsigned.signing_digest()))?;
-        let open = waited_for(&invoice, request.preimage);
+        let open = waited_for(&invoice, request.secret, request.hold_blocks.is_some());
         self.command(Command::AddInvoice(Box::new(open))).await?;
         Ok(invoice)
     }
 }
 
-fn waited_for(invoice: &Invoice, preimage: PaymentPreimage) -> OpenInvoice {
+fn waited_for(invoice: &Invoice, secret: InvoiceSecret, hold: bool) -> OpenInvoice {
     OpenInvoice {
         payment_hash: invoice.payment_hash(),
-        preimage,
+        preimage: match secret {
+            InvoiceSecret::Preimage(preimage) => Some(preimage),
+            InvoiceSecret::Hash(_) => None,
+        },
+        hold,
+        canceled: false,
         payment_secret: invoice.payment_secret(),
         amount: invoice.amount(),
         metadata: None,

@@ -1,7 +1,9 @@
 //! One node of the playground: an engine with its disk, driven as a user would drive it.
 
 use crate::config::values::HostPort;
-use crate::engine::{self, ChainBackend, EmbeddedChain, EngineConfig, Handle, InvoiceRequest, Running};
+use crate::engine::{
+    self, ChainBackend, EmbeddedChain, EngineConfig, Handle, InvoiceRequest, InvoiceSecret, Running,
+};
 use crate::service::server::{self, Offered};
 use anyhow::{Context as _, bail};
 use astrape_invoice::{Description, Invoice};
@@ -162,7 +164,8 @@ impl PlaygroundNode {
         let request = InvoiceRequest {
             amount: Some(amount),
             description: Description::Text(description.to_owned()),
-            preimage: PaymentPreimage(self.handle.random()),
+            secret: InvoiceSecret::Preimage(PaymentPreimage(self.handle.random())),
+            hold_blocks: None,
             expiry_secs: None,
         };
         Ok(self.handle.make_invoice(request).await?)

@@ -16,6 +16,9 @@ fn fact(fact: Option<&Fact>) -> String {
             let (hash, amount) = (short(&payment.payment_hash), msat(payment.amount_msat));
             let reason = payment.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
             match payment.direction() {
+                PaymentDirection::Received if payment.keysend => {
+                    format!("payment {hash}: received {amount} without an invoice")
+                }
                 PaymentDirection::Received => format!("payment {hash}: received {amount}"),
                 PaymentDirection::Sent | PaymentDirection::Unspecified => {
                     format!("payment {hash}: sending {amount} {}{reason}", payment_state(payment.state()))
@@ -32,6 +35,7 @@ fn fact(fact: Option<&Fact>) -> String {
         Some(Fact::Channel(channel)) => {
             format!("channel {} with {}: {}", short(&channel.channel_id), short(&channel.peer), channel.text)
         }
+        Some(Fact::Invoice(invoice)) => format!("invoice {}: {}", short(&invoice.payment_hash), invoice.text),
         Some(Fact::Withdrawn(done)) => {
             format!(
                 "withdrawn {}, fee {}, transaction {}",

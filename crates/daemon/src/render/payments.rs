@@ -1,10 +1,9 @@
-//! Invoices and payments.
+//! Payments of this node, and of others through it.
 
 use super::table::{list, table};
 use super::words::{msat, payment_state, short, time};
 use astrape_api::v1::{
-    DecodeInvoiceResponse, Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection,
-    PaymentState,
+    Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection, PaymentState,
 };
 
 /// How a payment of ours ended.
@@ -61,8 +60,8 @@ pub fn forwards(answer: &ListForwardsResponse) -> String {
     if answer.forwards.is_empty() {
         return "Nothing has been forwarded yet.\n".to_owned();
     }
-    let headings = ["number", "time (utc)", "came in", "earned", "from", "to", "state"];
-    table(&headings, &[0, 2, 3], answer.forwards.iter().map(forward_row).collect())
+    let headings = ["number", "time (utc)", "came in", "earned", "took", "from", "to", "state"];
+    table(&headings, &[0, 2, 3, 4], answer.forwards.iter().map(forward_row).collect())
 }
 
 fn forward_row(forward: &Forward) -> Vec<String> {
@@ -71,31 +70,22 @@ fn forward_row(forward: &Forward) -> Vec<String> {
         time(forward.at_ms / 1000),
         msat(forward.amount_in_msat),
         msat(forward.fee_msat),
+        took(forward.took_ms),
         short(&forward.incoming),
         forward.outgoing.as_deref().map_or("-".to_owned(), short),
-        forward.failure.as_ref().map_or("forwarded".to_owned(), |why| format!("failed: {why}")),
+        match &forward.failure {
+            None => "forwarded".to_owned(),
+            Some(why) if forward.failed_here => format!("failed here: {why}"),
+            Some(why) => format!("failed: {why}"),
+        },
     ]
 }
 
-/// An invoice that was read.
-#[must_use]
-pub fn decoded(invoice: &DecodeInvoiceResponse) -> String {
-    let expires = if invoice.expired { " (expired)" } else { "" };
-    let mut rows = vec![
-        ("amount", invoice.amount_msat.map_or("any: say how much with --amount".to_owned(), msat)),
-        ("payee", invoice.payee.clone()),
-        ("network", invoice.network.clone()),
-        ("made", time(invoice.created_at)),
-        ("expires", format!("{}{expires}", time(invoice.expires_at))),
-        ("payment", invoice.payment_hash.clone()),
-    ];
-    rows.extend(invoice.description.clone().map(|text| ("description", text)));
-    rows.extend(invoice.description_hash.clone().map(|hash| ("description hash", hash)));
-    rows.extend(invoice.fallback_addresses.iter().map(|address| ("or on chain to", address.clone())));
-    for hint in &invoice.route_hints {
-        let way =
-            hint.hops.iter().map(|hop| format!("{} over {}", short(&hop.node_id), hop.short_channel_id));
-        rows.push(("way by", way.collect::<Vec<_>>().join(", ")));
+/// A time in the unit that suits it.
+pub(super) fn took(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{ms} ms"),
+        10_000..600_000 => format!("{} s", ms / 1_000),
+        _ => format!("{} min", ms / 60_000),
     }
-    list(&rows)
 }

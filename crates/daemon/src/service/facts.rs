@@ -4,8 +4,8 @@ use super::{NodeService, refusal};
 use crate::engine::Stopped;
 use astrape_api::v1::event::Fact as FactMessage;
 use astrape_api::v1::{
-    ChannelEvent, ChannelEventKind, Event, EventsRequest, Forward, Payment, PaymentDirection, PaymentState,
-    WithdrawResponse,
+    ChannelEvent, ChannelEventKind, CustomRecord, Event, EventsRequest, Forward, InvoiceEvent, InvoiceState,
+    Payment, PaymentDirection, PaymentState, WithdrawResponse,
 };
 use astrape_node::{ChannelFact, Entry, Fact};
 use astrape_primitives::Msat;
@@ -120,6 +120,20 @@ pub(super) fn event(entry: &Entry) -> Event {
             payment(entry).map(FactMessage::Payment)
         }
         Fact::Forwarded { .. } | Fact::ForwardFailed { .. } => forward(entry).map(FactMessage::Forward),
+        Fact::InvoiceHeld { payment_hash, amount, until } => Some(FactMessage::Invoice(InvoiceEvent {
+            payment_hash: payment_hash.to_string(),
+            state: InvoiceState::Held.into(),
+            amount_msat: amount.0,
+            until_height: Some(until.0),
+            text: format!("{amount} wait to be settled or cancelled before block {}", until.0),
+        })),
+        Fact::InvoiceCanceled { payment_hash, amount, reason } => Some(FactMessage::Invoice(InvoiceEvent {
+            payment_hash: payment_hash.to_string(),
+            state: InvoiceState::Canceled.into(),
+            amount_msat: amount.0,
+            until_height: None,
+            text: format!("cancelled: {reason}"),
+        })),
         Fact::Channel { keys, channel_id, peer, event } => Some(FactMessage::Channel(ChannelEvent {
             keys_id: keys.to_string(),
             channel_id: channel_id.to_string(),
@@ -159,9 +173,14 @@ pub(super) fn payment(entry: &Entry) -> Option<Payment> {
             reason: Some(reason.clone()),
             ..ended(PaymentState::Failed, PaymentDirection::Sent, *amount)
         }),
-        Fact::PaymentReceived { payment_hash, preimage, amount } => Some(Payment {
+        Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records } => Some(Payment {
             payment_hash: payment_hash.to_string(),
             preimage: Some(preimage.reveal_hex()),
+            keysend: *keysend,
+            custom_records: custom_records
+                .iter()
+                .map(|(r#type, value)| CustomRecord { r#type: *r#type, value: hex::encode(value) })
+                .collect(),
             ..ended(PaymentState::Succeeded, PaymentDirection::Received, *amount)
         }),
         _ => None,
@@ -172,25 +191,42 @@ pub(super) fn payment(entry: &Entry) -> Option<Payment> {
 pub(super) fn forward(entry: &Entry) -> Option<Forward> {
     let (number, at_ms) = (entry.number, entry.at.0);
     match &entry.fact {
-        Fact::Forwarded { payment_hash, incoming, outgoing, amount_in, amount_out } => Some(Forward {
+        Fact::Forwarded { payment_hash, incoming, outgoing, amount_in, amount_out, took_ms } => {
+            Some(Forward {
+                number,
+                at_ms,
+                payment_hash: payment_hash.to_string(),
+                incoming: incoming.to_string(),
+                outgoing: Some(outgoing.to_string()),
+                amount_in_msat: amount_in.0,
+                amount_out_msat: Some(amount_out.0),
+                fee_msat: amount_in.saturating_sub(*amount_out).0,
+                took_ms: *took_ms,
+                failure: None,
+                failed_here: false,
+            })
+        }
+        Fact::ForwardFailed {
+            payment_hash,
+            incoming,
+            outgoing,
+            amount_in,
+            amount_out,
+            took_ms,
+            by_us,
+            reason,
+        } => Some(Forward {
             number,
             at_ms,
             payment_hash: payment_hash.to_string(),
             incoming: incoming.to_string(),
-            outgoing: Some(outgoing.to_string()),
+            outgoing: outgoing.map(|keys| keys.to_string()),
             amount_in_msat: amount_in.0,
             amount_out_msat: Some(amount_out.0),
-            fee_msat: amount_in.saturating_sub(*amount_out).0,
-            failure: None,
-        }),
-        Fact::ForwardFailed { payment_hash, incoming, amount_in, reason } => Some(Forward {
-            number,
-            at_ms,
-            payment_hash: payment_hash.to_string(),
-            incoming: incoming.to_string(),
-            amount_in_msat: amount_in.0,
-            failure: Some(reason.clone()),
-            ..Forward::default()
+            fee_msat: 0,
+            took_ms: *took_ms,
+            failure: Some(printable(reason.as_bytes())),
+            failed_here: *by_us,
         }),
         _ => None,
     }

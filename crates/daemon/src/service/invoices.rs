@@ -1,14 +1,17 @@
 //! Invoices: made and read.
 
 use super::{NodeService, argument, refusal};
-use crate::engine::{CommandError, InvoiceError, InvoiceRequest, clock};
+use crate::engine::{CommandError, InvoiceError, InvoiceRequest, InvoiceSecret, clock};
 use astrape_api::v1::{
-    CreateInvoiceRequest, CreateInvoiceResponse, DecodeInvoiceRequest, DecodeInvoiceResponse, RouteHint,
-    RouteHintHop,
+    CancelInvoiceRequest, CancelInvoiceResponse, CreateInvoiceRequest, CreateInvoiceResponse,
+    DecodeInvoiceRequest, DecodeInvoiceResponse, InvoiceState, ListInvoicesRequest, ListInvoicesResponse,
+    RouteHint, RouteHintHop, SettleInvoiceRequest, SettleInvoiceResponse,
 };
 use astrape_invoice::Description;
-use astrape_node::{Fact, Node, Refusal};
-use astrape_primitives::{Msat, PaymentPreimage};
+use astrape_node::{Command, Fact, Node, Refusal};
+use astrape_payment::OpenInvoice;
+use astrape_payment::policy::{DEFAULT_HOLD_BLOCKS, MAX_HOLD_BLOCKS};
+use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, Timestamp};
 use astrape_wire::text::printable;
 use tonic::Status;
 
@@ -27,15 +30,26 @@ impl NodeService {
         let description = description(&request)?;
         let preimage = request.preimage.as_deref().map(|hex| argument::hex32("preimage", hex)).transpose()?;
         let expiry = argument::seconds("expiry_secs", request.expiry_secs, MAX_EXPIRY_SECS)?;
-        let preimage = match preimage {
-            None => PaymentPreimage(self.handle.random()),
-            Some(given) => {
-                let given = PaymentPreimage(given);
-                self.refuse_used(&given)?;
-                given
+        let hash =
+            request.payment_hash.as_deref().map(|hex| argument::hex32("payment_hash", hex)).transpose()?;
+        let hold_blocks = hold_blocks(&request)?;
+        let secret = match (preimage, hash) {
+            (Some(_), Some(_)) => {
+                return Err(argument::invalid("payment_hash", "give either a preimage or the hash of one"));
             }
+            (None, Some(_)) if hold_blocks.is_none() => {
+                let why =
+                    "only a hold invoice can be made of its hash alone: nobody could settle it otherwise";
+                return Err(argument::invalid("payment_hash", why));
+            }
+            (Some(given), None) => InvoiceSecret::Preimage(PaymentPreimage(given)),
+            (None, Some(hash)) => InvoiceSecret::Hash(PaymentHash(hash)),
+            (None, None) => InvoiceSecret::Preimage(PaymentPreimage(self.handle.random())),
         };
-        let request = InvoiceRequest { amount, description, preimage, expiry_secs: expiry };
+        if preimage.is_some() || hash.is_some() {
+            self.refuse_used(secret.payment_hash())?;
+        }
+        let request = InvoiceRequest { amount, description, secret, hold_blocks, expiry_secs: expiry };
         let invoice = self.handle.make_invoice(request).await.map_err(refused)?;
         let node = self.snapshot();
         Ok(CreateInvoiceResponse {
@@ -47,8 +61,7 @@ impl NodeService {
     }
 
     /// A preimage that was given for a payment is no secret any more.
-    fn refuse_used(&self, preimage: &PaymentPreimage) -> Result<(), Status> {
-        let hash = preimage.payment_hash();
+    fn refuse_used(&self, hash: PaymentHash) -> Result<(), Status> {
         let fact = self.handle.last_payment_fact(&hash).map_err(refusal::ledger)?;
         match fact.map(|entry| entry.fact) {
             Some(Fact::PaymentReceived { .. } | Fact::PaymentSent { .. }) => {
@@ -56,6 +69,46 @@ impl NodeService {
             }
             _ => Ok(()),
         }
+    }
+
+    pub(super) async fn settle_invoice(
+        &self,
+        request: SettleInvoiceRequest,
+    ) -> Result<SettleInvoiceResponse, Status> {
+        let given =
+            |field, text: &Option<String>| text.as_deref().map(|hex| argument::hex32(field, hex)).transpose();
+        let hash = given("payment_hash", &request.payment_hash)?.map(PaymentHash);
+        let preimage = given("preimage", &request.preimage)?.map(PaymentPreimage);
+        let payment_hash = hash.or(preimage.map(|preimage| preimage.payment_hash()));
+        let payment_hash =
+            payment_hash.ok_or_else(|| argument::invalid("payment_hash", "give it, or the preimage"))?;
+        let command = Command::SettleInvoice { payment_hash, preimage, earlier: None };
+        self.handle.command(command).await.map_err(refusal::command)?;
+        Ok(SettleInvoiceResponse { payment_hash: payment_hash.to_string() })
+    }
+
+    pub(super) async fn cancel_invoice(
+        &self,
+        request: CancelInvoiceRequest,
+    ) -> Result<CancelInvoiceResponse, Status> {
+        let payment_hash = PaymentHash(argument::hex32("payment_hash", &request.payment_hash)?);
+        let command = Command::CancelInvoice { payment_hash, earlier: None };
+        self.handle.command(command).await.map_err(refusal::command)?;
+        Ok(CancelInvoiceResponse {})
+    }
+
+    pub(super) async fn list_invoices(
+        &self,
+        request: ListInvoicesRequest,
+    ) -> Result<ListInvoicesResponse, Status> {
+        let limit = argument::limit("limit", request.limit)?;
+        let after = request.after.as_deref().map(|hex| argument::hex32("after", hex)).transpose()?;
+        let (node, now) = (self.snapshot(), clock::now());
+        let mut invoices: Vec<&OpenInvoice> =
+            node.invoices().filter(|i| after.is_none_or(|after| i.payment_hash.0 > after)).collect();
+        invoices.sort_unstable_by_key(|invoice| invoice.payment_hash);
+        let page = invoices.into_iter().take(limit).map(|invoice| unpaid(&node, invoice, now));
+        Ok(ListInvoicesResponse { invoices: page.collect() })
     }
 
     pub(super) async fn decode_invoice(
@@ -85,6 +138,46 @@ impl NodeService {
             fallback_addresses: fallbacks.collect(),
             payment_metadata: invoice.payment_metadata().map(hex::encode),
         })
+    }
+}
+
+/// An invoice that is not paid, as the contract has it.
+fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1::Invoice {
+    let set = node.receiving(&invoice.payment_hash);
+    let held = set.filter(|set| set.held_since.is_some());
+    let state = match (invoice.canceled, set) {
+        (true, _) => InvoiceState::Canceled,
+        (false, Some(_)) if held.is_some() => InvoiceState::Held,
+        (false, Some(_)) => InvoiceState::PartlyPaid,
+        (false, None) if invoice.expires_at < now => InvoiceState::Expired,
+        (false, None) => InvoiceState::Open,
+    };
+    let until = held.and_then(|set| set.given_back_at(&node.config().payment));
+    astrape_api::v1::Invoice {
+        payment_hash: invoice.payment_hash.to_string(),
+        invoice: invoice.bolt11.clone(),
+        amount_msat: invoice.amount.map(|amount| amount.0),
+        description: printable(invoice.description.as_bytes()),
+        created_at: invoice.created_at.secs(),
+        expires_at: invoice.expires_at.secs(),
+        hold: invoice.hold,
+        state: state.into(),
+        received_msat: set.map_or(0, |set| set.amount().0),
+        parts: set.map_or(0, |set| u32::try_from(set.parts.len()).unwrap_or(u32::MAX)),
+        until_height: until.map(|height| height.0),
+    }
+}
+
+/// For how long the payment of a hold invoice may be held.
+fn hold_blocks(request: &CreateInvoiceRequest) -> Result<Option<u16>, Status> {
+    let most = u32::from(MAX_HOLD_BLOCKS);
+    match request.hold_blocks {
+        Some(_) if !request.hold => Err(argument::invalid("hold_blocks", "it is for hold invoices only")),
+        Some(blocks) if !(1..=most).contains(&blocks) => {
+            Err(argument::invalid("hold_blocks", format!("it is from 1 to {most}")))
+        }
+        Some(blocks) => Ok(u16::try_from(blocks).ok()),
+        None => Ok(request.hold.then_some(DEFAULT_HOLD_BLOCKS)),
     }
 }
 

@@ -401,3 +401,56 @@ async fn what_closes_need_is_withdrawn_only_if_asked_for(alice: &mut Served, bob
         asked.amount_sat.unwrap()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_payment_is_settled_or_given_back_over_the_api() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, mut bob) = (served(41, &chain).await, served(42, &chain).await);
+    alice.member.fund(Sat(2_000_000)).await;
+    alice.member.connect(&bob.member).await;
+    alice.member.open(&bob.member, Sat(500_000), astrape_primitives::Msat(0)).await;
+    // A payment that is held is settled by whoever knows its preimage, or given back.
+    for settles in [true, false] {
+        let preimage = [if settles { 0x31 } else { 0x32 }; 32];
+        let payment_hash = astrape_primitives::PaymentPreimage(preimage).payment_hash().to_string();
+        let request = CreateInvoiceRequest {
+            amount_msat: Some(1_000_000),
+            description: "held".into(),
+            hold: true,
+            payment_hash: Some(payment_hash.clone()),
+            ..Default::default()
+        };
+        let held = bob.client.create_invoice(request).await.unwrap().into_inner();
+        let mut payer = alice.client.clone();
+        let request = PayRequest { invoice: held.invoice, ..Default::default() };
+        let paying = tokio::spawn(async move { payer.pay(request).await });
+        until("the payment is held", async || {
+            let invoices = bob.client.clone().list_invoices(ListInvoicesRequest::default()).await.unwrap();
+            let state = |i: &Invoice| i.payment_hash == payment_hash && i.state() == InvoiceState::Held;
+            invoices.into_inner().invoices.iter().any(|i| state(i) && i.received_msat == 1_000_000)
+        })
+        .await;
+        if settles {
+            let preimage = Some(hex::encode(preimage));
+            let request = SettleInvoiceRequest { payment_hash: None, preimage };
+            for _ in 0..2 {
+                bob.client.settle_invoice(request.clone()).await.unwrap();
+            }
+        } else {
+            let request = CancelInvoiceRequest { payment_hash };
+            for _ in 0..2 {
+                bob.client.cancel_invoice(request.clone()).await.unwrap();
+            }
+        }
+        let ended = paying.await.unwrap().unwrap().into_inner().payment.unwrap();
+        let expected = if settles { PaymentState::Succeeded } else { PaymentState::Failed };
+        assert_eq!(ended.state(), expected, "{ended:?}");
+    }
+    let ended = ListInvoicesRequest { limit: Some(1), after: None };
+    let invoices = bob.client.list_invoices(ended).await.unwrap().into_inner().invoices;
+    assert!(matches!(&invoices[..], [one] if one.state() == InvoiceState::Canceled), "{invoices:?}");
+    let after = ListInvoicesRequest { limit: None, after: Some(invoices[0].payment_hash.clone()) };
+    assert!(bob.client.list_invoices(after).await.unwrap().into_inner().invoices.is_empty());
+    alice.end().await;
+    bob.end().await;
+}

@@ -219,6 +219,38 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         TIME,
     ));
     rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "expiry_secs: "));
+    rows.extend(each(
+        "invoice",
+        "payment_hash",
+        &["any", "tea", "--hold", "--payment-hash", "?"],
+        &hash,
+        1,
+        "payment_hash: ",
+    ));
+    rows.push(row("invoice", "payment_hash", &["any", "tea", "--payment-hash", "00"], 2, REQUIRED));
+    rows.push(row("invoice", "hold", &["any", "tea", "--hold=no"], 2, UNEXPECTED));
+    rows.push(row("invoice", "hold_blocks", &["any", "tea", "--hold-blocks", "5"], 2, REQUIRED));
+    rows.extend(each(
+        "invoice",
+        "hold_blocks",
+        &["any", "tea", "--hold", "--hold-blocks", "?"],
+        &["0", "1801", "-1", "x", "", huge],
+        2,
+        "--hold-blocks",
+    ));
+    rows.extend(each("settle", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.push(row("settle", "payment_hash", &[], 2, REQUIRED));
+    rows.push(row("settle", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
+    rows.extend(each("settle", "preimage", &["--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each("cancel", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.push(row("cancel", "payment_hash", &[], 2, REQUIRED));
+    rows.push(row("cancel", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
+    for command in ["invoices", "settle", "cancel"] {
+        rows.push(row(command, "", &["--more"], 2, UNEXPECTED));
+    }
+    let bad = ["0", "1001", "-1", "x", "", huge];
+    rows.extend(each("invoices", "limit", &["--limit", "?"], &bad, 2, "--limit"));
+    rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "after: "));
     for command in ["pay", "decode"] {
         rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "invoice: "));
     }
@@ -275,6 +307,7 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
             rows.push(row("run", argument, &[&format!("{option}={value}")], 2, name));
         }
     }
+    rows.push(row("run", "no_keysend", &["--no-keysend=perhaps"], 2, "no-keysend"));
     rows.push(row("run", "dev_fast", &["--dev-fast=perhaps"], 2, "dev-fast"));
     rows.push(row("run", "show_config", &["--show-config=yes"], 2, UNEXPECTED));
     rows.push(row("run", "bitcoind_user", &["--bitcoind-user", "u"], 2, "bitcoind-password"));

@@ -203,13 +203,50 @@ fn payments_and_forwards_are_a_line_each() {
         outgoing: Some(id("bb")),
         amount_in_msat: 1_001_000,
         fee_msat: 1_000,
+        took_ms: 345,
         ..Forward::default()
     };
+    let failed = Forward {
+        fee_msat: 0,
+        took_ms: 61_000,
+        outgoing: None,
+        failure: Some("no such channel".into()),
+        failed_here: true,
+        ..forward.clone()
+    };
     shows(
-        &render::payments::forwards(&ListForwardsResponse { forwards: vec![forward] }),
+        &render::payments::forwards(&ListForwardsResponse { forwards: vec![forward, failed] }),
         "
-        NUMBER  TIME (UTC)             CAME IN  EARNED  FROM           TO             STATE
-             3  2027-01-15 08:00:00  1,001 sat   1 sat  aaaaaaaaaaaa…  bbbbbbbbbbbb…  forwarded
+        NUMBER  TIME (UTC)             CAME IN  EARNED    TOOK  FROM           TO             STATE
+             3  2027-01-15 08:00:00  1,001 sat   1 sat  345 ms  aaaaaaaaaaaa…  bbbbbbbbbbbb…  forwarded
+             3  2027-01-15 08:00:00  1,001 sat   0 sat    61 s  aaaaaaaaaaaa…  -              failed here: no such channel
+        ",
+    );
+}
+
+#[test]
+fn unpaid_invoices_are_a_line_each() {
+    let open = Invoice {
+        payment_hash: id("12"),
+        expires_at: 1_800_003_600,
+        description: "tea".into(),
+        hold: true,
+        state: InvoiceState::Open.into(),
+        ..Default::default()
+    };
+    let held = Invoice {
+        amount_msat: Some(5_000_000),
+        received_msat: 5_000_000,
+        state: InvoiceState::Held.into(),
+        until_height: Some(900_000),
+        ..open.clone()
+    };
+    shows(
+        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held] }),
+        "
+        PAYMENT                                                           EXPIRES (UTC)           AMOUNT   RECEIVED  STATE                    DESCRIPTION
+        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00        any      0 sat  open, to be held         tea
+        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00  5,000 sat  5,000 sat  held until block 900000  tea
         ",
     );
 }
@@ -235,7 +272,7 @@ fn an_invoice_is_read_out() {
         ..DecodeInvoiceResponse::default()
     };
     shows(
-        &render::payments::decoded(&invoice),
+        &render::invoices::decoded(&invoice),
         "
         amount       any: say how much with --amount
         payee        0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798

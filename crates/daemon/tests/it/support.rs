@@ -204,7 +204,9 @@ impl Member {
         let invoice = unsigned.finish(&signature).unwrap();
         let open = OpenInvoice {
             payment_hash: preimage.payment_hash(),
-            preimage,
+            preimage: Some(preimage),
+            hold: false,
+            canceled: false,
             payment_secret,
             amount: Some(amount),
             metadata: None,

@@ -70,6 +70,29 @@ fn node(seed: u64) -> Restored {
     }
 }
 
+#[test]
+fn invoices_that_are_held_and_what_is_held_for_them_are_read_again() {
+    for seed in 0..100 {
+        let mut g = Gen(9_000 + seed);
+        let (invoice, set) = (g.held_invoice(), g.held_set());
+        assert_eq!(
+            OpenInvoice::decode(&invoice.payment_hash, &invoice.encode()),
+            Ok(invoice.clone()),
+            "{seed}"
+        );
+        assert_eq!(Receiving::decode(&set.payment_hash, &set.encode()), Ok(set.clone()), "{seed}");
+    }
+}
+
+#[test]
+fn an_invoice_that_settles_by_itself_cannot_lack_its_preimage() {
+    let invoice = Gen(1).invoice();
+    let lacking = OpenInvoice { preimage: None, ..invoice.clone() };
+    assert_eq!(OpenInvoice::decode(&invoice.payment_hash, &lacking.encode()), Err(Unreadable::Missing(0)));
+    let held = OpenInvoice { hold: true, ..lacking };
+    assert_eq!(OpenInvoice::decode(&invoice.payment_hash, &held.encode()), Ok(held));
+}
+
 fn single_rows<V: Row>(values: impl IntoIterator<Item = (V::Id, V)>, rows: &mut Rows) {
     for (id, value) in values {
         rows.insert(V::KIND.key(&V::id_bytes(&id)), value.encode());

@@ -451,7 +451,9 @@ impl Net {
         let (invoice, payment_secret) = self.write_invoice(who, amount, payment_hash, change);
         let open = OpenInvoice {
             payment_hash,
-            preimage,
+            preimage: Some(preimage),
+            hold: false,
+            canceled: false,
             payment_secret,
             amount: Some(amount),
             metadata: None,
@@ -470,6 +472,30 @@ impl Net {
         self.write_invoice(who, amount, hash, |_| {}).0
     }
 
+    /// A hold invoice, made of its hash alone or with its preimage.
+    pub(super) fn hold_invoice(&mut self, who: usize, amount: Msat, knows: bool) -> Invoice {
+        let preimage = PaymentPreimage(self.fresh32());
+        let payment_hash = preimage.payment_hash();
+        self.preimages.insert(payment_hash, preimage);
+        let (invoice, payment_secret) = self.write_invoice(who, amount, payment_hash, |_| {});
+        let open = OpenInvoice {
+            payment_hash,
+            preimage: knows.then_some(preimage),
+            hold: true,
+            canceled: false,
+            payment_secret,
+            amount: Some(amount),
+            metadata: None,
+            expires_at: Timestamp::from_secs(invoice.expires_at()),
+            min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
+            created_at: self.now,
+            description: "to be held".into(),
+            bolt11: invoice.to_string(),
+        };
+        assert_eq!(self.command(who, Command::AddInvoice(Box::new(open))), Ok(Reply::Done));
+        invoice
+    }
+
     fn write_invoice(
         &mut self,
         who: usize,
@@ -482,7 +508,7 @@ impl Net {
         let (now, payee, node) = (self.now, self.id(who), &self.members[who].node);
         let mut draft = InvoiceDraft::new(Network::Regtest, payee, now.secs(), payment_hash, secret, text);
         draft.amount = Some(amount);
-        draft.min_final_cltv_expiry_delta = node.config.payment.min_final_cltv_expiry_delta;
+        draft.min_final_cltv_expiry_delta = node.config.payment.hold_cltv_expiry_delta(12);
         draft.route_hints = node.route_hints();
         draft.route_hints.iter_mut().flatten().for_each(change);
         let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");

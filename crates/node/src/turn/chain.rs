@@ -58,6 +58,7 @@ impl Turn<'_> {
         self.block_for_courts();
         self.owe_again();
         self.deadlines();
+        self.give_back_what_is_late();
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
     }
 

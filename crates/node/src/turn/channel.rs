@@ -32,10 +32,10 @@ impl Turn<'_> {
                 self.fulfilled(keys, origin, amount, payment_hash, preimage, attribution_data);
             }
             Output::Failed { origin, payment_hash, resolution } => {
-                self.failed(origin, payment_hash, &resolution)
+                self.failed(keys, origin, payment_hash, &resolution)
             }
             Output::NotOffered { origin, payment_hash, refusal } => {
-                self.not_offered(origin, payment_hash, &refusal)
+                self.not_offered(keys, origin, payment_hash, &refusal)
             }
             Output::Retired(htlc) => self.retire(keys, &htlc),
             Output::PointNeeded(number) => {

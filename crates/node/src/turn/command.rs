@@ -33,6 +33,10 @@ impl Turn<'_> {
                 self.close(channel, Event::Command(astrape_channel::Command::ForceClose { reason }))
             }
             Command::AddInvoice(invoice) => self.add_invoice(*invoice),
+            Command::SettleInvoice { payment_hash, preimage, earlier } => {
+                self.settle_invoice(payment_hash, preimage, earlier)
+            }
+            Command::CancelInvoice { payment_hash, earlier } => self.cancel_invoice(payment_hash, earlier),
             Command::Pay(command) => self.pay(*command),
             Command::Withdraw(command) => self.withdraw(&command),
         }

@@ -190,6 +190,7 @@ impl Turn<'_> {
             }
             Some(Origin::Relay { channel, id }) => {
                 self.fail_back(
+                    keys,
                     channel,
                     id,
                     "the next channel closed, and it ended on chain without a preimage",
@@ -200,9 +201,9 @@ impl Turn<'_> {
     }
 
     /// Fails an HTLC that pays for one of ours.
-    fn fail_back(&mut self, channel: ChannelKeysId, id: HtlcId, reason: &str) {
+    fn fail_back(&mut self, outgoing: ChannelKeysId, channel: ChannelKeysId, id: HtlcId, reason: &str) {
         if let Some(upstream) = self.upstream(channel, id) {
-            self.forward_failed(channel, &upstream, reason.to_owned());
+            self.forward_failed(channel, &upstream, Some(outgoing), Some(reason.to_owned()));
             self.fail_incoming(channel, &upstream, &Failure::PermanentChannelFailure);
         }
     }
@@ -229,6 +230,7 @@ impl Turn<'_> {
                 None => {
                     if let Some(Origin::Relay { channel, id }) = origin_of(&htlc) {
                         self.fail_back(
+                            keys,
                             channel,
                             id,
                             "its expiry is near, and the next channel has not ended it",

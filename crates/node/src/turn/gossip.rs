@@ -9,7 +9,7 @@ use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
 use crate::state::{OwnNode, OwnUpdate};
 use astrape_channel::{Channel, Link, Open, Phase, Shutdown};
-use astrape_primitives::{ChannelKeysId, NodeId, ShortChannelId, Timestamp};
+use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId, Timestamp};
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Message as Digest, ecdsa::Signature};
@@ -179,7 +179,7 @@ impl Turn<'_> {
         let appearance = &config.appearance;
         let wanted = NodeAnnouncement {
             signature: unsigned(),
-            features: config.features.clone().into(),
+            features: announced_features(config).into(),
             timestamp: 0,
             node_id: config.node_id,
             rgb_color: appearance.rgb_color,
@@ -248,6 +248,12 @@ pub(crate) fn scid_towards_peer(open: &Open) -> Option<ShortChannelId> {
         Some(alias) if open.params.scid_alias || !open.params.announce => Some(alias),
         alias => real_scid(open).or(alias),
     }
+}
+
+/// What `node_announcement` says that we support: what `init` says, and what BOLT 9 and bLIP 3 have there only.
+fn announced_features(config: &crate::Config) -> Features {
+    let features = config.features.clone();
+    if config.payment.accept_keysend { features.with_optional(Feature::Keysend) } else { features }
 }
 
 fn is_old(timestamp: u32, now: Timestamp) -> bool {

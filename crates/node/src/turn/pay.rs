@@ -1,89 +1,18 @@
-//! Payments of this node: invoices that are paid, invoices that we pay.
+//! Payments that this node makes.
 
 use super::Turn;
 use crate::command::{PayCommand, Refusal, Reply};
 use crate::ledger::Fact;
 use crate::state::Ended;
-use astrape_channel::{Command, Event, Htlc, Resolution};
-use astrape_onion::{Failure, FinalPayload};
-use astrape_payment::{
-    OpenInvoice, OwnChannel, Part, PayOutput, PayRequest, Payment, Receipt, answer, receive,
-};
-use astrape_primitives::{ChannelKeysId, PaymentHash, PaymentPreimage, Timestamp};
+use astrape_channel::{Command, Event, Resolution};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment};
+use astrape_primitives::{PaymentHash, PaymentPreimage};
 use std::sync::Arc;
 
 /// Payments of ours that may be under way at a time: each is a record and some HTLCs.
 pub(crate) const MAX_PAYMENTS: usize = 100_000;
 
 impl Turn<'_> {
-    pub(super) fn add_invoice(&mut self, invoice: OpenInvoice) -> Result<Reply, Refusal> {
-        let hash = invoice.payment_hash;
-        let most = self.node.config.payment.max_open_invoices;
-        if self.node.invoices.contains(&hash) || self.node.recent.ended(&hash).is_some() {
-            return Err(Refusal::HashUsed(hash));
-        }
-        if self.node.invoices.len() >= most {
-            return Err(Refusal::TooMany(most, "unpaid invoices", "wait until some are paid or expire"));
-        }
-        self.node.invoices.set(hash, Arc::new(invoice));
-        Ok(Reply::Done)
-    }
-
-    /// An HTLC for us is irrevocable.
-    pub(super) fn take_part(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &FinalPayload) {
-        let hash = htlc.payment_hash;
-        let part = Part {
-            channel: keys,
-            id: htlc.id,
-            amount: htlc.amount,
-            cltv_expiry: htlc.cltv_expiry,
-            at: self.now,
-        };
-        let invoice = self.node.invoices.get(&hash).cloned();
-        let set = self.node.receiving.get(&hash).cloned();
-        let config = Arc::clone(&self.node.config);
-        let receipt = receive(
-            part,
-            payload,
-            htlc,
-            invoice.as_deref(),
-            set.as_deref(),
-            self.now,
-            self.height(),
-            &config.payment,
-        );
-        match receipt {
-            Receipt::Hold(set) => self.node.receiving.set(hash, Arc::new(set)),
-            Receipt::Reject(failure) => self.fail_incoming(keys, htlc, &failure),
-            Receipt::RejectSet { parts, failure } => self.fail_parts(hash, &parts, &failure),
-            Receipt::Complete { parts, preimage, amount } => {
-                self.node.receiving.remove(&hash);
-                self.node.invoices.remove(&hash);
-                let fact = self.record(Fact::PaymentReceived { payment_hash: hash, preimage, amount });
-                self.node.recent.end(Ended { payment_hash: hash, fact });
-                for part in parts {
-                    self.settle_part(&part, preimage);
-                }
-            }
-        }
-    }
-
-    fn settle_part(&mut self, part: &Part, preimage: PaymentPreimage) {
-        if let Some(htlc) = self.incoming_htlc(part.channel, part.id) {
-            let resolution = answer::fulfil(&htlc, preimage, None, self.now.since(htlc.at));
-            self.resolve(part.channel, part.id, resolution);
-        }
-    }
-
-    fn fail_parts(&mut self, hash: PaymentHash, parts: &[Part], failure: &Failure) {
-        self.node.receiving.remove(&hash);
-        for part in parts {
-            if let Some(htlc) = self.incoming_htlc(part.channel, part.id) {
-                self.fail_incoming(part.channel, &htlc, failure);
-            }
-        }
-    }
-
     /// The user wants to pay.
     pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
         let payment_hash = command.invoice.payment_hash();
@@ -199,38 +128,6 @@ impl Turn<'_> {
         }
         if self.node.payments.get(&hash).is_some_and(|p| p.is_over()) {
             self.node.payments.remove(&hash);
-        }
-    }
-
-    /// Time goes by: what has expired goes.
-    pub(super) fn tick(&mut self) {
-        let config = Arc::clone(&self.node.config);
-        for hash in self.node.receiving.keys() {
-            let set = self.node.receiving.get(&hash).cloned();
-            let expired = set.and_then(|set| set.timed_out(self.now, &config.payment));
-            if let Some((parts, failure)) = expired {
-                self.fail_parts(hash, &parts, &failure);
-            }
-        }
-        self.expire_invoices(self.now);
-        self.look_at_gossip();
-    }
-
-    /// Expired invoices leave the working memory, some at each tick.
-    fn expire_invoices(&mut self, now: Timestamp) {
-        /// Each is looked at within a few minutes; a tick stays short.
-        const MAX_PER_TICK: usize = 1_000;
-        let expired = |invoice: &OpenInvoice| invoice.expires_at < now;
-        let gone: Vec<PaymentHash> = self
-            .node
-            .invoices
-            .iter()
-            .filter(|(hash, invoice)| expired(invoice) && !self.node.receiving.contains(hash))
-            .map(|(hash, _)| *hash)
-            .take(MAX_PER_TICK)
-            .collect();
-        for hash in gone {
-            self.node.invoices.remove(&hash);
         }
     }
 }

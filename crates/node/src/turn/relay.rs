@@ -43,7 +43,8 @@ impl Turn<'_> {
         match decided {
             Ok((outgoing, new)) => self.drive(outgoing, Event::Command(Command::Add(new))),
             Err(failure) => {
-                self.forward_failed(keys, htlc, failure.to_string());
+                let outgoing = target.map(|target| target.keys);
+                self.forward_failed(keys, htlc, outgoing, Some(failure.to_string()));
                 self.fail_incoming(keys, htlc, &failure);
             }
         }
@@ -61,9 +62,24 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn forward_failed(&mut self, keys: ChannelKeysId, htlc: &Htlc, reason: String) {
-        let (payment_hash, amount_in) = (htlc.payment_hash, htlc.amount);
-        self.record(Fact::ForwardFailed { payment_hash, incoming: keys, amount_in, reason });
+    /// A forward did not go through: here for a reason, or further down the way, where the reason is for its sender alone.
+    pub(super) fn forward_failed(
+        &mut self,
+        keys: ChannelKeysId,
+        htlc: &Htlc,
+        outgoing: Option<ChannelKeysId>,
+        reason: Option<String>,
+    ) {
+        self.record(Fact::ForwardFailed {
+            payment_hash: htlc.payment_hash,
+            incoming: keys,
+            outgoing,
+            amount_in: htlc.amount,
+            amount_out: to_forward(htlc),
+            took_ms: self.held(htlc),
+            by_us: reason.is_some(),
+            reason: reason.unwrap_or_else(|| "it failed further down the way".to_owned()),
+        });
     }
 
     /// Fails an HTLC that came in, with a failure of ours.
@@ -102,18 +118,32 @@ impl Turn<'_> {
         };
         let resolution = answer::fulfil(&htlc, preimage, attribution, self.held(&htlc));
         let (amount_in, amount_out) = (htlc.amount, amount);
-        self.record(Fact::Forwarded { payment_hash, incoming: channel, outgoing, amount_in, amount_out });
+        let took_ms = self.held(&htlc);
+        self.record(Fact::Forwarded {
+            payment_hash,
+            incoming: channel,
+            outgoing,
+            amount_in,
+            amount_out,
+            took_ms,
+        });
         self.resolve(channel, id, resolution);
     }
 
     /// An outgoing HTLC is irrevocably gone without a preimage.
-    pub(super) fn failed(&mut self, origin: Origin, payment_hash: PaymentHash, how: &Resolution) {
+    pub(super) fn failed(
+        &mut self,
+        outgoing: ChannelKeysId,
+        origin: Origin,
+        payment_hash: PaymentHash,
+        how: &Resolution,
+    ) {
         match origin {
             Origin::Payment { part, .. } => self.part_failed(payment_hash, part, how),
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
                     let resolution = answer::fail_from_downstream(&htlc, how, self.held(&htlc));
-                    self.forward_failed(channel, &htlc, "it failed further down the way".to_owned());
+                    self.forward_failed(channel, &htlc, Some(outgoing), None);
                     self.resolve(channel, id, resolution);
                 }
             }
@@ -121,12 +151,18 @@ impl Turn<'_> {
     }
 
     /// An HTLC that we wanted to offer will not be.
-    pub(super) fn not_offered(&mut self, origin: Origin, payment_hash: PaymentHash, refusal: &Refusal) {
+    pub(super) fn not_offered(
+        &mut self,
+        outgoing: ChannelKeysId,
+        origin: Origin,
+        payment_hash: PaymentHash,
+        refusal: &Refusal,
+    ) {
         match origin {
             Origin::Payment { part, .. } => self.part_not_offered(payment_hash, part, refusal),
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
-                    self.forward_failed(channel, &htlc, refusal.to_string());
+                    self.forward_failed(channel, &htlc, Some(outgoing), Some(refusal.to_string()));
                     self.fail_incoming(channel, &htlc, &Failure::TemporaryChannelFailure);
                 }
             }
@@ -135,5 +171,16 @@ impl Turn<'_> {
 
     pub(super) fn upstream(&self, channel: ChannelKeysId, id: HtlcId) -> Option<std::sync::Arc<Htlc>> {
         self.incoming_htlc(channel, id).filter(|h| h.removal.is_none())
+    }
+}
+
+/// What the onion of an HTLC asks to pass on.
+fn to_forward(htlc: &Htlc) -> Msat {
+    match &htlc.direction {
+        Direction::Incoming(onion) => match onion.as_ref().as_ref().map(|peeled| &peeled.hop) {
+            Ok(Hop::Forward { payload, .. }) => payload.amt_to_forward,
+            _ => Msat::ZERO,
+        },
+        Direction::Outgoing { .. } => Msat::ZERO,
     }
 }

@@ -4,6 +4,8 @@
 mod answer;
 mod conversation;
 mod failures;
+mod hold;
+mod keysend;
 mod offers;
 mod parts;
 mod properties;

@@ -63,7 +63,8 @@ fn parts_wait_until_all_are_there_and_are_then_all_settled() {
     let set = payee.set.clone().expect("it waits");
     assert_eq!((set.payment_hash, set.total, set.promised), (hash(), TOTAL, Msat(999_999)));
     let parts = parts.map(|(id, amount)| payee.part(id, amount)).to_vec();
-    let complete = Receipt::Complete { parts, preimage: PREIMAGE, amount: TOTAL };
+    let custom_records = Default::default();
+    let complete = Receipt::Complete { parts, preimage: PREIMAGE, amount: TOTAL, custom_records };
     assert_eq!(payee.take(3, Msat(1), TOTAL), complete);
 }
 

@@ -85,7 +85,9 @@ fn is_complete(receipt: &Receipt) -> bool {
 fn a_payment_for_an_open_invoice_completes_it() {
     let case = Case::good();
     let parts = vec![part(&case.incoming, NOW)];
-    assert_eq!(case.decide(), Receipt::Complete { parts, preimage: PREIMAGE, amount: AMOUNT });
+    let custom_records = Default::default();
+    let complete = Receipt::Complete { parts, preimage: PREIMAGE, amount: AMOUNT, custom_records };
+    assert_eq!(case.decide(), complete);
 }
 
 // BOLT 4.failure-messages.33
@@ -314,6 +316,7 @@ proptest! {
         match case.decide() {
             Receipt::Complete { .. } => prop_assert!(right && enough && in_time && promised >= total),
             Receipt::Hold(_) => prop_assert!(right && enough && in_time && promised < total),
+            Receipt::Held(_) => prop_assert!(false, "it is no hold invoice"),
             Receipt::Reject(failure) | Receipt::RejectSet { failure, .. } => {
                 prop_assert!(!(right && enough && in_time));
                 prop_assert!(FINAL_CODES.contains(&failure.code()), "{}", failure);

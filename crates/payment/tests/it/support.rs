@@ -103,7 +103,9 @@ pub(crate) fn request(invoice: Invoice) -> PayRequest {
 pub(crate) fn open_invoice(invoice: &Invoice) -> OpenInvoice {
     OpenInvoice {
         payment_hash: invoice.payment_hash(),
-        preimage: PREIMAGE,
+        preimage: Some(PREIMAGE),
+        hold: false,
+        canceled: false,
         payment_secret: invoice.payment_secret(),
         amount: invoice.amount(),
         metadata: invoice.payment_metadata().map(<[u8]>::to_vec),

@@ -56,6 +56,22 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
             let deal = deal(world, payment_hash)?;
             deal.forwarded = deal.forwarded.saturating_add(kept);
         }
+        Fact::InvoiceHeld { payment_hash, amount, .. } => {
+            world.totals.payments_held += 1;
+            let deal = deal(world, payment_hash)?;
+            ensure(deal.payee == node && *amount >= deal.amount, Checker::Payments, || {
+                format!("{node} holds {amount} where {} was asked", deal.amount)
+            })?;
+            let number = world.users.by_hash[payment_hash];
+            world.go(crate::user::Errand::Decide(number));
+        }
+        Fact::InvoiceCanceled { payment_hash, .. } => {
+            world.totals.payments_given_back += 1;
+            let deal = deal(world, payment_hash)?;
+            ensure(deal.received.is_none(), Checker::Payments, || {
+                format!("{payment_hash} was received and given back")
+            })?;
+        }
         Fact::ForwardFailed { .. } | Fact::Channel { .. } | Fact::Withdrawn { .. } => {}
     }
     Ok(())

@@ -71,6 +71,36 @@ fn a_payment_that_fails_on_its_way_survives_a_crash_at_every_step() {
 }
 
 #[test]
+fn a_held_payment_that_is_settled_survives_a_crash_at_every_step() {
+    let totals = every_crash(&three().pay_flawed(0, 2, sat(20_000), Flaw::Held), Anchors);
+    // Where the payer dies before it has offered anything, its payment may fail and is never held.
+    assert!(totals.payments_settled == totals.payments_held && totals.payments_given_back == 0);
+    assert!(totals.payments_held > 10 * totals.payments_failed);
+}
+
+#[test]
+fn a_held_payment_that_is_given_back_survives_a_crash_at_every_step() {
+    let totals = every_crash(&three().pay_flawed(0, 2, sat(20_000), Flaw::GivenBack), Anchors);
+    assert_eq!(totals.payments_settled, 0);
+    assert!(totals.payments_held > 0 && totals.payments_given_back == totals.payments_held);
+}
+
+// attack 32
+#[test]
+fn a_held_payment_that_is_forgotten_goes_back_without_a_close_whenever_anyone_crashes() {
+    let totals = every_crash(&two().pay_flawed(0, 1, sat(20_000), Flaw::Forgotten), Anchors);
+    assert_eq!((totals.payments_settled, totals.force_closes), (0, 0));
+    assert!(totals.payments_given_back > 0);
+}
+
+#[test]
+fn a_payment_in_parts_survives_a_crash_at_every_step() {
+    let two = line(2).calm().open_balanced(0, 1, sat(200_000)).open_balanced(0, 1, sat(200_000)).perilous();
+    let totals = every_crash(&two.pay(0, 1, sat(150_000)), Anchors);
+    assert!(totals.payments_settled > 10 * totals.payments_failed);
+}
+
+#[test]
 fn a_fee_change_survives_a_crash_at_every_step() {
     for format in [Anchors, StaticRemotekey] {
         let totals = every_crash(&two().feerate(FeeratePerKw(2_000)).calm().pay(0, 1, sat(1_000)), format);

@@ -57,6 +57,18 @@ fn a_payment_that_cannot_be_fails_and_nobody_loses() {
 }
 
 #[test]
+fn a_payment_that_is_held_is_settled_given_back_or_goes_back_by_itself() {
+    for (flaw, settled, given_back) in [(Flaw::Held, 1, 0), (Flaw::GivenBack, 0, 1), (Flaw::Forgotten, 0, 1)]
+    {
+        let world = run(&three().pay_flawed(0, 2, sat(1_000), flaw).calm().pay(2, 0, sat(100)));
+        let totals = world.totals();
+        let seen = (totals.payments_held, totals.payments_settled, totals.payments_given_back);
+        assert_eq!(seen, (1, settled + 1, given_back), "{flaw:?}");
+        assert_eq!((totals.payments_failed, totals.force_closes), (1 - settled, 0), "{flaw:?}");
+    }
+}
+
+#[test]
 fn more_than_there_is_cannot_be_paid() {
     let world = run(&three().pay(0, 2, sat(900_000)).pay(0, 2, sat(1_000)));
     assert_eq!(world.totals().payments_settled, 1);

@@ -4,21 +4,27 @@ use super::checksum;
 use super::error::{damaged, failed};
 use astrape_node::{ChannelFact, Entry, Fact, JournalError};
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, Msat, NodeId, PaymentHash, PaymentPreimage, Sat, Timestamp,
+    ChannelId, ChannelKeysId, Height, Msat, NodeId, PaymentHash, PaymentPreimage, Sat, Timestamp,
 };
 use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
 use rusqlite::types::Value;
+use std::collections::BTreeMap;
 
 /// The columns in their order; the checksum is the last.
 pub(super) const COLUMNS: &str = "number, at_ms, topic, kind, payment_hash, preimage, channel, other_channel, channel_id, \
-     peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, checksum";
+     peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, took_ms, height, custom, checksum";
 
 /// How many they are, without the checksum.
-const WIDTH: usize = 18;
+const WIDTH: usize = 21;
+
+/// Those of the first version. What is empty beyond them is not part of the checksum, so that rows of then still fit theirs.
+const FIRST_WIDTH: usize = 18;
 
 /// Topic of payments that this node sent or received.
 pub(super) const PAYMENT: &str = "payment";
+/// Topic of invoices of ours that are held or cancelled.
+const INVOICE: &str = "invoice";
 /// Topic of payments of others.
 pub(super) const FORWARD: &str = "forward";
 /// Topic of what happened to channels.
@@ -47,14 +53,23 @@ struct Row {
     fee_sat: Option<u64>,
     by_us: Option<bool>,
     detail: Option<String>,
+    took_ms: Option<u64>,
+    height: Option<u32>,
+    custom: Option<Vec<u8>>,
 }
 
 /// The values of a row, its checksum last.
 pub(super) fn values(entry: &Entry) -> Vec<Value> {
     let mut values = Row::of(entry).into_values();
-    let sum = checksum::of_values("ledger", &values);
+    let sum = sum_of(&values);
     values.push(Value::Blob(sum.to_vec()));
     values
+}
+
+fn sum_of(values: &[Value]) -> [u8; checksum::LEN] {
+    let empty = values.iter().rev().take_while(|value| matches!(value, Value::Null)).count();
+    let width = values.len().saturating_sub(empty).max(FIRST_WIDTH).min(values.len());
+    checksum::of_values("ledger", &values[..width])
 }
 
 /// The fact of a row that was selected by [`COLUMNS`].
@@ -68,7 +83,7 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Entry, JournalError> {
         _ => return Err(damaged("ledger", "without a number")),
     };
     let sum: Vec<u8> = row.get(WIDTH).map_err(failed)?;
-    if sum != checksum::of_values("ledger", &values) {
+    if sum != sum_of(&values) {
         return Err(damaged("ledger", number));
     }
     Row::from_values(values).and_then(|row| row.entry()).ok_or_else(|| damaged("ledger", number))
@@ -98,6 +113,9 @@ impl Row {
             number(self.fee_sat),
             number(self.by_us.map(u64::from)),
             self.detail.map_or(Value::Null, Value::Text),
+            number(self.took_ms),
+            number(self.height.map(u64::from)),
+            self.custom.map_or(Value::Null, Value::Blob),
         ]
     }
 
@@ -122,6 +140,9 @@ impl Row {
             fee_sat: cells.number()?,
             by_us: cells.number()?.map(|n| n != 0),
             detail: cells.text()?,
+            took_ms: cells.number()?,
+            height: cells.number()?.map(u32::try_from).transpose().ok()?,
+            custom: cells.blob()?,
         })
     }
 
@@ -150,24 +171,51 @@ impl Row {
                 detail: Some(reason.clone()),
                 ..row
             },
-            Fact::PaymentReceived { payment_hash, preimage, amount } => Row {
+            Fact::PaymentReceived { payment_hash, preimage, amount, keysend: _, custom_records } => Row {
                 payment_hash: Some(payment_hash.0),
                 preimage: Some(preimage.0),
                 amount_msat: Some(amount.0),
+                custom: custom_bytes(custom_records),
                 ..row
             },
-            Fact::Forwarded { payment_hash, incoming, outgoing, amount_in, amount_out } => Row {
+            Fact::InvoiceHeld { payment_hash, amount, until } => Row {
+                payment_hash: Some(payment_hash.0),
+                amount_msat: Some(amount.0),
+                height: Some(until.0),
+                ..row
+            },
+            Fact::InvoiceCanceled { payment_hash, amount, reason } => Row {
+                payment_hash: Some(payment_hash.0),
+                amount_msat: Some(amount.0),
+                detail: Some(reason.clone()),
+                ..row
+            },
+            Fact::Forwarded { payment_hash, incoming, outgoing, amount_in, amount_out, took_ms } => Row {
                 payment_hash: Some(payment_hash.0),
                 channel: Some(incoming.0),
                 other_channel: Some(outgoing.0),
                 amount_msat: Some(amount_out.0),
                 fee_msat: Some(amount_in.0.wrapping_sub(amount_out.0)),
+                took_ms: Some(*took_ms),
                 ..row
             },
-            Fact::ForwardFailed { payment_hash, incoming, amount_in, reason } => Row {
+            Fact::ForwardFailed {
+                payment_hash,
+                incoming,
+                outgoing,
+                amount_in,
+                amount_out,
+                took_ms,
+                by_us,
+                reason,
+            } => Row {
                 payment_hash: Some(payment_hash.0),
                 channel: Some(incoming.0),
+                other_channel: outgoing.map(|keys| keys.0),
                 amount_msat: Some(amount_in.0),
+                fee_msat: Some(amount_in.0.wrapping_sub(amount_out.0)),
+                took_ms: Some(*took_ms),
+                by_us: Some(*by_us),
                 detail: Some(reason.clone()),
                 ..row
             },
@@ -236,10 +284,22 @@ impl Row {
                 destination: NodeId::from_bytes(self.peer?).ok()?,
                 reason: self.detail?,
             },
-            "payment_received" => Fact::PaymentReceived {
+            "payment_received" | "keysend_received" => Fact::PaymentReceived {
                 payment_hash: PaymentHash(self.payment_hash?),
                 preimage: PaymentPreimage(self.preimage?),
                 amount: Msat(self.amount_msat?),
+                keysend: self.kind == "keysend_received",
+                custom_records: custom_of(&self.custom.unwrap_or_default())?,
+            },
+            "invoice_held" => Fact::InvoiceHeld {
+                payment_hash: PaymentHash(self.payment_hash?),
+                amount: Msat(self.amount_msat?),
+                until: Height(self.height?),
+            },
+            "invoice_canceled" => Fact::InvoiceCanceled {
+                payment_hash: PaymentHash(self.payment_hash?),
+                amount: Msat(self.amount_msat?),
+                reason: self.detail?,
             },
             "forwarded" => Fact::Forwarded {
                 payment_hash: PaymentHash(self.payment_hash?),
@@ -247,11 +307,19 @@ impl Row {
                 outgoing: ChannelKeysId(self.other_channel?),
                 amount_in: Msat(self.amount_msat?.wrapping_add(self.fee_msat?)),
                 amount_out: Msat(self.amount_msat?),
+                took_ms: self.took_ms.unwrap_or_default(),
             },
+            // The first version kept neither where it was to go out nor how long it took.
             "forward_failed" => Fact::ForwardFailed {
                 payment_hash: PaymentHash(self.payment_hash?),
                 incoming: ChannelKeysId(self.channel?),
+                outgoing: self.other_channel.map(ChannelKeysId),
                 amount_in: Msat(self.amount_msat?),
+                amount_out: Msat(
+                    self.fee_msat.map_or(0, |fee| self.amount_msat.unwrap_or(0).wrapping_sub(fee)),
+                ),
+                took_ms: self.took_ms.unwrap_or_default(),
+                by_us: self.by_us.unwrap_or(true),
                 reason: self.detail?,
             },
             "withdrawn" => Fact::Withdrawn {
@@ -304,7 +372,10 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
     match fact {
         Fact::PaymentSent { .. } => (PAYMENT, "payment_sent"),
         Fact::PaymentFailed { .. } => (PAYMENT, "payment_failed"),
-        Fact::PaymentReceived { .. } => (PAYMENT, "payment_received"),
+        Fact::PaymentReceived { keysend: false, .. } => (PAYMENT, "payment_received"),
+        Fact::PaymentReceived { keysend: true, .. } => (PAYMENT, "keysend_received"),
+        Fact::InvoiceHeld { .. } => (INVOICE, "invoice_held"),
+        Fact::InvoiceCanceled { .. } => (INVOICE, "invoice_canceled"),
         Fact::Forwarded { .. } => (FORWARD, "forwarded"),
         Fact::ForwardFailed { .. } => (FORWARD, "forward_failed"),
         Fact::Withdrawn { .. } => (WALLET, "withdrawn"),
@@ -329,6 +400,29 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
     }
 }
 
+/// Custom records, each as its type, its length and its bytes; none where there are none.
+fn custom_bytes(records: &BTreeMap<u64, Vec<u8>>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (kind, value) in records {
+        bytes.extend(kind.to_be_bytes());
+        bytes.extend(u32::try_from(value.len()).expect("an onion is shorter").to_be_bytes());
+        bytes.extend_from_slice(value);
+    }
+    (!records.is_empty()).then_some(bytes)
+}
+
+fn custom_of(mut bytes: &[u8]) -> Option<BTreeMap<u64, Vec<u8>>> {
+    let mut records = BTreeMap::new();
+    while !bytes.is_empty() {
+        let (kind, rest) = bytes.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        records.insert(u64::from_be_bytes(*kind), value.to_vec());
+        bytes = rest;
+    }
+    Some(records)
+}
+
 /// The values of a row one after another: `None` for one of another type, `Some(None)` for none.
 struct Cells(std::vec::IntoIter<Value>);
 
@@ -349,11 +443,80 @@ impl Cells {
         }
     }
 
+    fn blob(&mut self) -> Option<Option<Vec<u8>>> {
+        match self.0.next()? {
+            Value::Null => Some(None),
+            Value::Blob(blob) => Some(Some(blob)),
+            _ => None,
+        }
+    }
+
     fn bytes<const N: usize>(&mut self) -> Option<Option<[u8; N]>> {
         match self.0.next()? {
             Value::Null => Some(None),
             Value::Blob(blob) => blob.try_into().ok().map(Some),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(fact: Fact) -> Entry {
+        Entry { number: 3, at: Timestamp(4), fact }
+    }
+
+    #[test]
+    fn a_fact_that_the_first_version_knew_has_the_checksum_of_the_first_version() {
+        let (payment_hash, preimage, amount) = (PaymentHash([1; 32]), PaymentPreimage([2; 32]), Msat(5));
+        let (keysend, custom_records) = (false, BTreeMap::new());
+        let fact = Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records };
+        let values = values(&entry(fact));
+        let first = checksum::of_values("ledger", &values[..FIRST_WIDTH]);
+        assert_eq!(values.last(), Some(&Value::Blob(first.to_vec())));
+    }
+
+    #[test]
+    fn what_the_newer_columns_hold_is_part_of_the_checksum() {
+        let took = |took_ms: u64| {
+            let fact = Fact::Forwarded {
+                payment_hash: PaymentHash([1; 32]),
+                incoming: ChannelKeysId([2; 32]),
+                outgoing: ChannelKeysId([3; 32]),
+                amount_in: Msat(2),
+                amount_out: Msat(1),
+                took_ms,
+            };
+            values(&entry(fact)).pop()
+        };
+        assert_ne!(took(1), took(2));
+    }
+
+    #[test]
+    fn a_failed_forward_of_the_first_version_is_read() {
+        let row = Row {
+            number: 3,
+            at: 4,
+            topic: FORWARD.to_owned(),
+            kind: "forward_failed".to_owned(),
+            payment_hash: Some([1; 32]),
+            channel: Some([2; 32]),
+            amount_msat: Some(9),
+            detail: Some("why".to_owned()),
+            ..Row::default()
+        };
+        let fact = Fact::ForwardFailed {
+            payment_hash: PaymentHash([1; 32]),
+            incoming: ChannelKeysId([2; 32]),
+            outgoing: None,
+            amount_in: Msat(9),
+            amount_out: Msat(0),
+            took_ms: 0,
+            by_us: true,
+            reason: "why".to_owned(),
+        };
+        assert_eq!(row.entry(), Some(entry(fact)));
     }
 }

@@ -11,7 +11,14 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 2] = [INITIAL, FORGETTING];
+const MIGRATIONS: [&str; 3] = [INITIAL, FORGETTING, EARNING];
+
+const EARNING: &str = "
+    -- How long a forward was here; the height by which something happens; what applications said with a payment.
+    ALTER TABLE ledger ADD COLUMN took_ms INTEGER;
+    ALTER TABLE ledger ADD COLUMN height INTEGER;
+    ALTER TABLE ledger ADD COLUMN custom BLOB;
+";
 
 const FORGETTING: &str = "
     -- Channels that are over and have archived HTLCs left, which are deleted a bounded part at a time.

@@ -2,8 +2,8 @@
 
 use astrape_node::{ChannelFact, Entry, Fact, Key, RetiredHtlc, SeenOnion, Writes};
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, Network, NodeId, PaymentHash,
-    PaymentPreimage, Sat, Side, Timestamp,
+    ChannelId, ChannelKeysId, CltvExpiry, CommitmentNumber, Height, HtlcId, Msat, Network, NodeId,
+    PaymentHash, PaymentPreimage, Sat, Side, Timestamp,
 };
 use astrape_storage::{Opened, SqliteJournal};
 use bitcoin::hashes::Hash as _;
@@ -106,13 +106,20 @@ pub(crate) fn facts() -> Vec<Fact> {
             destination: node(),
         },
         Fact::PaymentFailed { payment_hash, amount: Msat(0), destination: node(), reason: reason.clone() },
-        Fact::PaymentReceived { payment_hash, preimage, amount: Msat(u64::MAX) },
+        Fact::PaymentReceived {
+            payment_hash,
+            preimage,
+            amount: Msat(u64::MAX),
+            keysend: false,
+            custom_records: BTreeMap::new(),
+        },
         Fact::Forwarded {
             payment_hash,
             incoming: channel(4),
             outgoing: channel(5),
             amount_in: Msat(1_001),
             amount_out: Msat(1_000),
+            took_ms: 345,
         },
         Fact::Forwarded {
             payment_hash,
@@ -120,14 +127,38 @@ pub(crate) fn facts() -> Vec<Fact> {
             outgoing: channel(5),
             amount_in: Msat(0),
             amount_out: Msat(u64::MAX),
+            took_ms: 0,
         },
         Fact::ForwardFailed {
             payment_hash,
             incoming: channel(4),
+            outgoing: None,
             amount_in: Msat(9),
+            amount_out: Msat(8),
+            took_ms: 0,
+            by_us: true,
             reason: reason.clone(),
         },
         Fact::Withdrawn { txid: outpoint.txid, amount: Sat(100), fee: Sat(1) },
+        Fact::PaymentReceived {
+            payment_hash,
+            preimage,
+            amount: Msat(7),
+            keysend: true,
+            custom_records: BTreeMap::from([(65_537, vec![1, 2]), (u64::MAX, Vec::new())]),
+        },
+        Fact::InvoiceHeld { payment_hash, amount: Msat(8), until: Height(u32::MAX) },
+        Fact::InvoiceCanceled { payment_hash, amount: Msat(8), reason: reason.clone() },
+        Fact::ForwardFailed {
+            payment_hash,
+            incoming: channel(4),
+            outgoing: Some(channel(5)),
+            amount_in: Msat(9),
+            amount_out: Msat(10),
+            took_ms: u64::MAX,
+            by_us: false,
+            reason: reason.clone(),
+        },
     ];
     let events = vec![
         ChannelFact::NotOpened { reason: reason.clone() },
@@ -169,6 +200,7 @@ pub(crate) fn typical(number: u64) -> Writes {
         outgoing: channel(2),
         amount_in: Msat(1_001),
         amount_out: Msat(1_000),
+        took_ms: 300,
     };
     Make::default()
         .set(b"head 1", &[1; 300])

@@ -1,42 +1,13 @@
-//! Invoices and payments.
+//! Payments.
 
 use super::Asking;
-use crate::cli::amounts::AmountOrAny;
 use crate::cli::exit::Failure;
-use crate::cli::{Invoice, Page, Pay};
+use crate::cli::{Page, Pay};
 use crate::render;
-use astrape_api::v1::{
-    CreateInvoiceRequest, DecodeInvoiceRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest,
-    Payment, PaymentState,
-};
+use astrape_api::v1::{ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment, PaymentState};
 use std::io::IsTerminal as _;
 
 impl Asking {
-    pub(super) async fn invoice(mut self, invoice: &Invoice) -> Result<(), Failure> {
-        let amount_msat = match invoice.amount {
-            AmountOrAny::Amount(amount) => Some(amount.0),
-            AmountOrAny::Any => None,
-        };
-        let request = CreateInvoiceRequest {
-            amount_msat,
-            description: invoice.description.clone().unwrap_or_default(),
-            description_hash: invoice.description_hash.clone(),
-            preimage: invoice.preimage.clone(),
-            expiry_secs: invoice.expiry.map(|expiry| expiry.0),
-        };
-        let made = self.client.create_invoice(request).await?.into_inner();
-        if !self.json {
-            made.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
-        }
-        self.show(&made, |made| made.invoice.clone())
-    }
-
-    pub(super) async fn decode(mut self, invoice: &str) -> Result<(), Failure> {
-        let request = DecodeInvoiceRequest { invoice: invoice.to_owned() };
-        let decoded = self.client.decode_invoice(request).await?.into_inner();
-        self.show(&decoded, render::payments::decoded)
-    }
-
     pub(super) async fn pay(mut self, pay: &Pay) -> Result<(), Failure> {
         if !self.json && std::io::stderr().is_terminal() {
             eprintln!("Paying. Interrupting this command does not stop the payment.");

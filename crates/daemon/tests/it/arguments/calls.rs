@@ -52,6 +52,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "OpenChannel" => vec![("node_id", text(NOBODY)), ("amount_sat", Value::Number(100_000))],
         "CloseChannel" => vec![("channel", text("abcd"))],
         "CreateInvoice" => vec![("amount_msat", Value::Number(1_000)), ("description", text("tea"))],
+        "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
         _ => Vec::new(),
@@ -218,6 +219,21 @@ fn invoices(table: &mut Table) {
     table.wrong("preimage", text(""), MISSING).nonsense("preimage", HEX32);
     table.wrong("preimage", text("ab".repeat(31)), HEX32).wrong("preimage", text("ab".repeat(33)), HEX32);
     table.numbers("expiry_secs", &[0, 366 * 86_400 + 1, u64::MAX], "it is in seconds, from 1 to 31622400");
+    table.numbers("hold_blocks", &[1, 0, u64::from(u32::MAX)], "it is for hold invoices only");
+    table.wrong("payment_hash", text(""), MISSING).nonsense("payment_hash", HEX32);
+    table.wrong("payment_hash", text("ab".repeat(32)), "only a hold invoice can be made of its hash alone");
+    table.taken("hold", Value::Flag(true));
+    table.of("SettleInvoice");
+    table.wrong("payment_hash", text(""), MISSING).nonsense("payment_hash", HEX32);
+    table.not_now("payment_hash", text("ab".repeat(32)), "astrape invoices");
+    table.row("payment_hash", None, Outcome::Refused(Code::InvalidArgument, "give it, or the preimage"));
+    table.wrong("preimage", text(""), MISSING).nonsense("preimage", HEX32);
+    table.of("CancelInvoice");
+    table.missing("payment_hash", MISSING).nonsense("payment_hash", HEX32);
+    table.not_now("payment_hash", text("ab".repeat(32)), "astrape invoices");
+    table.of("ListInvoices");
+    table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
+    table.wrong("after", text(""), MISSING).nonsense("after", HEX32);
     table.of("DecodeInvoice");
     table.missing("invoice", MISSING).nonsense("invoice", "");
     table.wrong("invoice", text("lnbcrt1"), "").wrong("invoice", text("lnbcrt1".repeat(8_000)), "");

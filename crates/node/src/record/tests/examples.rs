@@ -663,7 +663,7 @@ impl Gen {
     pub(crate) fn invoice(&mut self) -> OpenInvoice {
         OpenInvoice {
             payment_hash: PaymentHash(self.bytes()),
-            preimage: PaymentPreimage(self.bytes()),
+            preimage: Some(PaymentPreimage(self.bytes())),
             payment_secret: PaymentSecret(self.bytes()),
             amount: self.some(Self::msat),
             metadata: self.some(|g| g.blob(30)),
@@ -672,6 +672,26 @@ impl Gen {
             created_at: Timestamp(self.next()),
             description: self.text(),
             bolt11: self.text(),
+            hold: false,
+            canceled: false,
+        }
+    }
+
+    /// An invoice of today: it may be held, cancelled, and made of a hash alone.
+    pub(crate) fn held_invoice(&mut self) -> OpenInvoice {
+        let hold = self.next() & 1 == 0;
+        let preimage = self.some(|g| PaymentPreimage(g.bytes()));
+        let preimage = preimage.or_else(|| (!hold).then(|| PaymentPreimage(self.bytes())));
+        OpenInvoice { hold, preimage, canceled: self.next() & 1 == 0, ..self.invoice() }
+    }
+
+    /// A set of today: it may be held, and carry what applications said.
+    pub(crate) fn held_set(&mut self) -> Receiving {
+        let records = self.many(3, |g| (u64::from(g.u16()) + 65_537, g.blob(9)));
+        Receiving {
+            held_since: self.some(|g| Timestamp(g.next())),
+            custom_records: records.into_iter().collect(),
+            ..self.receiving()
         }
     }
 
@@ -688,6 +708,8 @@ impl Gen {
                 at: Timestamp(g.next()),
             }),
             since: Timestamp(self.next()),
+            held_since: None,
+            custom_records: Default::default(),
         }
     }
 

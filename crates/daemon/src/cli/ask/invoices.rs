@@ -1,0 +1,62 @@
+//! Invoices: made, read, listed, settled, cancelled.
+
+use super::Asking;
+use crate::cli::amounts::AmountOrAny;
+use crate::cli::exit::Failure;
+use crate::cli::{Invoice, InvoicePage, Settle};
+use crate::render;
+use astrape_api::v1::{
+    CancelInvoiceRequest, CreateInvoiceRequest, DecodeInvoiceRequest, ListInvoicesRequest,
+    SettleInvoiceRequest,
+};
+
+impl Asking {
+    pub(super) async fn invoice(mut self, invoice: &Invoice) -> Result<(), Failure> {
+        let amount_msat = match invoice.amount {
+            AmountOrAny::Amount(amount) => Some(amount.0),
+            AmountOrAny::Any => None,
+        };
+        let request = CreateInvoiceRequest {
+            amount_msat,
+            description: invoice.description.clone().unwrap_or_default(),
+            description_hash: invoice.description_hash.clone(),
+            preimage: invoice.preimage.clone(),
+            expiry_secs: invoice.expiry.map(|expiry| expiry.0),
+            hold: invoice.hold,
+            payment_hash: invoice.payment_hash.clone(),
+            hold_blocks: invoice.hold_blocks,
+        };
+        let made = self.client.create_invoice(request).await?.into_inner();
+        if !self.json {
+            made.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        }
+        self.show(&made, |made| made.invoice.clone())
+    }
+
+    pub(super) async fn decode(mut self, invoice: &str) -> Result<(), Failure> {
+        let request = DecodeInvoiceRequest { invoice: invoice.to_owned() };
+        let decoded = self.client.decode_invoice(request).await?.into_inner();
+        self.show(&decoded, render::invoices::decoded)
+    }
+
+    pub(super) async fn invoices(mut self, page: &InvoicePage) -> Result<(), Failure> {
+        let request = ListInvoicesRequest { limit: Some(page.limit), after: page.after.clone() };
+        let invoices = self.client.list_invoices(request).await?.into_inner();
+        self.show(&invoices, render::invoices::invoices)
+    }
+
+    pub(super) async fn settle(mut self, settle: &Settle) -> Result<(), Failure> {
+        let request = SettleInvoiceRequest {
+            payment_hash: settle.payment_hash.clone(),
+            preimage: settle.preimage.clone(),
+        };
+        let settled = self.client.settle_invoice(request).await?.into_inner();
+        self.show(&settled, |settled| format!("Settled {}.", settled.payment_hash))
+    }
+
+    pub(super) async fn cancel(mut self, payment_hash: &str) -> Result<(), Failure> {
+        let request = CancelInvoiceRequest { payment_hash: payment_hash.to_owned() };
+        let canceled = self.client.cancel_invoice(request).await?.into_inner();
+        self.show(&canceled, |_| "Cancelled: what was held for it goes back.".to_owned())
+    }
+}

@@ -1,0 +1,56 @@
+//! Invoices.
+
+use super::table::{list, table};
+use super::words::{msat, short, time};
+use astrape_api::names::name_of;
+use astrape_api::v1::{DecodeInvoiceResponse, Invoice, InvoiceState, ListInvoicesResponse};
+
+/// Invoices that are not paid.
+#[must_use]
+pub fn invoices(answer: &ListInvoicesResponse) -> String {
+    if answer.invoices.is_empty() {
+        return "No unpaid invoices.\n".to_owned();
+    }
+    let headings = ["payment", "expires (utc)", "amount", "received", "state", "description"];
+    table(&headings, &[2, 3], answer.invoices.iter().map(row).collect())
+}
+
+fn row(invoice: &Invoice) -> Vec<String> {
+    let state = name_of::<InvoiceState>(invoice.state).replace('_', " ");
+    let state = match invoice.until_height {
+        Some(height) => format!("{state} until block {height}"),
+        None if invoice.hold => format!("{state}, to be held"),
+        None => state,
+    };
+    vec![
+        invoice.payment_hash.clone(),
+        time(invoice.expires_at),
+        invoice.amount_msat.map_or("any".to_owned(), msat),
+        msat(invoice.received_msat),
+        state,
+        invoice.description.clone(),
+    ]
+}
+
+/// An invoice that was read.
+#[must_use]
+pub fn decoded(invoice: &DecodeInvoiceResponse) -> String {
+    let expires = if invoice.expired { " (expired)" } else { "" };
+    let mut rows = vec![
+        ("amount", invoice.amount_msat.map_or("any: say how much with --amount".to_owned(), msat)),
+        ("payee", invoice.payee.clone()),
+        ("network", invoice.network.clone()),
+        ("made", time(invoice.created_at)),
+        ("expires", format!("{}{expires}", time(invoice.expires_at))),
+        ("payment", invoice.payment_hash.clone()),
+    ];
+    rows.extend(invoice.description.clone().map(|text| ("description", text)));
+    rows.extend(invoice.description_hash.clone().map(|hash| ("description hash", hash)));
+    rows.extend(invoice.fallback_addresses.iter().map(|address| ("or on chain to", address.clone())));
+    for hint in &invoice.route_hints {
+        let way =
+            hint.hops.iter().map(|hop| format!("{} over {}", short(&hop.node_id), hop.short_channel_id));
+        rows.push(("way by", way.collect::<Vec<_>>().join(", ")));
+    }
+    list(&rows)
+}
