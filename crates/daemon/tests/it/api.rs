@@ -405,7 +405,7 @@ async fn what_closes_need_is_withdrawn_only_if_asked_for(alice: &mut Served, bob
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_payment_is_settled_or_given_back_over_the_api() {
     let chain = EmbeddedChain::new();
-    let (mut alice, mut bob) = (served(41, &chain).await, served(42, &chain).await);
+    let (alice, mut bob) = (served(41, &chain).await, served(42, &chain).await);
     alice.member.fund(Sat(2_000_000)).await;
     alice.member.connect(&bob.member).await;
     alice.member.open(&bob.member, Sat(500_000), astrape_primitives::Msat(0)).await;
