@@ -27,6 +27,7 @@ pub fn find(
         },
         through: &[],
         without_channels: &[],
+        at_most: &[],
         without_nodes: &[],
         in_flight: &[],
         weights: WEIGHTS,

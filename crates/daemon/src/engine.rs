@@ -17,6 +17,7 @@
 //! | `wallet` | finds our coins on chain, gives out addresses |
 //! | [`bootstrap`] | the first peers, by DNS seeds |
 //! | [`gossip`] | what others say of the network: a second machine, beside the core |
+//! | `router` | ways for payments, and what is known of liquidity |
 //! | `lookup` | lookups in the journal beside the core |
 //! | [`outcomes`] | payments whose end is waited for |
 //! | `published` | the newest snapshot of the node |
@@ -47,6 +48,7 @@ pub mod outcomes;
 mod peers;
 mod published;
 mod release;
+mod router;
 mod signal;
 mod tick;
 mod wallet;
@@ -76,6 +78,7 @@ use outcomes::Outcomes;
 use peers::Peers;
 use peers::reconnect::Backoffs;
 use published::Published;
+use router::Router;
 use signal::{Shutdown, Signal};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -110,6 +113,7 @@ pub(crate) struct Shared {
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
     pub(crate) gossip: GossipEngine,
+    pub(crate) router: Router,
     pub(crate) commands: Commands,
     pub(crate) outcomes: Outcomes,
     pub(crate) facts: broadcast::Sender<Entry>,
@@ -184,6 +188,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
         gossip,
+        router: Router::open(&config.data_dir),
         commands: Commands::default(),
         outcomes: Outcomes::default(),
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),
@@ -201,6 +206,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     tasks.spawn(chain::run(Arc::clone(&shared), recent));
     tasks.spawn(chain::broadcast::run(Arc::clone(&shared)));
     tasks.spawn(tick::run(Arc::clone(&shared)));
+    tasks.spawn(router::run(Arc::clone(&shared)));
     tasks.spawn(bootstrap::run(Arc::clone(&shared), config.dns_seeds, config.name_server));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
     let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));

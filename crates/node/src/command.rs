@@ -3,7 +3,7 @@
 use crate::input::FreshKeys;
 use crate::journal::Entry;
 use astrape_invoice::Invoice;
-use astrape_payment::OpenInvoice;
+use astrape_payment::{OpenInvoice, Payee};
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat};
 use bitcoin::{ScriptBuf, Txid};
 
@@ -54,7 +54,7 @@ pub enum Command {
         /// What the ledger says of an earlier payment with this hash.
         earlier: Option<Entry>,
     },
-    /// Pay an invoice.
+    /// Pay an invoice, or a node without one.
     Pay(Box<PayCommand>),
     /// Send coins on chain.
     Withdraw(Box<WithdrawCommand>),
@@ -81,12 +81,12 @@ pub struct OpenChannelCommand {
     pub upfront_shutdown_script: Option<ScriptBuf>,
 }
 
-/// Pay an invoice.
+/// Pay an invoice, or a node without one.
 #[derive(Clone, Debug)]
 pub struct PayCommand {
-    /// It.
-    pub invoice: Invoice,
-    /// For an invoice that leaves the amount open.
+    /// Whom.
+    pub payee: Payee,
+    /// For an invoice that leaves the amount open, and for a payment without one.
     pub amount: Option<Msat>,
     /// The most that the way may cost; a policy's share of the amount otherwise.
     pub max_fee: Option<Msat>,
@@ -94,6 +94,15 @@ pub struct PayCommand {
     pub retry_secs: Option<u64>,
     /// What the ledger says of an earlier payment with this hash.
     pub earlier: Option<Entry>,
+}
+
+impl PayCommand {
+    /// Pay an invoice, with nothing chosen.
+    #[must_use]
+    pub fn new(invoice: Invoice) -> Self {
+        let payee = Payee::Invoice(Box::new(invoice));
+        Self { payee, amount: None, max_fee: None, retry_secs: None, earlier: None }
+    }
 }
 
 /// Send coins on chain.

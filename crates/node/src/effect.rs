@@ -1,6 +1,7 @@
 //! All that leaves the node. A new variant needs an ADR.
 
 use astrape_channel::Outgoing;
+use astrape_payment::{RouteQuery, Taught};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId, Sat};
 use astrape_transactions::signing::{ClaimRequest, ClosingRequest, LocalCommitmentRequest, WalletRequest};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
@@ -46,6 +47,8 @@ pub enum Effect {
     Announce(Announcement),
     /// Look this up outside and answer with [`crate::Input::Signer`] or [`crate::Input::Found`].
     Find(Find),
+    /// Keep what a payment of ours has taught of channels of others, for path search. Lost, nothing is lost but time.
+    Teach(Vec<Taught>),
 }
 
 /// Something to say to a peer.
@@ -171,6 +174,8 @@ pub enum Find {
         /// The number of that commitment.
         number: CommitmentNumber,
     },
+    /// Ways through the network for what is missing of a payment ([`crate::input::Found::Route`]).
+    Route(Box<RouteQuery>),
 }
 
 impl Broadcast {

@@ -5,8 +5,9 @@ use crate::journal::RetiredHtlc;
 use astrape_onion::{PeelFailure, Peeled};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelId, ChannelKeysId, CommitmentNumber, ConfirmedTx, Features, FeeratePerKw,
-    Feerates, NodeId,
+    Feerates, NodeId, PaymentHash,
 };
+use astrape_routing::{NoRoute, Route};
 use astrape_transactions::signing::ChannelKeys;
 use astrape_wallet::WalletFinding;
 use astrape_wire::{Message, OpenChannel, UpdateAddHtlc};
@@ -34,7 +35,7 @@ pub enum Input {
     Coins(Vec<WalletFinding>),
     /// What the signer answers.
     Signer(SignerAnswer),
-    /// What was looked up in the journal.
+    /// What was looked up.
     Found(Found),
     /// What the user wants.
     Command {
@@ -174,7 +175,7 @@ pub enum SignerAnswer {
     },
 }
 
-/// What was looked up in the journal, as of the commit that asked or a later one.
+/// What was looked up: in the journal, as of the commit that asked or a later one, or in what is known of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// The archived HTLCs that a commitment of the peer had ([`crate::effect::Find::RetiredHtlcs`]).
@@ -185,5 +186,14 @@ pub enum Found {
         number: CommitmentNumber,
         /// The HTLCs.
         rows: Vec<RetiredHtlc>,
+    },
+    /// What path search says ([`crate::effect::Find::Route`]).
+    Route {
+        /// Of which payment.
+        payment_hash: PaymentHash,
+        /// To which question.
+        number: u64,
+        /// The ways, or why there are none.
+        route: Box<Result<Route, NoRoute>>,
     },
 }

@@ -145,7 +145,8 @@ fn sign_alone(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction,
     })
 }
 
-/// Answers what the core asks of the signer; what it asks of the wallet and of the journal is for the caller.
+/// Answers what the core asks of the signer; what it asks of the wallet, of the journal and of
+/// path search is for the caller.
 #[must_use]
 pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<SignerAnswer> {
     Some(match find {
@@ -157,6 +158,6 @@ pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<S
             let shown = SecretKey::from_slice(&check.secret).map(|s| PublicKey::from_secret_key(secp, &s));
             SignerAnswer::SecretChecked { channel: check.keys, genuine: shown == Ok(point) }
         }
-        Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } => return None,
+        Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } | Find::Route(_) => return None,
     })
 }

@@ -10,6 +10,7 @@ mod money;
 mod net;
 mod openings;
 mod replays;
+mod ways;
 
 use crate::command::{Command, Refusal, Reply};
 use crate::config::Config;
@@ -323,11 +324,8 @@ fn a_payment_is_not_made_twice_when_an_older_failure_was_looked_up() {
     let sent = entry(2, Fact::PaymentSent { payment_hash, preimage, amount, fee, destination: peer(9) });
     node.recent.end(crate::state::Ended { payment_hash, fact: sent.clone() });
     let command = crate::command::PayCommand {
-        invoice,
-        amount: None,
-        max_fee: None,
-        retry_secs: None,
         earlier: Some(entry(1, failed)),
+        ..crate::command::PayCommand::new(invoice)
     };
     let input = Input::Command { id: CommandId(1), command: Command::Pay(Box::new(command)) };
     let (writes, effects) = step(&mut node, NOW, input);

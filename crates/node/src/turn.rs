@@ -83,6 +83,9 @@ impl<'a> Turn<'a> {
                 self.fresh_script(channel, script);
             }
             Input::Found(Found::RetiredHtlcs { channel, rows, .. }) => self.rows_found(channel, &rows),
+            Input::Found(Found::Route { payment_hash, number, route }) => {
+                self.route_found(payment_hash, number, &route);
+            }
             Input::Command { id, command } => self.command(id, command),
             Input::Tick => self.tick(),
         }

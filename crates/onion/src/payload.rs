@@ -75,6 +75,14 @@ pub fn encode_forward(payload: &ForwardPayload) -> Vec<u8> {
         .finish()
 }
 
+/// What a payload of ours tells a hop to pass on, or a recipient to expect; `None` when it is none.
+#[must_use]
+pub fn forwarded_amount(payload: &[u8]) -> Option<Msat> {
+    let mut records = TlvStream::new(payload, |_| true).filter_map(Result::ok);
+    let amount = records.find(|record| record.number == AMT_TO_FORWARD)?;
+    decode_tu64(amount.value).ok().map(Msat)
+}
+
 /// Encodes the payload of the recipient, without the length in front. Of the custom records those from
 /// [`FIRST_CUSTOM_TYPE`] are written.
 #[must_use]

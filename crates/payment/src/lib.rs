@@ -37,4 +37,4 @@ pub use policy::{ForwardPolicy, PaymentPolicy};
 pub use receive::{OpenInvoice, Part, Receipt, Receiving, receive};
 pub use refusal::PayRefusal;
 pub use relay::{RelayTarget, relay};
-pub use send::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPart};
+pub use send::{OwnChannel, PayOutput, PayRequest, PayView, Payee, Payment, PaymentPart, RouteQuery, Taught};

@@ -93,6 +93,8 @@ pub struct PaymentPolicy {
     pub max_payment_parts: usize,
     /// Most HTLCs that one payment of ours offers, retries included.
     pub max_payment_attempts: u64,
+    /// Most channels that a part of a payment of ours crosses, the first included: each takes time and room in the onion.
+    pub max_hops: usize,
     /// Smallest part that a payment is split into.
     pub min_part: Msat,
     /// Most that the way of a payment may cost when the user says nothing, in millionths of its amount.
@@ -123,6 +125,7 @@ impl Default for PaymentPolicy {
             max_parts_per_set: 128,
             max_payment_parts: 16,
             max_payment_attempts: 64,
+            max_hops: 20,
             min_part: Msat(1_000_000),
             max_fee_millionths: 5_000,
             max_fee_floor: Msat(5_000),

@@ -59,6 +59,18 @@ pub enum PayRefusal {
         /// With whom a channel would help.
         with: NodeId,
     },
+    /// All channels together hold too little.
+    #[error(
+        "no channel with enough outbound: {missing} missing (all usable channels together can send {available} of {amount}); receive \
+         some or open a larger channel",
+        missing = missing_sat(*amount, *available)
+    )]
+    NotEnoughOutbound {
+        /// What was to be sent.
+        amount: Msat,
+        /// What could be, all channels together.
+        available: Msat,
+    },
     /// The channels that lead to the recipient hold too little.
     #[error(
         "the channels that lead there can deliver {available} of {amount}: {missing} of outbound balance are missing; \

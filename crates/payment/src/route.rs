@@ -7,6 +7,7 @@ use crate::policy::forwarding_fee;
 use astrape_invoice::RouteHint;
 use astrape_onion::{FinalPayload, ForwardPayload, OnionHop, encode_final, encode_forward};
 use astrape_primitives::{CltvDelta, CltvExpiry, Msat, NodeId};
+use astrape_routing::search::RouteHop;
 
 /// What the first node of `tail` must get so that `delivered` arrives at its end; `None` when that is no money.
 #[must_use]
@@ -75,6 +76,29 @@ pub fn lay_out(tail: &[RouteHint], destination: NodeId, last: &FinalPayload) -> 
     }
     way.hops.reverse();
     Some(way)
+}
+
+/// Lays out a way that was found: over our own channel first, then over those between the hops. The recipient, who is the last,
+/// is told `last`. `None` when the way is none, or an expiry does not fit.
+#[must_use]
+pub fn follow(hops: &[RouteHop], last: &FinalPayload) -> Option<Way> {
+    let first = hops.first()?;
+    let expiry = |hop: &RouteHop| {
+        let blocks = u16::try_from(hop.blocks).ok()?;
+        last.outgoing_cltv_value.checked_add(CltvDelta(blocks))
+    };
+    let mut onion = Vec::with_capacity(hops.len());
+    // Each hop is told of the channel behind it.
+    for pair in hops.windows(2) {
+        let payload = ForwardPayload {
+            short_channel_id: pair[1].short_channel_id,
+            amt_to_forward: pair[1].amount,
+            outgoing_cltv_value: expiry(&pair[1])?,
+        };
+        onion.push(OnionHop { node: pair[0].node.key(), payload: encode_forward(&payload) });
+    }
+    onion.push(OnionHop { node: hops.last()?.node.key(), payload: encode_final(last) });
+    Some(Way { amount: first.amount, cltv_expiry: expiry(first)?, hops: onion })
 }
 
 /// Blocks from the tip to the expiry that the recipient gets, without the shadow.

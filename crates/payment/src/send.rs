@@ -1,31 +1,67 @@
 //! One payment of ours as a value: what is in flight, what was learnt, and how it goes on (BOLT 4, "Receiving Failure Codes"
 //! and "Basic Multi-Part Payments").
+//!
+//! A way over our own channels and the hints of an invoice is found at once. For every other one path search is asked, outside
+//! of the step and on a snapshot of the network ([`PayOutput::Search`]), and its answer comes back
+//! ([`Payment::on_route`]). The question is a part of the payment, so that a restart asks it again.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `plan` | ways over our channels and the hints |
+//! | `search` | what path search is asked, and how its answer is followed |
+//! | `offer` | HTLCs made of ways |
+//! | `learn` | what a failure teaches this payment |
+//! | `teach` | what it teaches all others |
+//! | `recipient` | who is paid, and what it must be told |
 
 mod learn;
+mod offer;
 mod plan;
+mod recipient;
+mod search;
+mod teach;
+
+pub use search::RouteQuery;
+pub use teach::Taught;
 
 use crate::policy::{MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
 use crate::refusal::PayRefusal;
-use crate::route;
-use astrape_channel::{NewHtlc, OnionSource, Origin, Refusal, Resolution};
+use astrape_channel::{NewHtlc, Refusal, Resolution};
 use astrape_invoice::Invoice;
-use astrape_onion::{FinalPayload, OnionRecipe, PaymentData};
+use astrape_onion::OnionRecipe;
 use astrape_primitives::amount::MAX_MONEY_SAT;
 use astrape_primitives::{
-    ChannelKeysId, CltvExpiry, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, Sat,
-    ShortChannelId, Timestamp,
+    ChannelKeysId, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, Sat, ShortChannelId,
+    Timestamp,
 };
-use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
+use astrape_routing::{NoRoute, Route};
 use learn::{Lesson, Verdict};
-use plan::{Goal, Share};
+use recipient::Recipient;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What a payment looks at beside itself.
+#[derive(Clone, Copy, Debug)]
+pub struct PayView<'a> {
+    /// This node.
+    pub payer: NodeId,
+    /// The channels that a payment may begin with.
+    pub channels: &'a [OwnChannel],
+    /// The time.
+    pub now: Timestamp,
+    /// The height of the chain.
+    pub tip: Height,
+    /// What the operator chose.
+    pub policy: &'a PaymentPolicy,
+}
 
 /// A channel that a payment may begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnChannel {
     /// Our name for it.
     pub keys: ChannelKeysId,
+    /// Our alias of it: its name in the questions to path search.
+    pub alias: ShortChannelId,
     /// The peer.
     pub peer: NodeId,
     /// The largest HTLC that we can offer now.
@@ -34,16 +70,50 @@ pub struct OwnChannel {
     pub htlc_minimum: Msat,
 }
 
+/// Whom the user wants to pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payee {
+    /// Who made an invoice.
+    Invoice(Box<Invoice>),
+    /// A node that takes payments without one (bLIP 3).
+    Keysend {
+        /// Which.
+        node: NodeId,
+        /// The preimage, which only the recipient finds in the onion.
+        preimage: PaymentPreimage,
+        /// For applications, by type from 65536 on.
+        custom_records: BTreeMap<u64, Vec<u8>>,
+    },
+}
+
+impl Payee {
+    /// By what the payment is known.
+    #[must_use]
+    pub fn payment_hash(&self) -> PaymentHash {
+        match self {
+            Self::Invoice(invoice) => invoice.payment_hash(),
+            Self::Keysend { preimage, .. } => preimage.payment_hash(),
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        match self {
+            Self::Invoice(invoice) => invoice.payee(),
+            Self::Keysend { node, .. } => *node,
+        }
+    }
+}
+
 /// What the user wants to pay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayRequest {
-    /// This node.
-    pub payer: NodeId,
-    /// Where it lives.
+    /// Where this node lives.
     pub network: Network,
-    /// What is to be paid.
-    pub invoice: Invoice,
-    /// How much: needed where the invoice leaves it open.
+    /// Whom.
+    pub payee: Payee,
+    /// How much: needed where an invoice leaves it open, and without one.
     pub amount: Option<Msat>,
     /// The most that the way may cost; a share of the amount otherwise.
     pub max_fee: Option<Msat>,
@@ -51,8 +121,20 @@ pub struct PayRequest {
     pub retry_secs: Option<u64>,
     /// 32 fresh random bytes: the session key of each part follows from them.
     pub session_key_seed: [u8; 32],
-    /// The time.
-    pub now: Timestamp,
+}
+
+/// What a payment keeps of what was asked: a retry reads it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The text of an invoice.
+    Invoice(String),
+    /// A payment without one.
+    Keysend {
+        /// What the onion carries.
+        preimage: PaymentPreimage,
+        /// For applications.
+        custom_records: BTreeMap<u64, Vec<u8>>,
+    },
 }
 
 /// A payment of ours that is under way.
@@ -66,14 +148,18 @@ pub struct Payment {
     pub amount: Msat,
     /// The most that the way may cost.
     pub max_fee: Msat,
-    /// The text of the invoice: what a retry needs of it is read again.
-    pub invoice: String,
+    /// What is paid.
+    pub what: What,
     /// From which the session keys of its parts follow.
     pub session_key_seed: [u8; 32],
     /// The parts in flight, by number.
     pub parts: BTreeMap<u64, PaymentPart>,
     /// How many parts were ever made; the number of the next one.
     pub attempts: u64,
+    /// How many questions path search was asked; the number of the last one.
+    pub searches: u64,
+    /// When the last question was asked, while it is open.
+    pub asked_at: Option<Timestamp>,
     /// What failures have taught.
     pub lessons: Lessons,
     /// The proof that it arrived. From then on nothing is offered.
@@ -112,7 +198,7 @@ impl PaymentPart {
     }
 }
 
-/// What failures of a payment have taught. As large as the ways that its invoice and our channels make.
+/// What failures of a payment have taught. As large as the ways that it has tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lessons {
     /// The largest HTLC that is still worth trying over a channel of ours.
@@ -128,6 +214,10 @@ pub struct Lessons {
 pub enum PayOutput {
     /// Offer this over a channel.
     Offer(ChannelKeysId, NewHtlc),
+    /// Ask path search, and give its answer to [`Payment::on_route`].
+    Search(Box<RouteQuery>),
+    /// Tell path search what was learnt. It may get lost.
+    Teach(Vec<Taught>),
     /// The recipient has given the preimage: it arrived. Parts that are still in flight end on their own.
     Sent {
         /// The proof.
@@ -145,64 +235,65 @@ pub enum PayOutput {
 }
 
 impl Payment {
-    /// Begins a payment: its value, and the HTLCs to offer.
+    /// Begins a payment: its value, and what follows.
     ///
     /// # Errors
-    /// When there is no way; nothing has happened then.
-    pub fn start(
-        request: PayRequest,
-        channels: &[OwnChannel],
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> Result<(Self, Vec<(ChannelKeysId, NewHtlc)>), PayRefusal> {
-        let amount = check(&request)?;
-        let PayRequest { invoice, now, .. } = &request;
+    /// When there can be no way; nothing has happened then.
+    pub fn start(request: PayRequest, view: &PayView<'_>) -> Result<(Self, Vec<PayOutput>), PayRefusal> {
+        let amount = check(&request, view)?;
+        let recipient = Recipient::of(&request.payee);
+        offer::refuse_at_our_end(amount, &recipient, view)?;
+        let PayView { now, policy, .. } = view;
         let retry_secs = request.retry_secs.unwrap_or(policy.retry_secs);
-        let retry_until = now.plus(retry_secs.saturating_mul(1_000));
+        let mut retry_until = now.plus(retry_secs.saturating_mul(1_000));
+        let payment_hash = request.payee.payment_hash();
+        let what = match request.payee {
+            Payee::Invoice(invoice) => {
+                retry_until = retry_until.min(Timestamp::from_secs(invoice.expires_at()));
+                What::Invoice(invoice.to_string())
+            }
+            Payee::Keysend { preimage, custom_records, .. } => What::Keysend { preimage, custom_records },
+        };
         let mut payment = Self {
-            payment_hash: invoice.payment_hash(),
-            destination: invoice.payee(),
+            payment_hash,
+            destination: recipient.node,
             amount,
             max_fee: request.max_fee.unwrap_or_else(|| policy.default_max_fee(amount)),
-            invoice: invoice.to_string(),
+            what,
             session_key_seed: request.session_key_seed,
             parts: BTreeMap::new(),
             attempts: 0,
+            searches: 0,
+            asked_at: None,
             lessons: Lessons::default(),
             preimage: None,
             gave_up: None,
             last_failure: None,
             started_at: *now,
-            retry_until: retry_until.min(Timestamp::from_secs(invoice.expires_at())),
+            retry_until,
         };
-        let offers = payment.offer_missing(invoice, channels, tip, policy)?;
-        Ok((payment, offers))
+        let outputs = payment.offer_missing(&recipient, view)?;
+        Ok((payment, outputs))
     }
 
     /// A part was fulfilled: the payment arrived. [`PayOutput::Sent`] comes once.
     #[must_use]
     pub fn on_fulfilled(&self, part: u64, preimage: PaymentPreimage) -> (Self, Vec<PayOutput>) {
         let mut next = self.clone();
-        next.parts.remove(&part);
+        let mut outputs = teach(next.parts.remove(&part).map(|part| part.paid()).unwrap_or_default());
         if self.preimage.is_some() || self.is_over() {
-            return (next, Vec::new());
+            return (next, outputs);
         }
         next.preimage = Some(preimage);
+        next.asked_at = None;
         let (amount, fee) = self.in_flight();
-        (next, vec![PayOutput::Sent { preimage, amount, fee }])
+        outputs.push(PayOutput::Sent { preimage, amount, fee });
+        (next, outputs)
     }
 
     /// A part was failed, irrevocably.
     #[must_use]
-    pub fn on_failed(
-        &self,
-        part: u64,
-        how: &Resolution,
-        channels: &[OwnChannel],
-        now: Timestamp,
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> (Self, Vec<PayOutput>) {
+    pub fn on_failed(&self, part: u64, how: &Resolution, view: &PayView<'_>) -> (Self, Vec<PayOutput>) {
         if let Resolution::Fulfilled { preimage, .. } = how {
             return self.on_fulfilled(part, *preimage);
         }
@@ -210,29 +301,67 @@ impl Payment {
         let Some(failed) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let lesson = learn::from_answer(&failed, how, tip);
-        let outputs = next.go_on(lesson, channels, now, tip, policy);
+        let lesson = learn::from_answer(&failed, how, view.tip);
+        let outputs = next.go_on(lesson, view);
         (next, outputs)
     }
 
     /// The channel did not take a part.
     #[must_use]
-    pub fn on_not_offered(
-        &self,
-        part: u64,
-        refusal: &Refusal,
-        channels: &[OwnChannel],
-        now: Timestamp,
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> (Self, Vec<PayOutput>) {
+    pub fn on_not_offered(&self, part: u64, refusal: &Refusal, view: &PayView<'_>) -> (Self, Vec<PayOutput>) {
         let mut next = self.clone();
         let Some(refused) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
         let lesson = learn::from_refusal(&refused, refusal);
-        let outputs = next.go_on(lesson, channels, now, tip, policy);
+        let outputs = next.go_on(lesson, view);
         (next, outputs)
+    }
+
+    /// Path search has answered. An answer to an older question changes nothing.
+    #[must_use]
+    pub fn on_route(
+        &self,
+        number: u64,
+        found: &Result<Route, NoRoute>,
+        view: &PayView<'_>,
+    ) -> (Self, Vec<PayOutput>) {
+        let mut next = self.clone();
+        if self.asked_at.is_none() || number != self.searches {
+            return (next, Vec::new());
+        }
+        let outputs = match next.follow(found, view) {
+            Ok(outputs) => outputs,
+            Err(reason) => next.give_up(&reason),
+        };
+        (next, outputs)
+    }
+
+    /// Time goes by: a question that is open for long is asked again, as after a restart, and one that is open for too long ends
+    /// the payment. `None` when nothing changes.
+    #[must_use]
+    pub fn on_tick(&self, view: &PayView<'_>) -> Option<(Self, Vec<PayOutput>)> {
+        let mut next = self.clone();
+        let outputs = match self.due(view.now)? {
+            Due::End => next.give_up("the time for retries is up"),
+            Due::Question if view.channels.is_empty() => return None,
+            Due::Question => next.ask_again(view),
+        };
+        Some((next, outputs))
+    }
+
+    /// Whether [`Payment::on_tick`] may have something to do.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.due(now).is_some()
+    }
+
+    fn due(&self, now: Timestamp) -> Option<Due> {
+        let asked_at = self.asked_at?;
+        if now >= self.retry_until {
+            return Some(Due::End);
+        }
+        (now.since(asked_at) >= search::ASK_AGAIN_MILLIS).then_some(Due::Question)
     }
 
     /// Whether it has ended and nothing is in flight: it may be forgotten.
@@ -248,177 +377,84 @@ impl Payment {
     }
 
     /// After a part has failed: tries the rest anew, or gives up; tells of the failure when the last part is back.
-    fn go_on(
-        &mut self,
-        lesson: Lesson,
-        channels: &[OwnChannel],
-        now: Timestamp,
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> Vec<PayOutput> {
+    fn go_on(&mut self, lesson: Lesson, view: &PayView<'_>) -> Vec<PayOutput> {
+        let mut outputs = teach(lesson.taught);
         if self.preimage.is_some() {
-            return Vec::new();
+            return outputs;
         }
         self.last_failure = Some(lesson.words);
-        if self.gave_up.is_none() {
-            match self.retry(lesson.verdict, channels, now, tip, policy) {
-                Ok(offers) => {
-                    return offers.into_iter().map(|(channel, new)| PayOutput::Offer(channel, new)).collect();
-                }
-                Err(why) => {
-                    let failure = self.last_failure.clone().unwrap_or_default();
-                    self.gave_up = Some(if why.is_empty() { failure } else { format!("{failure} ({why})") });
-                }
-            }
+        if self.gave_up.is_some() {
+            outputs.extend(self.end());
+            return outputs;
         }
-        match &self.gave_up {
-            Some(reason) if self.parts.is_empty() => vec![PayOutput::Failed { reason: reason.clone() }],
-            _ => Vec::new(),
-        }
+        outputs.extend(match self.retry(lesson.verdict, view) {
+            Ok(offers) => offers,
+            Err(why) => self.give_up(&why),
+        });
+        outputs
     }
 
     /// The error says why nothing more is tried; it is empty where the failure says enough.
-    fn retry(
-        &mut self,
-        verdict: Verdict,
-        channels: &[OwnChannel],
-        now: Timestamp,
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> Result<Vec<(ChannelKeysId, NewHtlc)>, String> {
+    fn retry(&mut self, verdict: Verdict, view: &PayView<'_>) -> Result<Vec<PayOutput>, String> {
         match verdict {
             Verdict::GiveUp => return Err(String::new()),
             Verdict::Avoid(avoid) => avoid.into_iter().for_each(|avoid| self.lessons.add(avoid)),
         }
-        if now >= self.retry_until {
+        if view.now >= self.retry_until {
             return Err("the time for retries is up".to_owned());
         }
-        if self.attempts >= policy.max_payment_attempts {
+        if self.attempts >= view.policy.max_payment_attempts || self.searches >= search::MAX_SEARCHES {
             return Err(format!("{} attempts were made", self.attempts));
         }
-        let invoice: Invoice = self.invoice.parse().map_err(|error| format!("{error}"))?;
-        self.offer_missing(&invoice, channels, tip, policy).map_err(|refusal| match refusal {
-            PayRefusal::FeeTooHigh { .. } | PayRefusal::TooLong { .. } | PayRefusal::NoChannel => {
-                refusal.to_string()
-            }
-            _ => "no other way is left".to_owned(),
-        })
+        let recipient = Recipient::again(self.destination, &self.what)?;
+        self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string())
     }
 
-    /// Offers what is not in flight. Changes nothing when there is no way.
-    fn offer_missing(
-        &mut self,
-        invoice: &Invoice,
-        channels: &[OwnChannel],
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> Result<Vec<(ChannelKeysId, NewHtlc)>, PayRefusal> {
-        let (amount, fee) = self.in_flight();
-        let attempts_left = policy.max_payment_attempts.saturating_sub(self.attempts);
-        let goal = Goal {
-            invoice,
-            amount: self.amount.saturating_sub(amount),
-            max_fee: self.max_fee.saturating_sub(fee),
-            max_parts: policy
-                .max_payment_parts
-                .saturating_sub(self.parts.len())
-                .min(usize::try_from(attempts_left).unwrap_or(usize::MAX)),
-            lessons: &self.lessons,
-            policy,
-        };
-        let shares = plan::plan(&goal, channels)?;
-        let numbered = (self.attempts..).zip(&shares);
-        let made: Vec<(u64, PaymentPart, NewHtlc)> = numbered
-            .map(|(number, share)| self.part(number, share, invoice, tip, policy))
-            .collect::<Result<_, _>>()?;
-        let mut offers = Vec::with_capacity(made.len());
-        for (number, part, new) in made {
-            offers.push((part.channel, new));
-            self.parts.insert(number, part);
-            self.attempts = number + 1;
-        }
-        Ok(offers)
-    }
-
-    fn part(
-        &self,
-        number: u64,
-        share: &Share<'_>,
-        invoice: &Invoice,
-        tip: Height,
-        policy: &PaymentPolicy,
-    ) -> Result<(u64, PaymentPart, NewHtlc), PayRefusal> {
-        let asked = route::final_delay(invoice.min_final_cltv_expiry_delta(), policy.expiry_slack_blocks);
-        let needed = asked.saturating_add(route::delay(share.tail));
-        let most = policy.max_expiry_blocks;
-        let shadow = self.shadow(policy.max_shadow_blocks).min(most.saturating_sub(needed));
-        let last = FinalPayload {
-            amt_to_forward: share.amount,
-            outgoing_cltv_value: CltvExpiry(tip.plus(asked).plus(shadow).0),
-            payment_data: Some(PaymentData {
-                payment_secret: invoice.payment_secret(),
-                total_msat: self.amount,
-            }),
-            payment_metadata: invoice.payment_metadata().map(<[u8]>::to_vec),
-            keysend_preimage: None,
-            custom_records: BTreeMap::new(),
-        };
-        let too_long = PayRefusal::TooLong { blocks: needed, most };
-        let way = route::lay_out(share.tail, self.destination, &last).ok_or(too_long)?;
-        let recipe = Arc::new(OnionRecipe {
-            session_key: self.tagged(b"astrape/payment/session-key", number),
-            hops: way.hops,
-            associated_data: self.payment_hash,
+    /// Nothing more is tried, for this reason beside the last failure.
+    fn give_up(&mut self, why: &str) -> Vec<PayOutput> {
+        self.asked_at = None;
+        self.gave_up = Some(match &self.last_failure {
+            Some(failure) if why.is_empty() => failure.clone(),
+            Some(failure) => format!("{failure} ({why})"),
+            None => why.to_owned(),
         });
-        recipe.check_size()?;
-        let part = PaymentPart {
-            channel: share.channel,
-            amount: share.amount,
-            fee: way.amount.saturating_sub(share.amount),
-            channels: share.tail.iter().map(|hop| hop.short_channel_id).collect(),
-            recipe: Arc::clone(&recipe),
-        };
-        let new = NewHtlc {
-            amount: way.amount,
-            payment_hash: self.payment_hash,
-            cltv_expiry: way.cltv_expiry,
-            onion: OnionSource::Recipe(recipe),
-            origin: Origin::Payment { payment_hash: self.payment_hash, part: number },
-        };
-        Ok((number, part, new))
+        self.end().into_iter().collect()
     }
 
-    /// Blocks added to the expiry, the same for all parts of the payment.
-    fn shadow(&self, max_blocks: u16) -> u32 {
-        let [a, b, c, d, ..] = self.tagged(b"astrape/payment/shadow", 0);
-        u32::from_be_bytes([a, b, c, d]) % (u32::from(max_blocks) + 1)
-    }
-
-    /// Random bytes that follow from the seed.
-    fn tagged(&self, tag: &[u8], number: u64) -> [u8; 32] {
-        let tag = sha256::Hash::hash(tag);
-        let mut engine = sha256::Hash::engine();
-        engine.input(tag.as_byte_array());
-        engine.input(tag.as_byte_array());
-        engine.input(&self.session_key_seed);
-        engine.input(&number.to_be_bytes());
-        sha256::Hash::from_engine(engine).to_byte_array()
+    /// The failure is told when the last part is back.
+    fn end(&self) -> Option<PayOutput> {
+        let reason = self.gave_up.clone().filter(|_| self.parts.is_empty())?;
+        Some(PayOutput::Failed { reason })
     }
 }
 
+/// What the clock asks of a payment.
+enum Due {
+    End,
+    Question,
+}
+
+fn teach(taught: Vec<Taught>) -> Vec<PayOutput> {
+    if taught.is_empty() { Vec::new() } else { vec![PayOutput::Teach(taught)] }
+}
+
 /// What has nothing to do with ways. Gives the amount to pay.
-fn check(request: &PayRequest) -> Result<Msat, PayRefusal> {
-    let PayRequest { invoice, network, now, .. } = request;
-    if invoice.network() != *network {
-        return Err(PayRefusal::OtherNetwork { invoice: invoice.network(), ours: *network });
+fn check(request: &PayRequest, view: &PayView<'_>) -> Result<Msat, PayRefusal> {
+    let invoice = match &request.payee {
+        Payee::Invoice(invoice) => Some(invoice),
+        Payee::Keysend { .. } => None,
+    };
+    let other = invoice.map(|invoice| invoice.network()).filter(|network| *network != request.network);
+    if let Some(network) = other {
+        return Err(PayRefusal::OtherNetwork { invoice: network, ours: request.network });
     }
-    if invoice.payee() == request.payer {
+    if request.payee.node() == view.payer {
         return Err(PayRefusal::OwnInvoice);
     }
-    if invoice.is_expired_at(now.secs()) {
-        return Err(PayRefusal::Expired { secs: now.secs().saturating_sub(invoice.expires_at()) });
+    if let Some(invoice) = invoice.filter(|invoice| invoice.is_expired_at(view.now.secs())) {
+        return Err(PayRefusal::Expired { secs: view.now.secs().saturating_sub(invoice.expires_at()) });
     }
-    let amount = match (invoice.amount(), request.amount) {
+    let amount = match (invoice.and_then(|invoice| invoice.amount()), request.amount) {
         (None, None) => return Err(PayRefusal::AmountMissing),
         (Some(amount), None) | (None, Some(amount)) => amount,
         (Some(asked), Some(given)) => {

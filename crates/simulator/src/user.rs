@@ -307,7 +307,7 @@ impl World {
         deal.tries += 1;
         let (payer, hash, max_fee) = (deal.payer, deal.payment_hash, deal.max_fee());
         let earlier = self.machines[payer].disk.last_payment_fact(&hash).ok().flatten();
-        let command = PayCommand { invoice, amount: None, max_fee, retry_secs: None, earlier };
+        let command = PayCommand { max_fee, earlier, ..PayCommand::new(invoice) };
         self.command(payer, Errand::Pay(number), Command::Pay(Box::new(command)))
     }
 

@@ -79,7 +79,7 @@ impl Handle {
     /// When the core refuses, the engine stops, or the ledger cannot be read.
     pub async fn command(&self, mut command: Command) -> Result<Reply, CommandError> {
         let looks_back = match &mut command {
-            Command::Pay(pay) => Some((pay.invoice.payment_hash(), &mut pay.earlier)),
+            Command::Pay(pay) => Some((pay.payee.payment_hash(), &mut pay.earlier)),
             Command::SettleInvoice { payment_hash, earlier, .. }
             | Command::CancelInvoice { payment_hash, earlier } => Some((*payment_hash, earlier)),
             _ => None,

@@ -175,13 +175,7 @@ impl PlaygroundNode {
     pub(super) async fn pay(&self, invoice: &Invoice, patience: Duration) -> anyhow::Result<Paid> {
         let hash = invoice.payment_hash();
         let mut facts = self.handle.facts();
-        let command = PayCommand {
-            invoice: invoice.clone(),
-            amount: None,
-            max_fee: None,
-            retry_secs: None,
-            earlier: None,
-        };
+        let command = PayCommand::new(invoice.clone());
         self.handle.command(Command::Pay(Box::new(command))).await?;
         let end = wait_for(&mut facts, patience, |fact| match fact {
             Fact::PaymentSent { payment_hash, preimage, fee, .. } if *payment_hash == hash => {

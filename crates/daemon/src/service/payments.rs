@@ -25,7 +25,7 @@ impl NodeService {
         let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
         let payment_hash = invoice.payment_hash();
         let end = self.handle.payment_end(payment_hash);
-        let command = PayCommand { invoice, amount, max_fee, retry_secs, earlier: None };
+        let command = PayCommand { amount, max_fee, retry_secs, ..PayCommand::new(invoice) };
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
             Ok(Reply::AlreadyPaid(entry)) => *entry,
             // Asked for twice, it is paid once, and told to both.

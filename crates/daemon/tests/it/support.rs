@@ -224,13 +224,7 @@ impl Member {
     pub(crate) async fn pay(&self, invoice: &Invoice) -> Fact {
         let hash = invoice.payment_hash();
         let mut facts = self.handle.facts();
-        let command = PayCommand {
-            invoice: invoice.clone(),
-            amount: None,
-            max_fee: None,
-            retry_secs: None,
-            earlier: None,
-        };
+        let command = PayCommand::new(invoice.clone());
         let reply = self.handle.command(Command::Pay(Box::new(command))).await.unwrap();
         if let Reply::AlreadyPaid(entry) = reply {
             return entry.fact;

@@ -72,6 +72,19 @@ impl Out {
         }
     }
 
+    /// Writes a field of something, if there is something.
+    pub(crate) fn some_field<T>(
+        self,
+        number: u64,
+        value: Option<&T>,
+        write: impl FnOnce(&T, &mut Vec<u8>),
+    ) -> Self {
+        match value {
+            Some(value) => self.field(number, |out| write(value, out)),
+            None => self,
+        }
+    }
+
     pub(crate) fn finish(self) -> Vec<u8> {
         self.bytes
     }

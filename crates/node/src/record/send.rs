@@ -5,11 +5,12 @@ use super::codec::{In, Out, Unreadable, read_with};
 use super::key::Kind;
 use super::parts::get_all;
 use astrape_onion::OnionRecipe;
-use astrape_payment::send::Lessons;
+use astrape_payment::send::{Lessons, What};
 use astrape_payment::{Payment, PaymentPart};
 use astrape_primitives::{ChannelKeysId, Msat, PaymentHash, ShortChannelId, Timestamp};
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Row for Payment {
@@ -25,12 +26,16 @@ impl Row for Payment {
     }
 
     fn encode(&self) -> Vec<u8> {
+        let (invoice, keysend) = match &self.what {
+            What::Invoice(text) => (Some(text.as_bytes()), None),
+            What::Keysend { preimage, custom_records } => (None, Some((preimage, custom_records))),
+        };
         let own = self.lessons.own.iter();
         let channels = self.lessons.channels.iter();
         Out::new()
             .value(0, &self.destination)
             .field(2, |out| [self.amount, self.max_fee].iter().for_each(|amount| amount.write(out)))
-            .bytes(4, self.invoice.as_bytes())
+            .some_bytes(4, invoice)
             .bytes(6, &self.session_key_seed)
             .field(8, |out| [self.started_at, self.retry_until].iter().for_each(|at| at.0.write(out)))
             .value(10, &self.attempts)
@@ -51,6 +56,10 @@ impl Row for Payment {
             .some(20, self.preimage.as_ref())
             .some_bytes(22, self.gave_up.as_ref().map(String::as_bytes))
             .some_bytes(24, self.last_failure.as_ref().map(String::as_bytes))
+            .some(26, Some(&self.searches).filter(|searches| **searches > 0))
+            .some(28, self.asked_at.map(|at| at.0).as_ref())
+            .some(30, keysend.map(|(preimage, _)| preimage))
+            .some_field(32, keysend.map(|(_, records)| records), put_records)
             .finish()
     }
 
@@ -67,11 +76,13 @@ impl Row for Payment {
             destination: r.value(0)?,
             amount,
             max_fee,
-            invoice: r.text(4)?,
+            what: what(&mut r)?,
             session_key_seed: r.field(6, |r| r.array())?,
             started_at,
             retry_until,
             attempts: r.value(10)?,
+            searches: r.some(26)?.unwrap_or_default(),
+            asked_at: r.some(28)?.map(Timestamp),
             parts: parts.into_iter().map(with_recipe).collect::<Result<_, _>>()?,
             lessons: Lessons {
                 own: own.into_iter().collect(),
@@ -84,6 +95,25 @@ impl Row for Payment {
         };
         r.finish()?;
         Ok(payment)
+    }
+}
+
+/// What is paid: one of two.
+fn what(r: &mut In<'_>) -> Result<What, Unreadable> {
+    let records = r.some_field(32, |r| get_all(r, |r| Ok((r.read::<u64>()?, r.read::<Vec<u8>>()?))))?;
+    match r.some(30)? {
+        None => r.text(4).map(What::Invoice),
+        Some(preimage) => {
+            let custom_records = records.unwrap_or_default().into_iter().collect();
+            Ok(What::Keysend { preimage, custom_records })
+        }
+    }
+}
+
+fn put_records(records: &BTreeMap<u64, Vec<u8>>, out: &mut Vec<u8>) {
+    for (kind, value) in records {
+        kind.write(out);
+        value.write(out);
     }
 }
 

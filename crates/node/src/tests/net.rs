@@ -4,8 +4,8 @@
 use super::{NOW, peer};
 use crate::command::{Command, OpenChannelCommand, PayCommand, Reply};
 use crate::config::{Config, default_features};
-use crate::effect::{Effect, Find};
-use crate::input::{ChainInput, CommandId, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
+use crate::effect::{Announcement, Effect, Find};
+use crate::input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 use crate::ledger::Fact;
 use crate::node::Node;
@@ -15,15 +15,17 @@ use crate::{Broadcast, Refusal};
 use astrape_channel::{Event, Opening, Phase};
 use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
 use astrape_onion::{Hop, peel};
-use astrape_payment::OpenInvoice;
+use astrape_payment::{OpenInvoice, RouteQuery, Taught};
 use astrape_primitives::{
-    BlockId, ChainEvent, ChannelKeysId, CommitmentNumber, ConfirmedTx, Entropy, Height, Msat, Network,
-    NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, Timestamp,
+    BlockId, ChainEvent, ChannelKeysId, CommitmentNumber, ConfirmedTx, Entropy, Features, Height, Msat,
+    Network, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, Timestamp,
 };
+use astrape_routing::graph::{Direction, NewChannel, Policy};
+use astrape_routing::{Crossing, Finder, Graph, Scores};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::{Keychain, Signer as _};
 use astrape_wallet::{FoundCoin, WalletFinding};
-use astrape_wire::{Decoded, Message};
+use astrape_wire::{ChannelUpdate, Decoded, Message};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -115,6 +117,17 @@ pub(super) struct Net {
     pub(super) preimages: BTreeMap<PaymentHash, PaymentPreimage>,
     /// Makes what is random different each time.
     drawn: u64,
+    /// What the network was told, by all.
+    pub(super) graph: Graph,
+    /// Whether channels are announced.
+    pub(super) announces: bool,
+    /// Whether path search answers.
+    pub(super) searches: bool,
+    /// What it was asked when it did not.
+    pub(super) unanswered: Vec<(usize, RouteQuery)>,
+    /// What payments have taught, and what is known by that.
+    pub(super) taught: Vec<Taught>,
+    scores: Scores,
 }
 
 fn signer_of(number: u8) -> InProcessSigner {
@@ -146,6 +159,12 @@ impl Net {
             tip,
             preimages: BTreeMap::new(),
             drawn: 0,
+            graph: Graph::new(),
+            announces: false,
+            searches: true,
+            unanswered: Vec::new(),
+            taught: Vec::new(),
+            scores: Scores::new(),
         };
         net.mine(Vec::new());
         for who in 0..nodes {
@@ -218,7 +237,17 @@ impl Net {
                     sign_broadcast(&broadcast, &self.members[who].signer).expect("the signer signs");
                 self.members[who].broadcast.extend(package);
             }
-            Effect::Watch(_) | Effect::Announce(_) => {}
+            Effect::Watch(_) => {}
+            Effect::Announce(announcement) => self.tell_all(announcement),
+            Effect::Teach(taught) => self.learn(taught),
+            Effect::Find(Find::Route(query)) => {
+                if self.searches {
+                    let found = self.ways(&query);
+                    self.input(who, Input::Found(found));
+                } else {
+                    self.unanswered.push((who, *query));
+                }
+            }
             Effect::Reply { reply, .. } => self.members[who].replies.push(reply),
             Effect::Publish(entry) => self.members[who].facts.push(entry.fact),
             Effect::Find(question) => {
@@ -234,6 +263,52 @@ impl Net {
                 }
             }
         }
+    }
+
+    /// What the network is told of a channel goes into the one graph that all search.
+    fn tell_all(&mut self, announcement: Announcement) {
+        match announcement {
+            Announcement::Channel { announcement: m, funding: (_, capacity), .. } => {
+                let channel = NewChannel {
+                    short_channel_id: m.short_channel_id,
+                    node_1: m.node_id_1,
+                    node_2: m.node_id_2,
+                    capacity: Some(capacity),
+                    features: Features::empty(),
+                    received: 1,
+                    stored: None,
+                };
+                // Both ends tell of it.
+                let _ = self.graph.add_channel(channel);
+            }
+            Announcement::Update(m) => {
+                let direction = Direction::from_flags(m.channel_flags);
+                let _ = self.graph.set_policy(m.short_channel_id, direction, policy(&m));
+            }
+            Announcement::Node(_) => {}
+        }
+    }
+
+    fn learn(&mut self, taught: Vec<Taught>) {
+        for taught in taught {
+            self.taught.push(taught);
+            // Of the channels of hints nothing is known.
+            let Some(channel) = self.graph.channel(taught.short_channel_id) else { continue };
+            let crossing = Crossing {
+                short_channel_id: taught.short_channel_id,
+                direction: taught.direction,
+                capacity: channel.capacity.expect("it was told").to_msat(),
+                amount: taught.amount,
+            };
+            self.scores.learn(&crossing, taught.outcome, self.now);
+        }
+    }
+
+    /// What path search says.
+    pub(super) fn ways(&mut self, query: &RouteQuery) -> Found {
+        let mut finder = Finder::new(self.graph.snapshot(), &self.scores);
+        let route = Box::new(finder.find(&query.request(self.now)));
+        Found::Route { payment_hash: query.payment_hash, number: query.number, route }
     }
 
     fn index_of(&self, id: NodeId) -> Option<usize> {
@@ -388,7 +463,7 @@ impl Net {
             peer: self.id(to),
             funding: Sat(1_000_000),
             push: Msat(400_000_000),
-            announce: false,
+            announce: self.announces,
             feerate: None,
             keys,
             change_script: script(77),
@@ -510,6 +585,10 @@ impl Net {
         draft.amount = Some(amount);
         draft.min_final_cltv_expiry_delta = node.config.payment.hold_cltv_expiry_delta(12);
         draft.route_hints = node.route_hints();
+        if self.announces {
+            // Who is known needs none.
+            draft.route_hints.clear();
+        }
         draft.route_hints.iter_mut().flatten().for_each(change);
         let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");
         let signature = self.members[who].signer.sign_message(unsigned.signing_digest());
@@ -518,9 +597,7 @@ impl Net {
 
     /// Begins to pay.
     pub(super) fn pay(&mut self, who: usize, invoice: &Invoice) -> Result<Reply, Refusal> {
-        let invoice = invoice.clone();
-        let command = PayCommand { invoice, amount: None, max_fee: None, retry_secs: None, earlier: None };
-        self.command(who, Command::Pay(Box::new(command)))
+        self.command(who, Command::Pay(Box::new(PayCommand::new(invoice.clone()))))
     }
 
     /// The process ends and starts again from its disk. Everybody has lost it meanwhile.
@@ -541,6 +618,20 @@ impl Net {
     /// How often a node said that to anybody.
     pub(super) fn times_said(&self, who: usize, name: &str) -> usize {
         self.members[who].said.iter().filter(|(_, message)| message.name() == name).count()
+    }
+}
+
+fn policy(m: &ChannelUpdate) -> Policy {
+    Policy {
+        timestamp: m.timestamp,
+        fee_base_msat: m.fee_base_msat,
+        fee_proportional_millionths: m.fee_proportional_millionths,
+        cltv_expiry_delta: m.cltv_expiry_delta,
+        htlc_minimum: m.htlc_minimum_msat,
+        htlc_maximum: m.htlc_maximum_msat,
+        disabled: m.channel_flags & ChannelUpdate::DISABLE != 0,
+        checksum: 0,
+        stored: None,
     }
 }
 

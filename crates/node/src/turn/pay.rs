@@ -2,11 +2,14 @@
 
 use super::Turn;
 use crate::command::{PayCommand, Refusal, Reply};
+use crate::config::Config;
+use crate::effect::{Effect, Find};
 use crate::ledger::Fact;
 use crate::state::Ended;
 use astrape_channel::{Command, Event, Resolution};
-use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment};
 use astrape_primitives::{PaymentHash, PaymentPreimage};
+use astrape_routing::{NoRoute, Route};
 use std::sync::Arc;
 
 /// Payments of ours that may be under way at a time: each is a record and some HTLCs.
@@ -15,7 +18,7 @@ pub(crate) const MAX_PAYMENTS: usize = 100_000;
 impl Turn<'_> {
     /// The user wants to pay.
     pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
-        let payment_hash = command.invoice.payment_hash();
+        let payment_hash = command.payee.payment_hash();
         // What the lookup missed is newer than what it found: a payment that failed before may have arrived since.
         let recent = self.node.recent.ended(&payment_hash).map(|ended| ended.fact.clone());
         let earlier = recent.into_iter().chain(command.earlier).max_by_key(|entry| entry.number);
@@ -34,21 +37,16 @@ impl Turn<'_> {
         }
         let config = Arc::clone(&self.node.config);
         let request = PayRequest {
-            payer: config.node_id,
             network: config.channel.network,
-            invoice: command.invoice,
+            payee: command.payee,
             amount: command.amount,
             max_fee: command.max_fee,
             retry_secs: command.retry_secs,
             session_key_seed: self.entropy.draw("session keys"),
-            now: self.now,
         };
         let channels = self.own_channels();
-        let (payment, offers) = Payment::start(request, &channels, self.height(), &config.payment)?;
-        self.node.payments.set(payment_hash, Arc::new(payment));
-        for (channel, new) in offers {
-            self.drive(channel, Event::Command(Command::Add(new)));
-        }
+        let (payment, outputs) = Payment::start(request, &self.pay_view(&config, &channels))?;
+        self.take_payment(payment_hash, payment, outputs);
         Ok(Reply::Paying { payment_hash })
     }
 
@@ -64,12 +62,62 @@ impl Turn<'_> {
                 let open = channel.open()?;
                 Some(OwnChannel {
                     keys: *keys,
+                    alias: open.params.local_alias,
                     peer: open.params.peer,
                     sendable: channel.sendable(),
                     htlc_minimum: open.params.remote.htlc_minimum,
                 })
             })
             .collect()
+    }
+
+    fn pay_view<'v>(&self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
+        PayView {
+            payer: config.node_id,
+            channels,
+            now: self.now,
+            tip: self.height(),
+            policy: &config.payment,
+        }
+    }
+
+    /// A payment goes on, if it is still there.
+    fn with_payment(
+        &mut self,
+        hash: PaymentHash,
+        go_on: impl FnOnce(&Payment, &PayView<'_>) -> (Payment, Vec<PayOutput>),
+    ) {
+        let Some(payment) = self.node.payments.get(&hash).cloned() else {
+            return;
+        };
+        let config = Arc::clone(&self.node.config);
+        let channels = self.own_channels();
+        let (next, outputs) = go_on(&payment, &self.pay_view(&config, &channels));
+        self.take_payment(hash, next, outputs);
+    }
+
+    /// Path search has answered.
+    pub(super) fn route_found(&mut self, hash: PaymentHash, number: u64, route: &Result<Route, NoRoute>) {
+        self.with_payment(hash, |payment, view| payment.on_route(number, route, view));
+    }
+
+    /// Questions that are open for long.
+    pub(super) fn look_at_payments(&mut self) {
+        let now = self.now;
+        let due: Vec<PaymentHash> =
+            self.node.payments.iter().filter(|(_, p)| p.is_due(now)).map(|(hash, _)| *hash).collect();
+        if due.is_empty() {
+            return;
+        }
+        let config = Arc::clone(&self.node.config);
+        let channels = self.own_channels();
+        for hash in due {
+            let next = self.node.payments.get(&hash);
+            let next = next.and_then(|payment| payment.on_tick(&self.pay_view(&config, &channels)));
+            if let Some((next, outputs)) = next {
+                self.take_payment(hash, next, outputs);
+            }
+        }
     }
 
     pub(super) fn part_fulfilled(&mut self, hash: PaymentHash, part: u64, preimage: PaymentPreimage) {
@@ -80,14 +128,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn part_failed(&mut self, hash: PaymentHash, part: u64, how: &Resolution) {
-        let Some(payment) = self.node.payments.get(&hash).cloned() else {
-            return;
-        };
-        let config = Arc::clone(&self.node.config);
-        let channels = self.own_channels();
-        let (next, outputs) =
-            payment.on_failed(part, how, &channels, self.now, self.height(), &config.payment);
-        self.take_payment(hash, next, outputs);
+        self.with_payment(hash, |payment, view| payment.on_failed(part, how, view));
     }
 
     pub(super) fn part_not_offered(
@@ -96,14 +137,7 @@ impl Turn<'_> {
         part: u64,
         refusal: &astrape_channel::Refusal,
     ) {
-        let Some(payment) = self.node.payments.get(&hash).cloned() else {
-            return;
-        };
-        let config = Arc::clone(&self.node.config);
-        let channels = self.own_channels();
-        let (next, outputs) =
-            payment.on_not_offered(part, refusal, &channels, self.now, self.height(), &config.payment);
-        self.take_payment(hash, next, outputs);
+        self.with_payment(hash, |payment, view| payment.on_not_offered(part, refusal, view));
     }
 
     /// Installs the next value of a payment, or ends it.
@@ -114,6 +148,14 @@ impl Turn<'_> {
             let fact = match output {
                 PayOutput::Offer(channel, new) => {
                     self.drive(channel, Event::Command(Command::Add(new)));
+                    continue;
+                }
+                PayOutput::Search(query) => {
+                    self.effects.push(Effect::Find(Find::Route(query)));
+                    continue;
+                }
+                PayOutput::Teach(taught) => {
+                    self.effects.push(Effect::Teach(taught));
                     continue;
                 }
                 PayOutput::Sent { preimage, amount, fee } => {

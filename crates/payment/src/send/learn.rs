@@ -1,5 +1,6 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
+use super::teach::Taught;
 use super::{Lessons, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
@@ -12,6 +13,8 @@ pub(super) struct Lesson {
     pub(super) words: String,
     /// For the payment.
     pub(super) verdict: Verdict,
+    /// For path search.
+    pub(super) taught: Vec<Taught>,
 }
 
 pub(super) enum Verdict {
@@ -54,6 +57,7 @@ pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
     Lesson {
         words: words::not_offered(part.node(0), refusal),
         verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, most)]),
+        taught: Vec::new(),
     }
 }
 
@@ -70,10 +74,12 @@ pub(super) fn from_answer(part: &PaymentPart, how: &Resolution, tip: Height) -> 
                 blamed.unwrap_or(part.channels.len()),
                 Msat::ZERO,
             )]),
+            taught: Vec::new(),
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
             let verdict = from_hop(part, index, &failure);
-            Lesson { words: words::hop_failed(part, index, &failure), verdict }
+            let taught = part.stuck(index, &failure);
+            Lesson { words: words::hop_failed(part, index, &failure), verdict, taught }
         }
         FailureSource::Hop { index, failure } => from_recipient(part, index, &failure, tip),
     }
@@ -87,6 +93,7 @@ fn from_malformed(part: &PaymentPart, how: &Resolution) -> Lesson {
     Lesson {
         words: words::malformed(part.node(0), code),
         verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, Msat::ZERO)]),
+        taught: Vec::new(),
     }
 }
 
@@ -95,8 +102,8 @@ fn from_hop(part: &PaymentPart, index: usize, failure: &Failure) -> Verdict {
     let avoid = if failure.is_node() && !failure.is_bad_onion() {
         Avoid::Node(part.node(index))
     } else if matches!(failure, Failure::TemporaryChannelFailure) {
-        // How much it can carry is not said: half is worth a try where the payment may be split.
-        channel_to(part, index + 1, Msat(part.amount.0 / 2))
+        // How much it can carry is not said: some less is worth a try where the payment may be split.
+        channel_to(part, index + 1, worth_a_try(part.amount))
     } else {
         // Also where the channel asks for more: what it asks now is not said to those who keep no `channel_update`.
         channel_to(part, index + 1, Msat::ZERO)
@@ -104,17 +111,24 @@ fn from_hop(part: &PaymentPart, index: usize, failure: &Failure) -> Verdict {
     Verdict::Avoid(vec![avoid])
 }
 
+/// What may still go where `amount` did not: a quarter less, so that few attempts tell how much there is.
+const fn worth_a_try(amount: Msat) -> Msat {
+    Msat(amount.0 - amount.0.div_ceil(4))
+}
+
 fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {
     let words = words::hop_failed(part, index, failure);
+    let taught = part.reached(index);
     match failure {
         // The node before has passed on less, or less time, than it was told to.
         Failure::FinalIncorrectCltvExpiry { .. } | Failure::FinalIncorrectHtlcAmount { .. } => {
-            Lesson { words, verdict: Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]) }
+            Lesson { words, verdict: Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]), taught }
         }
         Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
-            Lesson { words: format!("{words}; {}", words::behind(*height, tip)), verdict: Verdict::GiveUp }
+            let words = format!("{words}; {}", words::behind(*height, tip));
+            Lesson { words, verdict: Verdict::GiveUp, taught }
         }
-        _ => Lesson { words, verdict: Verdict::GiveUp },
+        _ => Lesson { words, verdict: Verdict::GiveUp, taught },
     }
 }
 

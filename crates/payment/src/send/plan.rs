@@ -1,18 +1,19 @@
 //! Which channels carry what: one part over the cheapest way if one is enough, and else several, where the recipient takes them.
 
+use super::recipient::Recipient;
 use super::{Lessons, OwnChannel};
 use crate::policy::PaymentPolicy;
 use crate::refusal::PayRefusal;
 use crate::route;
-use astrape_invoice::{Invoice, RouteHint};
+use astrape_invoice::RouteHint;
 use astrape_onion::MAX_HOPS;
-use astrape_primitives::{ChannelKeysId, Feature, Msat, NodeId, ShortChannelId};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, ShortChannelId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be delivered, and within which limits.
 pub(super) struct Goal<'a> {
-    pub(super) invoice: &'a Invoice,
+    pub(super) recipient: &'a Recipient,
     /// What is not in flight yet.
     pub(super) amount: Msat,
     /// What may still be paid for ways.
@@ -67,17 +68,13 @@ pub(super) fn plan<'a>(goal: &Goal<'a>, channels: &'a [OwnChannel]) -> Result<Ve
     match single {
         Ok(share) if fee(&share) <= goal.max_fee && goal.max_parts > 0 => Ok(share),
         otherwise => {
-            let shares = if takes_parts(goal.invoice) { split(goal, &candidates) } else { None };
+            let shares = if goal.recipient.takes_parts() { split(goal, &candidates) } else { None };
             shares.ok_or_else(|| match otherwise {
                 Ok(dear) => PayRefusal::FeeTooHigh { fee: fee(&dear), max: goal.max_fee },
                 Err(refusal) => refusal,
             })
         }
     }
-}
-
-fn takes_parts(invoice: &Invoice) -> bool {
-    invoice.features().supports(Feature::BasicMpp)
 }
 
 fn fee(shares: &[Share<'_>]) -> Msat {
@@ -89,12 +86,11 @@ fn candidates<'a>(goal: &Goal<'a>, channels: &'a [OwnChannel]) -> Result<Vec<Can
     let mut by_peer: BTreeMap<NodeId, Vec<&OwnChannel>> = BTreeMap::new();
     channels.iter().for_each(|channel| by_peer.entry(channel.peer).or_default().push(channel));
 
-    let asked =
-        route::final_delay(goal.invoice.min_final_cltv_expiry_delta(), goal.policy.expiry_slack_blocks);
+    let asked = route::final_delay(goal.recipient.final_delta, goal.policy.expiry_slack_blocks);
     let most = goal.policy.max_expiry_blocks;
     let (mut candidates, mut shortest) = (Vec::new(), None::<u32>);
-    for tail in tails(goal.invoice) {
-        let first = tail.first().map_or(goal.invoice.payee(), |hop| hop.node_id);
+    for tail in tails(goal.recipient) {
+        let first = tail.first().map_or(goal.recipient.node, |hop| hop.node_id);
         let Some(own) = by_peer.get(&first) else { continue };
         let blocks = asked.saturating_add(route::delay(tail));
         shortest = Some(shortest.map_or(blocks, |s| s.min(blocks)));
@@ -108,26 +104,26 @@ fn candidates<'a>(goal: &Goal<'a>, channels: &'a [OwnChannel]) -> Result<Vec<Can
         }));
     }
     match shortest {
-        None => Err(no_way(goal.invoice)),
+        None => Err(no_way(goal.recipient)),
         Some(blocks) if blocks > most => Err(PayRefusal::TooLong { blocks, most }),
         Some(_) => Ok(candidates),
     }
 }
 
-fn no_way(invoice: &Invoice) -> PayRefusal {
-    let hint = invoice.route_hints().first().and_then(|hint| hint.first());
+fn no_way(recipient: &Recipient) -> PayRefusal {
+    let hint = recipient.hints.first().and_then(|hint| hint.first());
     PayRefusal::NoWay {
-        destination: invoice.payee(),
+        destination: recipient.node,
         hinted: hint.is_some(),
-        with: hint.map_or(invoice.payee(), |hop| hop.node_id),
+        with: hint.map_or(recipient.node, |hop| hop.node_id),
     }
 }
 
 /// The ends of all route hints: with a peer in the middle of one, its rest is a way. The empty one is for the recipient as a
 /// peer. There are no more than hops in an invoice, whose length is bounded.
-fn tails(invoice: &Invoice) -> Vec<&[RouteHint]> {
+fn tails(recipient: &Recipient) -> Vec<&[RouteHint]> {
     let mut tails: Vec<&[RouteHint]> = vec![&[]];
-    for hint in invoice.route_hints() {
+    for hint in &recipient.hints {
         for start in 0..hint.len() {
             let tail = &hint[start..];
             if tail.len() < MAX_HOPS && !tails.contains(&tail) {
@@ -172,7 +168,7 @@ fn not_enough(goal: &Goal<'_>, candidates: &[Candidate<'_>]) -> PayRefusal {
     let largest = best.values().copied().max().unwrap_or_default();
     if available < amount {
         PayRefusal::NotEnough { amount, available }
-    } else if takes_parts(goal.invoice) {
+    } else if goal.recipient.takes_parts() {
         let (most, min_part) = (goal.max_parts, goal.policy.min_part);
         PayRefusal::TooManyParts { amount, most, min_part }
     } else {

@@ -1,14 +1,15 @@
 //! Payer, two who pass on, and payee: every decision of this crate on real onions, there and back.
 
 use crate::support::{
-    NOW, PAYEE, PREIMAGE, TIP, draft, finish, hop, keys, open_invoice, own, packet_of, peel_as, request, sat,
+    NOW, PAYEE, PREIMAGE, TIP, begin, draft, finish, hop, keys, open_invoice, own, packet_of, peel_as,
+    request, sat, view, where_nothing_is_known,
 };
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Htlc, NewHtlc, Resolution};
 use astrape_invoice::Invoice;
 use astrape_onion::{Failure, Hop};
 use astrape_payment::{
-    ForwardPolicy, Part, PayOutput, Payment, PaymentPolicy, Receipt, RelayTarget, answer, receive, relay,
+    ForwardPolicy, Part, PayOutput, PaymentPolicy, Receipt, RelayTarget, answer, receive, relay,
 };
 use astrape_primitives::Msat;
 
@@ -93,9 +94,10 @@ fn pay(trouble: Trouble) -> Vec<PayOutput> {
     let invoice = finish(&draft(Some(sat(1_000)), vec![vec![hop(2, 22), hop(3, 33)]]));
     let (channels, policy) = ([own(1, 2, sat(5_000))], PaymentPolicy::default());
     let (payment, offers) =
-        Payment::start(request(invoice.clone()), &channels, TIP, &policy).expect("there is a way");
+        begin(request(invoice.clone()), &view(&channels, &policy)).expect("there is a way");
     let how = answered(&[2, 3, PAYEE], &offers[0].1, &invoice, trouble);
-    payment.on_failed(0, &how, &channels, NOW, TIP, &policy).1
+    let (next, outputs) = payment.on_failed(0, &how, &view(&channels, &policy));
+    where_nothing_is_known(next, outputs, &view(&channels, &policy)).1
 }
 
 fn reason(trouble: Trouble) -> String {

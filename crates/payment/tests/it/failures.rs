@@ -1,6 +1,9 @@
 //! What a failure says is told in words, with the hop that sent it and a next step.
 
-use crate::support::{NOW, PAYEE, TIP, draft, failed_by, finish, hop, node, own, request, sat, wrapped};
+use crate::support::{
+    PAYEE, TIP, begin, draft, failed_by, finish, hop, node, own, request, sat, view, where_nothing_is_known,
+    wrapped,
+};
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{Failure, FailurePacket};
 use astrape_payment::{PayOutput, Payment, PaymentPolicy};
@@ -12,13 +15,15 @@ const AMOUNT: Msat = Msat(1_000_000);
 fn payment() -> Payment {
     let invoice = finish(&draft(Some(AMOUNT), vec![vec![hop(2, 22), hop(3, 33)]]));
     let channels = [own(1, 2, sat(5_000))];
-    Payment::start(request(invoice), &channels, TIP, &PaymentPolicy::default()).expect("there is a way").0
+    begin(request(invoice), &view(&channels, &PaymentPolicy::default())).expect("there is a way").0
 }
 
 /// How it ends when its only part fails and there is no other way.
 fn reason(payment: &Payment, how: &Resolution) -> String {
-    let (next, outputs) =
-        payment.on_failed(0, how, &[own(1, 2, sat(5_000))], NOW, TIP, &PaymentPolicy::default());
+    let (channels, policy) = ([own(1, 2, sat(5_000))], PaymentPolicy::default());
+    let view = view(&channels, &policy);
+    let (next, outputs) = payment.on_failed(0, how, &view);
+    let (next, outputs) = where_nothing_is_known(next, outputs, &view);
     assert!(next.is_over() && next.preimage.is_none());
     match &outputs[..] {
         [PayOutput::Failed { reason }] => reason.clone(),
@@ -102,7 +107,10 @@ fn a_peer_that_could_not_read_the_onion_is_named() {
 fn what_our_own_channel_does_not_take_is_told_with_its_reason() {
     let refusal = Refusal::TooManyHtlcs(483);
     let channels = [own(1, 2, sat(5_000))];
-    let (_, outputs) = payment().on_not_offered(0, &refusal, &channels, NOW, TIP, &PaymentPolicy::default());
+    let policy = PaymentPolicy::default();
+    let view = view(&channels, &policy);
+    let (next, outputs) = payment().on_not_offered(0, &refusal, &view);
+    let (_, outputs) = where_nothing_is_known(next, outputs, &view);
     let [PayOutput::Failed { reason }] = &outputs[..] else { panic!("{outputs:?}") };
     assert!(
         reason.starts_with(&format!("the channel with {} did not take it: 483 HTLCs", node(2))),

@@ -1,10 +1,14 @@
 //! Whatever fails and whatever is fulfilled, in any order: a payment ends once, pays once, and keeps to its limits.
 
-use crate::support::{NOW, PAYEE, PREIMAGE, TIP, draft, failed_by, finish, hash, hop, own, request, sat};
+use crate::support::{
+    NOW, PAYEE, PREIMAGE, TIP, draft, failed_by, finish, hash, hop, node, own, request, sat, view,
+};
 use astrape_channel::{NewHtlc, OnionSource, Refusal, Resolution};
 use astrape_onion::{Failure, FailurePacket};
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPolicy};
-use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat};
+use astrape_primitives::{ChannelKeysId, CltvDelta, CltvExpiry, Features, Msat, Sat, ShortChannelId};
+use astrape_routing::graph::{Direction, NewChannel, Policy};
+use astrape_routing::{Finder, Graph, Scores};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -74,6 +78,7 @@ struct Watch {
     session_keys: BTreeSet<[u8; 32]>,
     sent: usize,
     failed: usize,
+    searches: usize,
 }
 
 impl Watch {
@@ -100,12 +105,35 @@ impl Watch {
         if payment.preimage.is_none() && payment.gave_up.is_none() {
             assert_eq!(amount, self.amount, "all of it is out while it goes on");
         }
+        assert_eq!(payment.asked_at, None, "every question was answered");
         assert!(payment.attempts <= PaymentPolicy::default().max_payment_attempts);
     }
 
-    fn outputs(&mut self, outputs: Vec<PayOutput>, channels: &[OwnChannel]) {
-        for output in outputs {
+    /// Takes what follows, and answers the questions to path search.
+    fn outputs(
+        &mut self,
+        mut payment: Payment,
+        outputs: Vec<PayOutput>,
+        finder: &mut Finder,
+        channels: &[OwnChannel],
+    ) -> Payment {
+        let policy = PaymentPolicy::default();
+        let mut outputs = std::collections::VecDeque::from(outputs);
+        while let Some(output) = outputs.pop_front() {
             match output {
+                PayOutput::Search(query) => {
+                    self.searches += 1;
+                    let missing = self.amount.saturating_sub(payment.in_flight().0);
+                    assert_eq!(query.amount, missing);
+                    let found = finder.find(&query.request(NOW));
+                    let view = view(channels, &policy);
+                    // An answer to an older question is none.
+                    assert_eq!(payment.on_route(query.number - 1, &found, &view), (payment.clone(), vec![]));
+                    let (next, more) = payment.on_route(query.number, &found, &view);
+                    payment = next;
+                    outputs.extend(more);
+                }
+                PayOutput::Teach(taught) => assert!(!taught.is_empty()),
                 PayOutput::Offer(channel, new) => self.offer(channel, &new, channels),
                 PayOutput::Sent { preimage, amount, fee } => {
                     self.sent += 1;
@@ -118,13 +146,51 @@ impl Watch {
                 }
             }
         }
+        payment
     }
+}
+
+/// What is known of the network: two ways to the payee beside those of its invoice, one of them long.
+fn network() -> Graph {
+    let mut graph = Graph::new();
+    for (number, [a, b], capacity) in
+        [(101, [2, PAYEE], 4_000), (102, [4, 5], 30_000), (103, [5, 6], 20_000), (104, [6, PAYEE], 9_000)]
+    {
+        let (one, two) = (node(a).min(node(b)), node(a).max(node(b)));
+        let id = ShortChannelId(number);
+        let new = NewChannel {
+            short_channel_id: id,
+            node_1: one,
+            node_2: two,
+            capacity: Some(Sat(capacity)),
+            features: Features::empty(),
+            received: 0,
+            stored: None,
+        };
+        graph.add_channel(new).expect("each is new");
+        for direction in Direction::BOTH {
+            let policy = Policy {
+                timestamp: 1,
+                fee_base_msat: 10,
+                fee_proportional_millionths: 50,
+                cltv_expiry_delta: CltvDelta(40),
+                htlc_minimum: Msat(1),
+                htlc_maximum: Sat(capacity).to_msat(),
+                disabled: false,
+                checksum: 0,
+                stored: None,
+            };
+            graph.set_policy(id, direction, policy).expect("it is there");
+        }
+    }
+    graph
 }
 
 fn apply(payment: &Payment, part: u64, end: &End, channels: &[OwnChannel]) -> (Payment, Vec<PayOutput>) {
     let policy = PaymentPolicy::default();
     let hops = payment.parts[&part].recipe.hops.len();
-    let failed = |how: &Resolution| payment.on_failed(part, how, channels, NOW, TIP, &policy);
+    let view = view(channels, &policy);
+    let failed = |how: &Resolution| payment.on_failed(part, how, &view);
     match end {
         End::Fulfilled => payment.on_fulfilled(part, PREIMAGE),
         End::Failed { hop, failure } => failed(&failed_by(&payment.parts[&part], hop % hops, failure)),
@@ -132,7 +198,7 @@ fn apply(payment: &Payment, part: u64, end: &End, channels: &[OwnChannel]) -> (P
             failed(&Resolution::Failed(FailurePacket { reason: vec![3; 292], attribution_data: None }))
         }
         End::Malformed => failed(&Resolution::Malformed { sha256_of_onion: [0; 32], failure_code: 0xc006 }),
-        End::NotOffered(refusal) => payment.on_not_offered(part, refusal, channels, NOW, TIP, &policy),
+        End::NotOffered(refusal) => payment.on_not_offered(part, refusal, &view),
     }
 }
 
@@ -166,17 +232,19 @@ proptest! {
             ..request(invoice)
         };
         let policy = PaymentPolicy::default();
-        let Ok((mut payment, offers)) = Payment::start(request, &channels, TIP, &policy) else {
+        let Ok((mut payment, outputs)) = Payment::start(request, &view(&channels, &policy)) else {
             return Ok(());
         };
+        let mut finder = Finder::new(network().snapshot(), &Scores::new());
         let mut watch = Watch {
             amount: Msat(amount),
             max_fee: payment.max_fee,
             session_keys: BTreeSet::new(),
             sent: 0,
             failed: 0,
+            searches: 0,
         };
-        offers.iter().for_each(|(channel, new)| watch.offer(*channel, new, &channels));
+        payment = watch.outputs(payment, outputs, &mut finder, &channels);
         watch.look(&payment);
         let mut ends = ends.into_iter();
         while !payment.parts.is_empty() {
@@ -184,9 +252,8 @@ proptest! {
             let parts: Vec<u64> = payment.parts.keys().copied().collect();
             let part = parts[index % parts.len()];
             let (next, outputs) = apply(&payment, part, &end, &channels);
-            watch.outputs(outputs, &channels);
-            watch.look(&next);
-            payment = next;
+            payment = watch.outputs(next, outputs, &mut finder, &channels);
+            watch.look(&payment);
         }
         prop_assert_eq!(watch.sent + watch.failed, 1);
         prop_assert!(payment.is_over());

@@ -1,12 +1,13 @@
 //! A payment goes on after failures as long as there is a way, and ends once.
 
 use crate::support::{
-    NOW, PAYEE, PREIMAGE, TIP, draft, failed_by, finish, hash, hop, keys, node, own, request, sat,
+    NOW, PAYEE, PREIMAGE, TIP, begin, draft, failed_by, finish, hash, hop, keys, node, own, request, sat,
+    view, where_nothing_is_known,
 };
 use astrape_channel::{NewHtlc, Origin, Refusal, Resolution};
 use astrape_invoice::RouteHint;
 use astrape_onion::Failure;
-use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPolicy};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy};
 use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, ShortChannelId, Timestamp};
 
 const AMOUNT: Msat = Msat(1_000_000);
@@ -25,7 +26,7 @@ impl Paying {
 
     fn of(request: PayRequest, channels: &[OwnChannel]) -> Self {
         let (payment, _) =
-            Payment::start(request, channels, TIP, &PaymentPolicy::default()).expect("there is a way");
+            begin(request, &view(channels, &PaymentPolicy::default())).expect("there is a way");
         Self { payment, channels: channels.to_vec(), now: NOW }
     }
 
@@ -36,21 +37,26 @@ impl Paying {
 
     fn fail_with(&mut self, part: u64, how: &Resolution) -> Vec<PayOutput> {
         let policy = PaymentPolicy::default();
-        let (next, outputs) = self.payment.on_failed(part, how, &self.channels, self.now, TIP, &policy);
+        let view = PayView { now: self.now, ..view(&self.channels, &policy) };
+        let (next, outputs) = self.payment.on_failed(part, how, &view);
+        let (next, outputs) = where_nothing_is_known(next, outputs, &view);
         self.payment = next;
         outputs
     }
 
     fn refuse(&mut self, part: u64, refusal: &Refusal) -> Vec<PayOutput> {
         let policy = PaymentPolicy::default();
-        let (next, outputs) =
-            self.payment.on_not_offered(part, refusal, &self.channels, self.now, TIP, &policy);
+        let view = PayView { now: self.now, ..view(&self.channels, &policy) };
+        let (next, outputs) = self.payment.on_not_offered(part, refusal, &view);
+        let (next, outputs) = where_nothing_is_known(next, outputs, &view);
         self.payment = next;
         outputs
     }
 
     fn fulfil(&mut self, part: u64) -> Vec<PayOutput> {
+        let (channels, policy) = (&self.channels, PaymentPolicy::default());
         let (next, outputs) = self.payment.on_fulfilled(part, PREIMAGE);
+        let (next, outputs) = where_nothing_is_known(next, outputs, &view(channels, &policy));
         self.payment = next;
         outputs
     }
@@ -171,14 +177,14 @@ fn a_channel_that_does_not_take_a_part_is_avoided_or_used_for_less() {
 }
 
 #[test]
-fn a_channel_of_others_that_was_too_small_is_tried_with_half_where_parts_are_taken() {
+fn a_channel_of_others_that_was_too_small_is_tried_with_a_quarter_less_where_parts_are_taken() {
     let mut paying = Paying::new(sat(4_000), two_hints(), &[own(1, 2, sat(6_000)), own(2, 3, sat(6_000))]);
     let outputs = paying.fail(0, 0, &Failure::TemporaryChannelFailure);
     assert_eq!(offers(&outputs).len(), 1, "all over the other");
     let outputs = paying.fail(1, 0, &Failure::TemporaryChannelFailure);
     assert_eq!(offers(&outputs).len(), 2);
     let amounts: Vec<Msat> = paying.payment.parts.values().map(|part| part.amount).collect();
-    assert_eq!(amounts, [sat(2_000), sat(2_000)]);
+    assert_eq!(amounts, [sat(3_000), sat(1_000)]);
 }
 
 #[test]

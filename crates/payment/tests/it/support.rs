@@ -8,11 +8,14 @@ use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, HoldTime, Hop, PaymentData, PeelFailure, Peeled,
     SharedSecret, create_failure, peel, relay_failure,
 };
-use astrape_payment::{OpenInvoice, OwnChannel, PayRequest, PaymentPart};
+use astrape_payment::{
+    OpenInvoice, OwnChannel, PayOutput, PayRequest, PayView, Payee, Payment, PaymentPart, PaymentPolicy,
+};
 use astrape_primitives::{
     ChannelKeysId, CltvDelta, CltvExpiry, Height, HtlcId, Msat, Network, NodeId, PaymentHash,
     PaymentPreimage, PaymentSecret, ShortChannelId, Side, Timestamp,
 };
+use astrape_routing::NoRoute;
 use astrape_wire::OnionPacket;
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, SecretKey, ecdh};
 use std::collections::BTreeMap;
@@ -49,7 +52,50 @@ pub(crate) fn sat(sat: u64) -> Msat {
 
 /// A channel of the payer with a node.
 pub(crate) fn own(number: u8, peer: u8, sendable: Msat) -> OwnChannel {
-    OwnChannel { keys: keys(number), peer: node(peer), sendable, htlc_minimum: Msat(1) }
+    let alias = ShortChannelId(1_000 + u64::from(number));
+    OwnChannel { keys: keys(number), alias, peer: node(peer), sendable, htlc_minimum: Msat(1) }
+}
+
+/// What the payer's node looks at.
+pub(crate) fn view<'a>(channels: &'a [OwnChannel], policy: &'a PaymentPolicy) -> PayView<'a> {
+    PayView { payer: node(PAYER), channels, now: NOW, tip: TIP, policy }
+}
+
+/// HTLCs with the channels that they are offered over.
+pub(crate) type Offers = Vec<(ChannelKeysId, NewHtlc)>;
+
+/// Begins a payment where nothing is known of the network; the error says why there is no way.
+pub(crate) fn begin(request: PayRequest, view: &PayView<'_>) -> Result<(Payment, Offers), String> {
+    let (payment, outputs) = Payment::start(request, view).map_err(|refusal| refusal.to_string())?;
+    let (payment, outputs) = where_nothing_is_known(payment, outputs, view);
+    let offer = |output| match output {
+        PayOutput::Offer(channel, new) => Ok((channel, new)),
+        PayOutput::Failed { reason } => Err(reason),
+        other => panic!("{other:?}"),
+    };
+    Ok((payment, outputs.into_iter().map(offer).collect::<Result<_, _>>()?))
+}
+
+/// Answers the questions to path search by a network of which nothing is known. What was to be taught is left out.
+pub(crate) fn where_nothing_is_known(
+    mut payment: Payment,
+    outputs: Vec<PayOutput>,
+    view: &PayView<'_>,
+) -> (Payment, Vec<PayOutput>) {
+    let mut told = Vec::new();
+    for output in outputs {
+        match output {
+            PayOutput::Search(query) => {
+                let nothing = Err(NoRoute::UnknownNode(query.to));
+                let (next, outputs) = payment.on_route(query.number, &nothing, view);
+                payment = next;
+                told.extend(outputs);
+            }
+            PayOutput::Teach(_) => {}
+            output => told.push(output),
+        }
+    }
+    (payment, told)
 }
 
 /// An entry of a route hint: a channel from `from` on, for a satoshi and a hundred millionths.
@@ -88,14 +134,12 @@ pub(crate) fn finish(draft: &InvoiceDraft) -> Invoice {
 /// A request to pay an invoice, with nothing chosen.
 pub(crate) fn request(invoice: Invoice) -> PayRequest {
     PayRequest {
-        payer: node(PAYER),
         network: Network::Regtest,
-        invoice,
+        payee: Payee::Invoice(Box::new(invoice)),
         amount: None,
         max_fee: None,
         retry_secs: None,
         session_key_seed: [3; 32],
-        now: NOW,
     }
 }
 

@@ -20,11 +20,19 @@ struct State {
     /// What is under way over it or planned to be.
     flow: u64,
     closed: bool,
+    /// The request allows no more, whatever is there.
+    limit: u64,
 }
 
 impl State {
-    const PLAIN: Self =
-        Self { bounds: None, direction: Direction::FromNode1, exact: None, flow: 0, closed: false };
+    const PLAIN: Self = Self {
+        bounds: None,
+        direction: Direction::FromNode1,
+        exact: None,
+        flow: 0,
+        closed: false,
+        limit: u64::MAX,
+    };
 }
 
 /// What a search moves on.
@@ -90,7 +98,8 @@ impl Field {
             let Some(mark) = self.marks.get_mut(edge as usize) else { continue };
             match (*mark as usize).checked_sub(1) {
                 Some(state) if state < self.learnt => {
-                    (self.states[state].flow, self.states[state].closed) = (0, false);
+                    let state = &mut self.states[state];
+                    (state.flow, state.closed, state.limit) = (0, false, u64::MAX);
                 }
                 _ => *mark = 0,
             }
@@ -110,6 +119,13 @@ impl Field {
         for id in request.without_channels {
             let closed: Vec<u32> = self.edges_over(&snapshot, *id).collect();
             closed.into_iter().for_each(|edge| self.state_mut(edge).closed = true);
+        }
+        for (id, most) in request.at_most {
+            let limited: Vec<u32> = self.edges_over(&snapshot, *id).collect();
+            limited.into_iter().for_each(|edge| {
+                let state = self.state_mut(edge);
+                state.limit = state.limit.min(most.0);
+            });
         }
         for busy in request.in_flight {
             let same = |edge: &u32| self.direction(*edge) == busy.direction;
@@ -226,14 +242,16 @@ impl Field {
 
     /// The most that an edge may hold as far as is known.
     pub(super) fn room(&self, edge: u32) -> u64 {
-        match self.state(edge) {
+        let limit = self.state(edge).map_or(u64::MAX, |state| state.limit);
+        let room = match self.state(edge) {
             Some(State { closed: true, .. }) => 0,
             Some(State { exact: Some(exact), .. }) => *exact,
             Some(State { bounds: Some(bounds), direction, .. }) => {
                 bounds.at(self.now, self.place(edge).capacity, *direction).1
             }
             _ => self.place(edge).capacity,
-        }
+        };
+        room.min(limit)
     }
 
     /// The risk of one more HTLC over an edge, beside what is planned; `None` when it cannot be.
@@ -253,7 +271,7 @@ impl Field {
             return (total <= place.capacity).then(|| nats_unknown(total, edge.inverse_capacity));
         };
         match (state.exact, state.bounds) {
-            _ if state.closed => None,
+            _ if state.closed || total > state.limit => None,
             (Some(exact), _) => (total <= exact).then_some(0.0),
             _ if edge.inverse_capacity == 0.0 => Some(0.0),
             (None, Some(bounds)) => {

@@ -123,6 +123,8 @@ pub struct Request<'a> {
     pub through: &'a [Feature],
     /// Channels that are not to be used.
     pub without_channels: &'a [ShortChannelId],
+    /// Channels over which no more than this is to be sent, all parts together.
+    pub at_most: &'a [(ShortChannelId, Msat)],
     /// Nodes that are not to be used.
     pub without_nodes: &'a [NodeId],
     /// What is under way already.

@@ -74,6 +74,7 @@ pub(crate) fn request(from: NodeId, to: NodeId, amount: Msat) -> Request<'static
         limits: Limits { max_fee: Msat(100_000_000_000), max_blocks: 2_016, max_hops: 20, max_parts: 1 },
         through: &[],
         without_channels: &[],
+        at_most: &[],
         without_nodes: &[],
         in_flight: &[],
         weights: Weights::default(),

@@ -129,6 +129,23 @@ fn what_is_under_way_is_not_there_twice() {
 }
 
 #[test]
+fn a_channel_carries_no_more_than_the_request_allows_all_parts_together() {
+    let ids = nodes(4);
+    let mut graph = sketched(&diamond(), &ids);
+    let most = [(scid(1), Msat(299_999_999))];
+    let wanted = Request { at_most: &most, ..request(ids[0], ids[3], Msat(300_000_000)) };
+    assert_eq!(find(&mut graph, &wanted).map(|route| ways(&route, &ids)), Ok(vec![vec![2, 3]]));
+    let by_one = Request { without_nodes: &ids[2..3], ..wanted };
+    assert!(find(&mut graph, &in_parts(by_one, 4)).is_err());
+    let less = Request { amount: Msat(299_999_999), ..by_one };
+    assert!(find(&mut graph, &less).is_ok());
+    // What one request says is forgotten with it.
+    let mut finder = Finder::new(graph.snapshot(), &Scores::new());
+    assert!(finder.find(&by_one).is_err());
+    assert!(finder.find(&Request { at_most: &[], ..by_one }).is_ok());
+}
+
+#[test]
 fn a_channel_that_failed_is_avoided_until_that_is_long_ago() {
     let ids = nodes(4);
     let mut graph = sketched(&diamond(), &ids);

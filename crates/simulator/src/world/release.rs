@@ -8,7 +8,9 @@ use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::release::{announce, find, sign_broadcast, speak};
 use astrape_node::{Broadcast, Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
+use astrape_payment::RouteQuery;
 use astrape_primitives::NodeId;
+use astrape_routing::{Finder, Graph, Scores};
 use astrape_wire::Message;
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{All, Message as Digest, Secp256k1};
@@ -92,6 +94,8 @@ impl World {
                 Ok(())
             }
             Effect::Find(question) => self.look_up(node, question),
+            // What search knows of liquidity is beside the node, and no world needs it to be right.
+            Effect::Teach(_) => Ok(()),
         }
     }
 
@@ -139,12 +143,20 @@ impl World {
                 let rows = self.machines[node].disk.retired_htlcs(&channel, number).map_err(unsaid)?;
                 Some(Input::Found(Found::RetiredHtlcs { channel, number, rows }))
             }
+            Find::Route(query) => Some(Input::Found(self.ways(&query))),
             other => find(&other, &self.machines[node].signer, &self.secp).map(Input::Signer),
         };
         if let Some(answer) = answer {
             self.answer(node, answer);
         }
         Ok(())
+    }
+
+    /// These worlds know nothing of the network but what invoices tell.
+    fn ways(&self, query: &RouteQuery) -> Found {
+        let mut finder = Finder::new(Graph::new().snapshot(), &Scores::new());
+        let route = Box::new(finder.find(&query.request(self.now)));
+        Found::Route { payment_hash: query.payment_hash, number: query.number, route }
     }
 
     /// The signer's answer goes to the core before the peer can have the message.

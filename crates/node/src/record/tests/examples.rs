@@ -19,7 +19,7 @@ use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
     PeelFailure, Peeled, SharedSecret,
 };
-use astrape_payment::send::Lessons;
+use astrape_payment::send::{Lessons, What};
 use astrape_payment::{OpenInvoice, Part, Payment, PaymentPart, Receiving};
 use astrape_primitives::{
     BlockId, ChannelId, ChannelKeysId, CltvDelta, CltvExpiry, CommitmentNumber, FeeratePerKw, Height, HtlcId,
@@ -719,10 +719,12 @@ impl Gen {
             destination: self.node(),
             amount: self.msat(),
             max_fee: self.msat(),
-            invoice: self.text(),
+            what: What::Invoice(self.text()),
             session_key_seed: self.bytes(),
             parts: self.many(3, |g| (g.next(), g.payment_part())).into_iter().collect(),
             attempts: self.next(),
+            searches: 0,
+            asked_at: None,
             lessons: Lessons {
                 own: self.many(2, |g| (ChannelKeysId(g.bytes()), g.msat())).into_iter().collect(),
                 channels: self.many(2, |g| (ShortChannelId(g.next()), g.msat())).into_iter().collect(),

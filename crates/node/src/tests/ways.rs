@@ -1,0 +1,244 @@
+//! Payments over ways that the network tells of: asked for outside of the step, and made once whatever gets lost.
+
+use super::net::Net;
+use crate::command::Reply;
+use crate::input::{Found, Input};
+use crate::ledger::Fact;
+use crate::node::Node;
+use astrape_payment::send::RouteQuery;
+use astrape_primitives::{Msat, NodeId};
+use astrape_routing::{NoRoute, Outcome};
+use astrape_wire::Message;
+
+const AMOUNT: Msat = Msat(50_000_000);
+
+/// Nodes with announced channels between some of them.
+fn net(nodes: usize, channels: &[(usize, usize)]) -> Net {
+    let mut net = Net::new(nodes);
+    net.announces = true;
+    for (from, to) in channels {
+        net.connect(*from, *to);
+        net.open(*from, *to);
+    }
+    assert_eq!(net.graph.channel_count(), channels.len(), "all are announced");
+    net
+}
+
+fn ends(net: &Net, who: usize) -> (usize, Vec<String>) {
+    let facts = &net.members[who].facts;
+    let sent = facts.iter().filter(|fact| matches!(fact, Fact::PaymentSent { .. })).count();
+    let failed = facts.iter().filter_map(|fact| match fact {
+        Fact::PaymentFailed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    (sent, failed.collect())
+}
+
+fn received(net: &Net, who: usize) -> usize {
+    net.members[who].facts.iter().filter(|fact| matches!(fact, Fact::PaymentReceived { .. })).count()
+}
+
+/// Seconds go by, each with a tick.
+fn wait(net: &mut Net, secs: u64) {
+    for _ in 0..secs {
+        net.now = net.now.plus(1_000);
+        for who in 0..net.members.len() {
+            net.input(who, Input::Tick);
+        }
+        net.run();
+    }
+}
+
+// BOLT 4.payload-format.17
+#[test]
+fn a_node_that_only_gossip_tells_of_is_paid_over_several_hops() {
+    let mut net = net(4, &[(0, 1), (1, 2), (2, 3)]);
+    let invoice = net.invoice(3, AMOUNT);
+    assert!(invoice.route_hints().is_empty());
+    let payment_hash = invoice.payment_hash();
+    assert_eq!(net.pay(0, &invoice), Ok(Reply::Paying { payment_hash }));
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 3)), ((1, vec![]), 1));
+    // What was crossed is known now: two channels of others, from which the money is gone.
+    let outcomes: Vec<Outcome> = net.taught.iter().map(|taught| taught.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Paid, Outcome::Paid]);
+    assert_eq!(net.taught[1].amount, AMOUNT);
+    assert_eq!(net.taught[0].amount, Msat(AMOUNT.0 + 1_000 + AMOUNT.0 / 10_000));
+}
+
+#[test]
+fn a_question_that_a_crash_took_is_asked_again_and_the_payment_is_made_once() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.searches = false;
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    assert_eq!(net.unanswered.len(), 1);
+    net.restart(0);
+    net.searches = true;
+    assert_eq!(net.members[0].node.payments().count(), 1, "it is as durable as anything");
+    // Without a channel there is nothing to ask for.
+    wait(&mut net, 10);
+    assert_eq!(net.times_said(0, "update_add_htlc"), 0);
+    net.connect(0, 1);
+    net.run();
+    wait(&mut net, 6);
+    assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
+    // The answer to what was asked before the crash comes late.
+    let (who, query) = net.unanswered.remove(0);
+    let found = net.ways(&query);
+    net.input(who, Input::Found(found));
+    net.run();
+    assert_eq!((ends(&net, 0), net.times_said(0, "update_add_htlc")), ((1, vec![]), 1));
+}
+
+#[test]
+fn an_answer_that_comes_twice_pays_once() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.searches = false;
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    let (who, query) = net.unanswered.remove(0);
+    for _ in 0..2 {
+        let found = net.ways(&query);
+        net.input(who, Input::Found(found));
+    }
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
+    assert_eq!(net.times_said(0, "update_add_htlc"), 1);
+}
+
+#[test]
+fn an_answer_that_does_not_fit_the_payment_is_not_followed() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.searches = false;
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    let (who, query) = net.unanswered.remove(0);
+    // One for more, one for too dear a way, one to somebody else.
+    let more = RouteQuery { amount: Msat(AMOUNT.0 + 1), ..query.clone() };
+    let elsewhere = RouteQuery { to: net.id(1), ..query.clone() };
+    for wrong in [more, elsewhere] {
+        let found = net.ways(&RouteQuery { number: last_number(&net), ..wrong });
+        net.input(who, Input::Found(found));
+        assert_eq!(net.times_said(0, "update_add_htlc"), 0);
+    }
+    assert!(last_number(&net) > query.number, "each time another question is asked");
+    let (who, query) = net.unanswered.pop().expect("the last question");
+    let found = net.ways(&query);
+    net.input(who, Input::Found(found));
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
+}
+
+fn last_number(net: &Net) -> u64 {
+    net.members[0].node.payments().next().expect("it is under way").searches
+}
+
+#[test]
+fn without_a_way_the_payment_fails_and_says_why() {
+    let mut net = net(4, &[(0, 1), (2, 3)]);
+    let invoice = net.invoice(3, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    let (sent, reasons) = ends(&net, 0);
+    assert_eq!((sent, reasons.len()), (0, 1));
+    assert!(reasons[0].contains("50,000 sat too little"), "{}", reasons[0]);
+    // It may be tried again.
+    net.connect(1, 2);
+    net.open(1, 2);
+    net.pay(0, &invoice).expect("it failed for good before");
+    net.run();
+    assert_eq!((ends(&net, 0).0, received(&net, 3)), (1, 1));
+}
+
+#[test]
+fn a_question_that_is_never_answered_ends_the_payment_when_its_time_is_up() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.searches = false;
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    wait(&mut net, 59);
+    assert_eq!(ends(&net, 0), (0, vec![]));
+    assert!(net.unanswered.len() > 5, "it is asked again now and then");
+    assert!(net.unanswered.iter().all(|(_, query)| query.number == 1), "and is the same question");
+    wait(&mut net, 1);
+    assert_eq!(ends(&net, 0), (0, vec!["the time for retries is up".to_owned()]));
+    assert_eq!(net.members[0].node.payments().count(), 0);
+}
+
+// BOLT 4.receiving-failure-codes.8
+#[test]
+fn a_channel_that_holds_too_little_is_learnt_of_and_another_way_is_taken() {
+    // The way over 1 is shorter than that over 2 and 3, and its last channel has been emptied.
+    let mut net = net(5, &[(0, 1), (1, 4), (0, 2), (2, 3), (3, 4)]);
+    let empty = net.invoice(4, Msat(565_000_000));
+    net.pay(1, &empty).expect("its own channel");
+    net.run();
+    let invoice = net.invoice(4, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 4)), ((1, vec![]), 2));
+    let stuck: Vec<Msat> = of_outcome(&net, Outcome::Stuck);
+    assert_eq!(stuck, [AMOUNT]);
+    assert_eq!(of_outcome(&net, Outcome::Paid).len(), 2);
+}
+
+fn of_outcome(net: &Net, outcome: Outcome) -> Vec<Msat> {
+    net.taught.iter().filter(|taught| taught.outcome == outcome).map(|taught| taught.amount).collect()
+}
+
+// BOLT 4.basic-multi-part-payments.2
+// BOLT 4.basic-multi-part-payments.9
+#[test]
+fn what_no_single_way_carries_is_split_over_several_of_the_network() {
+    let mut net = net(4, &[(0, 1), (1, 3), (0, 2), (2, 3)]);
+    let amount = Msat(900_000_000);
+    let invoice = net.invoice(3, amount);
+    net.pay(0, &invoice).expect("it is begun");
+    let in_flight = net.members[0].node.payments().next().map(|payment| payment.in_flight().0);
+    assert_eq!(in_flight, Some(amount));
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 3)), ((1, vec![]), 1));
+    assert!(net.times_said(0, "update_add_htlc") >= 2);
+}
+
+#[test]
+fn a_payment_in_parts_is_whole_again_after_a_restart_in_the_middle() {
+    let mut net = net(4, &[(0, 1), (1, 3), (0, 2), (2, 3)]);
+    let amount = Msat(900_000_000);
+    let invoice = net.invoice(3, amount);
+    net.pay(0, &invoice).expect("it is begun");
+    // One part has reached its payee; then the payer dies.
+    while received_parts(&net) == 0 {
+        let (from, to, message) = net.next().expect("it goes on");
+        net.receive(to, from, &message);
+    }
+    let before: Node = net.members[0].node.after_losing_all_connections();
+    net.restart(0);
+    assert!(net.members[0].node == before);
+    for peer in [1, 2] {
+        net.connect(0, peer);
+    }
+    net.run();
+    wait(&mut net, 6);
+    assert_eq!((ends(&net, 0), received(&net, 3)), ((1, vec![]), 1));
+    assert_eq!(net.members[0].node.payments().count(), 0);
+}
+
+fn received_parts(net: &Net) -> usize {
+    let payee = &net.members[3].node;
+    payee.channels().filter_map(|(_, channel)| channel.open()).map(|open| open.htlcs.len()).sum()
+}
+
+#[test]
+fn an_outdated_refusal_of_path_search_changes_nothing() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    let to: NodeId = net.id(2);
+    let route = Box::new(Err(NoRoute::UnknownNode(to)));
+    let payment_hash = invoice.payment_hash();
+    net.input(0, Input::Found(Found::Route { payment_hash, number: 1, route }));
+    net.run();
+    assert_eq!(ends(&net, 0), (1, vec![]));
+    assert!(net.members[2].said.iter().any(|(_, message)| matches!(message, Message::UpdateFulfillHtlc(_))));
+}

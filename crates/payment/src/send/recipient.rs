@@ -1,0 +1,78 @@
+//! Who is paid, and what it must be told: as an invoice says, or without one (bLIP 3, "keysend").
+
+use super::{Payee, What};
+use astrape_invoice::{Invoice, RouteHint};
+use astrape_primitives::{CltvDelta, Feature, Features, NodeId, PaymentPreimage, PaymentSecret};
+use std::collections::BTreeMap;
+
+/// Blocks from the tip to the expiry of a payment without invoice, which says nothing of what its recipient asks for: more
+/// than the implementations ask for by default.
+const KEYSEND_FINAL_DELTA: CltvDelta = CltvDelta(42);
+
+/// Who is paid, and what it must be told.
+pub(super) struct Recipient {
+    pub(super) node: NodeId,
+    /// As the invoice says; unknown without one.
+    pub(super) features: Option<Features>,
+    pub(super) hints: Vec<Vec<RouteHint>>,
+    pub(super) final_delta: CltvDelta,
+    pub(super) secret: Option<PaymentSecret>,
+    pub(super) metadata: Option<Vec<u8>>,
+    pub(super) keysend_preimage: Option<PaymentPreimage>,
+    pub(super) custom_records: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Recipient {
+    /// From what the user wants to pay.
+    pub(super) fn of(payee: &Payee) -> Self {
+        match payee {
+            Payee::Invoice(invoice) => Self::by_invoice(invoice),
+            Payee::Keysend { node, preimage, custom_records } => {
+                Self::by_keysend(*node, *preimage, custom_records)
+            }
+        }
+    }
+
+    /// From what a payment keeps. The error says what is wrong with the text of the invoice.
+    pub(super) fn again(node: NodeId, what: &What) -> Result<Self, String> {
+        match what {
+            What::Invoice(text) => {
+                text.parse().map(|invoice| Self::by_invoice(&invoice)).map_err(|error| format!("{error}"))
+            }
+            What::Keysend { preimage, custom_records } => {
+                Ok(Self::by_keysend(node, *preimage, custom_records))
+            }
+        }
+    }
+
+    fn by_invoice(invoice: &Invoice) -> Self {
+        Self {
+            node: invoice.payee(),
+            features: Some(invoice.features().clone()),
+            hints: invoice.route_hints().to_vec(),
+            final_delta: invoice.min_final_cltv_expiry_delta(),
+            secret: Some(invoice.payment_secret()),
+            metadata: invoice.payment_metadata().map(<[u8]>::to_vec),
+            keysend_preimage: None,
+            custom_records: BTreeMap::new(),
+        }
+    }
+
+    fn by_keysend(node: NodeId, preimage: PaymentPreimage, custom_records: &BTreeMap<u64, Vec<u8>>) -> Self {
+        Self {
+            node,
+            features: None,
+            hints: Vec::new(),
+            final_delta: KEYSEND_FINAL_DELTA,
+            secret: None,
+            metadata: None,
+            keysend_preimage: Some(preimage),
+            custom_records: custom_records.clone(),
+        }
+    }
+
+    /// Whether it takes a payment in several parts.
+    pub(super) fn takes_parts(&self) -> bool {
+        self.secret.is_some() && self.features.as_ref().is_some_and(|f| f.supports(Feature::BasicMpp))
+    }
+}

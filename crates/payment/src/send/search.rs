@@ -1,0 +1,171 @@
+//! What is asked of path search, which runs outside of the step, and how its answer is followed.
+
+use super::recipient::Recipient;
+use super::{OwnChannel, Payment};
+use crate::policy::PaymentPolicy;
+use crate::route;
+use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
+use astrape_routing::search::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights};
+use astrape_routing::{Route, search::RoutePart};
+
+/// Searches for one payment: each failed part leads to one at most, and each channel of ours that is gone meanwhile.
+pub(super) const MAX_SEARCHES: u64 = 256;
+
+/// A question that is not answered for so long is asked again: a crash takes it, or a shell that has too much to do.
+pub(super) const ASK_AGAIN_MILLIS: u64 = 5_000;
+
+/// A question to path search: ways for what is missing of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteQuery {
+    /// Of which payment.
+    pub payment_hash: PaymentHash,
+    /// Which question of this payment: an answer to an older one does not count.
+    pub number: u64,
+    /// This node.
+    pub payer: NodeId,
+    /// The recipient.
+    pub to: NodeId,
+    /// The recipient's features as its invoice says.
+    pub features: Option<Features>,
+    /// The ways that its invoice names.
+    pub hints: Vec<Vec<HintHop>>,
+    /// What is to arrive.
+    pub amount: Msat,
+    /// What the ways may be at most.
+    pub limits: Limits,
+    /// Our channels, named by our alias, with what they can send.
+    pub channels: Vec<FirstHop>,
+    /// Channels that failed.
+    pub without_channels: Vec<ShortChannelId>,
+    /// Channels that failed with more than this.
+    pub at_most: Vec<(ShortChannelId, Msat)>,
+    /// Nodes that failed.
+    pub without_nodes: Vec<NodeId>,
+    /// The other parts of the payment.
+    pub in_flight: Vec<InFlight>,
+}
+
+impl RouteQuery {
+    /// As path search takes it.
+    #[must_use]
+    pub fn request(&self, now: Timestamp) -> Request<'_> {
+        Request {
+            from: Start::Own { node: self.payer, channels: &self.channels },
+            to: self.to,
+            invoice_features: self.features.as_ref(),
+            hints: &self.hints,
+            amount: self.amount,
+            limits: self.limits,
+            through: &[],
+            without_channels: &self.without_channels,
+            at_most: &self.at_most,
+            without_nodes: &self.without_nodes,
+            in_flight: &self.in_flight,
+            weights: Weights::default(),
+            now,
+        }
+    }
+}
+
+/// Why an answer cannot be followed: it does not fit the payment, or not any more.
+pub(super) struct Outdated;
+
+impl Payment {
+    /// The open question, with our channels as they are.
+    pub(super) fn query(
+        &self,
+        payer: NodeId,
+        recipient: &Recipient,
+        channels: &[OwnChannel],
+        policy: &PaymentPolicy,
+    ) -> RouteQuery {
+        let (amount, fee) = self.in_flight();
+        let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
+        let (closed, limited): (Vec<_>, Vec<_>) =
+            self.lessons.channels.iter().map(|(id, most)| (*id, *most)).partition(|(_, most)| most.0 == 0);
+        RouteQuery {
+            payment_hash: self.payment_hash,
+            number: self.searches,
+            payer,
+            to: self.destination,
+            features: recipient.features.clone(),
+            hints: recipient.hints.iter().map(|hint| hint.iter().map(hint_hop).collect()).collect(),
+            amount: self.amount.saturating_sub(amount),
+            limits: Limits {
+                max_fee: self.max_fee.saturating_sub(fee),
+                max_blocks: policy.max_expiry_blocks.saturating_sub(asked),
+                max_hops: policy.max_hops.min(MAX_HOPS),
+                max_parts: self.parts_left(recipient, policy),
+            },
+            channels: channels.iter().map(|channel| self.first_hop(channel)).collect(),
+            without_channels: closed.into_iter().map(|(id, _)| id).collect(),
+            at_most: limited,
+            without_nodes: self.lessons.nodes.iter().copied().collect(),
+            in_flight: self.parts.values().flat_map(|part| part.crossings()).map(in_flight).collect(),
+        }
+    }
+
+    /// How many parts may still be made.
+    pub(super) fn parts_left(&self, recipient: &Recipient, policy: &PaymentPolicy) -> usize {
+        let most = if recipient.takes_parts() { policy.max_payment_parts } else { 1 };
+        let attempts_left = policy.max_payment_attempts.saturating_sub(self.attempts);
+        most.saturating_sub(self.parts.len()).min(usize::try_from(attempts_left).unwrap_or(usize::MAX))
+    }
+
+    fn first_hop(&self, channel: &OwnChannel) -> FirstHop {
+        let most = self.lessons.own.get(&channel.keys).copied().unwrap_or(channel.sendable);
+        FirstHop {
+            short_channel_id: channel.alias,
+            peer: channel.peer,
+            sendable: channel.sendable.min(most),
+            htlc_minimum: channel.htlc_minimum,
+        }
+    }
+
+    /// The parts of an answer with the channel that each begins with. It must be for just what is missing, within what is
+    /// allowed, to whom it is meant for, and over channels that we still have.
+    pub(super) fn parts_of<'a>(
+        &self,
+        route: &'a Route,
+        recipient: &Recipient,
+        channels: &[OwnChannel],
+        policy: &PaymentPolicy,
+    ) -> Result<Vec<(ChannelKeysId, &'a RoutePart)>, Outdated> {
+        let (amount, fee) = self.in_flight();
+        let fits = route.parts.iter().map(|part| part.amount).sum::<Msat>()
+            == self.amount.saturating_sub(amount)
+            && route.parts.iter().map(|part| part.fee).sum::<Msat>() <= self.max_fee.saturating_sub(fee)
+            && route.parts.len() <= self.parts_left(recipient, policy)
+            && route
+                .parts
+                .iter()
+                .all(|part| part.hops.last().is_some_and(|hop| hop.node == self.destination));
+        if !fits {
+            return Err(Outdated);
+        }
+        let own = |part: &'a RoutePart| {
+            let first = part.hops.first()?;
+            let channel = channels.iter().find(|own| own.alias == first.short_channel_id)?;
+            (channel.peer == first.node).then_some((channel.keys, part))
+        };
+        route.parts.iter().map(own).collect::<Option<_>>().ok_or(Outdated)
+    }
+}
+
+fn hint_hop(hop: &astrape_invoice::RouteHint) -> HintHop {
+    HintHop {
+        node: hop.node_id,
+        short_channel_id: hop.short_channel_id,
+        fee_base_msat: hop.fee_base_msat,
+        fee_proportional_millionths: hop.fee_proportional_millionths,
+        cltv_expiry_delta: hop.cltv_expiry_delta,
+    }
+}
+
+fn in_flight(crossing: super::teach::Passage) -> InFlight {
+    InFlight {
+        short_channel_id: crossing.short_channel_id,
+        direction: crossing.direction,
+        amount: crossing.amount,
+    }
+}

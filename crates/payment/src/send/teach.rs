@@ -1,0 +1,75 @@
+//! What the end of a part teaches of the channels that it crossed, for path search: what got through, what did not.
+
+use super::PaymentPart;
+use astrape_onion::{Failure, forwarded_amount};
+use astrape_primitives::{Msat, ShortChannelId};
+use astrape_routing::{Direction, Outcome};
+
+/// What became of an HTLC of ours at a channel of others. It is told to whoever searches ways; lost, nothing is lost but time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taught {
+    /// The channel.
+    pub short_channel_id: ShortChannelId,
+    /// Which way it was crossed.
+    pub direction: Direction,
+    /// The HTLC over it.
+    pub amount: Msat,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// A channel of others that a part crosses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Passage {
+    pub(super) short_channel_id: ShortChannelId,
+    pub(super) direction: Direction,
+    pub(super) amount: Msat,
+}
+
+impl Passage {
+    const fn taught(self, amount: Msat, outcome: Outcome) -> Taught {
+        Taught { short_channel_id: self.short_channel_id, direction: self.direction, amount, outcome }
+    }
+}
+
+impl PaymentPart {
+    /// The channels of others that it crosses, in the order of the money.
+    pub(super) fn crossings(&self) -> impl Iterator<Item = Passage> + '_ {
+        self.channels.iter().enumerate().map(|(index, channel)| {
+            let told = self.recipe.hops.get(index).and_then(|hop| forwarded_amount(&hop.payload));
+            let forth = self.node(index) < self.node(index + 1);
+            Passage {
+                short_channel_id: *channel,
+                direction: if forth { Direction::FromNode1 } else { Direction::FromNode2 },
+                amount: told.unwrap_or(self.amount),
+            }
+        })
+    }
+
+    /// It was settled.
+    pub(super) fn paid(&self) -> Vec<Taught> {
+        self.crossings().map(|passage| passage.taught(passage.amount, Outcome::Paid)).collect()
+    }
+
+    /// It got as far as to hop `index`, from 0 for our peer.
+    pub(super) fn reached(&self, index: usize) -> Vec<Taught> {
+        self.crossings().take(index).map(|passage| passage.taught(passage.amount, Outcome::Passed)).collect()
+    }
+
+    /// Hop `index` did not pass it on.
+    pub(super) fn stuck(&self, index: usize, failure: &Failure) -> Vec<Taught> {
+        let mut taught = self.reached(index);
+        let lacks = match failure {
+            Failure::TemporaryChannelFailure => self.crossings().nth(index).map(|passage| passage.amount),
+            // Whatever is sent, it is not passed on, for a while at least.
+            Failure::UnknownNextPeer
+            | Failure::PermanentChannelFailure
+            | Failure::ChannelDisabled { .. }
+            | Failure::RequiredChannelFeatureMissing => Some(Msat(1)),
+            _ => None,
+        };
+        let passage = self.crossings().nth(index);
+        taught.extend(passage.zip(lacks).map(|(passage, amount)| passage.taught(amount, Outcome::Stuck)));
+        taught
+    }
+}
