@@ -18,7 +18,7 @@ mod wealth;
 use crate::machine::{Machine, Part};
 use crate::violation::Violation;
 use crate::world::World;
-use astrape_node::Effect;
+use astrape_node::{ChannelFact, Effect, Fact};
 use astrape_primitives::Height;
 use astrape_regtest::RegtestChain;
 use justice::Signed;
@@ -80,6 +80,16 @@ fn facts(world: &mut World, node: usize) -> Result<(), Violation> {
         fees::fact(world, node, &entry.fact)?;
     }
     Ok(())
+}
+
+/// The fundings of all channels.
+pub(crate) fn fundings(world: &World) -> std::collections::BTreeSet<bitcoin::OutPoint> {
+    let ledgers = world.machines.iter().flat_map(|machine| machine.disk.journal.ledger());
+    let of_entry = |entry: &astrape_node::Entry| match &entry.fact {
+        Fact::Channel { event: ChannelFact::Opened { outpoint, .. }, .. } => Some(*outpoint),
+        _ => None,
+    };
+    ledgers.filter_map(of_entry).collect()
 }
 
 /// When all is resolved that went on chain.

@@ -3,9 +3,11 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
 //! | `weather` | miners and chain sources |
 
+mod script;
 mod theft;
 mod weather;
 
@@ -20,10 +22,11 @@ use crate::violation::{Checker, Violation};
 use crate::world::World;
 use astrape_channel::Phase;
 use astrape_node::Input;
-use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Timestamp};
+use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Side, Timestamp};
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
 use rand::Rng as _;
+pub use script::{Kind, run_resolution};
 use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use theft::Kept;
 
@@ -54,6 +57,10 @@ pub(crate) struct Court {
     pub(crate) kept: Vec<Kept>,
     /// Revoked commitments that were broadcast by the thief.
     pub(crate) stolen: BTreeSet<Txid>,
+    /// Whose revocations go out no more: both of its last commitments stay valid.
+    pub(crate) withholds: Option<usize>,
+    /// Whether the channels were to end by a transaction of both.
+    pub(crate) together: bool,
     /// Until when a node's chain source says nothing.
     pub(crate) blind_until: BTreeMap<usize, Timestamp>,
 }
@@ -76,6 +83,10 @@ enum Beginning {
     Nonsense,
     /// A node dies and its owner broadcasts a revoked commitment.
     Theft,
+    /// A node takes signatures and reveals nothing any more; then it dies, and one of its two valid commitments goes out.
+    Withholding,
+    /// Both sides close; what they signed may leave the chain again, and a revoked commitment take its place.
+    Together,
 }
 
 /// Runs one seed of a world that ends before the court, with so many acts of chance before the end begins.
@@ -141,6 +152,18 @@ fn work(world: &mut World) {
     }
 }
 
+/// Two pay the same invoice: in the channel that both ways share there are HTLCs of one hash and one amount.
+fn pay_twice(world: &mut World) {
+    if let Some(deal) = pay(world) {
+        let (payer, payee) = (world.users.deals[deal].payer, world.users.deals[deal].payee);
+        let third = (0..world.machines.len()).find(|n| *n != payer && *n != payee);
+        if let Some(third) = third.filter(|third| world.court.is_honest(*third)) {
+            world.totals.court.saw(Seen::Twins);
+            world.pay_again(deal, third);
+        }
+    }
+}
+
 fn pay(world: &mut World) -> Option<usize> {
     if world.users.deals.len() >= 16 {
         return None;
@@ -154,32 +177,45 @@ fn pay(world: &mut World) -> Option<usize> {
 
 /// Payments are begun, and cut in their middle by the end.
 fn begin_the_end(world: &mut World) -> Result<(), Violation> {
+    let beginning = match world.rng.gen_range(0..12) {
+        0..=1 => Beginning::Wish,
+        2..=4 => Beginning::Silence,
+        5 => Beginning::Nonsense,
+        6 => Beginning::Together,
+        7 => Beginning::Withholding,
+        _ => Beginning::Theft,
+    };
     let in_flight = world.rng.gen_range(0..4);
     for _ in 0..in_flight {
-        pay(world);
+        if world.rng.gen_bool(0.3) {
+            pay_twice(world);
+        } else {
+            pay(world);
+        }
+    }
+    if beginning == Beginning::Withholding {
+        world.court.withholds = world.court.keeper;
     }
     if world.rng.gen_bool(0.3) {
         let blocks = world.rng.gen_range(1..80);
         quiet_blocks(world, blocks)?;
     }
-    let events = if in_flight == 0 { 0 } else { world.rng.gen_range(10..140) };
-    for _ in 0..events {
-        world.advance()?;
-    }
-    let beginning = match world.rng.gen_range(0..10) {
-        0..=1 => Beginning::Wish,
-        2..=4 => Beginning::Silence,
-        5 => Beginning::Nonsense,
-        _ => Beginning::Theft,
-    };
+    let held = if in_flight == 0 { None } else { into_the_middle(world)? };
     world.court.begins = world.chain.tip().height;
     world.trace.say(|| format!("{} the end begins: {beginning:?}", world.now.0));
     match beginning {
         Beginning::Wish => by_wish(world),
         Beginning::Silence => {
-            let node = world.rng.gen_range(0..world.machines.len());
+            let node = match held {
+                Some(node) => node,
+                None => world.rng.gen_range(0..world.machines.len()),
+            };
             world.totals.court.saw(Seen::Silence);
+            let last = theft::last_words(world, node);
             world.leave(node);
+            if world.rng.gen_bool(0.5) {
+                theft::say_last_words(world, last);
+            }
             Ok(())
         }
         Beginning::Nonsense => {
@@ -187,7 +223,71 @@ fn begin_the_end(world: &mut World) -> Result<(), Violation> {
             Ok(())
         }
         Beginning::Theft => theft::steal(world),
+        Beginning::Withholding => {
+            theft::steal(world)?;
+            if let Some(node) = world.court.keeper.filter(|_| world.court.thief.is_none()) {
+                world.leave(node);
+            }
+            Ok(())
+        }
+        Beginning::Together => {
+            together(world);
+            Ok(())
+        }
     }
+}
+
+/// Most events until payments are in their middle.
+const MAX_EVENTS_TO_THE_MIDDLE: u32 = 400;
+
+/// Lets payments come to their middle, and perhaps a little beyond: there an HTLC is open, or its preimage is known on one side
+/// and not on the other. Gives the other side of it.
+fn into_the_middle(world: &mut World) -> Result<Option<usize>, Violation> {
+    let (with_preimage, several) = (world.rng.gen_bool(0.4), world.rng.gen_bool(0.3));
+    let mut found = None;
+    for _ in 0..MAX_EVENTS_TO_THE_MIDDLE {
+        world.advance()?;
+        found = held_by(world, with_preimage, if several { 2 } else { 1 });
+        if found.is_some() {
+            break;
+        }
+    }
+    for _ in 0..world.rng.gen_range(0..8) {
+        world.advance()?;
+    }
+    Ok(found)
+}
+
+/// Whose peer has so many open HTLCs with it, or knows the preimage of one that it has not settled yet.
+fn held_by(world: &World, with_preimage: bool, least: usize) -> Option<usize> {
+    (0..world.machines.len()).find_map(|node| {
+        let channels = world.process(node)?.node.channels();
+        let mut open = channels.filter_map(|(_, channel)| channel.open());
+        open.find_map(|open| {
+            let known = open.htlcs.values().any(|h| h.offered_by == Side::Remote && h.preimage().is_some());
+            let fits = if with_preimage { known } else { open.htlcs.len() >= least };
+            world.index_of(&open.params.peer).filter(|_| fits)
+        })
+    })
+}
+
+/// All channels of a node are closed by both sides.
+fn together(world: &mut World) {
+    let node = world.rng.gen_range(0..world.machines.len());
+    world.court.together = true;
+    world.totals.court.saw(Seen::Together);
+    for keys in swarm::channels_of(world, node) {
+        world.close(node, keys);
+    }
+}
+
+/// The close leaves the chain and all mempools. Where it was one of both, its place may be taken by theft.
+fn undo(world: &mut World) -> Result<(), Violation> {
+    weather::undo(world);
+    if world.court.together && world.court.thief.is_none() && world.rng.gen_bool(0.5) {
+        theft::steal(world)?;
+    }
+    Ok(())
 }
 
 fn quiet_blocks(world: &mut World, blocks: u32) -> Result<(), Violation> {
@@ -240,7 +340,9 @@ fn nonsense(world: &mut World) {
 
 fn act_on_chain(world: &mut World) -> Result<(), Violation> {
     match world.rng.gen_range(0..100) {
-        0..=44 => world.mine(1),
+        0..=38 => world.mine(1),
+        39..=41 => weather::cycle(world)?,
+        42..=44 => undo(world)?,
         45..=52 => weather::reorganise(world),
         53..=60 => weather::change(world),
         61..=68 => weather::censor(world),

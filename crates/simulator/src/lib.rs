@@ -43,7 +43,7 @@ pub mod violation;
 mod wallet;
 pub mod world;
 
-pub use court::{run_court_seed, run_court_seed_with};
+pub use court::{Kind, run_court_seed, run_court_seed_with, run_resolution};
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
 pub use siege::{Deed, Heard, Siege};

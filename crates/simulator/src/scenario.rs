@@ -236,12 +236,14 @@ impl Scenario {
 pub struct Forks {
     /// How many there were.
     pub count: u64,
+    /// Steps of the script itself, where they are counted.
+    pub steps: u64,
     /// Their sum.
     pub totals: crate::Totals,
 }
 
 /// All ways to die in a step.
-fn variants(node: usize, effects: usize) -> Vec<Plan> {
+pub(crate) fn variants(node: usize, effects: usize) -> Vec<Plan> {
     let mut plans = vec![
         Plan { node, gather: 0, crash: Crash::BeforeCommit },
         Plan { node, gather: 0, crash: Crash::Cut },

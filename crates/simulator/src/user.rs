@@ -163,6 +163,32 @@ impl World {
         deal
     }
 
+    /// Somebody else pays what was asked of another.
+    pub(crate) fn pay_again(&mut self, deal: usize, payer: usize) {
+        let Deal { payee, amount, flaw, preimage, payment_hash, secret, .. } = self.users.deals[deal];
+        let number = self.users.deals.len();
+        self.checks.preimages.shared.insert(payment_hash);
+        self.users.deals.push(Deal {
+            payer,
+            payee,
+            amount,
+            flaw,
+            preimage,
+            payment_hash,
+            secret,
+            invoice: None,
+            waited: 0,
+            tries: 0,
+            refused: false,
+            sent: None,
+            failed: 0,
+            received: None,
+            forwarded: Msat::ZERO,
+        });
+        self.trace.say(|| format!("{} payment {number}: {payer} pays the same to {payee}", self.now.0));
+        self.go(Errand::Invoice(number));
+    }
+
     /// A channel is wanted.
     pub(crate) fn open(&mut self, from: usize, to: usize, funding: Sat, push: Msat) -> usize {
         self.users.wanted.push(Wanted { from, to, funding, push, keys: None, refused: false });

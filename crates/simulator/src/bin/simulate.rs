@@ -1,6 +1,9 @@
 //! `simulate`: random worlds, many of them, and what they have seen.
 
-use astrape_simulator::{Outcome, REESTABLISH_CASES, Totals, Violation, run_court_seed, run_seed};
+use astrape_simulator::{
+    Kind, Outcome, REESTABLISH_CASES, Totals, Violation, run_court_seed, run_resolution, run_seed,
+};
+use astrape_transactions::CommitmentFormat;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +16,8 @@ Random worlds of Lightning nodes, with faults and work, each from one seed.
   --steps N      acts of chance in each (default 300)
   --one SEED     only this seed; prints its hash
   --court        worlds whose channels end on chain, by theft, silence, nonsense and wish
+  --resolutions  one script for each kind of close in each format, with every crash at each --every th step
+  --every N      with --resolutions (default 1)
   --trace        with --one: tells what happens as it happens
   --threads N    threads (default 2)
 
@@ -25,12 +30,15 @@ struct Arguments {
     one: Option<u64>,
     trace: bool,
     court: bool,
+    resolutions: bool,
+    every: u64,
     threads: usize,
 }
 
 fn main() -> ExitCode {
     match arguments() {
         Ok(Some(Arguments { one: Some(seed), steps, trace, court, .. })) => replay(seed, steps, trace, court),
+        Ok(Some(Arguments { resolutions: true, every, .. })) => resolutions(every),
         Ok(Some(arguments)) => swarm(&arguments),
         Ok(None) => {
             println!("{HELP}");
@@ -44,8 +52,17 @@ fn main() -> ExitCode {
 }
 
 fn arguments() -> Result<Option<Arguments>, String> {
-    let mut parsed =
-        Arguments { seeds: 100, base: 1, steps: 300, one: None, trace: false, court: false, threads: 2 };
+    let mut parsed = Arguments {
+        seeds: 100,
+        base: 1,
+        steps: 300,
+        one: None,
+        trace: false,
+        court: false,
+        resolutions: false,
+        every: 1,
+        threads: 2,
+    };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut number = || -> Result<u64, String> {
@@ -60,6 +77,8 @@ fn arguments() -> Result<Option<Arguments>, String> {
             "--threads" => parsed.threads = usize::try_from(number()?).map_err(|e| e.to_string())?.max(1),
             "--trace" => parsed.trace = true,
             "--court" => parsed.court = true,
+            "--resolutions" => parsed.resolutions = true,
+            "--every" => parsed.every = number()?.max(1),
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}")),
         }
@@ -84,6 +103,23 @@ fn replay(seed: u64, steps: u32, trace: bool, court: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each kind of close in each format, with every crash.
+fn resolutions(every: u64) -> ExitCode {
+    let mut broken = 0;
+    for kind in Kind::ALL {
+        for format in [CommitmentFormat::Anchors, CommitmentFormat::StaticRemotekey] {
+            match run_resolution(kind, format, every, 0) {
+                Ok(forks) => println!("{kind:?}, {format:?}: {} steps, {} forks", forks.steps, forks.count),
+                Err(violation) => {
+                    broken += 1;
+                    println!("{kind:?}, {format:?}: {violation}");
+                }
+            }
+        }
+    }
+    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn swarm(arguments: &Arguments) -> ExitCode {

@@ -63,6 +63,16 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
 fn before_court(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Violation> {
     match event {
         ChannelFact::ForceClosing { .. } => world.totals.court.saw(Seen::ForcedClose),
+        ChannelFact::Spent { how, .. } => world.totals.court.saw(match how.as_str() {
+            BY_BOTH => Seen::ByBoth,
+            "our commitment" => Seen::ByOurs,
+            "the peer's commitment" => Seen::ByTheirs,
+            "a revoked commitment of the peer" => Seen::ByRevoked,
+            other => {
+                let what = format!("node {node}: a channel was spent by {other}");
+                return Err(Violation::new(Checker::Closes, what));
+            }
+        }),
         ChannelFact::Over => world.totals.court.saw(Seen::Over),
         ChannelFact::Ready => world.totals.opens += 1,
         ChannelFact::Quarantined { reason } | ChannelFact::WaitingForPeersCommitment { reason } => {

@@ -17,7 +17,7 @@ const MAX_CLOSING_LOSS: Msat = Msat(547_000);
 /// What each node began with.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginning {
-    coins: Vec<Sat>,
+    pub(crate) coins: Vec<Sat>,
 }
 
 impl Beginning {

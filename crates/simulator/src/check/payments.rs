@@ -16,22 +16,27 @@ fn deal<'a>(world: &'a mut World, hash: &PaymentHash) -> Result<&'a mut Deal, Vi
     Ok(&mut world.users.deals[number])
 }
 
+/// The same of one payer: several may pay the same invoice.
+fn deal_of<'a>(world: &'a mut World, hash: &PaymentHash, payer: usize) -> Result<&'a mut Deal, Violation> {
+    let mut deals = world.users.deals.iter_mut();
+    deals
+        .find(|deal| deal.payment_hash == *hash && deal.payer == payer)
+        .ok_or_else(|| wrong(format!("{payer} sent what it was not asked to: {hash}")))
+}
+
 /// A fact of the ledger.
 pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Violation> {
     match fact {
         Fact::PaymentSent { payment_hash, preimage, amount, fee, .. } => {
             world.totals.payments_settled += 1;
-            let deal = deal(world, payment_hash)?;
-            ensure(deal.payer == node, Checker::Payments, || {
-                format!("{node} sent what it was not asked to")
-            })?;
+            let deal = deal_of(world, payment_hash, node)?;
             ensure(*preimage == deal.preimage, Checker::Payments, || format!("{node} has a false proof"))?;
             ensure(deal.sent.is_none(), Checker::Payments, || format!("{payment_hash} was sent twice"))?;
             deal.sent = Some((*amount, *fee));
         }
         Fact::PaymentFailed { payment_hash, .. } => {
             world.totals.payments_failed += 1;
-            let deal = deal(world, payment_hash)?;
+            let deal = deal_of(world, payment_hash, node)?;
             deal.failed += 1;
             let ends = deal.failed + u32::from(deal.sent.is_some());
             ensure(ends <= deal.tries, Checker::Payments, || format!("{payment_hash} ended {ends} times"))?;

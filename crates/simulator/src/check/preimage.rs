@@ -15,6 +15,8 @@ pub(crate) struct Preimages {
     /// The hash of every HTLC, by its channel, who offered it, and its id.
     adds: BTreeMap<(ChannelId, usize, HtlcId), PaymentHash>,
     known: BTreeSet<(usize, PaymentHash)>,
+    /// Hashes that several pay: one may be given the preimage and another not. The state of nodes shows which (`check`).
+    pub(crate) shared: BTreeSet<PaymentHash>,
 }
 
 impl Preimages {
@@ -39,7 +41,8 @@ impl Preimages {
             _ => return Ok(()),
         };
         let hash = self.adds.get(&(channel_id, to, id));
-        let paid = hash.is_some_and(|hash| self.known.contains(&(node, *hash)));
+        let of_one = hash.filter(|hash| !self.shared.contains(*hash));
+        let paid = of_one.is_some_and(|hash| self.known.contains(&(node, *hash)));
         ensure(!paid, Checker::Preimage, || {
             format!("node {node} fails HTLC {id} to {to} although it was given the preimage downstream")
         })

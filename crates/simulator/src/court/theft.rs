@@ -71,8 +71,11 @@ pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
     let Some(process) = &world.machines[node].process else { return Ok(()) };
     let is_old = |kept: &&Kept| {
         let open = process.node.channel(&kept.keys).and_then(|c| c.open());
+        let withholds = world.court.withholds == Some(node);
         open.is_some_and(|o| {
-            kept.number < o.local.number && world.chain.is_unspent(&o.funding.terms.outpoint)
+            // Who withholds its revocation has two that are valid.
+            let fits = if withholds { !is_revoked(world, kept) } else { kept.number < o.local.number };
+            fits && world.chain.is_unspent(&o.funding.terms.outpoint)
         })
     };
     let old: Vec<Kept> = world.court.kept.iter().filter(is_old).cloned().collect();
@@ -99,6 +102,27 @@ pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
         world.mempool_is_another();
     }
     Ok(())
+}
+
+/// The newest commitments of a node, before it goes.
+pub(super) fn last_words(world: &World, node: usize) -> Vec<Kept> {
+    let channels = world.process(node).into_iter().flat_map(|p| p.node.channels());
+    channels.filter_map(|(keys, c)| Some(Kept::of(node, keys, c.open()?))).collect()
+}
+
+/// Whoever is gone went on chain before.
+pub(super) fn say_last_words(world: &mut World, last: Vec<Kept>) {
+    for kept in last {
+        let Some(tx) = kept.sign().filter(|_| world.chain.is_unspent(&kept.request.terms.outpoint)) else {
+            continue;
+        };
+        world.totals.court.saw(Seen::LastWords);
+        if world.rng.gen_bool(0.5) {
+            mine_with(world, &[tx]);
+        } else if world.chain.submit(tx).is_ok() {
+            world.mempool_is_another();
+        }
+    }
 }
 
 /// Whether the peer of a channel has the secret of a commitment.

@@ -1,6 +1,7 @@
 //! Miners that fork, censor and ask high prices, mempools that evict, and chain sources that fall silent.
 
 use crate::totals::Seen;
+use crate::violation::Violation;
 use crate::world::World;
 use astrape_node::{ChainInput, Input};
 use astrape_primitives::FeeratePerKw;
@@ -53,6 +54,55 @@ pub(super) fn reorganise(world: &mut World) {
     world.trace.say(|| format!("{} the last {depth} blocks are others", world.now.0));
     world.blocks_are_there();
     tell(world);
+}
+
+/// The last blocks are others without anything in them, and no mempool has it.
+pub(super) fn undo(world: &mut World) {
+    let depth = world.rng.gen_range(1..=MAX_DEPTH);
+    let lowest = world.chain.tip().height.0.saturating_sub(depth);
+    if lowest <= world.court.begins.0 {
+        return;
+    }
+    let heights = lowest.saturating_add(1)..=world.chain.tip().height.0;
+    let blocks = heights.filter_map(|h| world.chain.block_at(astrape_primitives::Height(h)));
+    let of_block = |block: &bitcoin::Block| -> Vec<Txid> {
+        block.txdata.iter().skip(1).map(bitcoin::Transaction::compute_txid).collect()
+    };
+    let all: BTreeSet<Txid> = blocks.flat_map(|block| of_block(&block)).collect();
+    world.chain.set_now(world.now);
+    world.chain.replace_blocks(depth, &all, &RegtestChain::faucet_script());
+    for txid in &all {
+        world.chain.evict(txid);
+    }
+    world.totals.reorgs += 1;
+    world.totals.court.saw_many(Seen::Undone, u64::from(!all.is_empty()));
+    world.trace.say(|| format!("{} the last {depth} blocks are empty now", world.now.0));
+    world.blocks_are_there();
+    world.mempool_is_another();
+}
+
+/// Somebody replaces what spends outputs of commitments, and withdraws what it put there, block after block: claims are in no
+/// mempool when the block is made (attack 36).
+pub(super) fn cycle(world: &mut World) -> Result<(), Violation> {
+    for _ in 0..world.rng.gen_range(1..=MAX_CENSORED_BLOCKS) {
+        let confirmed = |o: &OutPoint| world.chain.confirmations(&o.txid) > 0;
+        let fundings: BTreeSet<OutPoint> = crate::check::fundings(world);
+        let mempool = world.chain.mempool();
+        let is_claim = |tx: &bitcoin::Transaction| {
+            let mut spends = tx.input.iter().map(|input| input.previous_output);
+            spends.all(|o| confirmed(&o) && !fundings.contains(&o))
+        };
+        let claims: Vec<Txid> =
+            mempool.iter().filter(|tx| is_claim(tx)).map(|tx| tx.compute_txid()).collect();
+        for txid in claims {
+            let gone = world.chain.evict(&txid).len() as u64;
+            world.totals.court.saw_many(Seen::Cycled, gone);
+        }
+        world.mempool_is_another();
+        world.mine(1);
+        crate::swarm::some_events(world)?;
+    }
+    Ok(())
 }
 
 /// Some blocks of another price.

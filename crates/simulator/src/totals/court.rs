@@ -3,9 +3,15 @@
 use astrape_transactions::signing::{ClaimRequest, Spend, SpendPath};
 
 /// Counts of what happened on chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CourtTotals {
     counts: [u64; NAMES.len()],
+}
+
+impl Default for CourtTotals {
+    fn default() -> Self {
+        Self { counts: [0; NAMES.len()] }
+    }
 }
 
 /// One thing that is counted.
@@ -59,10 +65,32 @@ pub(crate) enum Seen {
     PenaltyDelayed,
     /// A penalty on an HTLC.
     PenaltyHtlc,
+    /// Both sides closed.
+    Together,
+    /// A `revoke_and_ack` that was due was never said.
+    Withheld,
+    /// Two payers were given one invoice.
+    Twins,
+    /// Blocks went with what was in them, and no mempool had it.
+    Undone,
+    /// A claim was made to vanish before a block.
+    Cycled,
+    /// Somebody's newest commitment went out as it left.
+    LastWords,
+    /// A close that had left the chain was brought back.
+    Again,
+    /// A funding was spent by a transaction of both: seen by each side.
+    ByBoth,
+    /// By the own commitment.
+    ByOurs,
+    /// By a valid commitment of the peer.
+    ByTheirs,
+    /// By a revoked commitment of the peer.
+    ByRevoked,
 }
 
 /// What each is called, in the order of [`Seen`].
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 35] = [
     "closes by wish",
     "silences",
     "nonsense",
@@ -87,6 +115,17 @@ const NAMES: [&str; 24] = [
     "claims by timeout",
     "penalties on delayed outputs",
     "penalties on HTLCs",
+    "closes by both",
+    "withheld revocations",
+    "invoices paid by two",
+    "closes undone",
+    "claims cycled",
+    "last words",
+    "closes brought back",
+    "spends by both",
+    "spends by our commitment",
+    "spends by theirs",
+    "spends by a revoked one",
 ];
 
 impl CourtTotals {
@@ -100,6 +139,10 @@ impl CourtTotals {
         for (sum, more) in self.counts.iter_mut().zip(other.counts) {
             *sum += more;
         }
+    }
+
+    pub(crate) fn has_seen(&self, what: Seen) -> bool {
+        self.counts.get(what as usize).is_some_and(|count| *count > 0)
     }
 
     pub(crate) fn saw(&mut self, what: Seen) {

@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::machine::Part;
 use crate::network::{Loss, Packet};
 use crate::plant::Plant;
+use crate::totals::Seen;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::release::{announce, find, sign_broadcast, speak};
@@ -121,7 +122,9 @@ impl World {
             None => sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?,
         };
         // What was in a block is said again whoever made it: also a commitment that its owner had revoked.
-        if !matches!(broadcast, Broadcast::Again(_)) {
+        if matches!(broadcast, Broadcast::Again(_)) {
+            self.totals.court.saw(Seen::Again);
+        } else {
             crate::check::punished::check(self, node, &package)?;
         }
         self.broadcast(node, &package);
@@ -199,6 +202,17 @@ impl World {
             (Some(Plant::SwallowsRevocations { node: wrong }), Message::RevokeAndAck(_)) if *wrong == node);
         if swallowed {
             return Ok(());
+        }
+        if self.court.withholds == Some(node) {
+            match message {
+                Message::RevokeAndAck(_) => {
+                    self.totals.court.saw(Seen::Withheld);
+                    return Ok(());
+                }
+                // It would make no sense to the peer without.
+                Message::CommitmentSigned(_) => return Ok(()),
+                _ => {}
+            }
         }
         for _ in 0..=usize::from(again) {
             self.send_message(node, connection, to, &message)?;
