@@ -101,6 +101,8 @@ pub(crate) struct World {
     pub(crate) stale: Option<String>,
     /// The tip when what we see became fresh; none while it is not.
     pub(crate) fresh_since: Option<Height>,
+    /// Channels that their peer has failed before it told where it is: since which height, and what it said.
+    pub(crate) failed_by_peer: BTreeMap<ChannelKeysId, (Height, String)>,
 }
 
 /// What lookups in prepare may have missed, oldest first.
@@ -189,6 +191,7 @@ impl Node {
             estimates: None,
             stale: None,
             fresh_since: None,
+            failed_by_peer: BTreeMap::new(),
         };
         Self {
             suspect: config.suspect.clone(),

@@ -148,6 +148,9 @@ impl<'a> Turn<'a> {
         if self.node.suspect.contains(&keys) && !may_be_taken_by_a_suspect(&event) {
             return;
         }
+        if self.is_failed_unheard(keys, &channel, &event) {
+            return;
+        }
         let reestablishes = matches!(event, Event::Message(astrape_wire::Message::ChannelReestablish(_)));
         let features = self.node.peers.get(&channel.peer()).map(|p| p.features.clone()).unwrap_or_default();
         let config = Arc::clone(&self.node.config);
@@ -159,6 +162,7 @@ impl<'a> Turn<'a> {
                 let is_back = reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_));
                 if is_back {
                     self.node.suspect.remove(&keys);
+                    self.node.world.failed_by_peer.remove(&keys);
                 }
                 self.take_transition(keys, transition);
                 if is_back {

@@ -63,6 +63,27 @@ fn an_error_fails_the_channel_that_it_names_and_only_when_that_is_with_its_sende
     assert_eq!(channels.map(|channel| phase(&net, 1, &channel)), ["closing", "open", "open", "open"]);
 }
 
+// attack 48
+#[test]
+fn an_error_before_the_peer_told_where_it_is_leaves_its_commitment_the_time_to_show() {
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    net.cut(0, 1);
+    net.connect(0, 1);
+    let broadcast = net.members[0].broadcast.len();
+    net.receive(0, 1, &error(id));
+    assert_eq!(net.members[0].broadcast.len(), broadcast, "our state may be older than we know");
+    assert_eq!(phase(&net, 0, &channel), "open");
+    for _ in 0..11 {
+        net.mine(Vec::new());
+    }
+    assert_eq!(net.members[0].broadcast.len(), broadcast);
+    net.mine(Vec::new());
+    assert_eq!(phase(&net, 0, &channel), "closing", "it has not come");
+    assert!(net.members[0].broadcast.len() > broadcast);
+}
+
 // BOLT 1.the-error-and-warning-messages.16
 #[test]
 fn an_error_or_a_warning_for_a_channel_that_we_do_not_know_is_ignored() {

@@ -14,6 +14,9 @@ use bitcoin::{OutPoint, Transaction};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
+const BLOCKS_FOR_THE_PEERS_COMMITMENT: u32 = 12;
+
 impl Turn<'_> {
     /// Gives an event to the resolution of a channel; its first event makes it.
     pub(super) fn court(&mut self, keys: ChannelKeysId, event: Event) {
@@ -364,7 +367,45 @@ impl Turn<'_> {
         for (keys, reason) in due {
             self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
         }
+        self.close_what_peers_failed();
         self.fail_back_what_is_late();
+    }
+
+    /// An `error` in place of the peer's `channel_reestablish`: it has failed the channel before, and goes on chain itself. Whether
+    /// our state is the newest it has not said. If ours is older than we know, our commitment would lose all against one that
+    /// is on its way: so the peer's has its time to show, and only then ours goes out. HTLCs have deadlines of their own.
+    pub(super) fn is_failed_unheard(
+        &mut self,
+        keys: ChannelKeysId,
+        channel: &Channel,
+        event: &ChannelEvent,
+    ) -> bool {
+        use astrape_channel::{Link, Phase};
+        let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
+        if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
+            return false;
+        }
+        let since = self.height();
+        let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
+        self.node.world.failed_by_peer.entry(keys).or_insert((since, words));
+        true
+    }
+
+    /// Channels that their peers have failed unheard, and whose commitment does not come.
+    fn close_what_peers_failed(&mut self) {
+        let tip = self.height();
+        let is_over = |since: Height| tip >= since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT);
+        let due = self.node.world.failed_by_peer.iter().filter(|(_, (since, _))| is_over(*since));
+        let due: Vec<(ChannelKeysId, String)> =
+            due.map(|(keys, (_, words))| (*keys, words.clone())).collect();
+        for (keys, reason) in due {
+            self.node.world.failed_by_peer.remove(&keys);
+            let channel = self.node.channels.get(&keys).filter(|_| !self.node.suspect.contains(&keys));
+            let is_unspent = |c: &Channel| c.open().is_some_and(|open| open.funding.spent.is_none());
+            if channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
+                self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
+            }
+        }
     }
 
     /// A channel is over: nothing of it is followed any more.

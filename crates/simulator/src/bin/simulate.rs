@@ -220,31 +220,49 @@ fn missed(totals: &Totals, seeds: u64, steps: u32) -> Vec<String> {
     missed
 }
 
-/// What 100 seeds before the court must have seen at least, by name: about half of what they see.
-const COURT_FLOORS: [(&str, u64); 16] = [
-    ("closes by wish", 10),
-    ("silences", 15),
-    ("nonsense", 5),
-    ("thefts", 17),
-    ("thefts of HTLCs by preimage", 1),
-    ("forced closes", 25),
-    ("resolved", 43),
-    ("deep reorganisations", 46),
-    ("congested blocks", 300),
-    ("censored", 16),
-    ("evicted", 10),
-    ("outages of chain sources", 90),
-    ("claims of delayed outputs", 14),
-    ("claims of to_remote", 95),
-    ("penalties on delayed outputs", 42),
-    ("penalties on HTLCs", 60),
+/// What 1,000 seeds before the court must have seen at least, by name: about half of what they see.
+const COURT_FLOORS: [(&str, u64); 34] = [
+    ("closes by wish", 80),
+    ("silences", 100),
+    ("nonsense", 30),
+    ("thefts", 170),
+    ("closes with the previous", 40),
+    ("thefts of HTLCs by preimage", 40),
+    ("thefts of HTLCs by timeout", 2),
+    ("thefts of several HTLCs", 2),
+    ("forced closes", 250),
+    ("resolved", 600),
+    ("deep reorganisations", 460),
+    ("congested blocks", 3_000),
+    ("censored", 160),
+    ("evicted", 100),
+    ("outages of chain sources", 800),
+    ("claims of delayed outputs", 200),
+    ("claims of to_remote", 1_500),
+    ("anchors spent", 800),
+    ("HTLC-success", 25),
+    ("HTLC-timeout", 4),
+    ("claims by preimage", 60),
+    ("claims by timeout", 15),
+    ("penalties on delayed outputs", 700),
+    ("penalties on HTLCs", 800),
+    ("closes by both", 30),
+    ("withheld revocations", 8),
+    ("invoices paid by two", 80),
+    ("closes undone", 40),
+    ("claims cycled", 250),
+    ("last words", 60),
+    ("closes brought back", 30),
+    ("spends by both", 80),
+    ("spends by our commitment", 150),
+    ("spends by theirs", 200),
 ];
 
 fn missed_before_court(totals: &Totals, seeds: u64) -> Vec<String> {
     let mut missed = Vec::new();
     for (name, floor) in COURT_FLOORS {
         let seen = totals.court.counts().find(|(n, _)| *n == name).map_or(0, |(_, seen)| seen);
-        let due = floor * seeds / 100;
+        let due = floor * seeds / 1_000;
         if seen < due {
             missed.push(format!("{name}: {seen}, at least {due} are due"));
         }

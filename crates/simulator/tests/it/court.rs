@@ -1,6 +1,7 @@
 //! Worlds whose channels end on chain, and the planted bugs that prove their checkers.
 
-use astrape_simulator::{Checker, Plant, Totals, run_court_seed, run_court_seed_with};
+use astrape_simulator::{Checker, Kind, Plant, Totals, run_court_seed, run_court_seed_with, run_resolution};
+use astrape_transactions::CommitmentFormat;
 
 /// The acts of chance before the end begins.
 const ACTS: u32 = 40;
@@ -20,8 +21,6 @@ fn honest_nodes_lose_nothing_to_thieves_silence_nonsense_and_miners() {
             Err(violation) => panic!("seed {seed}: {violation}"),
         }
     }
-    let seldom =
-        ["closes with the previous", "thefts of HTLCs by timeout", "thefts of several HTLCs", "nonsense"];
     let must = [
         "silences",
         "thefts",
@@ -29,12 +28,80 @@ fn honest_nodes_lose_nothing_to_thieves_silence_nonsense_and_miners() {
         "resolved",
         "deep reorganisations",
         "outages of chain sources",
+        "invoices paid by two",
+        "closes undone",
+        "claims cycled",
+        "last words",
+        "spends by both",
+        "spends by our commitment",
+        "spends by theirs",
+        "spends by a revoked one",
     ];
-    for (name, count) in
-        totals.court.counts().filter(|(name, _)| must.contains(name) && !seldom.contains(name))
-    {
-        assert!(count > 0, "{name} were not seen\n{totals}");
+    for name in must {
+        let count = totals.court.counts().find(|(n, _)| *n == name).map(|(_, count)| count);
+        assert!(count > Some(0), "{name} were not seen\n{totals}");
     }
+}
+
+/// Every so many steps of a script a crash of each kind is forked; `simulate --resolutions` does so at each.
+const EVERY: u64 = 19;
+
+/// A script in both formats.
+fn every_crash(kind: Kind) -> Totals {
+    let mut totals = Totals::default();
+    for (first, format) in [(0, CommitmentFormat::Anchors), (7, CommitmentFormat::StaticRemotekey)] {
+        let forks =
+            run_resolution(kind, format, EVERY, first).unwrap_or_else(|violation| panic!("{violation}"));
+        assert!(forks.count >= forks.steps / EVERY * 5, "{} forks of {} steps", forks.count, forks.steps);
+        totals.add(&forks.totals);
+    }
+    totals
+}
+
+fn seen(totals: &Totals, name: &str) -> u64 {
+    totals.court.counts().find(|(n, _)| *n == name).map(|(_, count)| count).expect("a name")
+}
+
+// attack 15
+#[test]
+fn our_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Ours);
+    for name in ["forced closes", "HTLC-success", "HTLC-timeout", "claims of delayed outputs"] {
+        assert!(seen(&totals, name) > 0, "{name}\n{totals}");
+    }
+}
+
+// attack 14
+#[test]
+fn the_peers_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Theirs);
+    for name in ["spends by theirs", "claims by preimage", "claims by timeout", "claims of to_remote"] {
+        assert!(seen(&totals, name) > 0, "{name}\n{totals}");
+    }
+}
+
+// attack 6
+#[test]
+fn a_theft_with_its_second_stage_is_punished_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Revoked);
+    for name in ["spends by a revoked one", "thefts of HTLCs by preimage", "penalties on delayed outputs"] {
+        assert!(seen(&totals, name) > 0, "{name}\n{totals}");
+    }
+}
+
+// attack 47
+// attack 48
+#[test]
+fn after_a_loss_of_data_the_peer_pays_us_out_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Future);
+    assert!(totals.waits_for_peer > 0 && seen(&totals, "claims of to_remote") > 0, "{totals}");
+}
+
+// attack 25
+#[test]
+fn a_close_of_both_comes_to_its_end_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Together);
+    assert!(seen(&totals, "spends by both") > 0 && seen(&totals, "resolved") > 0, "{totals}");
 }
 
 #[test]
@@ -43,38 +110,35 @@ fn the_same_seed_before_the_court_gives_the_same_trace() {
     assert_eq!(one, run_court_seed(3, ACTS, false).expect("it is fine").hash);
 }
 
-/// Which checker finds a bug first, over some seeds: in some the bug has no occasion.
-fn found(plant: impl Fn(usize) -> Plant) -> Checker {
-    for seed in 1..=MAX_SEEDS {
+/// Whether a checker finds a bug, over some seeds: in some it has no occasion, and in some another is first.
+fn finds(checker: Checker, plant: impl Fn(usize) -> Plant) -> bool {
+    (1..=MAX_SEEDS).any(|seed| {
         let node = usize::try_from(seed % 3).expect("small");
-        if let Err(violation) = run_court_seed_with(seed, ACTS, plant(node)) {
-            return violation.checker;
-        }
-    }
-    panic!("nobody notices {:?}", plant(0))
+        run_court_seed_with(seed, ACTS, plant(node)).is_err_and(|violation| violation.checker == checker)
+    })
 }
 
 #[test]
 fn a_node_that_broadcasts_an_old_commitment_is_found() {
-    assert_eq!(found(|node| Plant::BroadcastsOld { node }), Checker::Punished);
+    assert!(finds(Checker::Punished, |node| Plant::BroadcastsOld { node }));
 }
 
 #[test]
 fn claims_that_never_go_out_are_found() {
-    assert_eq!(found(|node| Plant::LosesClaims { node }), Checker::Resolved);
+    assert!(finds(Checker::Resolved, |node| Plant::LosesClaims { node }));
 }
 
 #[test]
 fn claims_to_a_stranger_are_found() {
-    assert_eq!(found(|node| Plant::ClaimsElsewhere { node }), Checker::Unclaimed);
+    assert!(finds(Checker::Unclaimed, |node| Plant::ClaimsElsewhere { node }));
 }
 
 #[test]
 fn a_loss_on_chain_is_found() {
-    assert_eq!(found(|node| Plant::LosesCoins { node }), Checker::Wealth);
+    assert!(finds(Checker::Wealth, |node| Plant::LosesCoins { node }));
 }
 
 #[test]
 fn a_claim_that_pays_too_much_is_found() {
-    assert_eq!(found(|node| Plant::PaysTooMuch { node }), Checker::Budget);
+    assert!(finds(Checker::Budget, |node| Plant::PaysTooMuch { node }));
 }
