@@ -174,7 +174,7 @@ fn go_on(world: &mut World, kind: Kind) -> Result<Option<Advance>, Violation> {
     }
     let open = world.channels_between(0, 1);
     let is_asked = matches!(kind, Kind::Together | Kind::Future);
-    if !world.is_before_court() && !(is_asked && !open.is_empty()) {
+    if !world.is_before_court() && (!is_asked || open.is_empty()) {
         return Ok(None);
     }
     if kind == Kind::Together {
