@@ -11,6 +11,7 @@ mod net;
 mod openings;
 mod replays;
 mod ways;
+mod whole;
 
 use crate::command::{Command, Refusal, Reply};
 use crate::config::Config;

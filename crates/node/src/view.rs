@@ -8,10 +8,10 @@ use astrape_channel::Channel;
 use astrape_invoice::RouteHint;
 use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
+    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
 };
 use astrape_wallet::{Balance, Coin};
-use bitcoin::Txid;
+use bitcoin::{ScriptBuf, Txid};
 
 /// Route hints in an invoice: more make it too long for a QR code.
 const MAX_ROUTE_HINTS: usize = 5;
@@ -56,6 +56,16 @@ impl Node {
                 known.contains(&Some(scid))
             })
         })
+    }
+
+    /// Where a cooperative close can pay what is ours when the peer is here and knows no later witness versions than 0: the
+    /// wallet's scripts are taproot.
+    #[must_use]
+    pub fn script_for_plain_peer(&self, channel: &ChannelKeysId) -> Option<ScriptBuf> {
+        let open = self.channels.get(channel)?.open()?;
+        let features = &self.peers.get(&open.params.peer)?.features;
+        let is_plain = !features.supports(Feature::ShutdownAnysegwit);
+        (is_plain && open.params.local.upfront_shutdown_script.is_none()).then(|| open.plain_close_script())
     }
 
     /// Connected peers.

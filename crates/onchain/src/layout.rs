@@ -37,7 +37,10 @@ pub(crate) fn lay_out(
             None
         }
         (Spender::Revoked { secret, .. }, _) => builder.revoked(secp, secret, rows),
-        (Spender::Cooperative, _) => None,
+        (Spender::Cooperative, _) => {
+            builder.cooperative();
+            None
+        }
         _ => {
             builder.unknown();
             None
@@ -145,6 +148,16 @@ impl Builder<'_> {
             }
         }
         Some(delayed)
+    }
+
+    /// A cooperative close. What it pays to our wallet is a coin already; for a peer that knows no taproot it pays to the
+    /// script of `to_remote`.
+    fn cooperative(&mut self) {
+        for (vout, output) in (0_u32..).zip(&self.tx.output) {
+            if let Some((script, Role::ToRemote)) = self.of_static_keys(output) {
+                self.track(vout, script, Role::ToRemote);
+            }
+        }
     }
 
     /// What is ours of any commitment of the peer, whatever its number: the keys of `to_remote` and of the anchor are always

@@ -4,12 +4,22 @@
 //! is refused in the same step.
 
 use super::script;
-use crate::channel::Link;
+use crate::channel::{Link, Open};
 use crate::fault::{Fault, Refusal};
 use crate::open::Work;
 use crate::output::{Output, Story, Transition};
+use astrape_primitives::Feature;
 use astrape_wire::{Message, Shutdown};
 use bitcoin::ScriptBuf;
+
+impl Open {
+    /// A version 0 witness program for what is ours of a cooperative close, which every peer knows: the script of
+    /// `to_remote`. What it gets is claimed as that is.
+    #[must_use]
+    pub fn plain_close_script(&self) -> ScriptBuf {
+        self.params.format.to_remote_script(&self.params.local.basepoints.payment)
+    }
+}
 
 impl Work<'_> {
     /// We want to close: says `shutdown` as soon as the link is up. Also the answer to [`Output::ShutdownScriptNeeded`].
@@ -75,11 +85,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Answers at once with the script that we are bound to; asks for one otherwise.
+    /// Answers at once with the script that we are bound to; asks for one otherwise. Scripts of the wallet are taproot: a peer
+    /// that may not be given such a one gets one of the channel's own.
     fn answer_shutdown(&mut self) {
         match self.open.params.local.upfront_shutdown_script.clone() {
             Some(script) => self.set_local_script(script),
-            None => self.outputs.push(Output::ShutdownScriptNeeded),
+            None if self.view.negotiated(Feature::ShutdownAnysegwit) => {
+                self.outputs.push(Output::ShutdownScriptNeeded);
+            }
+            None => self.set_local_script(self.open.plain_close_script()),
         }
     }
 

@@ -241,6 +241,23 @@ fn only_the_forms_of_the_bolt_are_sent_and_taken() {
     }
 }
 
+#[test]
+fn a_peer_that_knows_no_taproot_is_answered_with_a_script_that_it_knows() {
+    for anchors in [true, false] {
+        let mut pair = Pair::ready(Setup { anchors, ..Setup::default() });
+        pair.nodes[A].features = Features::empty();
+        pair.nodes[B].features = Features::empty();
+        shutdown(&mut pair, A);
+        pair.run();
+        closed_alike(&pair);
+        assert!(!pair.nodes[B].saw(|o| matches!(o, Output::ShutdownScriptNeeded)), "the wallet has none");
+        let open = pair.nodes[B].open();
+        let script = open.shutdown.local.clone().expect("answered");
+        assert_eq!(script, open.plain_close_script());
+        assert!(if anchors { script.is_p2wsh() } else { script.is_p2wpkh() });
+    }
+}
+
 /// Both are bound to `p2wpkh(50)` and `p2wpkh(60)`.
 fn bound() -> Pair {
     let mut pair = Pair::new(Setup::default());

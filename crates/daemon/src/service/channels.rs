@@ -146,7 +146,7 @@ impl NodeService {
         let command = if request.force {
             Command::ForceCloseChannel { channel }
         } else {
-            let script = match script {
+            let script = match script.or_else(|| node.script_for_plain_peer(&channel)) {
                 Some(script) => script,
                 None => self.handle.new_address().await.map_err(refusal::address)?.script_pubkey(),
             };

@@ -48,6 +48,11 @@ impl Disk {
     pub(super) fn rows(&self) -> usize {
         self.rows.len()
     }
+
+    /// How many onions it remembers.
+    pub(super) fn onions(&self) -> usize {
+        self.onions.len()
+    }
 }
 
 impl Journal for Disk {
@@ -128,6 +133,8 @@ pub(super) struct Net {
     /// What payments have taught, and what is known by that.
     pub(super) taught: Vec<Taught>,
     scores: Scores,
+    /// Whether after each step the disk is held against the node.
+    pub(super) is_checked: bool,
 }
 
 fn signer_of(number: u8) -> InProcessSigner {
@@ -165,6 +172,7 @@ impl Net {
             unanswered: Vec::new(),
             taught: Vec::new(),
             scores: Scores::new(),
+            is_checked: false,
         };
         net.mine(Vec::new());
         for who in 0..nodes {
@@ -193,6 +201,10 @@ impl Net {
         let member = &mut self.members[who];
         let step = member.node.step(now, entropy, input);
         let effects = step.commit(&mut member.disk).expect("this disk never fails");
+        if self.is_checked {
+            let (restored, _) = Node::restore((*member.node.config).clone(), &member.disk).expect("whole");
+            assert!(restored == member.node.after_losing_all_connections(), "the disk is not node {who}");
+        }
         for effect in effects {
             self.release(who, effect);
         }
@@ -320,9 +332,14 @@ impl Net {
     }
 
     pub(super) fn connect(&mut self, a: usize, b: usize) {
+        self.connect_with(a, b, &default_features());
+    }
+
+    /// Both say that they know these features.
+    pub(super) fn connect_with(&mut self, a: usize, b: usize, features: &Features) {
         self.up.insert((a.min(b), a.max(b)));
         for (who, other) in [(a, b), (b, a)] {
-            let (peer, features) = (self.id(other), default_features());
+            let (peer, features) = (self.id(other), features.clone());
             self.input(who, Input::Peer { peer, event: PeerEvent::Up { features } });
         }
     }

@@ -126,3 +126,26 @@ fn nothing_of_a_cooperative_close_is_claimed() {
     assert!(court.resolution.outputs.is_empty());
     assert!(!court.told.contains(&Output::ScriptNeeded));
 }
+
+#[test]
+fn a_cooperative_close_that_pays_to_the_script_of_to_remote_is_swept() {
+    for format in FORMATS {
+        let mut court = Court::new(format, Htlcs::default());
+        let plain = format.to_remote_script(&court.terms.local.basepoints.payment);
+        court.evidence.shutdown = Some((plain.clone(), elsewhere()));
+        let mut tx = empty();
+        tx.input.push(input(court.terms.outpoint, Sequence::MAX));
+        tx.output.push(TxOut { value: Sat(5_990_000).into(), script_pubkey: plain });
+        tx.output.push(TxOut { value: Sat(4_000_000).into(), script_pubkey: elsewhere() });
+        let tx = court.signed_by_both(&tx);
+        court.mine_with(&[tx]);
+        assert_eq!(court.resolution.close.as_ref().map(|close| close.spender), Some(Spender::Cooperative));
+        court.mine(2);
+        court.assert_none_refused();
+        let swept = court.in_our_wallet();
+        assert!(swept > Sat(5_980_000) && swept < Sat(5_990_000), "{format:?}: {swept}");
+        assert!(!court.is_resolved(), "the sweep is followed too");
+        court.mine(10);
+        assert!(court.is_resolved());
+    }
+}

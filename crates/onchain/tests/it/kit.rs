@@ -9,8 +9,8 @@ use astrape_primitives::{
 use astrape_regtest::RegtestChain;
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::{
-    ClaimInput, ClaimRequest, Commitment, CommitmentContent, CommitmentFormat, CommittedHtlc, FundingTerms,
-    Keychain, LocalCommitmentRequest, PartyTerms, ReceivedSecrets, RemoteCommitmentRequest,
+    ClaimInput, ClaimRequest, ClosingRequest, Commitment, CommitmentContent, CommitmentFormat, CommittedHtlc,
+    FundingTerms, Keychain, LocalCommitmentRequest, PartyTerms, ReceivedSecrets, RemoteCommitmentRequest,
     RevocationRequest, Signer as _, Spend, SpendPath, WalletInput,
 };
 use bitcoin::absolute::LockTime;
@@ -308,6 +308,16 @@ impl Court {
             remote_signature,
         };
         us().sign_local_commitment(&request).expect("signed")
+    }
+
+    /// A transaction that spends the funding output with both signatures.
+    pub(crate) fn signed_by_both(&self, tx: &Transaction) -> Transaction {
+        let request = |keys, terms| ClosingRequest { keys, terms, tx: tx.clone() };
+        let ours = request(A, Arc::clone(&self.terms));
+        let theirs = request(B, Arc::new(mirrored(&self.terms)));
+        let local = us().sign_closing(&ours).expect("signed");
+        let remote = peer().sign_closing(&theirs).expect("signed");
+        ours.signed(&local, &remote)
     }
 
     pub(crate) fn content(&self, number: u64) -> CommitmentContent {

@@ -47,8 +47,14 @@ pub enum DisconnectReason {
 }
 
 impl DisconnectReason {
-    /// Whether the peer is told. Not one that does not read: the words would wait in front of a closed door.
+    /// Whether the peer is told. Not one that does not read: the words would wait in front of a closed door. Nor one that needs
+    /// what we do not know: the connection is closed, and no message is expected (BOLT 1).
     pub(super) fn is_said(&self) -> bool {
-        !matches!(self, Self::PongTimeout)
+        !matches!(
+            self,
+            Self::PongTimeout
+                | Self::UnknownFeature { .. }
+                | Self::Malformed(DecodeError::UnknownEvenType(_))
+        )
     }
 }

@@ -1,0 +1,135 @@
+//! What holds of a whole node at any time: its disk is the node, fees follow the chain, nothing goes where nobody is.
+
+use super::config;
+use super::net::Net;
+use crate::command::{Command, Reply};
+use crate::config::default_features;
+use crate::input::{ChainInput, Input};
+use crate::ledger::Fact;
+use crate::node::Node;
+use astrape_primitives::{Feature, Features, FeeratePerKw, Msat};
+use astrape_wire::Message;
+
+/// After each step of this net the disk is compared with the node; see [`Net::is_checked`].
+#[test]
+fn after_each_step_of_payments_cuts_and_restarts_the_disk_is_the_node() {
+    let mut net = Net::new(3);
+    net.is_checked = true;
+    net.open(0, 1);
+    net.open(1, 2);
+    for round in 1..=3 {
+        let invoice = net.invoice(2, Msat(1_000_000 * round));
+        net.pay(0, &invoice).expect("there is a way");
+        while let Some((from, to, message)) = net.next() {
+            net.receive(to, from, &message);
+            if (from, message.name()) == (1, "update_add_htlc") {
+                break;
+            }
+        }
+        if round == 2 {
+            net.cut(0, 1);
+            net.restart(1);
+            net.connect(0, 1);
+            net.connect(1, 2);
+        }
+        net.run();
+    }
+    let paid = net.members[0].facts.iter().filter(|fact| matches!(fact, Fact::PaymentSent { .. }));
+    assert_eq!(paid.count(), 3);
+    let disk = &net.members[1].disk;
+    assert!(disk.rows() > 0);
+    // Onions are remembered to the disk as they are taken: one for each payment, by the middle and by the last.
+    assert_eq!((disk.onions(), net.members[2].disk.onions()), (3, 3));
+}
+
+#[test]
+fn a_node_is_the_same_only_when_everything_is() {
+    let node = Node::new(config());
+    assert!(node == Node::new(config()));
+    let mut other = config();
+    other.appearance.alias = "another".to_owned();
+    assert!(node != Node::new(other), "the configuration counts");
+    let mut other = Node::new(config());
+    other.counters.set((), crate::state::Counters { last_gossip_timestamp: 7, ..Default::default() });
+    assert!(node != other, "what it counts does");
+}
+
+#[test]
+fn the_opener_follows_the_feerate_of_the_chain_and_the_other_does_not() {
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let before = net.members[0].node.channel(&channel).and_then(|c| c.open()).expect("open").fees.newest();
+    assert!(before < FeeratePerKw(2_400));
+    for who in [1, 0] {
+        net.input(who, Input::Chain(ChainInput::Feerate(FeeratePerKw(2_400))));
+        net.run();
+        assert_eq!(net.times_said(who, "update_fee"), 1 - who, "node {who}");
+    }
+    let open = net.members[0].node.channel(&channel).and_then(|c| c.open()).expect("open");
+    assert_eq!(open.fees.newest(), FeeratePerKw(2_400));
+    // A little more or less is not worth two signatures.
+    net.input(0, Input::Chain(ChainInput::Feerate(FeeratePerKw(2_450))));
+    net.run();
+    assert_eq!(net.times_said(0, "update_fee"), 1);
+}
+
+#[test]
+fn what_should_go_on_to_a_peer_that_is_away_is_failed_at_once() {
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    net.open(1, 2);
+    let invoice = net.invoice(2, Msat(5_000_000));
+    net.pay(0, &invoice).expect("there is a way");
+    net.cut(1, 2);
+    while let Some((from, to, message)) = net.next() {
+        net.receive(to, from, &message);
+    }
+    assert_eq!(net.times_said(1, "update_add_htlc"), 0);
+    assert_eq!(net.times_said(1, "update_fail_htlc"), 1, "it does not wait for the peer to come back");
+    let failed = net.members[1].facts.iter().filter(|fact| matches!(fact, Fact::ForwardFailed { .. }));
+    assert_eq!(failed.count(), 1);
+    net.connect(1, 2);
+    net.run();
+    assert_eq!(net.times_said(1, "update_add_htlc"), 0, "nor is it passed on later");
+}
+
+// BOLT 7.the-channel_update-message.20
+#[test]
+fn an_update_is_as_old_as_the_clock_says() {
+    let mut net = Net::new(2);
+    net.open(0, 1);
+    let first = net.members[0].said.iter().find_map(|(_, message)| match message {
+        Message::ChannelUpdate(update) => Some(update.timestamp),
+        _ => None,
+    });
+    assert_eq!(first.map(u64::from), Some(net.now.secs()));
+}
+
+#[test]
+fn a_close_with_a_peer_that_knows_no_taproot_ends_in_our_wallet() {
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    // The peer comes back without option_shutdown_anysegwit, and closes.
+    net.cut(0, 1);
+    let theirs = default_features();
+    let mut plain = Features::empty();
+    for bit in theirs.iter_bits().filter(|bit| bit / 2 != Feature::ShutdownAnysegwit.required_bit() / 2) {
+        plain = plain.with_bit(bit);
+    }
+    net.connect_with(0, 1, &plain);
+    net.run();
+    assert!(net.members[1].node.script_for_plain_peer(&net.channels(1)[0]).is_some());
+    let script = super::net::script(9);
+    assert_eq!(net.command(0, Command::CloseChannel { channel, script }), Ok(Reply::Done));
+    net.run();
+    let closing = net.members[1].broadcast.last().cloned().expect("agreed");
+    let open = net.members[1].node.channels().next().and_then(|(_, c)| c.open().cloned()).expect("closing");
+    let ours = open.plain_close_script();
+    assert!(closing.output.iter().any(|output| output.script_pubkey == ours));
+    net.members[1].broadcast.clear();
+    let txid = closing.compute_txid();
+    net.mine(vec![closing]);
+    net.mine(Vec::new());
+    let sweep = net.members[1].broadcast.last().cloned().expect("it is claimed");
+    assert!(sweep.input.iter().all(|input| input.previous_output.txid == txid));
+}
