@@ -70,6 +70,10 @@ pub struct Node {
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
     pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
+    /// Channels in which something may be signed, once the inputs that came together are all taken.
+    pub(crate) unproposed: BTreeSet<ChannelKeysId>,
+    /// The channel that is being asked to sign: to blame if that panics.
+    pub(crate) proposing: Option<ChannelKeysId>,
 }
 
 /// A connected peer.
@@ -218,6 +222,8 @@ impl Node {
             away: SharedMap::new(),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
+            unproposed: BTreeSet::new(),
+            proposing: None,
         }
     }
 
@@ -229,11 +235,27 @@ impl Node {
     /// # Panics
     /// Again, when the panic was about the chain or is the second within a minute: the process must stop then.
     pub fn step(&mut self, now: Timestamp, entropy: Entropy, input: Input) -> Step {
+        self.step_among_others(now, entropy, input, false)
+    }
+
+    /// The same for an input that came together with others. While `more_follow`, nothing is proposed to a peer: each HTLC is
+    /// signed anew in every commitment, so what comes together shall be in one.
+    ///
+    /// # Panics
+    /// As [`Node::step`].
+    pub fn step_among_others(
+        &mut self,
+        now: Timestamp,
+        entropy: Entropy,
+        input: Input,
+        more_follow: bool,
+    ) -> Step {
         let source = self.source_of(&input);
+        let unproposed = self.unproposed.clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut turn = Turn::new(self, now, entropy);
             turn.take(input);
-            turn.finish()
+            if more_follow { turn.finish_but_propose() } else { turn.finish() }
         }));
         match outcome {
             Ok((writes, effects)) => {
@@ -242,6 +264,8 @@ impl Node {
             }
             Err(panic) => {
                 self.discard();
+                let source = self.proposing.take().or(source);
+                self.unproposed = unproposed;
                 let recent = self.quarantined.values().any(|at| now.since(*at) < PANIC_WINDOW_MILLIS);
                 let Some(channel) = source.filter(|_| !recent) else {
                     std::panic::resume_unwind(panic);
@@ -263,6 +287,7 @@ impl Node {
 
     fn quarantine(&mut self, now: Timestamp, channel: ChannelKeysId) -> Step {
         self.quarantined.insert(channel, now);
+        self.unproposed.remove(&channel);
         let mut turn = Turn::new(self, now, Entropy::new([0; 32]));
         let reason =
             "an error in this program; please report it. The channel does nothing until a restart".to_owned();

@@ -54,6 +54,7 @@ pub(crate) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     pub(crate) fn new(node: &'a mut Node, now: Timestamp, entropy: Entropy) -> Self {
+        let to_propose = std::mem::take(&mut node.unproposed);
         Self {
             node,
             now,
@@ -61,7 +62,7 @@ impl<'a> Turn<'a> {
             effects: Vec::new(),
             writes: Writes { steps: 1, ..Writes::default() },
             queue: VecDeque::new(),
-            to_propose: BTreeSet::new(),
+            to_propose,
             tracked: BTreeMap::new(),
             to_plan: BTreeSet::new(),
         }
@@ -106,6 +107,18 @@ impl<'a> Turn<'a> {
         self.plan_again();
         self.propose();
         self.plan_again();
+        self.close_the_books()
+    }
+
+    /// The same, but that what waits to be signed waits for the inputs that follow.
+    pub(crate) fn finish_but_propose(mut self) -> (Writes, Vec<Effect>) {
+        self.run_to_quiet();
+        self.plan_again();
+        self.node.unproposed = std::mem::take(&mut self.to_propose);
+        self.close_the_books()
+    }
+
+    fn close_the_books(mut self) -> (Writes, Vec<Effect>) {
         self.record_channels();
         self.check_money();
         self.node.derive_records(&mut self.writes);
@@ -130,9 +143,11 @@ impl<'a> Turn<'a> {
             };
             let peer = value.peer();
             if self.is_heard(peer) {
+                self.node.proposing = Some(channel);
                 self.drive(channel, Event::Propose);
                 self.to_propose.remove(&channel);
                 self.run_to_quiet();
+                self.node.proposing = None;
             }
         }
     }

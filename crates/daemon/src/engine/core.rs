@@ -40,6 +40,17 @@ pub(crate) enum Request {
     Stop,
 }
 
+impl Request {
+    /// How many inputs it brings.
+    fn inputs(&self) -> usize {
+        match self {
+            Request::Steps { inputs: Inputs::One(_), .. } => 1,
+            Request::Steps { inputs: Inputs::Several(inputs), .. } => inputs.len(),
+            Request::Stop => 0,
+        }
+    }
+}
+
 /// One input, or several in their order.
 pub(crate) enum Inputs {
     One(Box<Input>),
@@ -135,14 +146,19 @@ pub(crate) fn run(mut node: Node, mut requests: mpsc::Receiver<Request>, door: &
 
 /// Makes the steps of a batch. An error ends the work, for one reason or the other.
 fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door) -> Result<(), Closed> {
+    let mut left: usize = batch.iter().map(Request::inputs).sum();
     for request in batch.drain(..) {
         let Request::Steps { inputs, allowance, settled } = request else {
             held.push(node, door)?;
             return Err(Closed);
         };
+        let mut add = |input: Input| {
+            left = left.saturating_sub(1);
+            held.add(step(node, input, left > 0));
+        };
         match inputs {
-            Inputs::One(input) => held.add(step(node, *input)),
-            Inputs::Several(inputs) => inputs.into_iter().for_each(|input| held.add(step(node, input))),
+            Inputs::One(input) => add(*input),
+            Inputs::Several(inputs) => inputs.into_iter().for_each(add),
         }
         drop(allowance);
         held.after.extend(settled);
@@ -153,6 +169,6 @@ fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door)
     held.push(node, door)
 }
 
-fn step(node: &mut Node, input: Input) -> Step {
-    node.step(clock::now(), Entropy::new(clock::fresh32()), input)
+fn step(node: &mut Node, input: Input, more_follow: bool) -> Step {
+    node.step_among_others(clock::now(), Entropy::new(clock::fresh32()), input, more_follow)
 }

@@ -135,6 +135,8 @@ pub(super) struct Net {
     scores: Scores,
     /// Whether after each step the disk is held against the node.
     pub(super) is_checked: bool,
+    /// Whether what is handed to a node comes together with what follows.
+    pub(super) more_follow: bool,
 }
 
 fn signer_of(number: u8) -> InProcessSigner {
@@ -173,6 +175,7 @@ impl Net {
             taught: Vec::new(),
             scores: Scores::new(),
             is_checked: false,
+            more_follow: false,
         };
         net.mine(Vec::new());
         for who in 0..nodes {
@@ -199,7 +202,7 @@ impl Net {
     pub(super) fn input(&mut self, who: usize, input: Input) {
         let (now, entropy) = (self.now, Entropy::new(self.fresh32()));
         let member = &mut self.members[who];
-        let step = member.node.step(now, entropy, input);
+        let step = member.node.step_among_others(now, entropy, input, self.more_follow);
         let effects = step.commit(&mut member.disk).expect("this disk never fails");
         if self.is_checked {
             let (restored, _) = Node::restore((*member.node.config).clone(), &member.disk).expect("whole");

@@ -133,3 +133,21 @@ fn a_close_with_a_peer_that_knows_no_taproot_ends_in_our_wallet() {
     let sweep = net.members[1].broadcast.last().cloned().expect("it is claimed");
     assert!(sweep.input.iter().all(|input| input.previous_output.txid == txid));
 }
+
+#[test]
+fn what_comes_together_is_signed_once() {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    net.open(0, 1);
+    let invoices: Vec<_> = (1..=3).map(|n| net.invoice(1, Msat(n * 1_000_000))).collect();
+    let before = net.times_said(0, "commitment_signed");
+    for (at, invoice) in invoices.iter().enumerate() {
+        net.more_follow = at < 2;
+        net.pay(0, invoice).expect("there is a way");
+    }
+    assert_eq!(net.times_said(0, "commitment_signed"), before + 1);
+    assert_eq!(net.times_said(0, "update_add_htlc"), 3);
+    net.run();
+    let paid = net.members[0].facts.iter().filter(|fact| matches!(fact, Fact::PaymentSent { .. }));
+    assert_eq!(paid.count(), 3);
+}
