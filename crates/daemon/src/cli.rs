@@ -112,8 +112,10 @@ dashes in front. A flag wins over the environment, the environment over the file
         /// The invoice, lnbc…
         invoice: String,
     },
-    /// Pay an invoice, and wait for the end
+    /// Pay an invoice, a link or a node, and wait for the end
     Pay(Pay),
+    /// Show the way that a payment would take, without paying
+    Route(Route),
     /// Show payments sent and received, newest first
     Payments(Page),
     /// Show payments of others that were forwarded, newest first
@@ -255,12 +257,30 @@ pub struct InvoicePage {
     pub after: Option<String>,
 }
 
+/// Show the way that a payment would take.
+#[derive(Args, Clone, Debug)]
+pub struct Route {
+    /// The invoice, lnbc…; a link, bitcoin:…?lightning=…; or the id of a node
+    pub invoice: String,
+    /// How much, where no invoice says it
+    pub amount: Option<Msat>,
+    /// Most that the way may cost, instead of the node's share of the amount
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_fee: Option<Msat>,
+}
+
 /// Pay an invoice.
 #[derive(Args, Clone, Debug)]
 pub struct Pay {
-    /// The invoice, lnbc…
+    /// The invoice, lnbc…; a link, bitcoin:…?lightning=…; or the id of a node that takes payments without an invoice
     pub invoice: String,
-    /// How much, where the invoice leaves it open
+    /// For the application of a node that is paid without an invoice: a type from 65536 on, and bytes
+    #[arg(long = "record", value_name = "TYPE=HEX")]
+    pub records: Vec<String>,
+    /// Of a payment without an invoice: 32 bytes never used before, so that asking again does not pay again
+    #[arg(long, value_name = "HEX")]
+    pub preimage: Option<String>,
+    /// How much, where no invoice says it
     #[arg(long, value_name = "AMOUNT")]
     pub amount: Option<Msat>,
     /// Most that the way may cost, instead of the node's share of the amount

@@ -13,5 +13,6 @@ pub mod invoices;
 pub mod money;
 pub mod node;
 pub mod payments;
+pub mod route;
 pub mod table;
 pub mod words;

@@ -9,7 +9,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `payable`, `route`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -20,9 +20,11 @@ mod info;
 mod invoices;
 mod money;
 mod named;
+mod payable;
 mod payments;
 mod peers;
 mod refusal;
+mod route;
 pub mod server;
 
 use crate::engine::{Handle, Stopped};
@@ -115,6 +117,7 @@ calls! {
     list_invoices(ListInvoicesRequest) -> ListInvoicesResponse;
     decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
     pay(PayRequest) -> PayResponse;
+    find_route(FindRouteRequest) -> FindRouteResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;

@@ -6,6 +6,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | [`bip21`] | [`PaymentLink`]: a link that may carry an invoice |
 //! | [`bolt11`] | [`Invoice`]: what a payer reads |
 //! | [`bolt11::field`] | the parts of an invoice: description, route hints, fallback addresses |
 //! | [`bolt11::draft`] | [`InvoiceDraft`]: what a payee writes |
@@ -19,8 +20,10 @@
 //! Never: a clock (whether an invoice expired is asked with a time), a private key, an opinion on whether the network
 //! of an invoice is ours.
 
+pub mod bip21;
 pub mod bolt11;
 
+pub use bip21::{LinkError, PaymentLink};
 pub use bolt11::draft::{InvoiceDraft, UnsignedInvoice};
 pub use bolt11::error::{DraftError, FinishError, ParseInvoiceError};
 pub use bolt11::field::{Description, Fallback, RouteHint};

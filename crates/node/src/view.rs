@@ -1,12 +1,15 @@
 //! What others may look at: the API reads a clone of the node, never the node that steps.
 
+use crate::command::PayCommand;
 use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::scid_towards_peer;
 use astrape_channel::Channel;
 use astrape_invoice::RouteHint;
-use astrape_payment::{OpenInvoice, Payment, Receiving};
+use astrape_payment::{
+    OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
+};
 use astrape_primitives::{
     ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
 };
@@ -148,6 +151,47 @@ impl Node {
     /// Channels whose state may be old, until their peer has told where it is.
     pub fn suspect(&self) -> impl Iterator<Item = ChannelKeysId> {
         self.suspect.iter().copied()
+    }
+
+    /// The channels that a payment may begin with.
+    #[must_use]
+    pub fn own_channels(&self) -> Vec<OwnChannel> {
+        let usable = self.channels.iter().filter(|(k, c)| c.is_usable() && !self.quarantined.contains_key(k));
+        usable
+            .filter_map(|(keys, channel)| {
+                let open = channel.open()?;
+                Some(OwnChannel {
+                    keys: *keys,
+                    alias: open.params.local_alias,
+                    peer: open.params.peer,
+                    sendable: channel.sendable(),
+                    htlc_minimum: open.params.remote.htlc_minimum,
+                })
+            })
+            .collect()
+    }
+
+    /// What path search would be asked for a payment: nothing is sent. The error says why there can be no way.
+    ///
+    /// # Errors
+    /// As when it is paid.
+    pub fn route_query(&self, command: PayCommand, now: Timestamp) -> Result<RouteQuery, PayRefusal> {
+        let request = PayRequest {
+            network: self.config.channel.network,
+            payee: command.payee,
+            amount: command.amount,
+            max_fee: command.max_fee,
+            retry_secs: command.retry_secs,
+            session_key_seed: [0; 32],
+        };
+        let view = PayView {
+            payer: self.config.node_id,
+            channels: &self.own_channels(),
+            now,
+            tip: self.height(),
+            policy: &self.config.payment,
+        };
+        Payment::preview(request, &view)
     }
 
     /// How others can reach us: one hop over each channel whose peer has told what it asks (BOLT 11 `r`), the largest first.

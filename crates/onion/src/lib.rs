@@ -40,7 +40,8 @@ pub use construct::{BuildError, MAX_HOPS, OnionHop, OnionRecipe};
 pub use failure::{Description, Failure};
 pub use keys::SharedSecret;
 pub use payload::{
-    FinalPayload, ForwardPayload, PaymentData, encode_final, encode_forward, forwarded_amount,
+    FIRST_CUSTOM_TYPE, FinalPayload, ForwardPayload, PaymentData, encode_final, encode_forward,
+    forwarded_amount,
 };
 pub use peel::{Hop, PeelFailure, Peeled, peel};
 pub use record::{RecordError, decode_peeled, encode_peeled};

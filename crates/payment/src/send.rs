@@ -190,6 +190,11 @@ pub struct PaymentPart {
 }
 
 impl PaymentPart {
+    /// Its hops, our peer first and the recipient last.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.recipe.hops.iter().map(|hop| NodeId::from_key(&hop.node))
+    }
+
     /// Hop `index`, from 0 for our peer; the recipient for whatever is beyond.
     pub(crate) fn node(&self, index: usize) -> NodeId {
         let hops = &self.recipe.hops;
@@ -240,6 +245,22 @@ impl Payment {
     /// # Errors
     /// When there can be no way; nothing has happened then.
     pub fn start(request: PayRequest, view: &PayView<'_>) -> Result<(Self, Vec<PayOutput>), PayRefusal> {
+        let (mut payment, recipient) = Self::begun(request, view)?;
+        let outputs = payment.offer_missing(&recipient, view)?;
+        Ok((payment, outputs))
+    }
+
+    /// What path search would be asked for a payment that does not begin.
+    ///
+    /// # Errors
+    /// When there can be no way.
+    pub fn preview(request: PayRequest, view: &PayView<'_>) -> Result<RouteQuery, PayRefusal> {
+        let (payment, recipient) = Self::begun(request, view)?;
+        Ok(payment.query(view.payer, &recipient, view.channels, view.policy))
+    }
+
+    /// A payment of which nothing was sent.
+    fn begun(request: PayRequest, view: &PayView<'_>) -> Result<(Self, Recipient), PayRefusal> {
         let amount = check(&request, view)?;
         let recipient = Recipient::of(&request.payee);
         offer::refuse_at_our_end(amount, &recipient, view)?;
@@ -254,7 +275,7 @@ impl Payment {
             }
             Payee::Keysend { preimage, custom_records, .. } => What::Keysend { preimage, custom_records },
         };
-        let mut payment = Self {
+        let payment = Self {
             payment_hash,
             destination: recipient.node,
             amount,
@@ -272,8 +293,7 @@ impl Payment {
             started_at: *now,
             retry_until,
         };
-        let outputs = payment.offer_missing(&recipient, view)?;
-        Ok((payment, outputs))
+        Ok((payment, recipient))
     }
 
     /// A part was fulfilled: the payment arrived. [`PayOutput::Sent`] comes once.

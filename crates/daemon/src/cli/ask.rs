@@ -50,6 +50,7 @@ impl Asking {
             Action::Cancel { payment_hash } => self.cancel(payment_hash).await,
             Action::Decode { invoice } => self.decode(invoice).await,
             Action::Pay(pay) => self.pay(pay).await,
+            Action::Route(route) => self.route(route).await,
             Action::Payments(page) => self.payments(page).await,
             Action::Forwards(page) => self.forwards(page).await,
             Action::Events { since } => self.events(*since).await,

@@ -6,9 +6,12 @@ use super::peers::dial::{ConnectError, dial};
 use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
+use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
+use astrape_payment::PayRefusal;
 use astrape_primitives::{Network, NodeId, PaymentHash, ShortChannelId};
 use astrape_routing::gossip::sync::Progress;
+use astrape_routing::{NoRoute, Route};
 use astrape_storage::SqliteReader;
 use astrape_transactions::Keychain;
 use astrape_transactions::signing::Signer;
@@ -59,6 +62,17 @@ impl From<Stopped> for CommandError {
     }
 }
 
+/// Why there is no way for a payment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// There can be none, whatever the network is like.
+    #[error(transparent)]
+    Refused(#[from] PayRefusal),
+    /// Path search finds none.
+    #[error(transparent)]
+    NoRoute(#[from] NoRoute),
+}
+
 /// A running node. Clones are the same node.
 #[derive(Clone)]
 pub struct Handle {
@@ -99,6 +113,15 @@ impl Handle {
             self.shared.peers.changed.notify_one();
         }
         Ok(reply)
+    }
+
+    /// The way that a payment would take now. Nothing is sent.
+    ///
+    /// # Errors
+    /// Says why there is none, and what would help.
+    pub async fn find_route(&self, command: PayCommand) -> Result<Route, RouteError> {
+        let query = self.snapshot().route_query(command, clock::now())?;
+        Ok(super::router::find(&self.shared, query).await?)
     }
 
     /// The node as it was after the newest commit. Nothing in it can be lost any more, and whatever was answered is in it.

@@ -139,22 +139,29 @@ fn read(path: &Path) -> Scores {
 pub(crate) fn search(shared: &Arc<Shared>, runtime: &Runtime, query: Box<RouteQuery>) {
     let shared = Arc::clone(shared);
     runtime.spawn(async move {
-        let permits = Arc::clone(&shared.router.permits);
-        let Ok(permit) = permits.acquire_owned().await else { return };
-        let searching = Arc::clone(&shared);
-        let found = tokio::task::spawn_blocking(move || {
-            let route = searching.router.find(&searching.gossip, &query.request(clock::now()));
-            drop(permit);
-            Found::Route { payment_hash: query.payment_hash, number: query.number, route: Box::new(route) }
-        });
-        match found.await {
-            // When the core has stopped, the same is asked again after the next start.
-            Ok(found) => {
-                let _ = shared.core.input(Input::Found(found)).await;
-            }
-            Err(error) => shared.shutdown.fail(format_args!("a search panicked: {error}")),
-        }
+        let (payment_hash, number) = (query.payment_hash, query.number);
+        let route = Box::new(find(&shared, *query).await);
+        // When the core has stopped, the same is asked again after the next start.
+        let _ = shared.core.input(Input::Found(Found::Route { payment_hash, number, route })).await;
     });
+}
+
+/// Finds ways, when there is a place for one more search.
+pub(crate) async fn find(shared: &Arc<Shared>, query: RouteQuery) -> Result<Route, NoRoute> {
+    let permit = Arc::clone(&shared.router.permits).acquire_owned().await;
+    let searching = Arc::clone(shared);
+    let found = tokio::task::spawn_blocking(move || {
+        let route = searching.router.find(&searching.gossip, &query.request(clock::now()));
+        drop(permit);
+        route
+    });
+    match found.await {
+        Ok(route) => route,
+        Err(error) => {
+            shared.shutdown.fail(format_args!("a search panicked: {error}"));
+            Err(NoRoute::NoChannel)
+        }
+    }
 }
 
 /// Saves now and then, and at the end.

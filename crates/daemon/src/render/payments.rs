@@ -42,16 +42,24 @@ fn row(payment: &Payment) -> Vec<String> {
         PaymentDirection::Received => ("received", "-".to_owned()),
         PaymentDirection::Sent | PaymentDirection::Unspecified => ("sent", msat(payment.fee_msat)),
     };
-    let state = payment_state(payment.state());
+    let state = match payment.parts.len() {
+        0 => payment_state(payment.state()).to_owned(),
+        parts => format!("{} ({})", payment_state(payment.state()), in_parts(parts, payment.attempts)),
+    };
     vec![
         payment.number.map_or("-".to_owned(), |number| number.to_string()),
         payment.ended_at_ms.map_or("-".to_owned(), |at| time(at / 1000)),
         direction.to_owned(),
         msat(payment.amount_msat),
         fee,
-        payment.reason.as_ref().map_or(state.to_owned(), |reason| format!("{state}: {reason}")),
+        payment.reason.as_ref().map_or(state.clone(), |reason| format!("{state}: {reason}")),
         short(&payment.payment_hash),
     ]
+}
+
+fn in_parts(parts: usize, attempts: u64) -> String {
+    let parts = if parts == 1 { "1 part".to_owned() } else { format!("{parts} parts") };
+    format!("{parts} under way, {attempts} tried")
 }
 
 /// Payments of others.

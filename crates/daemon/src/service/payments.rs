@@ -1,13 +1,13 @@
 //! Payments: sent, and told of.
 
+use super::payable::Wanted;
 use super::{NodeService, argument, facts, refusal};
 use crate::engine::CommandError;
 use crate::engine::outcomes::PaymentEnd;
 use astrape_api::v1::{
     ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse, PayRequest,
-    PayResponse, Payment, PaymentDirection, PaymentState,
+    PayResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
-use astrape_invoice::Invoice;
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
 use astrape_primitives::{Msat, PaymentHash};
@@ -18,14 +18,20 @@ const MAX_TIMEOUT_SECS: u64 = 86_400;
 
 impl NodeService {
     pub(super) async fn pay(&self, request: PayRequest) -> Result<PayResponse, Status> {
-        let invoice = argument::invoice("invoice", &request.invoice)?;
-        let amount = amount(&invoice, request.amount_msat)?;
+        let wanted = Wanted {
+            invoice: Some(request.invoice.as_str())
+                .filter(|text| !text.is_empty() || request.node_id.is_none()),
+            node_id: request.node_id.as_deref(),
+            preimage: request.preimage.as_deref(),
+            custom_records: &request.custom_records,
+            amount_msat: request.amount_msat,
+        };
+        let payable = self.payable(&wanted)?;
         let max_fee =
             request.max_fee_msat.map(|fee| argument::msat_or_none("max_fee_msat", fee)).transpose()?;
         let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
-        let payment_hash = invoice.payment_hash();
-        let end = self.handle.payment_end(payment_hash);
-        let command = PayCommand { amount, max_fee, retry_secs, ..PayCommand::new(invoice) };
+        let end = self.handle.payment_end(payable.payee.payment_hash());
+        let command = PayCommand { max_fee, retry_secs, ..payable };
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
             Ok(Reply::AlreadyPaid(entry)) => *entry,
             // Asked for twice, it is paid once, and told to both.
@@ -77,20 +83,6 @@ impl NodeService {
     }
 }
 
-/// What is to be paid, where the caller must or may say it.
-fn amount(invoice: &Invoice, given: Option<u64>) -> Result<Option<Msat>, Status> {
-    let given = given.map(|amount| argument::msat("amount_msat", amount)).transpose()?;
-    match (invoice.amount(), given) {
-        (Some(_), Some(_)) => {
-            Err(argument::invalid("amount_msat", "the invoice says how much; leave this out"))
-        }
-        (None, None) => {
-            Err(argument::invalid("amount_msat", "the invoice leaves it open: say how much to pay"))
-        }
-        (_, given) => Ok(given),
-    }
-}
-
 fn ends(entry: &Entry, hash: PaymentHash) -> bool {
     match &entry.fact {
         Fact::PaymentSent { payment_hash, .. } | Fact::PaymentFailed { payment_hash, .. } => {
@@ -110,6 +102,16 @@ fn pending(payment: &astrape_payment::Payment) -> Payment {
         fee_msat: fee.0,
         destination: Some(payment.destination.to_string()),
         reason: payment.last_failure.clone(),
+        parts: payment.parts.values().map(part).collect(),
+        attempts: payment.attempts,
         ..Payment::default()
+    }
+}
+
+fn part(part: &astrape_payment::PaymentPart) -> PaymentPart {
+    PaymentPart {
+        amount_msat: part.amount.0,
+        fee_msat: part.fee.0,
+        hops: part.nodes().map(|node| node.to_string()).collect(),
     }
 }

@@ -251,7 +251,17 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     let bad = ["0", "1001", "-1", "x", "", huge];
     rows.extend(each("invoices", "limit", &["--limit", "?"], &bad, 2, "--limit"));
     rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "after: "));
-    for command in ["pay", "decode"] {
+    rows.push(row("route", "", &["x", "1", "2"], 2, UNEXPECTED));
+    rows.push(row("route", "invoice", &[""], 1, "invoice: it is missing"));
+    rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
+    let dear = ["lots", "-1", "", huge];
+    rows.extend(each("route", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
+    let node = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+    let records = ["", "x", "65536", "65535=00", "65536=0", "65536=zz", long];
+    let pay_node = &[node, "--amount", "1", "--record", "?"];
+    rows.extend(each("pay", "records", pay_node, &records, 1, "custom_records: "));
+    rows.extend(each("pay", "preimage", &[node, "--amount", "1", "--preimage", "?"], &hash, 1, "preimage: "));
+    for command in ["pay", "route", "decode"] {
         rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "invoice: "));
     }
     rows.extend(each(

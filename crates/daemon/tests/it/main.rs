@@ -12,3 +12,4 @@ mod process;
 mod rendering;
 mod strangers;
 mod support;
+mod ways;

@@ -44,31 +44,10 @@ impl Turn<'_> {
             retry_secs: command.retry_secs,
             session_key_seed: self.entropy.draw("session keys"),
         };
-        let channels = self.own_channels();
+        let channels = self.node.own_channels();
         let (payment, outputs) = Payment::start(request, &self.pay_view(&config, &channels))?;
         self.take_payment(payment_hash, payment, outputs);
         Ok(Reply::Paying { payment_hash })
-    }
-
-    /// The channels that a payment may begin with.
-    fn own_channels(&self) -> Vec<OwnChannel> {
-        let usable = self
-            .node
-            .channels
-            .iter()
-            .filter(|(k, c)| c.is_usable() && !self.node.quarantined.contains_key(k));
-        usable
-            .filter_map(|(keys, channel)| {
-                let open = channel.open()?;
-                Some(OwnChannel {
-                    keys: *keys,
-                    alias: open.params.local_alias,
-                    peer: open.params.peer,
-                    sendable: channel.sendable(),
-                    htlc_minimum: open.params.remote.htlc_minimum,
-                })
-            })
-            .collect()
     }
 
     fn pay_view<'v>(&self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
@@ -91,7 +70,7 @@ impl Turn<'_> {
             return;
         };
         let config = Arc::clone(&self.node.config);
-        let channels = self.own_channels();
+        let channels = self.node.own_channels();
         let (next, outputs) = go_on(&payment, &self.pay_view(&config, &channels));
         self.take_payment(hash, next, outputs);
     }
@@ -110,7 +89,7 @@ impl Turn<'_> {
             return;
         }
         let config = Arc::clone(&self.node.config);
-        let channels = self.own_channels();
+        let channels = self.node.own_channels();
         for hash in due {
             let next = self.node.payments.get(&hash);
             let next = next.and_then(|payment| payment.on_tick(&self.pay_view(&config, &channels)));

@@ -6,6 +6,7 @@ mod conversation;
 mod failures;
 mod hold;
 mod keysend;
+mod network;
 mod offers;
 mod parts;
 mod properties;

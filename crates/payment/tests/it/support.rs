@@ -124,6 +124,25 @@ pub(crate) fn draft(amount: Option<Msat>, hints: Vec<Vec<RouteHint>>) -> Invoice
     draft
 }
 
+/// One of many more nodes.
+pub(crate) fn key_of(number: u16) -> SecretKey {
+    let mut bytes = [0x11; 32];
+    bytes[..2].copy_from_slice(&(number + 1).to_be_bytes());
+    SecretKey::from_slice(&bytes).expect("a scalar")
+}
+
+pub(crate) fn node_of(number: u16) -> NodeId {
+    NodeId::from_key(&key_of(number).public_key(&Secp256k1::new()))
+}
+
+/// An invoice that one of many signs.
+pub(crate) fn finish_as(payee: u16, draft: &InvoiceDraft) -> Invoice {
+    let unsigned = draft.to_unsigned().expect("a good draft");
+    let digest = Message::from_digest(unsigned.signing_digest());
+    let signature = Secp256k1::new().sign_ecdsa_recoverable(&digest, &key_of(payee));
+    unsigned.finish(&signature).expect("the payee signed")
+}
+
 pub(crate) fn finish(draft: &InvoiceDraft) -> Invoice {
     let unsigned = draft.to_unsigned().expect("a good draft");
     let digest = Message::from_digest(unsigned.signing_digest());

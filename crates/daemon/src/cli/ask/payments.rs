@@ -2,9 +2,12 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Page, Pay};
+use crate::cli::{Page, Pay, Route};
 use crate::render;
-use astrape_api::v1::{ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment, PaymentState};
+use astrape_api::v1::{
+    FindRouteRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment, PaymentState,
+};
+use astrape_primitives::NodeId;
 use std::io::IsTerminal as _;
 
 impl Asking {
@@ -12,8 +15,12 @@ impl Asking {
         if !self.json && std::io::stderr().is_terminal() {
             eprintln!("Paying. Interrupting this command does not stop the payment.");
         }
+        let (invoice, node_id) = payee(&pay.invoice);
         let request = PayRequest {
-            invoice: pay.invoice.clone(),
+            invoice: invoice.unwrap_or_default(),
+            node_id,
+            preimage: pay.preimage.clone(),
+            custom_records: pay.records.clone(),
             amount_msat: pay.amount.map(|amount| amount.0),
             max_fee_msat: pay.max_fee.map(|fee| fee.0),
             timeout_secs: pay.timeout.map(|time| time.0),
@@ -22,6 +29,18 @@ impl Asking {
         let payment = answer.payment.unwrap_or_default();
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)
+    }
+
+    pub(super) async fn route(mut self, route: &Route) -> Result<(), Failure> {
+        let (invoice, node_id) = payee(&route.invoice);
+        let request = FindRouteRequest {
+            invoice,
+            node_id,
+            amount_msat: route.amount.map(|amount| amount.0),
+            max_fee_msat: route.max_fee.map(|fee| fee.0),
+        };
+        let found = self.client.find_route(request).await?.into_inner();
+        self.show(&found, render::route::route)
     }
 
     pub(super) async fn payments(mut self, page: &Page) -> Result<(), Failure> {
@@ -34,6 +53,14 @@ impl Asking {
         let request = ListForwardsRequest { limit: Some(page.limit), before: page.before };
         let forwards = self.client.list_forwards(request).await?.into_inner();
         self.show(&forwards, render::payments::forwards)
+    }
+}
+
+/// An invoice, or a node.
+fn payee(text: &str) -> (Option<String>, Option<String>) {
+    match text.trim().parse::<NodeId>() {
+        Ok(_) => (None, Some(text.trim().to_owned())),
+        Err(_) => (Some(text.to_owned()), None),
     }
 }
 

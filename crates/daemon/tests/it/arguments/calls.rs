@@ -55,6 +55,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
+        "FindRoute" => vec![("invoice", text(&here.own_invoice))],
         _ => Vec::new(),
     }
 }
@@ -116,6 +117,10 @@ impl Table {
         self.row(argument, Some(value), Outcome::Refused(Code::FailedPrecondition, words))
     }
 
+    fn not_now_without(&mut self, argument: &'static str, words: &'static str) -> &mut Self {
+        self.row(argument, None, Outcome::Refused(Code::FailedPrecondition, words))
+    }
+
     fn not_found(&mut self, argument: &'static str, value: Value, words: &'static str) -> &mut Self {
         self.row(argument, Some(value), Outcome::Refused(Code::NotFound, words))
     }
@@ -139,7 +144,7 @@ pub(crate) fn rows(here: &Here) -> Vec<Row> {
     peers(&mut table, here);
     channels(&mut table, here);
     invoices(&mut table);
-    payments(&mut table);
+    payments(&mut table, here);
     lists(&mut table);
     graph(&mut table);
     table.rows
@@ -239,7 +244,7 @@ fn invoices(table: &mut Table) {
     table.wrong("invoice", text("lnbcrt1"), "").wrong("invoice", text("lnbcrt1".repeat(8_000)), "");
 }
 
-fn payments(table: &mut Table) {
+fn payments(table: &mut Table, here: &Here) {
     table.of("Pay");
     table.missing("invoice", MISSING).nonsense("invoice", "");
     table.wrong("invoice", text("lnbcrt1"), "");
@@ -247,6 +252,20 @@ fn payments(table: &mut Table) {
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("timeout_secs", &[0, 86_401, u64::MAX], "it is in seconds, from 1 to 86400");
+    let only = "it is for a node that is paid without an invoice";
+    table.wrong("preimage", text("ab".repeat(32)), only).nonsense("preimage", only);
+    table.wrong("custom_records", text("65536=00"), only).nonsense("custom_records", only);
+    table.not_now_without("custom_records", "own");
+    table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
+    table.wrong("invoice", text("bitcoin:bc1qxyz?amount=1"), "astrape withdraw");
+    table.wrong("invoice", text("bitcoin:?lightning=%"), "percent-encoding");
+    table.of("FindRoute");
+    table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
+    table.missing("invoice", MISSING).nonsense("invoice", "");
+    table.not_now("invoice", text(&here.own_invoice), "own");
+    table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
 }
 
 fn graph(table: &mut Table) {
