@@ -38,6 +38,9 @@ struct World {
     now: Timestamp,
 }
 
+/// An HTLC that is locked: over which channel, by which of its ends, how much.
+type Locked = (usize, usize, u64);
+
 /// How a payment ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum End {
@@ -119,7 +122,7 @@ impl World {
         channel: ChannelKeysId,
         channels: &[ShortChannelId],
         new: &NewHtlc,
-    ) -> Result<Vec<(usize, usize, u64)>, (usize, Failure)> {
+    ) -> Result<Vec<Locked>, (usize, Failure)> {
         let OnionSource::Recipe(recipe) = &new.onion else { panic!("an onion of ours") };
         let first = number_of(channel);
         let mut locked = vec![(first, self.end(first, payer), new.amount.0)];
@@ -164,11 +167,11 @@ impl World {
         self.balances[link][self.end(link, payer)]
     }
 
-    fn lock(&mut self, (link, end, amount): (usize, usize, u64)) {
+    fn lock(&mut self, (link, end, amount): Locked) {
         self.balances[link][end] -= amount;
     }
 
-    fn unlock(&mut self, (link, end, amount): (usize, usize, u64)) {
+    fn unlock(&mut self, (link, end, amount): Locked) {
         self.balances[link][end] += amount;
     }
 
@@ -191,7 +194,7 @@ impl World {
         };
         let mut outputs = VecDeque::from(outputs);
         // Parts that have arrived, and wait for the others.
-        let mut waiting: BTreeMap<u64, Vec<(usize, usize, u64)>> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, Vec<Locked>> = BTreeMap::new();
         let (mut end, mut offered) = (None, 0);
         while let Some(output) = outputs.pop_front() {
             assert_eq!(end, None, "nothing follows the end");
@@ -286,7 +289,7 @@ impl World {
         &mut self,
         payer: usize,
         payment: &mut Payment,
-        waiting: &mut BTreeMap<u64, Vec<(usize, usize, u64)>>,
+        waiting: &mut BTreeMap<u64, Vec<Locked>>,
         policy: &PaymentPolicy,
     ) -> Vec<PayOutput> {
         let mut told = Vec::new();
@@ -424,13 +427,11 @@ fn payments_arrive_where_an_oracle_says_that_they_can() {
     let mut all = Seen::default();
     for seed in 1..=3 {
         let seen = run(seed, 0, 120);
-        println!("{seed}: {seen:?}");
         all.paid += seen.paid;
         all.failed_with_flow += seen.failed_with_flow;
         all.no_flow += seen.no_flow;
         all.htlcs += seen.htlcs;
     }
-    println!("{all:?}");
     assert!(all.paid > 200 && all.no_flow > 5, "{all:?}");
     assert!(all.failed_with_flow * 200 <= all.paid, "less than 99.5% of what can arrive: {all:?}");
 }
@@ -438,7 +439,6 @@ fn payments_arrive_where_an_oracle_says_that_they_can() {
 #[test]
 fn among_nodes_that_fail_and_garble_every_payment_ends_once() {
     let seen = run(7, 15, 150);
-    println!("{seen:?}");
     assert!(seen.paid > 60, "{seen:?}");
     assert!(seen.htlcs > u64::from(seen.paid), "some had to be tried again");
 }
