@@ -94,6 +94,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Open(Open),
     /// Show the channels
     Channels,
+    /// Ask something else for forwarding over a channel, and tell the network
+    Setchannel(SetChannel),
     /// Close a channel
     Close(Close),
     /// Make an invoice
@@ -120,6 +122,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Payments(Page),
     /// Show payments of others that were forwarded, newest first
     Forwards(Page),
+    /// Show what forwarding has earned and how much of it went through, by day and by channel
+    Stats(Stats),
     /// Tell what happens, as it happens, until interrupted
     Events {
         /// Begin with the fact of this number, also if it is past
@@ -188,6 +192,51 @@ pub struct Open {
     /// Give the peer this much of it, as a gift
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     pub push: Msat,
+}
+
+/// Ask something else for forwarding over a channel. What was asked before is taken for ten minutes.
+#[derive(Args, Clone, Debug)]
+pub struct SetChannel {
+    /// Channel id, short channel id, alias or funding outpoint, or the beginning of the id; or `all`
+    pub channel: String,
+    /// For each payment, in millisatoshi
+    #[arg(long, value_name = "N")]
+    pub fee_base_msat: Option<u32>,
+    /// In millionths of what is passed on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub fee_ppm: Option<u32>,
+    /// Blocks between the timeouts of what comes in and what goes out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(34..=2016))]
+    pub cltv_expiry_delta: Option<u32>,
+    /// Smallest payment
+    #[arg(long, value_name = "AMOUNT")]
+    pub htlc_min: Option<Msat>,
+    /// Largest payment; 0 for as much as the channel takes
+    #[arg(long, value_name = "AMOUNT")]
+    pub htlc_max: Option<Msat>,
+    /// For each payment that comes in over it, in millisatoshi, zero or less: a discount
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(..=0))]
+    pub inbound_base_msat: Option<i32>,
+    /// The same in millionths, zero or less
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(-1_000_000..=0))]
+    pub inbound_ppm: Option<i32>,
+    /// Begin with what the node asks elsewhere, instead of what the channel asks now
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// Show what forwarding has earned.
+#[derive(Args, Clone, Debug)]
+pub struct Stats {
+    /// From so long ago on: 24h, 30d
+    #[arg(long, value_name = "TIME", default_value = "30d")]
+    pub since: Seconds,
+    /// Length of a period: 1h, 1d, 7d
+    #[arg(long, value_name = "TIME", default_value = "1d")]
+    pub period: Seconds,
+    /// How many channels at most, up to 1000, those that earned most first
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
 }
 
 /// Close a channel.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`table`] | tables, and lists of names and values |
 //! | [`words`] | amounts, times, states and ids in words |
-//! | [`node`], [`money`], [`channels`], [`invoices`], [`payments`], [`events`] | the answers |
+//! | [`node`], [`money`], [`channels`], [`invoices`], [`payments`], [`policies`], [`stats`], [`events`] | the answers |
 
 pub mod channels;
 pub mod events;
@@ -13,6 +13,8 @@ pub mod invoices;
 pub mod money;
 pub mod node;
 pub mod payments;
+pub mod policies;
 pub mod route;
+pub mod stats;
 pub mod table;
 pub mod words;

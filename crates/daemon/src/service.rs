@@ -9,7 +9,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `forced`, `invoices`, `payments`, `payable`, `route`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `stats`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -23,9 +23,11 @@ mod named;
 mod payable;
 mod payments;
 mod peers;
+mod policies;
 mod refusal;
 mod route;
 pub mod server;
+mod stats;
 
 use crate::engine::{Handle, Stopped};
 use astrape_api::v1::node_server::Node;
@@ -110,6 +112,8 @@ calls! {
     list_peers(ListPeersRequest) -> ListPeersResponse;
     open_channel(OpenChannelRequest) -> OpenChannelResponse;
     list_channels(ListChannelsRequest) -> ListChannelsResponse;
+    set_channel(SetChannelRequest) -> SetChannelResponse;
+    get_stats(GetStatsRequest) -> GetStatsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;

@@ -3,8 +3,10 @@
 use crate::input::FreshKeys;
 use crate::journal::Entry;
 use astrape_invoice::Invoice;
-use astrape_payment::{OpenInvoice, Payee};
-use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat};
+use astrape_payment::{ForwardPolicy, InboundFee, OpenInvoice, Payee};
+use astrape_primitives::{
+    ChannelKeysId, CltvDelta, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat,
+};
 use bitcoin::{ScriptBuf, Txid};
 
 /// What the user wants. What is random or looked up in it was drawn and found outside of the step.
@@ -35,6 +37,14 @@ pub enum Command {
     ForceCloseChannel {
         /// Which.
         channel: ChannelKeysId,
+    },
+    /// Ask something else for forwarding over a channel. What was asked before is taken for a while
+    /// ([`OLD_POLICY_MILLIS`](astrape_payment::policy::OLD_POLICY_MILLIS)).
+    SetPolicy {
+        /// Which; all that are open if absent.
+        channel: Option<ChannelKeysId>,
+        /// What.
+        change: PolicyChange,
     },
     /// Take payments for an invoice, which is signed already.
     AddInvoice(Box<OpenInvoice>),
@@ -79,6 +89,50 @@ pub struct OpenChannelCommand {
     pub change_script: ScriptBuf,
     /// Where our balance will go, if we commit to it now.
     pub upfront_shutdown_script: Option<ScriptBuf>,
+}
+
+/// What a channel is to ask for forwarding. What is absent stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// Begin with the node's own policy instead of the channel's.
+    pub reset: bool,
+    /// For each HTLC.
+    pub fee_base: Option<Msat>,
+    /// In proportion.
+    pub fee_proportional_millionths: Option<u32>,
+    /// Blocks between the expiries.
+    pub cltv_expiry_delta: Option<CltvDelta>,
+    /// Smallest HTLC.
+    pub htlc_minimum: Option<Msat>,
+    /// Largest HTLC; the capacity if that is said to be none.
+    pub htlc_maximum: Option<Option<Msat>>,
+    /// For each HTLC that comes in, in millisatoshi, zero or less.
+    pub inbound_base_msat: Option<i32>,
+    /// The same in proportion.
+    pub inbound_proportional_millionths: Option<i32>,
+}
+
+impl PolicyChange {
+    /// The policy that follows from `before`.
+    #[must_use]
+    pub fn applied_to(&self, before: &ForwardPolicy) -> ForwardPolicy {
+        let inbound = InboundFee {
+            base_msat: self.inbound_base_msat.unwrap_or(before.inbound.base_msat),
+            proportional_millionths: self
+                .inbound_proportional_millionths
+                .unwrap_or(before.inbound.proportional_millionths),
+        };
+        ForwardPolicy {
+            fee_base: self.fee_base.unwrap_or(before.fee_base),
+            fee_proportional_millionths: self
+                .fee_proportional_millionths
+                .unwrap_or(before.fee_proportional_millionths),
+            cltv_expiry_delta: self.cltv_expiry_delta.unwrap_or(before.cltv_expiry_delta),
+            htlc_minimum: self.htlc_minimum.unwrap_or(before.htlc_minimum),
+            htlc_maximum: self.htlc_maximum.unwrap_or(before.htlc_maximum),
+            inbound,
+        }
+    }
 }
 
 /// Pay an invoice, or a node without one.
@@ -186,6 +240,12 @@ pub enum Refusal {
     /// An invoice with this hash was made before.
     #[error("there is an invoice or payment with hash {0} already: use another preimage")]
     HashUsed(PaymentHash),
+    /// The policy makes no sense.
+    #[error("{0}")]
+    Policy(#[from] astrape_payment::PolicyRefusal),
+    /// The channel forwards nothing.
+    #[error("the channel forwards nothing now: it is not ready yet, or is being closed")]
+    ForwardsNothing,
     /// No such invoice.
     #[error("no unpaid invoice has hash {0}: see `astrape invoices`")]
     NoSuchInvoice(PaymentHash),

@@ -11,7 +11,7 @@ use crate::table::Table;
 use crate::turn::Turn;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
-use astrape_payment::{OpenInvoice, Payment, Receiving};
+use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
     ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap,
     Timestamp,
@@ -47,6 +47,8 @@ pub struct Node {
     pub(crate) peer_updates: Table<ChannelKeysId, PeerUpdate>,
     pub(crate) own_updates: Table<ChannelKeysId, OwnUpdate>,
     pub(crate) own_node: Table<(), OwnNode>,
+    /// What channels ask that differs from the node's policy, and what they asked before.
+    pub(crate) policies: Table<ChannelKeysId, Arc<ChannelPolicy>>,
     pub(crate) owed: Table<Txid, OwedTransaction>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
@@ -210,6 +212,7 @@ impl Node {
             peer_updates: Table::default(),
             own_updates: Table::default(),
             own_node: Table::default(),
+            policies: Table::default(),
             owed: Table::default(),
             chain: Table::default(),
             counters: Table::default(),
@@ -314,6 +317,7 @@ impl Node {
         self.peer_updates.install();
         self.own_updates.install();
         self.own_node.install();
+        self.policies.install();
         self.owed.install();
         self.chain.install();
         self.counters.install();
@@ -332,6 +336,7 @@ impl Node {
         self.peer_updates.discard();
         self.own_updates.discard();
         self.own_node.discard();
+        self.policies.discard();
         self.owed.discard();
         self.chain.discard();
         self.counters.discard();
@@ -358,6 +363,7 @@ impl Node {
         crate::record::diff_table(&self.peer_updates, out);
         crate::record::diff_table(&self.own_updates, out);
         crate::record::diff_table(&self.own_node, out);
+        crate::record::diff_table(&self.policies, out);
         crate::record::diff_table(&self.owed, out);
         crate::record::diff_table(&self.chain, out);
         crate::record::diff_table(&self.counters, out);

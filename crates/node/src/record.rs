@@ -6,6 +6,7 @@ mod codec;
 mod key;
 mod parts;
 mod payment;
+mod policy;
 mod resolution;
 mod send;
 mod single;
@@ -15,7 +16,7 @@ use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, Ow
 use crate::table::Table;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
-use astrape_payment::{OpenInvoice, Payment, Receiving};
+use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash};
 use astrape_wallet::{Coin, Coins};
 use bitcoin::{OutPoint, Txid};
@@ -114,6 +115,7 @@ pub(crate) struct Restored {
     pub(crate) owed: BTreeMap<Txid, OwedTransaction>,
     pub(crate) own_updates: BTreeMap<ChannelKeysId, OwnUpdate>,
     pub(crate) own_node: BTreeMap<(), OwnNode>,
+    pub(crate) policies: BTreeMap<ChannelKeysId, Arc<ChannelPolicy>>,
     pub(crate) chain: ChainState,
     pub(crate) counters: Counters,
     pub(crate) resolutions: BTreeMap<ChannelKeysId, Arc<Resolution>>,
@@ -145,6 +147,7 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             Kind::PeerUpdate => add(&mut restored.peer_updates, about, value).map_err(unreadable)?,
             Kind::Owed => add(&mut restored.owed, about, value).map_err(unreadable)?,
             Kind::OwnUpdate => add(&mut restored.own_updates, about, value).map_err(unreadable)?,
+            Kind::ChannelPolicy => add(&mut restored.policies, about, value).map_err(unreadable)?,
             Kind::OwnNode => add(&mut restored.own_node, about, value).map_err(unreadable)?,
             Kind::Chain => add(&mut chain, about, value).map_err(unreadable)?,
             Kind::Counters => add(&mut counters, about, value).map_err(unreadable)?,

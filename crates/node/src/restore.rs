@@ -47,6 +47,7 @@ impl Node {
         node.peer_updates = Table::restored(restored.peer_updates);
         node.own_updates = Table::restored(restored.own_updates);
         node.own_node = Table::restored(restored.own_node);
+        node.policies = Table::restored(restored.policies);
         node.owed = Table::restored(restored.owed);
         node.resolutions = Table::restored(restored.resolutions);
         node.coins = single(Arc::new(restored.coins));
@@ -73,6 +74,7 @@ impl Node {
         node.peer_updates = self.peer_updates.clone();
         node.own_updates = self.own_updates.clone();
         node.own_node = self.own_node.clone();
+        node.policies = self.policies.clone();
         node.owed = self.owed.clone();
         node.resolutions = self.resolutions.clone();
         node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
@@ -200,6 +202,7 @@ impl PartialEq for Node {
             && self.peer_updates == other.peer_updates
             && self.own_updates == other.own_updates
             && self.own_node == other.own_node
+            && self.policies == other.policies
             && self.owed == other.owed
             && self.resolutions == other.resolutions
             && self.chain == other.chain
@@ -224,6 +227,7 @@ impl std::fmt::Debug for Node {
             .field("coins", &self.coins)
             .field("known_peers", &self.known_peers)
             .field("peer_updates", &self.peer_updates)
+            .field("policies", &self.policies)
             .field("owed", &self.owed)
             .field("resolutions", &self.resolutions)
             .field("chain", &self.chain)

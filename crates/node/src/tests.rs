@@ -9,6 +9,7 @@ mod hostile;
 mod money;
 mod net;
 mod openings;
+mod policies;
 mod replays;
 mod ways;
 mod whole;

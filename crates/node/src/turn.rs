@@ -13,6 +13,7 @@ mod open;
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 mod pay;
 mod peer;
+mod policy;
 mod receive;
 mod relay;
 

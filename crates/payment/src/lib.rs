@@ -33,7 +33,7 @@ pub mod route;
 pub mod send;
 mod words;
 
-pub use policy::{ForwardPolicy, PaymentPolicy};
+pub use policy::{ChannelPolicy, ForwardPolicy, InboundFee, PaymentPolicy, PolicyRefusal};
 pub use receive::{OpenInvoice, Part, Receipt, Receiving, receive};
 pub use refusal::PayRefusal;
 pub use relay::{RelayTarget, relay};

@@ -2,7 +2,7 @@
 //!
 //! It sees no invoice: what is forwarded is settled by a preimage from downstream or not at all (attack 3).
 
-use crate::policy::{ForwardPolicy, PaymentPolicy};
+use crate::policy::{ForwardPolicy, InboundFee, PaymentPolicy};
 use astrape_channel::{Htlc, NewHtlc, OnionSource, Origin};
 use astrape_onion::{Failure, ForwardPayload};
 use astrape_primitives::{ChannelKeysId, Height, Msat};
@@ -13,8 +13,10 @@ use astrape_wire::OnionPacket;
 pub struct RelayTarget<'a> {
     /// Our name for it.
     pub keys: ChannelKeysId,
-    /// What we ask for forwarding over it.
-    pub policy: &'a ForwardPolicy,
+    /// What we ask for forwarding over it: today, and before changes that payers may not know of yet.
+    pub policies: &'a [ForwardPolicy],
+    /// What the channel that it came in over asks beside, in the same way.
+    pub inbound: &'a [InboundFee],
     /// Whether it can carry anything now; if not why, in words. Its limits and balance are judged by the channel.
     pub usable: Result<(), &'static str>,
 }
@@ -48,7 +50,11 @@ pub fn relay(
         return Err(Failure::TemporaryChannelFailure);
     }
     let target = target.ok_or(Failure::UnknownNextPeer)?;
-    check_amounts(incoming.amount, payload.amt_to_forward, target.policy)?;
+    let asked =
+        target.policies.iter().flat_map(|asked| target.inbound.iter().map(move |inbound| (asked, inbound)));
+    let judged = asked.map(|(asked, inbound)| check_asked(incoming, payload, asked, inbound));
+    // The failure that its sender is told is that of today's policy, which is the first.
+    judged.reduce(|first, next| if first.is_ok() { first } else { next.or(first) }).unwrap_or(Ok(()))?;
     check_expiries(incoming, payload, target, tip, policy)?;
     let outgoing = NewHtlc {
         amount: payload.amt_to_forward,
@@ -60,7 +66,14 @@ pub fn relay(
     Ok((target.keys, outgoing))
 }
 
-fn check_amounts(received: Msat, forwarded: Msat, policy: &ForwardPolicy) -> Result<(), Failure> {
+/// Whether an HTLC brings what one policy asks, and leaves the time that it asks for.
+fn check_asked(
+    incoming: &Htlc,
+    payload: &ForwardPayload,
+    policy: &ForwardPolicy,
+    inbound: &InboundFee,
+) -> Result<(), Failure> {
+    let (received, forwarded) = (incoming.amount, payload.amt_to_forward);
     if policy.htlc_maximum.is_some_and(|most| forwarded > most) {
         return Err(Failure::TemporaryChannelFailure);
     }
@@ -68,15 +81,20 @@ fn check_amounts(received: Msat, forwarded: Msat, policy: &ForwardPolicy) -> Res
     if forwarded < policy.htlc_minimum.max(Msat(1)) {
         return Err(Failure::AmountBelowMinimum { htlc_msat: forwarded });
     }
-    let asked = policy.fee(forwarded).and_then(|fee| fee.checked_add(forwarded));
+    let asked = policy.fee_from(inbound, forwarded).and_then(|fee| fee.checked_add(forwarded));
     if asked.is_none_or(|asked| received < asked) {
         return Err(Failure::FeeInsufficient { htlc_msat: received });
+    }
+    let outgoing = payload.outgoing_cltv_value;
+    let delta = u32::from(policy.cltv_expiry_delta.0);
+    if incoming.cltv_expiry.0.checked_sub(delta).is_none_or(|latest| latest < outgoing.0) {
+        return Err(Failure::IncorrectCltvExpiry { cltv_expiry: outgoing });
     }
     Ok(())
 }
 
-/// When all of these hold, the incoming HTLC has more than the outgoing channel's `cltv_expiry_delta` left, as BOLT 2
-/// ("Forwarding HTLCs") asks.
+/// When all of these hold beside what a policy asks, the incoming HTLC has more than the outgoing channel's
+/// `cltv_expiry_delta` left, as BOLT 2 ("Forwarding HTLCs") asks.
 fn check_expiries(
     incoming: &Htlc,
     payload: &ForwardPayload,
@@ -84,12 +102,7 @@ fn check_expiries(
     tip: Height,
     policy: &PaymentPolicy,
 ) -> Result<(), Failure> {
-    let outgoing = payload.outgoing_cltv_value;
-    let delta = u32::from(target.policy.cltv_expiry_delta.0);
-    if incoming.cltv_expiry.0.checked_sub(delta).is_none_or(|latest| latest < outgoing.0) {
-        return Err(Failure::IncorrectCltvExpiry { cltv_expiry: outgoing });
-    }
-    if outgoing.blocks_left(tip) < policy.min_forward_expiry_blocks {
+    if payload.outgoing_cltv_value.blocks_left(tip) < policy.min_forward_expiry_blocks {
         return Err(Failure::ExpiryTooSoon);
     }
     if target.usable.is_err() {

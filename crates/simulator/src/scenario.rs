@@ -37,6 +37,11 @@ enum Act {
         flaw: Flaw,
     },
     Feerate(FeeratePerKw),
+    /// A node asks another base fee for forwarding over all of its channels.
+    Policy {
+        node: usize,
+        fee_base: Msat,
+    },
     Cut {
         a: usize,
         b: usize,
@@ -129,6 +134,12 @@ impl Scenario {
     #[must_use]
     pub fn feerate(self, feerate: FeeratePerKw) -> Self {
         self.then(Act::Feerate(feerate))
+    }
+
+    /// Asks another base fee for forwarding over all channels of a node.
+    #[must_use]
+    pub fn policy(self, node: usize, fee_base: Msat) -> Self {
+        self.then(Act::Policy { node, fee_base })
     }
 
     /// Cuts a connection; it comes back.
@@ -262,6 +273,10 @@ enum Current {
     Open(usize),
     Pay(usize),
     Close(Vec<(usize, ChannelKeysId)>),
+    Policy {
+        node: usize,
+        fee_base: Msat,
+    },
     /// Done when the world is at rest.
     Rest,
 }
@@ -345,6 +360,10 @@ impl Stage {
                 self.world.set_feerate(feerate);
                 Current::Rest
             }
+            Act::Policy { node, fee_base } => {
+                self.world.ask(node, fee_base);
+                Current::Policy { node, fee_base }
+            }
             Act::Cut { a, b } => {
                 self.world.cut_between(a, b);
                 Current::Rest
@@ -384,6 +403,7 @@ impl Stage {
             Current::Open(wanted) => self.world.is_usable(*wanted),
             Current::Pay(deal) => self.world.users.deals[*deal].is_over(),
             Current::Close(channels) => channels.iter().all(|(node, keys)| self.world.is_over(*node, keys)),
+            Current::Policy { node, fee_base } => self.world.asks(*node, *fee_base),
             Current::Rest => true,
         }
     }
@@ -410,6 +430,7 @@ impl Stage {
                 }
                 self.world.mine(1);
             }
+            Current::Policy { node, fee_base } => self.world.ask(*node, *fee_base),
             Current::Rest => {}
         }
         Ok(())

@@ -5,7 +5,7 @@ use crate::machine::Taken;
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
-use astrape_node::command::{OpenChannelCommand, PayCommand};
+use astrape_node::command::{OpenChannelCommand, PayCommand, PolicyChange};
 use astrape_node::{Command, CommandId, Input, Journal as _, Refusal, Reply};
 use astrape_payment::OpenInvoice;
 use astrape_primitives::{
@@ -28,6 +28,8 @@ pub(crate) enum Errand {
     Pay(usize),
     /// The payee settles what is held, or gives it back.
     Decide(usize),
+    /// A node asks another base fee.
+    Policy(usize, Msat),
     Open(usize),
     Close(usize),
 }
@@ -227,6 +229,7 @@ impl World {
         let node = match errand {
             Errand::Invoice(deal) | Errand::Decide(deal) => self.users.deals[deal].payee,
             Errand::Pay(deal) => self.users.deals[deal].payer,
+            Errand::Policy(node, _) => node,
             Errand::Open(wanted) => self.users.wanted[wanted].from,
             Errand::Close(unwanted) => self.users.unwanted[unwanted].node,
         };
@@ -241,6 +244,7 @@ impl World {
             Errand::Invoice(deal) => self.make_invoice(deal),
             Errand::Pay(deal) => self.pay_invoice(deal),
             Errand::Decide(deal) => self.decide(deal),
+            Errand::Policy(node, fee_base) => self.set_policy(node, fee_base),
             Errand::Open(wanted) => self.open_channel(wanted),
             Errand::Close(unwanted) => self.close_channel(unwanted),
         }
@@ -350,6 +354,23 @@ impl World {
         self.command(payee, Errand::Decide(number), command)
     }
 
+    /// A node is to ask another base fee over all of its channels.
+    pub(crate) fn ask(&mut self, node: usize, fee_base: Msat) {
+        self.go(Errand::Policy(node, fee_base));
+    }
+
+    /// Whether all channels of a node ask that base fee.
+    pub(crate) fn asks(&self, node: usize, fee_base: Msat) -> bool {
+        let process = self.process(node);
+        process.is_some_and(|p| p.node.channels().all(|(keys, _)| p.node.policy(&keys).fee_base == fee_base))
+    }
+
+    fn set_policy(&mut self, node: usize, fee_base: Msat) -> Result<(), Violation> {
+        let change = PolicyChange { fee_base: Some(fee_base), ..PolicyChange::default() };
+        let command = Command::SetPolicy { channel: None, change };
+        self.command(node, Errand::Policy(node, fee_base), command)
+    }
+
     fn open_channel(&mut self, number: usize) -> Result<(), Violation> {
         let wanted = self.users.wanted[number].clone();
         if wanted.keys.is_some_and(|keys| self.was_opened(wanted.from, &keys)) {
@@ -412,7 +433,7 @@ impl World {
                 self.users.deals[deal].refused = true;
             }
             (Errand::Open(wanted), Err(_)) => self.users.wanted[wanted].refused = true,
-            (Errand::Open(_) | Errand::Close(_) | Errand::Decide(_), _) => {}
+            (Errand::Open(_) | Errand::Close(_) | Errand::Decide(_) | Errand::Policy(..), _) => {}
         }
     }
 }

@@ -20,4 +20,4 @@ pub mod sqlite;
 
 pub use mark::MarkFile;
 pub use memory::MemoryJournal;
-pub use sqlite::{Opened, SqliteJournal, SqliteReader, WalletChangesets};
+pub use sqlite::{ChannelTally, Opened, SqliteJournal, SqliteReader, Tally, WalletChangesets};

@@ -24,9 +24,11 @@ mod fact;
 mod query;
 mod reader;
 mod schema;
+mod tally;
 mod wallet;
 
 pub use reader::{MAX_PAGE, SqliteReader};
+pub use tally::{ChannelTally, MAX_PERIODS, Tally};
 pub use wallet::WalletChangesets;
 
 /// The database, in the directory of the journal.

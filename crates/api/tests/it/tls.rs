@@ -58,6 +58,8 @@ echo! {
     list_peers(ListPeersRequest) -> ListPeersResponse;
     open_channel(OpenChannelRequest) -> OpenChannelResponse;
     list_channels(ListChannelsRequest) -> ListChannelsResponse;
+    set_channel(SetChannelRequest) -> SetChannelResponse;
+    get_stats(GetStatsRequest) -> GetStatsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;

@@ -43,6 +43,8 @@ impl Asking {
             Action::Peers => self.peers().await,
             Action::Open(open) => self.open(open).await,
             Action::Channels => self.channels().await,
+            Action::Setchannel(change) => self.setchannel(change).await,
+            Action::Stats(stats) => self.stats(stats).await,
             Action::Close(close) => self.close(close).await,
             Action::Invoice(invoice) => self.invoice(invoice).await,
             Action::Invoices(page) => self.invoices(page).await,

@@ -3,7 +3,7 @@
 use super::facts::Heard;
 use super::forced::forced_close;
 use super::info::saturate;
-use super::{NodeService, argument, named, refusal};
+use super::{NodeService, argument, named, policies, refusal};
 use astrape_api::v1::{
     Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ForcedClose,
     ListChannelsRequest, ListChannelsResponse, OpenChannelRequest, OpenChannelResponse,
@@ -184,7 +184,7 @@ fn close_response(
 }
 
 /// A channel as the contract has it.
-fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessage {
+pub(super) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessage {
     let message = ChannelMessage {
         channel_id: channel.channel_id().to_string(),
         keys_id: keys.to_string(),
@@ -194,6 +194,7 @@ fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessag
         status: status(node, keys, channel),
         short_channel_id: node.short_channel_id(&keys).map(|scid| scid.to_string()),
         sendable_msat: channel.sendable().0,
+        policy: Some(policies::policy(node, keys)),
         ..ChannelMessage::default()
     };
     match (&channel.phase, channel.open()) {

@@ -454,3 +454,59 @@ async fn a_held_payment_is_settled_or_given_back_over_the_api() {
     alice.end().await;
     bob.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(43, &chain).await;
+    let mut bob = served(44, &chain).await;
+    let carol = Member::start(45, &chain).await;
+    alice.fund(Sat(2_000_000)).await;
+    bob.member.fund(Sat(2_000_000)).await;
+    alice.connect(&bob.member).await;
+    carol.connect(&bob.member).await;
+    let nothing = astrape_primitives::Msat(0);
+    alice.open(&bob.member, Sat(500_000), nothing).await;
+    bob.member.open(&carol, Sat(500_000), nothing).await;
+    let request =
+        SetChannelRequest { channel: "all".into(), fee_base_msat: Some(3_000), ..Default::default() };
+    let changed = bob.client.set_channel(request).await.unwrap().into_inner().channels;
+    assert_eq!(changed.len(), 2);
+    assert!(changed.iter().all(|c| c.policy.is_some_and(|p| p.fee_base_msat == 3_000 && !p.is_default)));
+    let to_carol = changed.iter().find(|c| c.peer == carol.id().to_string()).unwrap();
+    let request = SetChannelRequest {
+        channel: to_carol.channel_id.clone(),
+        inbound_base_msat: Some(1),
+        ..Default::default()
+    };
+    let refused = bob.client.set_channel(request).await.unwrap_err();
+    assert!(refused.message().contains("must not be above zero"), "{refused}");
+    let request = SetChannelRequest {
+        channel: to_carol.channel_id.clone(),
+        fee_proportional_millionths: Some(1_000_001),
+        ..Default::default()
+    };
+    let refused = bob.client.set_channel(request).await.unwrap_err();
+    assert!(refused.message().contains("more than the payment itself"), "{refused}");
+    until("carol has heard of it", async || {
+        let hints = carol.handle.snapshot().route_hints();
+        hints.first().is_some_and(|way| way[0].fee_base_msat == 3_000)
+    })
+    .await;
+    let amount = astrape_primitives::Msat(10_000_000);
+    let sent = alice.pay(&carol.invoice(amount).await).await;
+    assert!(matches!(sent, astrape_node::Fact::PaymentSent { fee, .. } if fee.0 == 4_000), "{sent:?}");
+    let stats = bob.client.get_stats(GetStatsRequest::default()).await.unwrap().into_inner();
+    let total = stats.total.unwrap();
+    assert_eq!((total.forwarded, total.fee_msat, total.success_per_mille), (1, 4_000, 1_000));
+    assert_eq!((stats.periods.len(), stats.channels.len()), (1, 2));
+    assert_eq!(stats.channels[0].keys_id, to_carol.keys_id, "who earned most comes first");
+    let forwards =
+        bob.client.list_forwards(ListForwardsRequest::default()).await.unwrap().into_inner().forwards;
+    assert_eq!(forwards[0].outgoing.as_deref(), Some(to_carol.keys_id.as_str()));
+    assert!(forwards[0].took_ms < 60_000 && forwards[0].failure.is_none());
+    bob.end().await;
+    for member in [alice, carol] {
+        member.stop().await.unwrap();
+    }
+}

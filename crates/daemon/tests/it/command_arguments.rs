@@ -177,6 +177,34 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
         "a channel is named by",
     ));
     rows.push(row("close", "channel", &["1x1x1"], 1, "astrape channels"));
+    rows.push(row("setchannel", "", &[], 2, REQUIRED));
+    rows.push(row("setchannel", "", &["--more"], 2, UNEXPECTED));
+    rows.extend(each(
+        "setchannel",
+        "channel",
+        &["?", "--reset"],
+        &["", "nothing", "abc", long],
+        1,
+        "a channel is named by",
+    ));
+    rows.push(row("setchannel", "channel", &["abcd"], 1, "nothing is to be changed"));
+    rows.push(row("setchannel", "reset", &["abcd", "--reset=no"], 2, UNEXPECTED));
+    for (field, option, bad) in [
+        ("fee_base_msat", "--fee-base-msat", vec!["-1", "x", "", huge]),
+        ("fee_ppm", "--fee-ppm", vec!["-1", "1000001", "x", "", huge]),
+        ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["33", "2017", "-1", "x", ""]),
+        ("htlc_min", "--htlc-min", vec!["-1", "x", "", huge]),
+        ("htlc_max", "--htlc-max", vec!["-1", "x", "", huge]),
+        ("inbound_base_msat", "--inbound-base-msat", vec!["1", "x", "", huge]),
+        ("inbound_ppm", "--inbound-ppm", vec!["1", "-1000001", "x", "", huge]),
+    ] {
+        rows.extend(each("setchannel", field, &["abcd", option, "?"], &bad, 2, option));
+    }
+    rows.push(row("stats", "", &["more"], 2, UNEXPECTED));
+    rows.extend(each("stats", "since", &["--since", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
+    rows.extend(each("stats", "period", &["--period", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
+    rows.push(row("stats", "period", &["--period", "1s"], 1, "more than 366 periods"));
+    rows.extend(each("stats", "limit", &["--limit", "?"], &["0", "1001", "-1", "x", "", huge], 2, "--limit"));
     rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "address"));
     rows.push(row("close", "to", &["abcd", "--to", MAINNET, "--force"], 2, "cannot be used with"));
     rows.push(row("close", "force", &["abcd", "--force=no"], 2, UNEXPECTED));

@@ -225,6 +225,62 @@ fn payments_and_forwards_are_a_line_each() {
 }
 
 #[test]
+fn what_forwarding_has_earned_is_shown_by_period_and_by_channel() {
+    let some = ForwardStats {
+        forwarded: 3,
+        failed_here: 1,
+        failed_beyond: 2,
+        amount_msat: 5_000_000,
+        fee_msat: 1_500,
+        took_ms: 700,
+        success_per_mille: 500,
+    };
+    let stats = GetStatsResponse {
+        total: Some(some),
+        periods: vec![PeriodStats { from: 1_800_000_000, stats: Some(some) }],
+        channels: vec![ChannelStats {
+            keys_id: id("aa"),
+            short_channel_id: None,
+            peer: None,
+            incoming: None,
+            outgoing: Some(some),
+        }],
+    };
+    shows(
+        &render::stats::stats(&stats),
+        "
+        FROM (UTC)           FORWARDED  FAILED HERE  FAILED BEYOND  SUCCESS     AMOUNT     EARNED    TOOK
+        2027-01-15 08:00:00          3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
+        in all                       3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
+
+        CHANNEL        CAME IN  SUCCESS  WENT OUT  SUCCESS  AMOUNT OUT     EARNED
+        aaaaaaaaaaaa…        0        -         3   50.0 %   5,000 sat  1.500 sat
+        ",
+    );
+    assert!(render::stats::stats(&GetStatsResponse::default()).contains("Nothing was forwarded"));
+}
+
+#[test]
+fn what_channels_ask_is_a_line_each() {
+    let policy = ForwardPolicy {
+        fee_base_msat: 1_000,
+        fee_proportional_millionths: 100,
+        cltv_expiry_delta: 80,
+        htlc_minimum_msat: 1,
+        inbound_base_msat: -5,
+        ..Default::default()
+    };
+    let channel = Channel { channel_id: id("cc"), policy: Some(policy), ..Default::default() };
+    shows(
+        &render::policies::policies(&SetChannelResponse { channels: vec![channel] }),
+        "
+        CHANNEL         BASE  MILLIONTHS  BLOCKS   SMALLEST  LARGEST                INBOUND  AS ELSEWHERE
+        cccccccccccc…  1 sat         100      80  0.001 sat      all  -5 msat, 0 millionths  no
+        ",
+    );
+}
+
+#[test]
 fn unpaid_invoices_are_a_line_each() {
     let open = Invoice {
         payment_hash: id("12"),

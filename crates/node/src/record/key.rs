@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     OwnUpdate = 11,
     OwnNode = 12,
     Resolution = 13,
+    ChannelPolicy = 20,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
             Kind::OwnUpdate,
             Kind::OwnNode,
             Kind::Resolution,
+            Kind::ChannelPolicy,
         ];
         all.into_iter().find(|k| *k as u8 == *kind).map(|k| (k, rest))
     }

@@ -7,7 +7,8 @@ use crate::journal::Key;
 use astrape_channel::htlc::{Direction, Htlc, OnionSource, Resolution};
 use astrape_channel::{How, Open, Phase};
 use astrape_onion::{Hop, PeelFailure, Peeled};
-use astrape_primitives::{HtlcId, Msat, Side};
+use astrape_payment::{ForwardPolicy, InboundFee};
+use astrape_primitives::{HtlcId, Msat, Side, Timestamp};
 use examples::Gen;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -66,8 +67,36 @@ fn node(seed: u64) -> Restored {
         counters: g.counters(),
         own_updates: BTreeMap::from([(keys, OwnUpdate(g.channel_update()))]),
         own_node: BTreeMap::from([((), OwnNode(g.node_announcement()))]),
+        policies: BTreeMap::new(),
         resolutions: BTreeMap::from([(keys, Arc::new(g.court(keys)))]),
     }
+}
+
+#[test]
+fn policies_of_channels_are_read_again_and_stay_readable() {
+    for seed in 0..100 {
+        let (policy, keys) = (Gen(7_000 + seed).channel_policy(), keys(seed));
+        let mut rows = Rows::new();
+        single_rows([(keys, policy.clone())], &mut rows);
+        let read = restore(&rows).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert_eq!(*read.policies[&keys], policy, "seed {seed}");
+    }
+    // Written by the first version that had them.
+    let frozen = "010026000000000000000700000064005000000000000000010000000000002710fffffffeffffffce\
+                  022e000000000000000800000064005000000000000000010000000000002710fffffffeffffffce0000018bcfe56800";
+    let bytes: Vec<u8> = (0..frozen.len() / 2)
+        .map(|i| u8::from_str_radix(&frozen[2 * i..2 * i + 2], 16).expect("hexadecimal"))
+        .collect();
+    let asked = |base| ForwardPolicy {
+        fee_base: Msat(base),
+        htlc_maximum: Some(Msat(10_000)),
+        inbound: InboundFee { base_msat: -2, proportional_millionths: -50 },
+        ..ForwardPolicy::default()
+    };
+    let before = vec![(asked(8), Timestamp::from_secs(1_700_000_000))];
+    let policy = ChannelPolicy { own: Some(asked(7)), before };
+    assert_eq!(ChannelPolicy::decode(&keys(1), &bytes), Ok(policy.clone()));
+    assert_eq!(policy.encode(), bytes);
 }
 
 #[test]
@@ -112,6 +141,7 @@ fn rows_of_node(node: Restored) -> Rows {
     single_rows(node.peer_updates, &mut rows);
     single_rows(node.own_updates, &mut rows);
     single_rows(node.own_node, &mut rows);
+    single_rows(node.policies, &mut rows);
     single_rows(node.owed, &mut rows);
     single_rows([((), node.chain)], &mut rows);
     single_rows([((), node.counters)], &mut rows);
@@ -133,6 +163,7 @@ fn assert_same(read: &Restored, written: &Restored) {
     assert_eq!(read.peer_updates, written.peer_updates);
     assert_eq!(read.own_updates, written.own_updates);
     assert_eq!(read.own_node, written.own_node);
+    assert_eq!(read.policies, written.policies);
     assert_eq!(read.owed, written.owed);
     assert_eq!(read.chain, written.chain);
     assert_eq!(read.counters, written.counters);

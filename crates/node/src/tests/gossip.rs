@@ -8,7 +8,7 @@ use crate::input::{CommandId, Input, PeerEvent};
 use crate::node::Node;
 use astrape_channel::funding::Confirmation;
 use astrape_channel::{AnnouncementHalf, Channel, Link, Open, Phase};
-use astrape_primitives::{Features, Height, Msat, Network, NodeId, Sat, ShortChannelId, Timestamp};
+use astrape_primitives::{Feature, Features, Height, Msat, Network, NodeId, Sat, ShortChannelId, Timestamp};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
@@ -297,7 +297,8 @@ fn who_we_are_is_said_once_a_channel_is_announced_and_again_when_it_changes() {
     assert!(said.alias[end..].iter().all(|byte| *byte == 0), "padded with zeroes");
     let places: Vec<String> = said.addresses.iter().map(|address| address.to_string()).collect();
     assert_eq!(places, ["192.0.2.1:9735", "[2001:db8::1]:9735"], "by type, and no port of 0");
-    assert_eq!(said.features.features(), node.config().features);
+    let features = node.config().features.clone().with_optional(Feature::Keysend);
+    assert_eq!(said.features.features(), features, "those of init, and what is for announcements only");
     assert!(of_node(&tick(&mut node, later(2 * MINUTE))).is_empty());
     node.config = Arc::new(named("short"));
     let second = only(of_node(&tick(&mut node, later(3 * MINUTE))));

@@ -99,6 +99,7 @@ impl Turn<'_> {
         self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);
         self.node.own_updates.remove(&keys);
+        self.node.policies.remove(&keys);
         self.node.away.remove(&keys);
         self.writes.forget_retired.insert(keys);
     }

@@ -32,6 +32,7 @@ impl Turn<'_> {
                 let reason = "by the user's wish".to_owned();
                 self.close(channel, Event::Command(astrape_channel::Command::ForceClose { reason }))
             }
+            Command::SetPolicy { channel, change } => self.set_policy(channel, &change),
             Command::AddInvoice(invoice) => self.add_invoice(*invoice),
             Command::SettleInvoice { payment_hash, preimage, earlier } => {
                 self.settle_invoice(payment_hash, preimage, earlier)

@@ -5,6 +5,7 @@
 //! when it differs, or before the network would forget the old.
 
 use super::Turn;
+use super::policy::{asks_the_same, with_inbound};
 use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
 use crate::state::{OwnNode, OwnUpdate};
@@ -33,6 +34,7 @@ impl Turn<'_> {
         self.node.gossip_looked_at = self.now;
         for keys in self.node.channels.keys() {
             self.note_absence(keys);
+            self.forget_old_policies(keys);
             self.refresh_update(keys);
         }
         self.refresh_node();
@@ -78,6 +80,11 @@ impl Turn<'_> {
             && !is_old(said.0.timestamp, self.now)
         {
             return false;
+        }
+        if let Some(said) = self.node.own_updates.get(&keys).cloned()
+            && !asks_the_same(&said.0, &wanted)
+        {
+            self.take_for_a_while(keys, &said.0);
         }
         let update = ChannelUpdate { timestamp: self.gossip_timestamp(), ..wanted };
         let own = OwnUpdate(update.clone());
@@ -128,7 +135,7 @@ impl Turn<'_> {
         if open.is_announced() && self.is_out_of_use(channel, open, said, keys) {
             channel_flags |= ChannelUpdate::DISABLE;
         }
-        let policy = &config.payment.forward;
+        let policy = self.node.policy(&keys);
         let capacity = open.funding.terms.capacity.to_msat();
         let most = capacity.min(open.params.remote.max_htlc_value_in_flight);
         let htlc_maximum_msat = policy.htlc_maximum.unwrap_or(most).min(most);
@@ -147,7 +154,7 @@ impl Turn<'_> {
             fee_base_msat: u32::try_from(policy.fee_base.0).unwrap_or(u32::MAX),
             fee_proportional_millionths: policy.fee_proportional_millionths,
             htlc_maximum_msat,
-            extension: Default::default(),
+            extension: with_inbound(&policy.inbound),
         })
     }
 

@@ -33,9 +33,13 @@ impl Turn<'_> {
     fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
         let target = self.node.index.by_scid(payload.short_channel_id);
         let config = std::sync::Arc::clone(&self.node.config);
+        let policies = target.map(|keys| self.node.policies_taken(&keys, self.now)).unwrap_or_default();
+        let inbound = self.node.policies_taken(&keys, self.now);
+        let inbound: Vec<_> = inbound.iter().map(|policy| policy.inbound).collect();
         let target = target.map(|keys| RelayTarget {
             keys,
-            policy: &config.payment.forward,
+            policies: &policies,
+            inbound: &inbound,
             usable: self.usable(keys),
         });
         let fresh = self.node.world.stale.is_none();

@@ -9,7 +9,7 @@ use astrape_channel::{Htlc, NewHtlc, Resolution};
 use astrape_invoice::Invoice;
 use astrape_onion::{Failure, Hop};
 use astrape_payment::{
-    ForwardPolicy, Part, PayOutput, PaymentPolicy, Receipt, RelayTarget, answer, receive, relay,
+    ForwardPolicy, InboundFee, Part, PayOutput, PaymentPolicy, Receipt, RelayTarget, answer, receive, relay,
 };
 use astrape_primitives::Msat;
 
@@ -61,8 +61,9 @@ fn answered(nodes: &[u8], new: &NewHtlc, invoice: &Invoice, trouble: Trouble) ->
         Hop::Forward { payload, next } => {
             let dear = ForwardPolicy { fee_base: sat(1_000), ..ForwardPolicy::default() };
             let usual = ForwardPolicy::default();
-            let policy = if trouble == Trouble::DearAt(*node) { &dear } else { &usual };
-            let target = RelayTarget { keys: keys(8), policy, usable: Ok(()) };
+            let policies = &[if trouble == Trouble::DearAt(*node) { dear } else { usual }];
+            let inbound = &[InboundFee::default()];
+            let target = RelayTarget { keys: keys(8), policies, inbound, usable: Ok(()) };
             let target = (trouble != Trouble::UnknownAt(*node)).then_some(target);
             let decided = relay(&htlc, keys(7), payload, next, target, true, TIP, &PaymentPolicy::default());
             match decided {

@@ -8,7 +8,8 @@ use astrape_channel::{Htlc, OnionSource};
 use astrape_onion::failure::code;
 use astrape_onion::{Failure, FinalPayload, PaymentData};
 use astrape_payment::{
-    ForwardPolicy, OpenInvoice, Part, PaymentPolicy, Receipt, Receiving, RelayTarget, receive, relay,
+    ForwardPolicy, InboundFee, OpenInvoice, Part, PaymentPolicy, Receipt, Receiving, RelayTarget, receive,
+    relay,
 };
 use astrape_primitives::{CltvDelta, CltvExpiry, HtlcId, Msat, PaymentSecret, Timestamp};
 use proptest::prelude::*;
@@ -255,7 +256,8 @@ fn an_htlc_that_asks_to_be_passed_on_is_passed_on_even_with_the_hash_of_an_invoi
     let probe = incoming(0, Msat(AMOUNT.0 + 1_100), TIP.0 + 120, peeled_forward(payload));
     assert_eq!(probe.payment_hash, hash(), "that of the open invoice");
     let (forward, policy) = (ForwardPolicy::default(), PaymentPolicy::default());
-    let target = RelayTarget { keys: keys(2), policy: &forward, usable: Ok(()) };
+    let (policies, inbound) = (&[forward][..], &[InboundFee::default()][..]);
+    let target = RelayTarget { keys: keys(2), policies, inbound, usable: Ok(()) };
     let passed_on = relay(&probe, keys(1), &payload, &packet(), Some(target), true, TIP, &policy);
     let (_, new) = passed_on.expect("it pays");
     assert_eq!((new.payment_hash, new.amount), (hash(), AMOUNT));

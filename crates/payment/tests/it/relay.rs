@@ -3,7 +3,7 @@
 use crate::support::{TIP, forward, hash, incoming, keys, packet, peeled_forward};
 use astrape_channel::{Htlc, NewHtlc, OnionSource, Origin};
 use astrape_onion::{Failure, ForwardPayload};
-use astrape_payment::{ForwardPolicy, PaymentPolicy, RelayTarget, relay};
+use astrape_payment::{ForwardPolicy, InboundFee, PaymentPolicy, RelayTarget, relay};
 use astrape_primitives::{ChannelKeysId, CltvDelta, CltvExpiry, HtlcId, Msat};
 
 const AMOUNT: Msat = Msat(1_000_000);
@@ -17,6 +17,8 @@ struct Case {
     incoming: Htlc,
     payload: ForwardPayload,
     forward: ForwardPolicy,
+    before: Vec<ForwardPolicy>,
+    inbound: Vec<InboundFee>,
     known: bool,
     usable: Result<(), &'static str>,
     fresh: bool,
@@ -29,6 +31,8 @@ impl Case {
             incoming: incoming(4, Msat(AMOUNT.0 + FEE.0), EXPIRY + DELTA, peeled_forward(payload)),
             payload,
             forward: ForwardPolicy::default(),
+            before: Vec::new(),
+            inbound: vec![InboundFee::default()],
             known: true,
             usable: Ok(()),
             fresh: true,
@@ -42,7 +46,9 @@ impl Case {
     }
 
     fn decide(&self) -> Result<(ChannelKeysId, NewHtlc), Failure> {
-        let target = RelayTarget { keys: keys(2), policy: &self.forward, usable: self.usable };
+        let policies = [vec![self.forward.clone()], self.before.clone()].concat();
+        let (policies, inbound) = (&policies, &self.inbound);
+        let target = RelayTarget { keys: keys(2), policies, inbound, usable: self.usable };
         let target = self.known.then_some(target);
         let policy = PaymentPolicy::default();
         relay(&self.incoming, keys(1), &self.payload, &packet(), target, self.fresh, TIP, &policy)
@@ -230,4 +236,58 @@ fn of_several_faults_the_first_in_the_list_of_failures_is_told() {
     assert_eq!(case.failure(), Some(Failure::ChannelDisabled { disabled_flags: 0 }));
     case.usable = Ok(());
     assert_eq!(case.failure(), Some(Failure::ExpiryTooFar));
+}
+
+#[test]
+fn what_was_asked_before_a_change_is_still_enough_and_the_failure_is_that_of_today() {
+    let dearer = ForwardPolicy { fee_base: Msat(5_000), ..Default::default() };
+    let longer = ForwardPolicy { cltv_expiry_delta: CltvDelta(100), ..Default::default() };
+    let smaller = ForwardPolicy { htlc_maximum: Some(Msat(1)), ..Default::default() };
+    for today in [dearer, longer, smaller] {
+        let strict = Case::with(|c| c.forward = today.clone());
+        assert!(strict.failure().is_some());
+        let lenient = Case::with(|c| {
+            c.forward = today.clone();
+            c.before =
+                vec![ForwardPolicy { fee_base: Msat(9_000), ..Default::default() }, Default::default()];
+        });
+        assert_eq!(lenient.failure(), None, "{today:?}");
+        let neither = Case::with(|c| {
+            c.forward = today.clone();
+            c.before = vec![Default::default()];
+            c.incoming.amount = AMOUNT;
+        });
+        let alone = Case::with(|c| {
+            c.forward = today.clone();
+            c.incoming.amount = AMOUNT;
+        });
+        assert_eq!(neither.failure(), alone.failure(), "{today:?}");
+    }
+}
+
+#[test]
+fn a_millisatoshi_too_little_is_too_little_for_every_policy_of_before() {
+    let case = Case::with(|c| {
+        c.before = vec![ForwardPolicy { fee_base: Msat(2_000), ..Default::default() }];
+        c.incoming.amount = Msat(AMOUNT.0 + FEE.0 - 1);
+    });
+    assert!(matches!(case.failure(), Some(Failure::FeeInsufficient { .. })));
+}
+
+#[test]
+fn a_discount_of_the_channel_that_it_came_in_over_makes_less_enough_but_never_less_than_is_passed_on() {
+    let paying = |amount: u64, inbound: Vec<InboundFee>| {
+        Case::with(|c| {
+            c.incoming.amount = Msat(amount);
+            c.inbound = inbound;
+        })
+        .failure()
+    };
+    let some = InboundFee { base_msat: -600, proportional_millionths: 0 };
+    assert_eq!(paying(AMOUNT.0 + 500, vec![some]), None);
+    assert!(paying(AMOUNT.0 + 499, vec![some]).is_some());
+    assert_eq!(paying(AMOUNT.0 + 500, vec![InboundFee::default(), some]), None, "as it was before a change");
+    let all = InboundFee { base_msat: i32::MIN, proportional_millionths: -1_000_000 };
+    assert_eq!(paying(AMOUNT.0, vec![all]), None);
+    assert!(paying(AMOUNT.0 - 1, vec![all]).is_some());
 }

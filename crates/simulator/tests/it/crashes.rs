@@ -1,6 +1,6 @@
 //! Scripts with a crash of each kind forked at each step, and every connection cut at each step.
 
-use astrape_primitives::FeeratePerKw;
+use astrape_primitives::{FeeratePerKw, Msat};
 use astrape_simulator::{Flaw, Scenario, Totals, line, sat};
 use astrape_transactions::CommitmentFormat::{self, Anchors, StaticRemotekey};
 
@@ -98,6 +98,14 @@ fn a_payment_in_parts_survives_a_crash_at_every_step() {
     let two = line(2).calm().open_balanced(0, 1, sat(200_000)).open_balanced(0, 1, sat(200_000)).perilous();
     let totals = every_crash(&two.pay(0, 1, sat(150_000)), Anchors);
     assert!(totals.payments_settled > 10 * totals.payments_failed);
+}
+
+#[test]
+fn a_change_of_what_is_asked_for_forwarding_survives_a_crash_at_every_step() {
+    let script = three().policy(1, Msat(4_000)).calm().pay(0, 2, sat(1_000));
+    let forks = script.run_with_every_crash().unwrap_or_else(|violation| panic!("{violation}"));
+    assert!(forks.count > 10, "{} forks", forks.count);
+    assert_eq!((forks.totals.payments_settled, forks.totals.payments_failed), (forks.count, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Scripts without faults.
 
-use astrape_primitives::FeeratePerKw;
+use astrape_primitives::{FeeratePerKw, Msat};
 use astrape_simulator::{Flaw, Scenario, World, line, sat};
 use astrape_transactions::CommitmentFormat;
 
@@ -66,6 +66,15 @@ fn a_payment_that_is_held_is_settled_given_back_or_goes_back_by_itself() {
         assert_eq!(seen, (1, settled + 1, given_back), "{flaw:?}");
         assert_eq!((totals.payments_failed, totals.force_closes), (1 - settled, 0), "{flaw:?}");
     }
+}
+
+#[test]
+fn a_node_that_asks_more_for_forwarding_gets_it() {
+    let script =
+        three().pay(0, 2, sat(1_000)).policy(1, Msat(4_000)).pay(0, 2, sat(1_000)).policy(1, Msat(2_000));
+    let world = run(&script.pay(2, 0, sat(1_000)));
+    let totals = world.totals();
+    assert_eq!((totals.payments_settled, totals.forwards), (3, 3));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Lookups beside the journal, on a connection of their own: they never wait for a commit, and no commit waits for them.
 
 use super::error::failed;
+use super::tally::{self, ChannelTally, Tally};
 use super::{fact, query, schema};
 use astrape_node::{Entry, JournalError, RetiredHtlc, SeenOnion};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
@@ -94,5 +95,27 @@ impl SqliteReader {
     /// When it cannot be read.
     pub fn newest_fact(&self) -> Result<Option<u64>, JournalError> {
         query::newest_fact(&self.conn)
+    }
+
+    /// What became of forwards from a time on and before another, in milliseconds since 1970: by periods, numbered from the
+    /// first on, that have any.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn forwards_by_period(
+        &self,
+        from_ms: u64,
+        to_ms: u64,
+        period_ms: u64,
+    ) -> Result<Vec<(u64, Tally)>, JournalError> {
+        tally::by_period(&self.conn, from_ms, to_ms, period_ms)
+    }
+
+    /// The same by channel.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn forwards_by_channel(&self, from_ms: u64, to_ms: u64) -> Result<Vec<ChannelTally>, JournalError> {
+        tally::by_channel(&self.conn, from_ms, to_ms)
     }
 }

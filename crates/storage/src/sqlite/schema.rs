@@ -18,6 +18,7 @@ const EARNING: &str = "
     ALTER TABLE ledger ADD COLUMN took_ms INTEGER;
     ALTER TABLE ledger ADD COLUMN height INTEGER;
     ALTER TABLE ledger ADD COLUMN custom BLOB;
+    CREATE INDEX ledger_forwards_by_time ON ledger (at_ms) WHERE topic = 'forward';
 ";
 
 const FORGETTING: &str = "

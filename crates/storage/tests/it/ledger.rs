@@ -1,7 +1,9 @@
 //! The facts: every kind comes back as it was, a page at a time.
 
-use crate::support::{Make, facts, open};
+use crate::support::{Make, channel, facts, open};
 use astrape_node::{Fact, Journal as _, JournalError};
+use astrape_primitives::{Msat, PaymentHash};
+use astrape_storage::Tally;
 
 fn is_payment(fact: &Fact) -> bool {
     matches!(fact, Fact::PaymentSent { .. } | Fact::PaymentFailed { .. } | Fact::PaymentReceived { .. })
@@ -75,4 +77,70 @@ fn a_reader_beside_the_journal_sees_each_commit() {
             journal.commit(&Make::default().fact(number, facts().swap_remove(0)).done()).unwrap();
         }
     });
+}
+
+#[test]
+fn forwards_are_counted_by_period_and_by_channel() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path());
+    let forwarded = |amount_out: u64, fee: u64, outgoing: u8| Fact::Forwarded {
+        payment_hash: PaymentHash([1; 32]),
+        incoming: channel(1),
+        outgoing: channel(outgoing),
+        amount_in: Msat(amount_out + fee),
+        amount_out: Msat(amount_out),
+        took_ms: 100 * fee,
+    };
+    let failed = |by_us: bool, outgoing: Option<u8>| Fact::ForwardFailed {
+        payment_hash: PaymentHash([1; 32]),
+        incoming: channel(1),
+        outgoing: outgoing.map(channel),
+        amount_in: Msat(9),
+        amount_out: Msat(8),
+        took_ms: 5,
+        by_us,
+        reason: "why".to_owned(),
+    };
+    let facts = [
+        (999, forwarded(7, 7, 2)),
+        (1_000, forwarded(100, 1, 2)),
+        (1_999, failed(true, None)),
+        (3_000, forwarded(50, 2, 3)),
+        (3_500, failed(false, Some(2))),
+        (4_000, forwarded(8, 8, 2)),
+    ];
+    let writes =
+        (0..).zip(facts).fold(Make::default(), |make, (number, (at, fact))| make.fact_at(number, at, fact));
+    journal.commit(&writes.done()).unwrap();
+    let reader = journal.reader().unwrap();
+    let first = Tally {
+        forwarded: 1,
+        failed_here: 1,
+        amount_msat: 100,
+        fee_msat: 1,
+        took_ms: 100,
+        ..Tally::default()
+    };
+    let third = Tally {
+        forwarded: 1,
+        failed_beyond: 1,
+        amount_msat: 50,
+        fee_msat: 2,
+        took_ms: 200,
+        ..Tally::default()
+    };
+    assert_eq!(reader.forwards_by_period(1_000, 4_000, 1_000).unwrap(), [(0, first), (2, third)]);
+    assert_eq!(
+        reader.forwards_by_period(1_000, 4_000, 0).unwrap().len(),
+        4,
+        "a period is a millisecond at least"
+    );
+    assert!(reader.forwards_by_period(4_001, u64::MAX, u64::MAX).unwrap().is_empty());
+    let channels = reader.forwards_by_channel(1_000, 4_000).unwrap();
+    let of = |number: u8| channels.iter().find(|tally| tally.channel == [number; 32]).copied().unwrap();
+    assert_eq!(channels.len(), 3);
+    assert_eq!(of(1).incoming, first.with(&third));
+    assert_eq!(of(1).outgoing, Tally::default());
+    assert_eq!((of(2).outgoing.forwarded, of(2).outgoing.failed_beyond, of(2).outgoing.fee_msat), (1, 1, 1));
+    assert_eq!((of(3).outgoing.forwarded, of(3).outgoing.amount_msat), (1, 50));
 }

@@ -45,8 +45,12 @@ impl Make {
         self
     }
 
-    pub(crate) fn fact(mut self, number: u64, fact: Fact) -> Self {
-        self.ledger.push(Entry { number, at: Timestamp(1_700_000_000_000 + number), fact });
+    pub(crate) fn fact(self, number: u64, fact: Fact) -> Self {
+        self.fact_at(number, 1_700_000_000_000 + number, fact)
+    }
+
+    pub(crate) fn fact_at(mut self, number: u64, at: u64, fact: Fact) -> Self {
+        self.ledger.push(Entry { number, at: Timestamp(at), fact });
         self
     }
 

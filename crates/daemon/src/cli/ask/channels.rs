@@ -2,9 +2,9 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Close, Open};
+use crate::cli::{Close, Open, SetChannel};
 use crate::render;
-use astrape_api::v1::{CloseChannelRequest, ListChannelsRequest, OpenChannelRequest};
+use astrape_api::v1::{CloseChannelRequest, ListChannelsRequest, OpenChannelRequest, SetChannelRequest};
 
 impl Asking {
     pub(super) async fn open(mut self, open: &Open) -> Result<(), Failure> {
@@ -23,6 +23,22 @@ impl Asking {
     pub(super) async fn channels(mut self) -> Result<(), Failure> {
         let channels = self.client.list_channels(ListChannelsRequest {}).await?.into_inner();
         self.show(&channels, render::channels::channels)
+    }
+
+    pub(super) async fn setchannel(mut self, change: &SetChannel) -> Result<(), Failure> {
+        let request = SetChannelRequest {
+            channel: change.channel.clone(),
+            fee_base_msat: change.fee_base_msat.map(u64::from),
+            fee_proportional_millionths: change.fee_ppm,
+            cltv_expiry_delta: change.cltv_expiry_delta,
+            htlc_minimum_msat: change.htlc_min.map(|amount| amount.0),
+            htlc_maximum_msat: change.htlc_max.map(|amount| amount.0),
+            inbound_base_msat: change.inbound_base_msat,
+            inbound_proportional_millionths: change.inbound_ppm,
+            reset: change.reset,
+        };
+        let changed = self.client.set_channel(request).await?.into_inner();
+        self.show(&changed, render::policies::policies)
     }
 
     pub(super) async fn close(mut self, close: &Close) -> Result<(), Failure> {

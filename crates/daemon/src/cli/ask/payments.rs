@@ -2,10 +2,11 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Page, Pay, Route};
+use crate::cli::{Page, Pay, Route, Stats};
 use crate::render;
 use astrape_api::v1::{
-    FindRouteRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment, PaymentState,
+    FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
+    PaymentState,
 };
 use astrape_primitives::NodeId;
 use std::io::IsTerminal as _;
@@ -47,6 +48,19 @@ impl Asking {
         let request = ListPaymentsRequest { limit: Some(page.limit), before: page.before };
         let payments = self.client.list_payments(request).await?.into_inner();
         self.show(&payments, render::payments::payments)
+    }
+
+    pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.map_or(0, |since| since.as_secs());
+        let request = GetStatsRequest {
+            since: Some(now.saturating_sub(stats.since.0)),
+            until: None,
+            period_secs: Some(stats.period.0),
+            limit: Some(stats.limit),
+        };
+        let stats = self.client.get_stats(request).await?.into_inner();
+        self.show(&stats, render::stats::stats)
     }
 
     pub(super) async fn forwards(mut self, page: &Page) -> Result<(), Failure> {

@@ -52,6 +52,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "OpenChannel" => vec![("node_id", text(NOBODY)), ("amount_sat", Value::Number(100_000))],
         "CloseChannel" => vec![("channel", text("abcd"))],
         "CreateInvoice" => vec![("amount_msat", Value::Number(1_000)), ("description", text("tea"))],
+        "SetChannel" => vec![("channel", text("abcd")), ("fee_base_msat", Value::Number(1_000))],
         "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
@@ -197,6 +198,25 @@ fn channels(table: &mut Table, here: &Here) {
     table.not_now("private", Value::Flag(true), "connect first");
     table.numbers("feerate_perkw", &feerates, FEERATE);
 
+    table.of("SetChannel");
+    table
+        .missing("channel", "a channel is named by its id")
+        .nonsense("channel", "a channel is named by its id");
+    table.not_found("channel", text("abcd"), "astrape channels");
+    table.taken("channel", text("all"));
+    for field in ["fee_base_msat", "htlc_minimum_msat", "htlc_maximum_msat"] {
+        table.numbers(field, &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    }
+    for field in [
+        "fee_proportional_millionths",
+        "cltv_expiry_delta",
+        "inbound_base_msat",
+        "inbound_proportional_millionths",
+    ] {
+        table.not_found(field, Value::Number(u64::from(u32::MAX)), "astrape channels");
+    }
+    table.not_found("reset", Value::Flag(true), "astrape channels");
+
     let names = "a channel is named by its id";
     let outpoint = format!("{}:0", "ab".repeat(32));
     table.of("CloseChannel");
@@ -286,6 +306,14 @@ fn lists(table: &mut Table) {
             table.taken("before", Value::Number(before));
         }
     }
+    table.of("GetStats");
+    table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
+    table.numbers("period_secs", &[0, 1, 7_000], "more than 366 periods");
+    table.taken("period_secs", Value::Number(u64::MAX));
+    table.numbers("since", &[u64::MAX], "the end must come after the begin");
+    table.numbers("since", &[0, 1], "more than 366 periods");
+    table.numbers("until", &[0], "the end must come after the begin");
+    table.taken("until", Value::Number(u64::MAX));
     table.of("Events");
     for since in [0, u64::MAX] {
         table.taken("since", Value::Number(since));

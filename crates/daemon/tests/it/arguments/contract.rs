@@ -53,7 +53,7 @@ fn field(line: &'static str) -> Field {
     let name = words.pop().expect("a field has a name");
     let kind = match words.pop() {
         Some("string") => Kind::Text,
-        Some("uint32" | "uint64") => Kind::Number,
+        Some("uint32" | "uint64" | "sint32") => Kind::Number,
         Some("bool") => Kind::Flag,
         other => panic!("say here what {other:?} is, and add rows for it"),
     };

@@ -20,7 +20,9 @@ use astrape_onion::{
     PeelFailure, Peeled, SharedSecret,
 };
 use astrape_payment::send::{Lessons, What};
-use astrape_payment::{OpenInvoice, Part, Payment, PaymentPart, Receiving};
+use astrape_payment::{
+    ChannelPolicy, ForwardPolicy, InboundFee, OpenInvoice, Part, Payment, PaymentPart, Receiving,
+};
 use astrape_primitives::{
     BlockId, ChannelId, ChannelKeysId, CltvDelta, CltvExpiry, CommitmentNumber, FeeratePerKw, Height, HtlcId,
     Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, SharedMap, ShortChannelId, Side,
@@ -683,6 +685,26 @@ impl Gen {
         let preimage = self.some(|g| PaymentPreimage(g.bytes()));
         let preimage = preimage.or_else(|| (!hold).then(|| PaymentPreimage(self.bytes())));
         OpenInvoice { hold, preimage, canceled: self.next() & 1 == 0, ..self.invoice() }
+    }
+
+    pub(crate) fn channel_policy(&mut self) -> ChannelPolicy {
+        let own = self.some(Self::forward_policy);
+        let before = self.many(3, |g| (g.forward_policy(), Timestamp(g.next())));
+        ChannelPolicy { own, before }
+    }
+
+    fn forward_policy(&mut self) -> ForwardPolicy {
+        ForwardPolicy {
+            fee_base: self.msat(),
+            fee_proportional_millionths: self.u32(),
+            cltv_expiry_delta: CltvDelta(self.u16()),
+            htlc_minimum: self.msat(),
+            htlc_maximum: self.some(Self::msat),
+            inbound: InboundFee {
+                base_msat: self.u32().cast_signed(),
+                proportional_millionths: self.u32().cast_signed(),
+            },
+        }
     }
 
     /// A set of today: it may be held, and carry what applications said.

@@ -1,0 +1,188 @@
+//! What channels ask for forwarding: changed, told, and for a while taken as it was.
+
+use super::net::Net;
+use crate::command::{Command, PolicyChange, Refusal, Reply};
+use crate::input::{Input, PeerEvent};
+use crate::ledger::Fact;
+use astrape_invoice::Invoice;
+use astrape_payment::policy::OLD_POLICY_MILLIS;
+use astrape_payment::{ForwardPolicy, InboundFee, PolicyRefusal};
+use astrape_primitives::{ChannelKeysId, CltvDelta, Msat};
+use astrape_wire::{ChannelUpdate, Message};
+
+const AMOUNT: Msat = Msat(5_000_000);
+/// A satoshi and a hundred millionths.
+const USUAL_FEE: Msat = Msat(1_500);
+
+/// A row of three, and the names that the middle has for its channels.
+fn row() -> (Net, ChannelKeysId, ChannelKeysId) {
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    let last = net.open(1, 2);
+    let first = net.channels(1).into_iter().find(|keys| *keys != last).expect("two channels");
+    (net, first, last)
+}
+
+fn set(net: &mut Net, channel: Option<ChannelKeysId>, change: PolicyChange) -> Result<Reply, Refusal> {
+    let reply = net.command(1, Command::SetPolicy { channel, change });
+    net.run();
+    reply
+}
+
+/// Time goes by, and everybody hears everybody.
+fn later(net: &mut Net, millis: u64) {
+    net.now = net.now.plus(millis);
+    for (who, other) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+        let peer = net.id(other);
+        net.input(who, Input::Peer { peer, event: PeerEvent::Heard });
+    }
+}
+
+fn dearer() -> PolicyChange {
+    PolicyChange { fee_base: Some(Msat(9_000)), ..PolicyChange::default() }
+}
+
+/// Pays, and tells the fee; none when it failed.
+fn pay(net: &mut Net, invoice: &Invoice) -> Option<Msat> {
+    net.members[0].facts.clear();
+    net.pay(0, invoice).expect("there is a way");
+    net.run();
+    net.members[0].facts.iter().find_map(|fact| match fact {
+        Fact::PaymentSent { fee, .. } => Some(*fee),
+        _ => None,
+    })
+}
+
+fn told(net: &Net, to: usize) -> ChannelUpdate {
+    let to = net.id(to);
+    let updates = net.members[1].said.iter().rev().filter(|(peer, _)| *peer == to);
+    let mut updates = updates.filter_map(|(_, message)| match message {
+        Message::ChannelUpdate(update) => Some(update.clone()),
+        _ => None,
+    });
+    updates.next().expect("it was told")
+}
+
+#[test]
+fn a_change_is_told_and_what_was_asked_before_is_taken_for_a_while() {
+    let (mut net, _, last) = row();
+    let old = [0; 3].map(|_| net.invoice(2, AMOUNT));
+    let before = told(&net, 2);
+    assert_eq!(set(&mut net, Some(last), dearer()), Ok(Reply::Done));
+    let update = told(&net, 2);
+    assert_eq!(update.fee_base_msat, 9_000);
+    assert!(update.timestamp > before.timestamp);
+    assert_eq!(pay(&mut net, &old[0]), Some(USUAL_FEE), "the payer has not heard of it");
+    let new = net.invoice(2, AMOUNT);
+    assert_eq!(pay(&mut net, &new), Some(Msat(9_500)));
+    later(&mut net, OLD_POLICY_MILLIS - 1);
+    assert_eq!(pay(&mut net, &old[1]), Some(USUAL_FEE));
+    later(&mut net, 1);
+    assert_eq!(pay(&mut net, &old[2]), None, "it had time to hear of it");
+    assert!(net.members[1].facts.iter().any(|fact| matches!(
+        fact,
+        Fact::ForwardFailed { by_us: true, outgoing: Some(outgoing), amount_out: AMOUNT, .. } if *outgoing == last
+    )));
+}
+
+#[test]
+fn a_policy_and_those_before_it_survive_a_restart_and_a_reset_ends_it() {
+    let (mut net, _, last) = row();
+    let old = net.invoice(2, AMOUNT);
+    set(&mut net, Some(last), dearer()).expect("it makes sense");
+    net.restart(1);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.run();
+    assert_eq!(net.members[1].node.policy(&last).fee_base, Msat(9_000));
+    assert_eq!(pay(&mut net, &old), Some(USUAL_FEE));
+    let rows = net.members[1].disk.rows();
+    set(&mut net, Some(last), PolicyChange { reset: true, ..PolicyChange::default() })
+        .expect("it makes sense");
+    assert_eq!(*net.members[1].node.policy(&last), ForwardPolicy::default());
+    assert_eq!(told(&net, 2).fee_base_msat, 1_000);
+    assert_eq!(net.members[1].disk.rows(), rows, "what was asked before is still known");
+    later(&mut net, OLD_POLICY_MILLIS + 60_000);
+    net.input(1, Input::Tick);
+    assert_eq!(net.members[1].disk.rows(), rows - 1, "and in the end nothing is");
+}
+
+#[test]
+fn a_policy_that_the_operator_changes_by_an_option_is_taken_as_before_too() {
+    let (mut net, _, _) = row();
+    let old = net.invoice(2, AMOUNT);
+    let mut config = (*net.members[1].node.config).clone();
+    config.payment.forward.fee_base = Msat(7_000);
+    net.members[1].node.config = std::sync::Arc::new(config);
+    net.restart(1);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.run();
+    assert_eq!(told(&net, 2).fee_base_msat, 7_000);
+    assert_eq!(pay(&mut net, &old), Some(USUAL_FEE));
+}
+
+#[test]
+fn a_discount_for_what_comes_in_is_told_and_given_to_what_comes_in_there_alone() {
+    let (mut net, first, last) = row();
+    let discount = PolicyChange { inbound_base_msat: Some(-1_000), ..PolicyChange::default() };
+    set(&mut net, Some(first), discount.clone()).expect("it makes sense");
+    let update = told(&net, 0);
+    assert_eq!(update.extension.0[..4], [0xfd, 0xd9, 0x03, 8], "the TLV of bLIP 18");
+    assert!(told(&net, 2).extension.0.is_empty());
+    let cheap = net.invoice_with(2, AMOUNT, |hint| hint.fee_base_msat = 0);
+    assert_eq!(pay(&mut net, &cheap), Some(Msat(500)));
+    let too_cheap = net.invoice_with(2, AMOUNT, |hint| {
+        (hint.fee_base_msat, hint.fee_proportional_millionths) = (0, 99);
+    });
+    assert_eq!(pay(&mut net, &too_cheap), None);
+    // For what goes out over it, it is worth nothing.
+    set(&mut net, Some(first), PolicyChange { reset: true, ..PolicyChange::default() }).expect("as before");
+    set(&mut net, Some(last), discount).expect("it makes sense");
+    later(&mut net, OLD_POLICY_MILLIS);
+    let cheap = net.invoice_with(2, AMOUNT, |hint| hint.fee_base_msat = 0);
+    assert_eq!(pay(&mut net, &cheap), None);
+}
+
+#[test]
+fn limits_of_a_channel_are_told_and_kept() {
+    let (mut net, _, last) = row();
+    let limits = PolicyChange {
+        htlc_minimum: Some(Msat(2_000_000)),
+        htlc_maximum: Some(Some(Msat(3_000_000))),
+        cltv_expiry_delta: Some(CltvDelta(99)),
+        ..PolicyChange::default()
+    };
+    set(&mut net, Some(last), limits).expect("it makes sense");
+    later(&mut net, OLD_POLICY_MILLIS);
+    let update = told(&net, 2);
+    let limits = (update.htlc_minimum_msat, update.htlc_maximum_msat, update.cltv_expiry_delta);
+    assert_eq!(limits, (Msat(2_000_000), Msat(3_000_000), CltvDelta(99)));
+    for (amount, passes) in [(1_999_999, false), (2_000_000, true), (3_000_000, true), (3_000_001, false)] {
+        let invoice = net.invoice(2, Msat(amount));
+        assert_eq!(pay(&mut net, &invoice).is_some(), passes, "{amount}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    let (mut net, first, last) = row();
+    let unknown = ChannelKeysId([9; 32]);
+    assert_eq!(set(&mut net, Some(unknown), dearer()), Err(Refusal::NoSuchChannel));
+    let no_time = PolicyChange { cltv_expiry_delta: Some(CltvDelta(3)), ..dearer() };
+    let refused = Refusal::Policy(PolicyRefusal::CltvExpiryDelta(3));
+    assert_eq!(set(&mut net, Some(last), no_time.clone()), Err(refused.clone()));
+    assert_eq!(set(&mut net, None, no_time), Err(refused));
+    let more_than_one_holds = PolicyChange { htlc_minimum: Some(Msat(1_000_000_001)), ..dearer() };
+    assert!(matches!(set(&mut net, None, more_than_one_holds), Err(Refusal::Policy(_))));
+    for keys in [first, last] {
+        assert_eq!(*net.members[1].node.policy(&keys), ForwardPolicy::default());
+    }
+    assert_eq!(set(&mut net, None, dearer()), Ok(Reply::Done), "all at once");
+    for keys in [first, last] {
+        assert_eq!(net.members[1].node.policy(&keys).fee_base, Msat(9_000));
+        assert_eq!(net.members[1].node.policy(&keys).inbound, InboundFee::default());
+    }
+    let opening = net.propose(1, 2);
+    assert_eq!(set(&mut net, Some(opening), dearer()), Err(Refusal::ForwardsNothing), "it is not funded");
+}
