@@ -6,10 +6,12 @@
 //! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
 //! | `weather` | miners and chain sources |
+//! | `weigh` | what a million revoked states cost, on a real disk |
 
 mod script;
 mod theft;
 mod weather;
+mod weigh;
 
 pub(crate) use weather::freshness;
 
@@ -29,6 +31,7 @@ use rand::Rng as _;
 pub use script::{Kind, run_resolution};
 use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use theft::Kept;
+pub use weigh::{Weight, weigh_revoked_states};
 
 /// Blocks after the faults have stopped within which all must be resolved: the longest delay, the farthest expiry, the depth
 /// of the end, and the blocks that each of them takes to be noticed and replaced.

@@ -22,7 +22,7 @@
 //! - A run that did not see what it must see fails.
 //!
 //! # Never
-//! No clock, no sockets, no threads in a world; no hook for it in the node.
+//! No clock, no sockets, no threads in a world; no hook for it in the node. (`court::weigh` looks at a clock: it measures.)
 
 mod check;
 pub mod court;
@@ -43,7 +43,7 @@ pub mod violation;
 mod wallet;
 pub mod world;
 
-pub use court::{Kind, run_court_seed, run_court_seed_with, run_resolution};
+pub use court::{Kind, Weight, run_court_seed, run_court_seed_with, run_resolution, weigh_revoked_states};
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
 pub use siege::{Deed, Heard, Siege};

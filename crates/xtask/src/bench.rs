@@ -30,6 +30,21 @@ pub(crate) fn operations(arguments: &[String]) -> Result<()> {
     run(Command::new(build("micro")?).args(arguments))
 }
 
+/// Measures enforcement on chain.
+///
+/// # Errors
+/// When something cannot be built, or a rule is broken.
+pub(crate) fn court(arguments: &[String]) -> Result<()> {
+    let package = |verb: &str, name: &str| {
+        let mut command = cargo();
+        command.current_dir(root()).args([verb, "--release", "-p", name]);
+        command
+    };
+    run(package("run", "astrape-simulator").args(["--bin", "bench-court", "--"]).args(arguments))?;
+    let tests = ["--test", "it", "--", "--nocapture", "all_channels_close_at_once", "ten_thousand"];
+    run(package("test", "astrape-onchain").args(tests).env("ASTRAPE_MASS_CLOSE", "1000"))
+}
+
 /// Builds the one binary of the workspace `benches/<name>` and returns where it is.
 fn build(name: &str) -> Result<PathBuf> {
     let workspace = root().join("benches").join(name);

@@ -89,6 +89,9 @@ enum Verb {
         /// Measure single operations instead, beside LDK's code and the bare cryptography; arguments are parts of their names
         #[arg(long, conflicts_with = "compare")]
         micro: bool,
+        /// Enforcement: a million revoked states, a thousand channels that close at once, ten thousand outputs.
+        #[arg(long, conflicts_with_all = ["compare", "micro"])]
+        court: bool,
         /// For example `-- --in-flight 64 --seconds 30`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -158,6 +161,7 @@ fn perform(verb: Verb) -> Result<()> {
             run(cargo().args(simulator).args(arguments))
         }
         Verb::Bench { micro: true, arguments, .. } => bench::operations(&arguments),
+        Verb::Bench { court: true, arguments, .. } => bench::court(&arguments),
         Verb::Bench { compare, arguments, .. } => bench::payments(compare, &arguments),
         Verb::Fuzz { report: true, .. } => fuzz::report(),
         Verb::Fuzz { target, keep: true, .. } => fuzz::keep(target.as_deref()),

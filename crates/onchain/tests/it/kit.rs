@@ -102,9 +102,21 @@ pub(crate) struct Court {
     pub(crate) deaf: bool,
 }
 
+/// A chain with nothing of ours in it.
+pub(crate) fn first_blocks() -> RegtestChain {
+    RegtestChain::with_faucet(Timestamp::from_secs(1_735_689_600))
+}
+
 impl Court {
     pub(crate) fn new(format: CommitmentFormat, htlcs: Htlcs) -> Self {
-        let mut chain = RegtestChain::with_faucet(Timestamp::from_secs(1_735_689_600));
+        let mut court = Self::on(first_blocks(), format, htlcs);
+        court.chain.mine(1, &RegtestChain::faucet_script());
+        court.give_coins(3, 100_000);
+        court
+    }
+
+    /// On that chain; its funding waits to be mined, and there are no coins.
+    pub(crate) fn on(mut chain: RegtestChain, format: CommitmentFormat, htlcs: Htlcs) -> Self {
         let party = |signer: InProcessSigner, id: &ChannelKeysId| PartyTerms {
             basepoints: signer.channel_keys(id).basepoints,
             dust_limit: Sat(354),
@@ -119,12 +131,11 @@ impl Court {
             remote: party(peer(), &B),
         };
         terms.outpoint = chain.fund(&terms.funding_script(), CAPACITY).expect("a gift");
-        chain.mine(1, &RegtestChain::faucet_script());
         let terms = Arc::new(terms);
         let secp = Secp256k1::new();
         let evidence = evidence(&terms, &htlcs);
         let resolution = Resolution::new(&evidence);
-        let mut court = Self {
+        Self {
             secp,
             chain,
             format,
@@ -137,13 +148,17 @@ impl Court {
             told: Vec::new(),
             refused: Vec::new(),
             deaf: false,
-        };
-        court.give_coins(3, 100_000);
-        court
+        }
     }
 
     /// Coins for our wallet.
     pub(crate) fn give_coins(&mut self, count: u32, sat: u64) {
+        self.promise_coins(count, sat);
+        self.chain.mine(1, &RegtestChain::faucet_script());
+    }
+
+    /// The same, to be mined.
+    pub(crate) fn promise_coins(&mut self, count: u32, sat: u64) {
         for _ in 0..count {
             let index = u32::try_from(self.coins.len()).expect("few");
             let script = wallet_script(Keychain::External, index);
@@ -151,7 +166,6 @@ impl Court {
             let prevout = TxOut { value: Sat(sat).into(), script_pubkey: script };
             self.coins.push(WalletInput { outpoint, prevout, keychain: Keychain::External, index });
         }
-        self.chain.mine(1, &RegtestChain::faucet_script());
     }
 
     pub(crate) fn tip(&self) -> Height {
@@ -269,7 +283,7 @@ impl Court {
         self.mine(missing)
     }
 
-    fn look_at_the_tip(&mut self) -> Vec<Output> {
+    pub(crate) fn look_at_the_tip(&mut self) -> Vec<Output> {
         let height = self.tip();
         let block = self.chain.block_at(height).expect("the tip");
         let mut all = Vec::new();

@@ -4,6 +4,7 @@ mod batches;
 mod classes;
 mod fees;
 mod kit;
+mod mass;
 mod ours;
 mod reorgs;
 mod revoked;

@@ -37,6 +37,11 @@ impl Kept {
         }
     }
 
+    /// How many HTLCs it has.
+    pub(crate) fn htlcs(&self) -> usize {
+        self.request.content.htlcs.len()
+    }
+
     /// The transaction, signed by a signer that remembers nothing.
     pub(crate) fn sign(&self) -> Option<Transaction> {
         prototype().signers[self.node].clone().sign_local_commitment(&self.request).ok()
