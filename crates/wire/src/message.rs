@@ -45,6 +45,9 @@ macro_rules! messages {
             /// The numbers of all messages that this crate knows, upwards.
             pub const TYPES: &'static [u16] = &[$($name::TYPE),*];
 
+            /// The same with their BOLT names.
+            pub const NAMES: &'static [(u16, &'static str)] = &[$(($name::TYPE, $name::NAME)),*];
+
             /// Reads one message: type, fields and extension.
             ///
             /// # Errors

@@ -252,7 +252,7 @@ fn by_type(inputs: Vec<Vec<u8>>) -> BTreeMap<u16, Vec<Vec<u8>>> {
 
 /// The name of a message, as the table in `crates/fuzz/src/messages.rs` has it.
 fn name_of(number: u16) -> Result<Option<String>> {
-    let table = fs::read_to_string(root().join("crates/fuzz/src/messages.rs"))?;
+    let table = fs::read_to_string(root().join("crates/wire/tests/it/round_trip.rs"))?;
     let line = table.lines().find_map(|line| line.trim().strip_prefix(&format!("({number}, \"")));
     Ok(line.and_then(|rest| rest.split('"').next()).map(str::to_owned))
 }
@@ -260,6 +260,13 @@ fn name_of(number: u16) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_messages_of_the_report_have_their_names() -> Result<()> {
+        assert_eq!(name_of(128)?.as_deref(), Some("update_add_htlc"));
+        assert_eq!(name_of(3)?, None);
+        Ok(())
+    }
 
     #[test]
     fn the_targets_are_those_of_the_fuzz_workspace() -> Result<()> {

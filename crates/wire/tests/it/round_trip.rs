@@ -79,6 +79,7 @@ fn numbers_and_names_are_those_of_the_bolts() {
         (513, "onion_message"),
     ];
     assert_eq!(named, expected);
+    assert_eq!(Message::NAMES, expected);
 }
 
 #[test]
