@@ -118,6 +118,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Pay(Pay),
     /// Show the way that a payment would take, without paying
     Route(Route),
+    /// Move balance from one channel to another, through the network
+    Rebalance(Rebalance),
     /// Show payments sent and received, newest first
     Payments(Page),
     /// Show payments of others that were forwarded, newest first
@@ -304,6 +306,25 @@ pub struct InvoicePage {
     /// Only those after this payment hash: for the next page
     #[arg(long, value_name = "HEX")]
     pub after: Option<String>,
+}
+
+/// Move balance between channels.
+#[derive(Args, Clone, Debug)]
+pub struct Rebalance {
+    /// How much is to come back
+    pub amount: Msat,
+    /// The channel that it leaves by: channel id, short channel id, alias or funding outpoint, or the beginning of the id
+    #[arg(long, value_name = "CHANNEL")]
+    pub from: String,
+    /// The channel that it comes back by, instead of any other
+    #[arg(long, value_name = "CHANNEL")]
+    pub to: Option<String>,
+    /// Most that the way may cost, instead of the node's share of the amount
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_fee: Option<Msat>,
+    /// How long to try: 60, 90s, 10m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Seconds>,
 }
 
 /// Show the way that a payment would take.

@@ -9,7 +9,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `stats`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `rebalance`, `stats`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -24,6 +24,7 @@ mod payable;
 mod payments;
 mod peers;
 mod policies;
+mod rebalance;
 mod refusal;
 mod route;
 pub mod server;
@@ -122,6 +123,7 @@ calls! {
     decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
     pay(PayRequest) -> PayResponse;
     find_route(FindRouteRequest) -> FindRouteResponse;
+    rebalance(RebalanceRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;

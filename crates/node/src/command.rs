@@ -3,7 +3,7 @@
 use crate::input::FreshKeys;
 use crate::journal::Entry;
 use astrape_invoice::Invoice;
-use astrape_payment::{ForwardPolicy, InboundFee, OpenInvoice, Payee};
+use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
     ChannelKeysId, CltvDelta, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat,
 };
@@ -148,14 +148,21 @@ pub struct PayCommand {
     pub retry_secs: Option<u64>,
     /// What the ledger says of an earlier payment with this hash.
     pub earlier: Option<Entry>,
+    /// To ourselves, to move balance between channels.
+    pub circle: Option<Circle>,
 }
 
 impl PayCommand {
     /// Pay an invoice, with nothing chosen.
     #[must_use]
     pub fn new(invoice: Invoice) -> Self {
-        let payee = Payee::Invoice(Box::new(invoice));
-        Self { payee, amount: None, max_fee: None, retry_secs: None, earlier: None }
+        Self::to(Payee::Invoice(Box::new(invoice)))
+    }
+
+    /// Pay somebody, with nothing chosen.
+    #[must_use]
+    pub fn to(payee: Payee) -> Self {
+        Self { payee, amount: None, max_fee: None, retry_secs: None, earlier: None, circle: None }
     }
 }
 

@@ -163,6 +163,7 @@ impl Node {
                 Some(OwnChannel {
                     keys: *keys,
                     alias: open.params.local_alias,
+                    inbound: [real_scid(open), scid_towards_peer(open)],
                     peer: open.params.peer,
                     sendable: channel.sendable(),
                     htlc_minimum: open.params.remote.htlc_minimum,
@@ -183,6 +184,7 @@ impl Node {
             max_fee: command.max_fee,
             retry_secs: command.retry_secs,
             session_key_seed: [0; 32],
+            circle: command.circle,
         };
         let view = PayView {
             payer: self.config.node_id,

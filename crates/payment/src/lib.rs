@@ -37,4 +37,6 @@ pub use policy::{ChannelPolicy, ForwardPolicy, InboundFee, PaymentPolicy, Policy
 pub use receive::{OpenInvoice, Part, Receipt, Receiving, receive};
 pub use refusal::PayRefusal;
 pub use relay::{RelayTarget, relay};
-pub use send::{OwnChannel, PayOutput, PayRequest, PayView, Payee, Payment, PaymentPart, RouteQuery, Taught};
+pub use send::{
+    Circle, OwnChannel, PayOutput, PayRequest, PayView, Payee, Payment, PaymentPart, RouteQuery, Taught,
+};

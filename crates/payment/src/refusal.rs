@@ -17,7 +17,9 @@ pub enum PayRefusal {
         ours: Network,
     },
     /// The invoice is ours.
-    #[error("the invoice is this node's own: a payment to oneself needs no channel")]
+    #[error(
+        "the invoice is this node's own: a payment to oneself needs no channel (to move balance between channels, see `rebalance`)"
+    )]
     OwnInvoice,
     /// The invoice is too old.
     #[error("the invoice expired {secs} seconds ago: ask for a new one")]

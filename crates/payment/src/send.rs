@@ -62,6 +62,8 @@ pub struct OwnChannel {
     pub keys: ChannelKeysId,
     /// Our alias of it: its name in the questions to path search.
     pub alias: ShortChannelId,
+    /// What others call it when they send over it to us: its real id, and what our route hints say.
+    pub inbound: [Option<ShortChannelId>; 2],
     /// The peer.
     pub peer: NodeId,
     /// The largest HTLC that we can offer now.
@@ -121,6 +123,33 @@ pub struct PayRequest {
     pub retry_secs: Option<u64>,
     /// 32 fresh random bytes: the session key of each part follows from them.
     pub session_key_seed: [u8; 32],
+    /// Out by one channel of ours and back by another, to move balance between them.
+    pub circle: Option<Circle>,
+}
+
+/// A payment to ourselves, by an invoice of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circle {
+    /// It leaves by this channel, and no part comes back by it.
+    pub out: ChannelKeysId,
+    /// It comes back by this channel; by any other, if absent.
+    pub back: Option<ChannelKeysId>,
+}
+
+impl Circle {
+    /// What must not be used, as if it had failed: so it holds for all retries.
+    fn lessons(&self, channels: &[OwnChannel]) -> Lessons {
+        let mut lessons = Lessons::default();
+        for channel in channels {
+            if channel.keys != self.out {
+                lessons.own.insert(channel.keys, Msat::ZERO);
+            }
+            if channel.keys == self.out || self.back.is_some_and(|back| back != channel.keys) {
+                lessons.channels.extend(channel.inbound.into_iter().flatten().map(|id| (id, Msat::ZERO)));
+            }
+        }
+        lessons
+    }
 }
 
 /// What a payment keeps of what was asked: a retry reads it again.
@@ -263,7 +292,12 @@ impl Payment {
     fn begun(request: PayRequest, view: &PayView<'_>) -> Result<(Self, Recipient), PayRefusal> {
         let amount = check(&request, view)?;
         let recipient = Recipient::of(&request.payee);
-        offer::refuse_at_our_end(amount, &recipient, view)?;
+        let leaving: Vec<OwnChannel> = match &request.circle {
+            Some(circle) => view.channels.iter().filter(|own| own.keys == circle.out).copied().collect(),
+            None => view.channels.to_vec(),
+        };
+        offer::refuse_at_our_end(amount, &recipient, &PayView { channels: &leaving, ..*view })?;
+        let lessons = request.circle.map(|circle| circle.lessons(view.channels)).unwrap_or_default();
         let PayView { now, policy, .. } = view;
         let retry_secs = request.retry_secs.unwrap_or(policy.retry_secs);
         let mut retry_until = now.plus(retry_secs.saturating_mul(1_000));
@@ -286,7 +320,7 @@ impl Payment {
             attempts: 0,
             searches: 0,
             asked_at: None,
-            lessons: Lessons::default(),
+            lessons,
             preimage: None,
             gave_up: None,
             last_failure: None,
@@ -468,7 +502,7 @@ fn check(request: &PayRequest, view: &PayView<'_>) -> Result<Msat, PayRefusal> {
     if let Some(network) = other {
         return Err(PayRefusal::OtherNetwork { invoice: network, ours: request.network });
     }
-    if request.payee.node() == view.payer {
+    if (request.payee.node() == view.payer) != request.circle.is_some() {
         return Err(PayRefusal::OwnInvoice);
     }
     if let Some(invoice) = invoice.filter(|invoice| invoice.is_expired_at(view.now.secs())) {

@@ -41,7 +41,7 @@ impl NodeService {
             argument::invalid("amount_msat", "no invoice says how much: say how much to pay")
         })?;
         let payee = Payee::Keysend { node, preimage: PaymentPreimage(preimage), custom_records };
-        Ok(PayCommand { payee, amount: Some(amount), max_fee: None, retry_secs: None, earlier: None })
+        Ok(PayCommand { amount: Some(amount), ..PayCommand::to(payee) })
     }
 }
 

@@ -14,7 +14,7 @@ use astrape_primitives::{Msat, PaymentHash};
 use tonic::Status;
 
 /// Longest time for which a payment is tried again.
-const MAX_TIMEOUT_SECS: u64 = 86_400;
+pub(super) const MAX_TIMEOUT_SECS: u64 = 86_400;
 
 impl NodeService {
     pub(super) async fn pay(&self, request: PayRequest) -> Result<PayResponse, Status> {
@@ -30,8 +30,12 @@ impl NodeService {
         let max_fee =
             request.max_fee_msat.map(|fee| argument::msat_or_none("max_fee_msat", fee)).transpose()?;
         let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
-        let end = self.handle.payment_end(payable.payee.payment_hash());
-        let command = PayCommand { max_fee, retry_secs, ..payable };
+        self.pay_and_wait(PayCommand { max_fee, retry_secs, ..payable }).await
+    }
+
+    /// Has the core pay, and waits for the end.
+    pub(super) async fn pay_and_wait(&self, command: PayCommand) -> Result<PayResponse, Status> {
+        let end = self.handle.payment_end(command.payee.payment_hash());
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
             Ok(Reply::AlreadyPaid(entry)) => *entry,
             // Asked for twice, it is paid once, and told to both.

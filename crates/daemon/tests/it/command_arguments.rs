@@ -279,6 +279,16 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     let bad = ["0", "1001", "-1", "x", "", huge];
     rows.extend(each("invoices", "limit", &["--limit", "?"], &bad, 2, "--limit"));
     rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "after: "));
+    rows.push(row("rebalance", "", &["1", "2"], 2, UNEXPECTED));
+    rows.push(row("rebalance", "amount", &[], 2, REQUIRED));
+    rows.extend(each("rebalance", "amount", &["?", "--from", "abcd"], &["lots", "", huge], 2, "AMOUNT"));
+    rows.push(row("rebalance", "from", &["1"], 2, REQUIRED));
+    rows.extend(each("rebalance", "from", &["1", "--from", "?"], &["", "abc", "1x2"], 1, "from: "));
+    rows.push(row("rebalance", "to", &["1", "--from", "abcd", "--to", "abcd"], 1, "astrape channels"));
+    let circle = &["1", "--from", "abcd", "--max-fee", "?"];
+    rows.extend(each("rebalance", "max_fee", circle, &["lots", "-1", "", huge], 2, "--max-fee"));
+    let circle = &["1", "--from", "abcd", "--timeout", "?"];
+    rows.extend(each("rebalance", "timeout", circle, &["soon", "0", "-1", "", huge], 2, TIME));
     rows.push(row("route", "", &["x", "1", "2"], 2, UNEXPECTED));
     rows.push(row("route", "invoice", &[""], 1, "invoice: it is missing"));
     rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));

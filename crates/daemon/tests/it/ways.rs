@@ -17,7 +17,7 @@ fn without_invoice(to: &Member, preimage: u8) -> PayCommand {
         preimage: PaymentPreimage([preimage; 32]),
         custom_records: BTreeMap::from([(65_537, vec![1, 2, 3])]),
     };
-    PayCommand { payee, amount: Some(AMOUNT), max_fee: None, retry_secs: None, earlier: None }
+    PayCommand { amount: Some(AMOUNT), ..PayCommand::to(payee) }
 }
 
 /// Pays, and tells how it ended.

@@ -7,8 +7,9 @@ use crate::journal::Key;
 use astrape_channel::htlc::{Direction, Htlc, OnionSource, Resolution};
 use astrape_channel::{How, Open, Phase};
 use astrape_onion::{Hop, PeelFailure, Peeled};
-use astrape_payment::{ForwardPolicy, InboundFee};
-use astrape_primitives::{HtlcId, Msat, Side, Timestamp};
+use astrape_payment::send::What;
+use astrape_payment::{ForwardPolicy, InboundFee, Payment};
+use astrape_primitives::{HtlcId, Msat, PaymentPreimage, Side, Timestamp};
 use examples::Gen;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -316,6 +317,28 @@ fn rows_of_version_1_are_read_as_they_always_were() {
         let read = restore(&rows).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         assert_same(&read, &node(seed));
     }
+}
+
+/// Rows of payments that the first rows could not have: a question to path search, and a payment without an invoice.
+#[test]
+fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
+    let plain = Gen(9).payment();
+    let asking = Payment { searches: 3, asked_at: Some(Timestamp(7)), ..plain.clone() };
+    let preimage = PaymentPreimage([5; 32]);
+    let custom_records = BTreeMap::from([(65_537, vec![1, 2]), (70_000, Vec::new())]);
+    let what = What::Keysend { preimage, custom_records };
+    let without = Payment { what: what.clone(), ..plain.clone() };
+    let none = Payment { what: What::Keysend { preimage, custom_records: BTreeMap::new() }, ..plain.clone() };
+    for payment in [&plain, &asking, &without, &none] {
+        let read = Payment::decode(&payment.payment_hash, &payment.encode());
+        assert_eq!(read.as_ref(), Ok(payment));
+    }
+    // The bytes of what is new stand as they were first written.
+    let of_asking = hex(&asking.encode());
+    assert!(of_asking.contains("1a0800000000000000031c080000000000000007"), "{of_asking}");
+    let of_what = hex(&without.encode());
+    let records = "201600000000000100010002010200000000000111700000";
+    assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 
 /// What a channel has of what may stand in a record.

@@ -4,7 +4,7 @@
 use super::{NOW, peer};
 use crate::command::{Command, OpenChannelCommand, PayCommand, Reply};
 use crate::config::{Config, default_features};
-use crate::effect::{Announcement, Effect, Find};
+use crate::effect::{Announcement, Effect, Find, Speech};
 use crate::input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 use crate::ledger::Fact;
@@ -130,6 +130,8 @@ pub(super) struct Net {
     pub(super) searches: bool,
     /// What it was asked when it did not.
     pub(super) unanswered: Vec<(usize, RouteQuery)>,
+    /// Who waits for a sign of life, and of whom.
+    probed: Vec<(usize, NodeId)>,
     /// What payments have taught, and what is known by that.
     pub(super) taught: Vec<Taught>,
     scores: Scores,
@@ -172,6 +174,7 @@ impl Net {
             announces: false,
             searches: true,
             unanswered: Vec::new(),
+            probed: Vec::new(),
             taught: Vec::new(),
             scores: Scores::new(),
             is_checked: false,
@@ -229,6 +232,7 @@ impl Net {
 
     fn release(&mut self, who: usize, effect: Effect) {
         match effect {
+            Effect::Send { peer, speech: Speech::Probe } => self.probed.push((who, peer)),
             Effect::Send { peer, speech } => {
                 let spoken = speak(speech, &self.members[who].signer).expect("the signer signs");
                 if let Some(answer) = spoken.answer {
@@ -415,14 +419,28 @@ impl Net {
         }
     }
 
+    /// Who was asked for a sign of life gives one.
+    fn answer_probes(&mut self, silent: Option<usize>) {
+        for (who, peer) in std::mem::take(&mut self.probed) {
+            let up = self.index_of(peer).filter(|to| self.is_up(who, *to));
+            if up.is_some_and(|to| Some(to) == silent) {
+                self.probed.push((who, peer));
+            } else if up.is_some() {
+                self.input(who, Input::Peer { peer, event: PeerEvent::Heard });
+            }
+        }
+    }
+
     /// The next message on any wire, taken off it: from whom, to whom, and what.
     pub(super) fn next(&mut self) -> Option<(usize, usize, Message)> {
+        self.answer_probes(None);
         let (from, to) = self.wires.iter().find(|(_, wire)| !wire.is_empty()).map(|(ends, _)| *ends)?;
         self.intercept(from, to).map(|message| (from, to, message))
     }
 
     /// The same, but nothing of this node's, which is silent.
     pub(super) fn next_but(&mut self, silent: usize) -> Option<(usize, usize, Message)> {
+        self.answer_probes(Some(silent));
         let speaks =
             |((from, _), wire): &(&(usize, usize), &VecDeque<Message>)| *from != silent && !wire.is_empty();
         let (from, to) = self.wires.iter().find(speaks).map(|(ends, _)| *ends)?;

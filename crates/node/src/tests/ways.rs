@@ -1,14 +1,17 @@
 //! Payments over ways that the network tells of: asked for outside of the step, and made once whatever gets lost.
 
 use super::net::Net;
-use crate::command::Reply;
+use crate::command::{Command, PayCommand, Refusal, Reply};
 use crate::input::{Found, Input};
 use crate::ledger::Fact;
 use crate::node::Node;
 use astrape_payment::send::RouteQuery;
-use astrape_primitives::{Msat, NodeId};
+use astrape_payment::{Circle, PayRefusal};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash};
+use astrape_routing::synthetic::Dice;
 use astrape_routing::{NoRoute, Outcome};
 use astrape_wire::Message;
+use std::collections::BTreeMap;
 
 const AMOUNT: Msat = Msat(50_000_000);
 
@@ -241,4 +244,131 @@ fn an_outdated_refusal_of_path_search_changes_nothing() {
     net.run();
     assert_eq!(ends(&net, 0), (1, vec![]));
     assert!(net.members[2].said.iter().any(|(_, message)| matches!(message, Message::UpdateFulfillHtlc(_))));
+}
+
+fn balance(net: &Net, who: usize, channel: &ChannelKeysId) -> Msat {
+    net.members[who].node.channel(channel).and_then(|c| c.open()).expect("open").balances.local
+}
+
+#[test]
+fn balance_goes_in_a_circle_out_by_one_channel_and_back_by_another() {
+    let mut net = net(3, &[(0, 1), (1, 2), (2, 0)]);
+    let (one, two) = (net.id(1), net.id(2));
+    let with = |net: &Net, peer| {
+        net.members[0].node.channels().find(|(_, c)| c.peer() == peer).map(|(keys, _)| keys).expect("open")
+    };
+    let (out, back) = (with(&net, one), with(&net, two));
+    let before = [balance(&net, 0, &out), balance(&net, 0, &back)];
+    let invoice = net.invoice(0, AMOUNT);
+    assert_eq!(net.pay(0, &invoice), Err(Refusal::Pay(PayRefusal::OwnInvoice)));
+    let circle = |circle| {
+        Command::Pay(Box::new(PayCommand { circle: Some(circle), ..PayCommand::new(invoice.clone()) }))
+    };
+    net.command(0, circle(Circle { out, back: Some(back) })).expect("it is begun");
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 0)), ((1, vec![]), 1));
+    let fee = 2 * 1_000 + AMOUNT.0 / 10_000 + (AMOUNT.0 + 1_000 + AMOUNT.0 / 10_000) / 10_000;
+    assert_eq!(balance(&net, 0, &out), Msat(before[0].0 - AMOUNT.0 - fee));
+    assert_eq!(balance(&net, 0, &back), Msat(before[1].0 + AMOUNT.0));
+    // By the same channel there is no way back.
+    let again = net.invoice(0, AMOUNT);
+    let circle = Some(Circle { out, back: Some(out) });
+    let command = Command::Pay(Box::new(PayCommand { circle, ..PayCommand::new(again) }));
+    net.command(0, command).expect("it is begun");
+    net.run();
+    assert_eq!(ends(&net, 0).1.len(), 1);
+}
+
+/// What is known of a payment from outside.
+#[derive(Clone, Debug, Default)]
+struct Deal {
+    payer: usize,
+    payee: usize,
+    sent: usize,
+    failed: usize,
+    received: usize,
+}
+
+fn tally(net: &Net, deals: &mut BTreeMap<PaymentHash, Deal>) {
+    deals.values_mut().for_each(|deal| (deal.sent, deal.failed, deal.received) = (0, 0, 0));
+    for (who, member) in net.members.iter().enumerate() {
+        for fact in &member.facts {
+            let (Fact::PaymentSent { payment_hash, .. }
+            | Fact::PaymentFailed { payment_hash, .. }
+            | Fact::PaymentReceived { payment_hash, .. }) = fact
+            else {
+                continue;
+            };
+            let deal = deals.get_mut(payment_hash).expect("nobody invents a payment");
+            match fact {
+                Fact::PaymentSent { .. } => (deal.sent, deal.payer) = (deal.sent + 1, who),
+                Fact::PaymentFailed { .. } => deal.failed += 1,
+                _ => (deal.received, deal.payee) = (deal.received + 1, who),
+            }
+        }
+    }
+}
+
+#[test]
+fn in_a_network_of_crashes_and_a_node_that_holds_everything_each_payment_ends_once() {
+    let pairs =
+        [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (7, 0), (0, 4), (1, 5), (2, 6), (3, 7)];
+    let mut net = net(8, &pairs);
+    let mut dice = Dice::new(0x5eed);
+    let mut roll = |below: u64| usize::try_from(dice.below(below)).expect("small");
+    let mut deals: BTreeMap<PaymentHash, Deal> = BTreeMap::new();
+    let (mut crashes, mut parts) = (0, 0);
+    for _ in 0..40 {
+        let (payer, payee) = (roll(8), roll(8));
+        if payer == payee {
+            continue;
+        }
+        let amount = Msat([1_000_000, 60_000_000, 450_000_000][roll(3)]);
+        let invoice = net.invoice(payee, amount);
+        let hash = invoice.payment_hash();
+        deals.insert(hash, Deal { payer, payee, ..Deal::default() });
+        // Twice, as by a user who is not patient.
+        for _ in 0..2 {
+            let reply = net.pay(payer, &invoice);
+            let under_way = Err(Refusal::PaymentUnderWay(hash));
+            assert!(
+                reply.is_ok() || reply == under_way || matches!(reply, Err(Refusal::Pay(_))),
+                "{reply:?}"
+            );
+            if matches!(reply, Err(Refusal::Pay(_))) {
+                deals.remove(&hash);
+                break;
+            }
+        }
+        let of_payer = net.members[payer].node.payments().map(|payment| payment.parts.len());
+        parts = parts.max(of_payer.max().unwrap_or(0));
+        // For a while one node hears and says nothing.
+        let silent = roll(8);
+        for _ in 0..roll(60) {
+            let Some((from, to, message)) = net.next_but(silent) else { break };
+            net.receive(to, from, &message);
+        }
+        if roll(3) == 0 {
+            crashes += 1;
+            let who = roll(8);
+            net.restart(who);
+            for (a, b) in pairs.into_iter().filter(|(a, b)| *a == who || *b == who) {
+                net.connect(a, b);
+            }
+        }
+        net.now = net.now.plus(1_000);
+        net.input(payer, Input::Tick);
+    }
+    net.run();
+    wait(&mut net, 130);
+    tally(&net, &mut deals);
+    for (hash, deal) in &deals {
+        assert!(deal.sent <= 1 && deal.received == deal.sent, "{hash}: {deal:?}");
+        assert!(deal.sent + deal.failed >= 1, "{hash} has no end: {deal:?}");
+        assert!(deal.sent == 0 || deal.failed == 0, "{hash} is both: {deal:?}");
+    }
+    let under_way: usize = net.members.iter().map(|member| member.node.payments().count()).sum();
+    assert_eq!(under_way, 0);
+    let sent = deals.values().filter(|deal| deal.sent == 1).count();
+    assert!(sent >= 15 && crashes >= 5 && parts >= 2, "{sent} sent, {crashes} crashes, {parts} parts");
 }

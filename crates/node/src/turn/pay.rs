@@ -43,6 +43,7 @@ impl Turn<'_> {
             max_fee: command.max_fee,
             retry_secs: command.retry_secs,
             session_key_seed: self.entropy.draw("session keys"),
+            circle: command.circle,
         };
         let channels = self.node.own_channels();
         let (payment, outputs) = Payment::start(request, &self.pay_view(&config, &channels))?;

@@ -64,6 +64,10 @@ impl Payment {
         recipient: &Recipient,
         view: &PayView<'_>,
     ) -> Result<Vec<PayOutput>, PayRefusal> {
+        if self.destination == view.payer {
+            // A circle needs others.
+            return Err(PayRefusal::NoChannel);
+        }
         let shares = plan::plan(&self.goal(recipient, view.policy), view.channels)?;
         let made = (self.attempts..)
             .zip(&shares)
@@ -145,7 +149,7 @@ impl Payment {
     /// Why there is no way. Where the network does not know the recipient, our channels and the hints are all there is.
     fn in_words(&self, reason: &NoRoute, recipient: &Recipient, view: &PayView<'_>) -> String {
         let planned = match reason {
-            NoRoute::UnknownNode(_) | NoRoute::NoChannel => {
+            NoRoute::UnknownNode(_) | NoRoute::NoChannel if self.destination != view.payer => {
                 plan::plan(&self.goal(recipient, view.policy), view.channels).err()
             }
             _ => None,

@@ -98,6 +98,7 @@ impl World {
             OwnChannel {
                 keys: keys_of(number),
                 alias: ShortChannelId(u64::MAX - number as u64),
+                inbound: [Some(ShortChannelId((number as u64 + 1) << 40 | 1 << 16)), None],
                 peer: self.ids[link.ends[1 - end] as usize],
                 sendable: Msat(self.balances[number][end]),
                 htlc_minimum: Msat(1),

@@ -53,7 +53,8 @@ pub(crate) fn sat(sat: u64) -> Msat {
 /// A channel of the payer with a node.
 pub(crate) fn own(number: u8, peer: u8, sendable: Msat) -> OwnChannel {
     let alias = ShortChannelId(1_000 + u64::from(number));
-    OwnChannel { keys: keys(number), alias, peer: node(peer), sendable, htlc_minimum: Msat(1) }
+    let inbound = [None, None];
+    OwnChannel { keys: keys(number), alias, inbound, peer: node(peer), sendable, htlc_minimum: Msat(1) }
 }
 
 /// What the payer's node looks at.
@@ -159,6 +160,7 @@ pub(crate) fn request(invoice: Invoice) -> PayRequest {
         max_fee: None,
         retry_secs: None,
         session_key_seed: [3; 32],
+        circle: None,
     }
 }
 

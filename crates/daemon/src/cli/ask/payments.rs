@@ -2,11 +2,11 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Page, Pay, Route, Stats};
+use crate::cli::{Page, Pay, Rebalance, Route, Stats};
 use crate::render;
 use astrape_api::v1::{
     FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
-    PaymentState,
+    PaymentState, RebalanceRequest,
 };
 use astrape_primitives::NodeId;
 use std::io::IsTerminal as _;
@@ -27,6 +27,20 @@ impl Asking {
             timeout_secs: pay.timeout.map(|time| time.0),
         };
         let answer = self.client.pay(request).await?.into_inner();
+        let payment = answer.payment.unwrap_or_default();
+        self.show(&payment, render::payments::ended)?;
+        verdict(&payment)
+    }
+
+    pub(super) async fn rebalance(mut self, rebalance: &Rebalance) -> Result<(), Failure> {
+        let request = RebalanceRequest {
+            amount_msat: rebalance.amount.0,
+            from: rebalance.from.clone(),
+            to: rebalance.to.clone(),
+            max_fee_msat: rebalance.max_fee.map(|fee| fee.0),
+            timeout_secs: rebalance.timeout.map(|time| time.0),
+        };
+        let answer = self.client.rebalance(request).await?.into_inner();
         let payment = answer.payment.unwrap_or_default();
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)

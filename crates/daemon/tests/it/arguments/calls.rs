@@ -56,6 +56,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
+        "Rebalance" => vec![("amount_msat", Value::Number(1_000)), ("from", text("abcd"))],
         "FindRoute" => vec![("invoice", text(&here.own_invoice))],
         _ => Vec::new(),
     }
@@ -279,6 +280,17 @@ fn payments(table: &mut Table, here: &Here) {
     table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
     table.wrong("invoice", text("bitcoin:bc1qxyz?amount=1"), "astrape withdraw");
     table.wrong("invoice", text("bitcoin:?lightning=%"), "percent-encoding");
+    let names = "a channel is named by its id";
+    table.of("Rebalance");
+    table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.missing("from", names).nonsense("from", names);
+    table.not_found("from", text("1x2x3"), "astrape channels");
+    for name in [text("abcd"), text("a".repeat(60_000))] {
+        table.not_found("to", name, "astrape channels");
+    }
+    table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("timeout_secs", &[0, 86_401, u64::MAX], "it is in seconds, from 1 to 86400");
     table.of("FindRoute");
     table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
     table.missing("invoice", MISSING).nonsense("invoice", "");
