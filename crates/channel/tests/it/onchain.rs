@@ -284,6 +284,7 @@ fn a_spend_that_surprised_us_and_left_the_chain_lets_us_go_on_chain_ourselves() 
     assert_eq!(owed(channel(&pair, A)), ["commitment"]);
 }
 
+// BOLT 5.failing-a-channel.4
 #[test]
 fn a_force_close_in_a_cooperative_close_changes_nothing() {
     let (mut pair, _) = closed_cooperatively();

@@ -62,7 +62,6 @@ fn seen(totals: &Totals, name: &str) -> u64 {
     totals.court.counts().find(|(n, _)| *n == name).map(|(_, count)| count).expect("a name")
 }
 
-// attack 15
 #[test]
 fn our_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Ours);
@@ -71,7 +70,6 @@ fn our_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in() {
     }
 }
 
-// attack 14
 #[test]
 fn the_peers_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Theirs);
@@ -80,7 +78,6 @@ fn the_peers_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in
     }
 }
 
-// attack 6
 #[test]
 fn a_theft_with_its_second_stage_is_punished_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Revoked);
@@ -89,7 +86,6 @@ fn a_theft_with_its_second_stage_is_punished_whatever_step_we_die_in() {
     }
 }
 
-// attack 47
 // attack 48
 #[test]
 fn after_a_loss_of_data_the_peer_pays_us_out_whatever_step_we_die_in() {
@@ -97,7 +93,6 @@ fn after_a_loss_of_data_the_peer_pays_us_out_whatever_step_we_die_in() {
     assert!(totals.waits_for_peer > 0 && seen(&totals, "claims of to_remote") > 0, "{totals}");
 }
 
-// attack 25
 #[test]
 fn a_close_of_both_comes_to_its_end_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Together);
