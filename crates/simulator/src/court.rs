@@ -40,6 +40,12 @@ pub const MAX_BLOCKS_TO_RESOLVE: u32 = 420;
 /// The delay of outputs in these worlds: enough for a penalty among reorganisations and censors, and quick to mine.
 const DELAY_BLOCKS: u16 = 24;
 
+/// Payments of one seed: signing is what time goes into.
+const MAX_PAYMENTS: usize = 24;
+
+/// Payments before the end begins: some are left for its beginning.
+const MAX_PAYMENTS_BEFORE: usize = 14;
+
 /// Acts of chance on the chain once the end of a channel has begun.
 const ACTS_ON_CHAIN: u32 = 30;
 
@@ -147,7 +153,7 @@ fn run(world: &mut World, acts: u32) -> Result<Outcome, Violation> {
 /// Payments both ways, so that there are states to steal with.
 fn work(world: &mut World) {
     match world.rng.gen_range(0..10) {
-        0..=3 => drop(pay(world)),
+        0..=3 if world.users.deals.len() < MAX_PAYMENTS_BEFORE => drop(pay(world)),
         4 => swarm::crash(world),
         5 => swarm::cut(world),
         6 => swarm::feerate(world),
@@ -168,7 +174,7 @@ fn pay_twice(world: &mut World) {
 }
 
 fn pay(world: &mut World) -> Option<usize> {
-    if world.users.deals.len() >= 16 {
+    if world.users.deals.len() >= MAX_PAYMENTS {
         return None;
     }
     let honest: Vec<usize> = (0..world.machines.len()).filter(|n| world.court.is_honest(*n)).collect();
@@ -417,10 +423,14 @@ impl World {
 
     fn is_busy(&self, phase: &Phase) -> bool {
         match phase {
-            Phase::Open(open) => open
-                .htlcs
-                .values()
-                .any(|htlc| htlc.cltv_expiry.0.saturating_add(60) > self.chain.tip().height.0),
+            Phase::Open(open) => {
+                // A spend that waits for its block counts: miners may leave it out for a while.
+                self.chain.spender_in_mempool(&open.funding.terms.outpoint).is_some()
+                    || open
+                        .htlcs
+                        .values()
+                        .any(|htlc| htlc.cltv_expiry.0.saturating_add(60) > self.chain.tip().height.0)
+            }
             Phase::Closing(_) => true,
             Phase::Opening(_) | Phase::Closed(_) => false,
         }

@@ -1,6 +1,6 @@
 //! Resolutions of each kind as scripts, with a crash of each kind forked at each of their steps.
 
-use super::{MAX_BLOCKS_TO_RESOLVE, theft};
+use super::{MAX_BLOCKS_TO_RESOLVE, theft, weather};
 use crate::scenario::{Forks, variants};
 use crate::swarm;
 use crate::totals::Seen;
@@ -17,6 +17,8 @@ pub enum Kind {
     Ours,
     /// The peer's newest commitment, with HTLCs both ways.
     Theirs,
+    /// The same, which leaves the chain and all mempools when it was in a block.
+    Undone,
     /// A revoked commitment, and HTLC transactions upon it.
     Revoked,
     /// The peer's commitment after we have started from an old copy of our disk.
@@ -27,7 +29,8 @@ pub enum Kind {
 
 impl Kind {
     /// All.
-    pub const ALL: [Kind; 5] = [Kind::Ours, Kind::Theirs, Kind::Revoked, Kind::Future, Kind::Together];
+    pub const ALL: [Kind; 6] =
+        [Kind::Ours, Kind::Theirs, Kind::Undone, Kind::Revoked, Kind::Future, Kind::Together];
 }
 
 /// Delay of the outputs: short, since each block costs a fork a dozen steps.
@@ -114,7 +117,7 @@ fn begin_the_end(world: &mut World, kind: Kind) -> Result<bool, Violation> {
     }
     world.court.begins = world.chain.tip().height;
     match kind {
-        Kind::Ours | Kind::Theirs => {
+        Kind::Ours | Kind::Theirs | Kind::Undone => {
             if !cross(world)? {
                 return Ok(false);
             }
@@ -122,6 +125,10 @@ fn begin_the_end(world: &mut World, kind: Kind) -> Result<bool, Violation> {
             world.leave(1);
             if kind == Kind::Theirs {
                 theft::say_last_words(world, last);
+            } else if kind == Kind::Undone {
+                theft::mine_last_words(world, &last);
+                swarm::to_rest(world)?;
+                weather::undo_blocks(world, 1);
             }
             Ok(true)
         }

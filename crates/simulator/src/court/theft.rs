@@ -130,6 +130,12 @@ pub(super) fn say_last_words(world: &mut World, last: Vec<Kept>) {
     }
 }
 
+/// The same, in a block at once.
+pub(super) fn mine_last_words(world: &mut World, last: &[Kept]) {
+    let txs: Vec<Transaction> = last.iter().filter_map(Kept::sign).collect();
+    mine_with(world, &txs);
+}
+
 /// Whether the peer of a channel has the secret of a commitment.
 fn is_revoked(world: &World, kept: &Kept) -> bool {
     let outpoint = kept.request.terms.outpoint;

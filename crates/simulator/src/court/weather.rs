@@ -60,9 +60,14 @@ pub(super) fn reorganise(world: &mut World) {
 pub(super) fn undo(world: &mut World) {
     let depth = world.rng.gen_range(1..=MAX_DEPTH);
     let lowest = world.chain.tip().height.0.saturating_sub(depth);
-    if lowest <= world.court.begins.0 {
-        return;
+    if lowest > world.court.begins.0 {
+        undo_blocks(world, depth);
     }
+}
+
+/// The same of so many blocks.
+pub(super) fn undo_blocks(world: &mut World, depth: u32) {
+    let lowest = world.chain.tip().height.0.saturating_sub(depth);
     let heights = lowest.saturating_add(1)..=world.chain.tip().height.0;
     let blocks = heights.filter_map(|h| world.chain.block_at(astrape_primitives::Height(h)));
     let of_block = |block: &bitcoin::Block| -> Vec<Txid> {

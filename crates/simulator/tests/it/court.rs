@@ -78,6 +78,15 @@ fn the_peers_commitment_with_htlcs_both_ways_is_resolved_whatever_step_we_die_in
     }
 }
 
+// attack 25
+#[test]
+fn a_close_that_leaves_the_chain_and_all_mempools_is_brought_back_whatever_step_we_die_in() {
+    let totals = every_crash(Kind::Undone);
+    for name in ["closes brought back", "spends by theirs", "claims by preimage", "claims by timeout"] {
+        assert!(seen(&totals, name) > 0, "{name}\n{totals}");
+    }
+}
+
 #[test]
 fn a_theft_with_its_second_stage_is_punished_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Revoked);
