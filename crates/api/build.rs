@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("Payment.state", "PaymentState"),
         ("Invoice.state", "InvoiceState"),
         ("InvoiceEvent.state", "InvoiceState"),
+        ("Close.kind", "CloseKind"),
         ("ChannelEvent.kind", "ChannelEventKind"),
     ] {
         let by_name =

@@ -1,6 +1,8 @@
 //! Enumerations of the contract as words, for JSON and for people.
 
-use crate::v1::{ChannelEventKind, ChannelState, CoinState, InvoiceState, PaymentDirection, PaymentState};
+use crate::v1::{
+    ChannelEventKind, ChannelState, CloseKind, CoinState, InvoiceState, PaymentDirection, PaymentState,
+};
 use serde::Serializer;
 
 /// An enumeration of the contract.
@@ -43,6 +45,7 @@ macro_rules! named {
 named! {
     CoinState: "COIN_STATE_",
     ChannelState: "CHANNEL_STATE_",
+    CloseKind: "CLOSE_KIND_",
     PaymentDirection: "PAYMENT_DIRECTION_",
     PaymentState: "PAYMENT_STATE_",
     InvoiceState: "INVOICE_STATE_",

@@ -98,6 +98,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Setchannel(SetChannel),
     /// Close a channel
     Close(Close),
+    /// Tell how channels end and ended: why, by which transaction, what is yours and when you can spend it
+    Onchain(Onchain),
     /// Make an invoice
     Invoice(Invoice),
     /// Show invoices that are not paid: open, held, cancelled
@@ -256,6 +258,19 @@ pub struct Close {
     /// Do it, whatever it costs
     #[arg(long, requires = "force")]
     pub yes: bool,
+}
+
+/// Tell how channels end and ended.
+#[derive(Args, Clone, Debug)]
+pub struct Onchain {
+    /// One channel, with all that happened: the beginning of its id, or another name while it is not over
+    pub channel: Option<String>,
+    /// How many that are over at most, up to 1000
+    #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// Only those that ended before this number: for the next page
+    #[arg(long, value_name = "N")]
+    pub before: Option<u64>,
 }
 
 /// Make an invoice.

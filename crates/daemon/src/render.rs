@@ -4,9 +4,10 @@
 //! |---|---|
 //! | [`table`] | tables, and lists of names and values |
 //! | [`words`] | amounts, times, states and ids in words |
-//! | [`node`], [`money`], [`channels`], [`invoices`], [`payments`], [`policies`], [`stats`], [`events`] | the answers |
+//! | [`node`], [`money`], [`channels`], [`closes`], [`invoices`], [`payments`], [`policies`], [`stats`], [`events`] | the answers |
 
 pub mod channels;
+pub mod closes;
 pub mod events;
 pub mod graph;
 pub mod invoices;

@@ -9,10 +9,11 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `rebalance`, `stats`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `rebalance`, `stats`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
+mod closes;
 mod facts;
 mod forced;
 mod graph;
@@ -116,6 +117,7 @@ calls! {
     set_channel(SetChannelRequest) -> SetChannelResponse;
     get_stats(GetStatsRequest) -> GetStatsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
+    list_closes(ListClosesRequest) -> ListClosesResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
     cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;

@@ -179,11 +179,16 @@ pub enum ChannelFact {
         what: String,
         /// What it is about.
         amount: Option<Sat>,
-        /// What it cost us.
+        /// What it has cost us, once it is in a block.
         fee: Option<Sat>,
     },
     /// All is irrevocably resolved: nothing is left to do.
-    Over,
+    Over {
+        /// What came back, less the fees in the wallet now; not known of closes that older versions followed.
+        returned: Option<Sat>,
+        /// What our transactions paid to miners for it.
+        fees: Option<Sat>,
+    },
     /// Something in our own program went wrong; the channel is limited to chain work until a restart.
     Quarantined {
         /// What.

@@ -5,13 +5,15 @@ use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::scid_towards_peer;
-use astrape_channel::Channel;
+use astrape_channel::{Channel, Open};
 use astrape_invoice::RouteHint;
+use astrape_onchain::{Resolution, Spender, Sums};
 use astrape_payment::{
     OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
 };
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, ShortChannelId, Timestamp,
+    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId,
+    Timestamp,
 };
 use astrape_wallet::{Balance, Coin};
 use bitcoin::{ScriptBuf, Txid};
@@ -35,6 +37,18 @@ impl Node {
     #[must_use]
     pub fn channel(&self, keys: &ChannelKeysId) -> Option<&Channel> {
         self.channels.get(keys).map(|c| &**c)
+    }
+
+    /// What the chain has made of a channel so far, once it goes there.
+    #[must_use]
+    pub fn resolution(&self, keys: &ChannelKeysId) -> Option<&Resolution> {
+        self.resolutions.get(keys).map(|r| &**r)
+    }
+
+    /// What a close has brought and cost so far.
+    #[must_use]
+    pub fn close_sums(&self, keys: &ChannelKeysId) -> Option<Sums> {
+        Some(sums(self.resolution(keys)?, self.channel(keys)?.open()?))
     }
 
     /// A channel by its peer and its id.
@@ -219,4 +233,18 @@ impl Node {
         hints.sort_by_key(|(inbound, _)| std::cmp::Reverse(*inbound));
         hints.into_iter().take(MAX_ROUTE_HINTS).map(|(_, hint)| vec![hint]).collect()
     }
+}
+
+/// What a close has brought and cost so far.
+pub(crate) fn sums(resolution: &Resolution, open: &Open) -> Sums {
+    let sums = resolution.sums();
+    // The closing transaction pays to our wallet by itself, or to an output that is followed.
+    let is_followed = |script: &ScriptBuf| *script == open.plain_close_script();
+    let paid_out = match (&resolution.close, &open.shutdown.local) {
+        (Some(close), Some(script)) if close.spender == Spender::Cooperative && !is_followed(script) => {
+            close.tx.output.iter().filter(|o| o.script_pubkey == *script).map(|o| Sat::from(o.value)).sum()
+        }
+        _ => Sat::ZERO,
+    };
+    Sums { returned: sums.returned.saturating_add(paid_out), ..sums }
 }

@@ -41,6 +41,6 @@ pub use claim::{Claim, ClaimId};
 pub use evidence::{Evidence, HtlcKey, LiveHtlc};
 pub use output::{Output, Parent as ClaimParent, Story};
 pub use resolution::again::Left;
-pub use resolution::{Close, Event, Resolution, View};
+pub use resolution::{Close, Event, Resolution, Sums, View};
 pub use spender::{Spender, classify};
 pub use tracked::{Parent, Role, Spent, Tracked};

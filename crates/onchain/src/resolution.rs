@@ -6,6 +6,7 @@ mod ends;
 mod reorg;
 mod seen;
 mod spend;
+mod sums;
 
 use crate::claim::{Claim, ClaimId};
 use crate::evidence::Evidence;
@@ -20,6 +21,8 @@ use bitcoin::secp256k1::{All, Secp256k1};
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+pub use sums::Sums;
 
 /// The deepest reorganisation that costs nothing: so many of the last blocks may be replaced by others.
 pub const DEEPEST_REORG_BLOCKS: u32 = 6;

@@ -62,6 +62,7 @@ echo! {
     set_channel(SetChannelRequest) -> SetChannelResponse;
     get_stats(GetStatsRequest) -> GetStatsResponse;
     close_channel(CloseChannelRequest) -> CloseChannelResponse;
+    list_closes(ListClosesRequest) -> ListClosesResponse;
     create_invoice(CreateInvoiceRequest) -> CreateInvoiceResponse;
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
     cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;

@@ -46,6 +46,7 @@ impl Asking {
             Action::Setchannel(change) => self.setchannel(change).await,
             Action::Stats(stats) => self.stats(stats).await,
             Action::Close(close) => self.close(close).await,
+            Action::Onchain(onchain) => self.onchain(onchain).await,
             Action::Invoice(invoice) => self.invoice(invoice).await,
             Action::Invoices(page) => self.invoices(page).await,
             Action::Settle(settle) => self.settle(settle).await,

@@ -155,7 +155,7 @@ impl NodeService {
         self.handle.command(command).await.map_err(refusal::command)?;
         let agreed = self.channel_fact(channel, &mut facts, |fact| match fact {
             ChannelFact::ClosingAgreed { txid, .. } | ChannelFact::Spent { txid, .. } => Some(Some(*txid)),
-            ChannelFact::ForceClosing { .. } | ChannelFact::Over => Some(None),
+            ChannelFact::ForceClosing { .. } | ChannelFact::Over { .. } => Some(None),
             _ => None,
         });
         let agreed = match timeout(CLOSE_WAIT, agreed).await {
@@ -204,17 +204,29 @@ pub(super) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> Ch
     }
 }
 
+/// What a side has in flight.
+fn offered(open: &Open, side: Side) -> Msat {
+    open.htlcs.values().filter(|h| h.offered_by == side).map(|h| h.amount).sum()
+}
+
+/// What is a side's without what is in flight: until an HTLC is gone for good its sender's balance still has it.
+pub(super) fn settled(open: &Open, side: Side) -> Msat {
+    let balance = match side {
+        Side::Local => open.balances.local,
+        Side::Remote => open.balances.remote,
+    };
+    balance.saturating_sub(offered(open, side))
+}
+
 fn with_funding(message: ChannelMessage, channel: &Channel, open: &Open) -> ChannelMessage {
-    let of =
-        |side: Side| -> Msat { open.htlcs.values().filter(|h| h.offered_by == side).map(|h| h.amount).sum() };
     ChannelMessage {
         funding_outpoint: Some(open.funding.terms.outpoint.to_string()),
         alias: Some(open.params.local_alias.to_string()),
         capacity_sat: open.funding.terms.capacity.0,
-        local_msat: open.balances.local.0,
-        remote_msat: open.balances.remote.0,
-        outgoing_msat: of(Side::Local).0,
-        incoming_msat: of(Side::Remote).0,
+        local_msat: settled(open, Side::Local).0,
+        remote_msat: settled(open, Side::Remote).0,
+        outgoing_msat: offered(open, Side::Local).0,
+        incoming_msat: offered(open, Side::Remote).0,
         htlcs: saturate(open.htlcs.len()),
         reserve_sat: open.params.reserve_of(Side::Local).0,
         opened_by_us: open.params.opener == Side::Local,
@@ -303,7 +315,9 @@ fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
         (Phase::Open(open), ChannelState::ShuttingDown) if !open.htlcs.is_empty() => {
             format!("shutting down: {} in flight", open.htlcs.len())
         }
-        (Phase::Closing(closing), _) => closing_words(&closing.how, &closing.open, node.height()),
+        (Phase::Closing(closing), _) => {
+            format!("{}{}", closing_words(&closing.how, &closing.open, node.height()), to_come(node, keys))
+        }
         (_, state) => crate::render::words::channel_state(state).to_owned(),
     };
     let link = match (&channel.phase, &channel.link) {
@@ -317,6 +331,22 @@ fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
         ""
     };
     format!("{words}{link}{broken}")
+}
+
+/// What is still to come of a close, and when the last of it can be spent.
+fn to_come(node: &Node, keys: ChannelKeysId) -> String {
+    let (Some(resolution), Some(sums)) = (node.resolution(&keys), node.close_sums(&keys)) else {
+        return String::new();
+    };
+    let (tip, last) = (node.height(), super::closes::last_spendable(resolution));
+    match last.filter(|_| sums.pending.0 > 0) {
+        Some(at) if at > tip => {
+            let about = crate::render::words::about(super::closes::secs_until(at, tip));
+            format!("; {} to come, the last at block {at} ({about})", sums.pending)
+        }
+        Some(_) => format!("; {} to come", sums.pending),
+        None => String::new(),
+    }
 }
 
 fn closing_words(how: &How, open: &Open, tip: Height) -> String {

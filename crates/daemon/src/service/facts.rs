@@ -233,7 +233,7 @@ pub(super) fn forward(entry: &Entry) -> Option<Forward> {
 }
 
 /// A turning point without the names of its channel.
-fn channel_event(fact: &ChannelFact) -> ChannelEvent {
+pub(super) fn channel_event(fact: &ChannelFact) -> ChannelEvent {
     let told = |kind: ChannelEventKind, text: String| ChannelEvent {
         kind: kind.into(),
         text,
@@ -288,7 +288,15 @@ fn channel_event(fact: &ChannelFact) -> ChannelEvent {
                 },
             )
         },
-        ChannelFact::Over => told(ChannelEventKind::Over, "over".to_owned()),
+        ChannelFact::Over { returned, fees } => told(
+            ChannelEventKind::Over,
+            match (returned, fees) {
+                (Some(returned), Some(fees)) => {
+                    format!("over: {returned} came back, and {fees} of it went to fees of ours")
+                }
+                _ => "over".to_owned(),
+            },
+        ),
         ChannelFact::Quarantined { reason } => {
             told(ChannelEventKind::Quarantined, format!("stopped: {}", why(reason)))
         }

@@ -1,5 +1,6 @@
 //! What a forced close costs, and when the money comes back: told before it is done.
 
+use super::channels::settled;
 use crate::render::words::{about, count, msat, sat};
 use astrape_api::v1::ForcedClose;
 use astrape_channel::{Channel, Open};
@@ -23,7 +24,7 @@ pub(super) fn forced_close(node: &Node, channel: &Channel) -> Option<ForcedClose
     let last_expiry = open.htlcs.values().map(|htlc| htlc.cltv_expiry.0).max();
     let delay_blocks = u32::from(open.funding.terms.local.to_self_delay);
     let mut forced = ForcedClose {
-        ours_sat: open.balances.local.to_sat_floor().0,
+        ours_sat: settled(open, Side::Local).to_sat_floor().0,
         fee_sat: fee(open, node.feerate()).0,
         delay_blocks,
         delay_secs: u64::from(delay_blocks) * BLOCK_SECS,

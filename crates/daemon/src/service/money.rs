@@ -1,15 +1,15 @@
 //! What the node owns, and coins on chain.
 
-use super::channels::state;
+use super::channels::{settled, state};
 use super::{NodeService, argument, refusal};
 use astrape_api::v1::{
     ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse, ListFundsRequest,
     ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest, WithdrawResponse,
 };
-use astrape_channel::{How, Open, Phase};
+use astrape_channel::{Open, Phase};
 use astrape_node::command::WithdrawCommand;
 use astrape_node::{Command, Node, Reply};
-use astrape_primitives::{Height, Msat, Network};
+use astrape_primitives::{Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
 
@@ -31,18 +31,23 @@ impl NodeService {
             reserve_missing_sat: node.missing_reserve().0,
             ..GetBalanceResponse::default()
         };
-        for (_, channel) in node.channels() {
+        for (keys, channel) in node.channels() {
             match &channel.phase {
                 Phase::Open(open) => {
-                    balance.channels_local_msat += open.balances.local.0;
-                    balance.channels_remote_msat += open.balances.remote.0;
+                    balance.channels_local_msat += settled(open, Side::Local).0;
+                    balance.channels_remote_msat += settled(open, Side::Remote).0;
                     balance.in_flight_msat += in_flight(open).0;
                 }
-                Phase::Closing(closing) if !is_paid_out(&closing.how, &closing.open) => {
-                    balance.closing_msat += closing.open.balances.local.0;
+                // What the chain holds of it is known output by output, and claimed ones are coins.
+                Phase::Closing(closing) if closing.open.funding.spent.is_some() => {
+                    let pending = node.close_sums(&keys).unwrap_or_default().pending;
+                    balance.closing_msat += pending.to_msat().0;
+                }
+                Phase::Closing(closing) => {
+                    balance.closing_msat += settled(&closing.open, Side::Local).0;
                     balance.in_flight_msat += in_flight(&closing.open).0;
                 }
-                Phase::Opening(_) | Phase::Closing(_) | Phase::Closed(_) => {}
+                Phase::Opening(_) | Phase::Closed(_) => {}
             }
         }
         Ok(balance)
@@ -86,11 +91,6 @@ fn in_flight(open: &Open) -> Msat {
     open.htlcs.values().map(|htlc| htlc.amount).sum()
 }
 
-/// Whether our share of a channel has become a coin of the wallet, which counts it then.
-fn is_paid_out(how: &How, open: &Open) -> bool {
-    matches!(how, How::Cooperative { .. }) && open.funding.spent.is_some()
-}
-
 fn coin(coin: &astrape_wallet::Coin, tip: Height, network: Network) -> Coin {
     let state = if coin.reserved.is_some() {
         CoinState::Reserved
@@ -119,7 +119,7 @@ fn channel_funds(node: &Node) -> Vec<ChannelFunds> {
             peer: channel.peer().to_string(),
             funding_outpoint: open.funding.terms.outpoint.to_string(),
             capacity_sat: open.funding.terms.capacity.0,
-            local_msat: open.balances.local.0,
+            local_msat: settled(open, Side::Local).0,
             state: state(node, channel).into(),
         })
     });

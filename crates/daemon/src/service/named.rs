@@ -28,6 +28,14 @@ pub(crate) fn channel(node: &Node, field: &str, name: &str) -> Result<ChannelKey
     }
 }
 
+/// The hexadecimal digits that `name` is, if it may be the beginning of an id.
+pub(crate) fn digits(name: &str) -> Option<String> {
+    match Form::read(name)? {
+        Form::Digits(digits) => Some(digits),
+        Form::Short(_) | Form::Outpoint(_) => None,
+    }
+}
+
 enum Form {
     Short(ShortChannelId),
     Outpoint(OutPoint),

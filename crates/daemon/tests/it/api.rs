@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use tonic::{Code, Response, Status};
 
 /// A node with its API, and a client of it.
-struct Served {
-    member: Member,
+pub(crate) struct Served {
+    pub(crate) member: Member,
     offered: Offered,
-    client: Client,
+    pub(crate) client: Client,
     _credentials: TempDir,
 }
 
-async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
+pub(crate) async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
     let member = Member::start(seed, chain).await;
     let credentials = TempDir::new().unwrap();
     let at = HostPort::new("127.0.0.1", 0);
@@ -29,7 +29,7 @@ async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
 }
 
 impl Served {
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.offered.close().await;
         self.member.stop().await.unwrap();
     }
@@ -38,7 +38,7 @@ impl Served {
         self.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels
     }
 
-    async fn balance(&mut self) -> GetBalanceResponse {
+    pub(crate) async fn balance(&mut self) -> GetBalanceResponse {
         self.client.get_balance(GetBalanceRequest {}).await.unwrap().into_inner()
     }
 }

@@ -85,7 +85,10 @@ fn rows() -> Vec<Row> {
         row("playground", "", &["more"], 2, UNEXPECTED),
         row("run", "", &["more"], 2, UNEXPECTED),
     ]);
-    for command in ["payments", "forwards"] {
+    rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
+    rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
+    rows.push(row("onchain", "channel", &["abcd"], 1, "astrape onchain"));
+    for command in ["payments", "forwards", "onchain"] {
         let bad = ["0", "1001", "-1", "x", "", &huge];
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));

@@ -46,7 +46,8 @@ async fn two_nodes_open_a_channel_pay_restart_pay_again_and_close() {
     .await;
     until("the closing transaction is in the mempool", async || chain.look(|c| c.in_mempool(&txid))).await;
     chain.mine(6);
-    wait_for(&mut facts, |fact| matches!(of_channel(fact, channel)?, ChannelFact::Over).then_some(())).await;
+    wait_for(&mut facts, |fact| matches!(of_channel(fact, channel)?, ChannelFact::Over { .. }).then_some(()))
+        .await;
     until("both sides have their money back", async || {
         let of = async |member: &Member| member.handle.snapshot().coin_balance().confirmed;
         of(&bob).await == Sat(40_000) && of(&alice).await > Sat(1_950_000)

@@ -3,6 +3,7 @@
 
 mod api;
 mod arguments;
+mod closes;
 mod command_arguments;
 mod command_line;
 mod floods;

@@ -34,6 +34,7 @@ fn each_command_ends_with_the_code_that_scripts_expect() -> Result<()> {
         vec!["listfunds"],
         vec!["peers"],
         vec!["channels"],
+        vec!["onchain"],
         vec!["payments"],
         vec!["payments", "--limit", "1"],
         vec!["forwards"],

@@ -94,7 +94,14 @@ impl Turn<'_> {
 
     /// A channel is over: it leaves the working memory; the ledger keeps its story.
     fn over(&mut self, keys: ChannelKeysId) {
-        self.tell(keys, ChannelFact::Over);
+        // By now the channel has let go of what it was.
+        let before = self.node.channels.before(&keys).cloned();
+        let sums = before
+            .as_ref()
+            .and_then(|channel| channel.open())
+            .and_then(|open| Some(crate::view::sums(self.node.resolutions.get(&keys)?, open)));
+        let (returned, fees) = (sums.map(|sums| sums.returned), sums.map(|sums| sums.fees));
+        self.tell(keys, ChannelFact::Over { returned, fees });
         self.node.channels.remove(&keys);
         self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);

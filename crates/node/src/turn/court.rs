@@ -453,7 +453,7 @@ impl Turn<'_> {
             }
             Story::Claiming { txid, value, fee: paid, deadline, .. } => {
                 let by = deadline.map_or_else(String::new, |height| format!(", due by block {height}"));
-                fact(Some(txid), format!("claiming {value}{by}"), Some(value), Some(paid))
+                fact(Some(txid), format!("claiming {value} for a fee of {paid}{by}"), Some(value), None)
             }
             Story::Claimed { txid, value, fee: paid } => {
                 fact(Some(txid), format!("claimed {value}"), Some(value), paid)

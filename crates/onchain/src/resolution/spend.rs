@@ -12,6 +12,7 @@ impl Resolution {
     pub(super) fn spent(&mut self, tx: &Transaction, height: Height, view: &View<'_>, out: &mut Vec<Output>) {
         let txid = tx.compute_txid();
         let mut claimed = Sat::ZERO;
+        let fee = self.settle_claim(tx, &self.taken_by_us(tx));
         for (index, input) in tx.input.iter().enumerate() {
             let outpoint = input.previous_output;
             let way = way(&input.witness);
@@ -23,7 +24,7 @@ impl Resolution {
             let by_us = is_ours(&tracked.role, way);
             tracked.spent = Some(Spent { txid, height, by_us });
             let tracked = tracked.clone();
-            if by_us && !matches!(tracked.role, Role::Anchor { .. }) {
+            if by_us && (fee.is_some() || !matches!(tracked.role, Role::Anchor { .. })) {
                 claimed = claimed.saturating_add(tracked.value());
             }
             if is_news {
@@ -32,9 +33,17 @@ impl Resolution {
             self.follow_second_stage(&tracked, way, (tx, index), height, view, out);
         }
         if claimed > Sat::ZERO {
-            let fee = self.claims.values().find(|claim| claim.txid() == txid).map(|claim| claim.fee);
             out.push(Output::Story(Story::Claimed { txid, value: claimed, fee }));
         }
+    }
+
+    /// The outputs that a transaction takes in a way that is ours.
+    fn taken_by_us(&self, tx: &Transaction) -> Vec<OutPoint> {
+        let is_taken = |outpoint: &OutPoint, input: &bitcoin::TxIn| {
+            self.outputs.get(outpoint).is_some_and(|tracked| is_ours(&tracked.role, way(&input.witness)))
+        };
+        let inputs = tx.input.iter().map(|input| (input.previous_output, input));
+        inputs.filter(|(outpoint, input)| is_taken(outpoint, input)).map(|(outpoint, _)| outpoint).collect()
     }
 
     /// A preimage that a spend shows, whoever's: of the HTLC whose output it takes, or else of whichever live HTLC has its

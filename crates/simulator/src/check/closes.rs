@@ -38,7 +38,7 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
             })?;
             true
         }
-        ChannelFact::Over => {
+        ChannelFact::Over { .. } => {
             world.totals.closes += 1;
             true
         }
@@ -73,7 +73,7 @@ fn before_court(world: &mut World, node: usize, event: &ChannelFact) -> Result<(
                 return Err(Violation::new(Checker::Closes, what));
             }
         }),
-        ChannelFact::Over => world.totals.court.saw(Seen::Over),
+        ChannelFact::Over { .. } => world.totals.court.saw(Seen::Over),
         ChannelFact::Ready => world.totals.opens += 1,
         ChannelFact::Quarantined { reason } | ChannelFact::WaitingForPeersCommitment { reason } => {
             let what = format!("node {node} gives up a channel: {reason}");
@@ -88,7 +88,7 @@ fn before_court(world: &mut World, node: usize, event: &ChannelFact) -> Result<(
 fn late(world: &mut World, node: usize, event: &ChannelFact) -> Result<(), Violation> {
     match event {
         ChannelFact::WaitingForPeersCommitment { .. } => world.totals.waits_for_peer += 1,
-        ChannelFact::Over => world.totals.closes += 1,
+        ChannelFact::Over { .. } => world.totals.closes += 1,
         ChannelFact::ForceClosing { .. } => {
             world.totals.force_closes += 1;
             ensure(world.late != Some(node), Checker::Closes, || {
@@ -128,6 +128,6 @@ pub(crate) fn was_opened(machine: &Machine, keys: &ChannelKeysId) -> bool {
 pub(crate) fn has_ended(machine: &Machine, keys: &ChannelKeysId) -> bool {
     machine.disk.journal.ledger().iter().any(|entry| {
         matches!(&entry.fact,
-            Fact::Channel { keys: k, event: ChannelFact::Over | ChannelFact::NotOpened { .. }, .. } if k == keys)
+            Fact::Channel { keys: k, event: ChannelFact::Over { .. } | ChannelFact::NotOpened { .. }, .. } if k == keys)
     })
 }

@@ -28,7 +28,9 @@ const INVOICE: &str = "invoice";
 /// Topic of payments of others.
 pub(super) const FORWARD: &str = "forward";
 /// Topic of what happened to channels.
-const CHANNEL: &str = "channel";
+pub(super) const CHANNEL: &str = "channel";
+/// Kind of the fact that ends a channel.
+pub(super) const OVER: &str = "over";
 /// Topic of what happened to coins.
 const WALLET: &str = "wallet";
 
@@ -236,10 +238,10 @@ impl Row {
 
     fn of_channel(self, event: &ChannelFact) -> Row {
         match event {
-            ChannelFact::FundingConfirmed
-            | ChannelFact::FundingReorged
-            | ChannelFact::Ready
-            | ChannelFact::Over => self,
+            ChannelFact::FundingConfirmed | ChannelFact::FundingReorged | ChannelFact::Ready => self,
+            ChannelFact::Over { returned, fees } => {
+                Row { amount_sat: returned.map(|amount| amount.0), fee_sat: fees.map(|fee| fee.0), ..self }
+            }
             ChannelFact::NotOpened { reason }
             | ChannelFact::ForceClosing { reason }
             | ChannelFact::WaitingForPeersCommitment { reason }
@@ -360,7 +362,7 @@ impl Row {
                 amount: self.amount_sat.map(Sat),
                 fee: self.fee_sat.map(Sat),
             },
-            "over" => ChannelFact::Over,
+            OVER => ChannelFact::Over { returned: self.amount_sat.map(Sat), fees: self.fee_sat.map(Sat) },
             "quarantined" => ChannelFact::Quarantined { reason: self.detail? },
             _ => return None,
         })
@@ -393,7 +395,7 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
                 ChannelFact::WaitingForPeersCommitment { .. } => "waiting_for_peers_commitment",
                 ChannelFact::Spent { .. } => "spent",
                 ChannelFact::OnChain { .. } => "on_chain",
-                ChannelFact::Over => "over",
+                ChannelFact::Over { .. } => OVER,
                 ChannelFact::Quarantined { .. } => "quarantined",
             },
         ),

@@ -125,6 +125,39 @@ pub(super) fn facts_before(
     facts(conn, &sql, (topic, before.map_or(i64::MAX, signed), limit_of(limit)))
 }
 
+/// The ends of channels before one number, newest first, of channels whose id begins with `digits`.
+pub(super) fn ends_of_channels(
+    conn: &Connection,
+    digits: &str,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = ?1 AND kind = ?2 AND number < ?3
+             AND (hex(channel_id) LIKE ?4 || '%' OR hex(channel) LIKE ?4 || '%')
+             ORDER BY number DESC LIMIT ?5",
+        fact::COLUMNS
+    );
+    let before = before.map_or(i64::MAX, signed);
+    facts(conn, &sql, (fact::CHANNEL, fact::OVER, before, digits, limit_of(limit)))
+}
+
+/// What happened to a channel, oldest first: the newest facts of it, where they are too many.
+pub(super) fn story_of_channel(
+    conn: &Connection,
+    channel: &ChannelKeysId,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    // The topic is written out: so the index of these facts alone is used.
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = 'channel' AND channel = ?1 ORDER BY number DESC LIMIT ?2",
+        fact::COLUMNS
+    );
+    let mut story = facts(conn, &sql, (channel.0, limit_of(limit)))?;
+    story.reverse();
+    Ok(story)
+}
+
 /// The number of the newest fact.
 pub(super) fn newest_fact(conn: &Connection) -> Result<Option<u64>, JournalError> {
     let newest = conn

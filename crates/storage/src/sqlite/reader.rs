@@ -89,6 +89,32 @@ impl SqliteReader {
         query::facts_before(&self.conn, fact::FORWARD, before, limit)
     }
 
+    /// The facts that ended channels, newest first, of numbers below `before` if given, and of channels whose id or name begins
+    /// with these hexadecimal digits: at most `limit`, and at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn ends_of_channels(
+        &self,
+        digits: &str,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, JournalError> {
+        // A `%` would be any digits.
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(Vec::new());
+        }
+        query::ends_of_channels(&self.conn, digits, before, limit)
+    }
+
+    /// What happened to a channel, oldest first; of more than [`MAX_PAGE`] facts the newest.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn story_of_channel(&self, channel: &ChannelKeysId) -> Result<Vec<Entry>, JournalError> {
+        query::story_of_channel(&self.conn, channel, MAX_PAGE)
+    }
+
     /// The number of the newest fact, if there is any.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 3] = [INITIAL, FORGETTING, EARNING];
+const MIGRATIONS: [&str; 4] = [INITIAL, FORGETTING, EARNING, STORIES];
 
 const EARNING: &str = "
     -- How long a forward was here; the height by which something happens; what applications said with a payment.
@@ -19,6 +19,11 @@ const EARNING: &str = "
     ALTER TABLE ledger ADD COLUMN height INTEGER;
     ALTER TABLE ledger ADD COLUMN custom BLOB;
     CREATE INDEX ledger_forwards_by_time ON ledger (at_ms) WHERE topic = 'forward';
+";
+
+const STORIES: &str = "
+    -- What happened to one channel, for the story of its close.
+    CREATE INDEX ledger_by_channel ON ledger (channel, number) WHERE topic = 'channel';
 ";
 
 const FORGETTING: &str = "

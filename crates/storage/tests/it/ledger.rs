@@ -50,6 +50,30 @@ fn a_list_goes_on_where_the_last_page_ended() {
 }
 
 #[test]
+fn the_story_of_a_channel_is_found_by_its_end_and_by_the_beginning_of_its_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path());
+    let told: Vec<Fact> = facts().into_iter().filter(|fact| matches!(fact, Fact::Channel { .. })).collect();
+    let Some(Fact::Channel { keys, channel_id, .. }) = told.first() else { panic!("facts of a channel") };
+    let writes =
+        (0..).zip(facts()).fold(Make::default(), |make, (number, fact)| make.fact(number, fact)).done();
+    journal.commit(&writes).unwrap();
+    let reader = journal.reader().unwrap();
+    let story: Vec<Fact> =
+        reader.story_of_channel(keys).unwrap().into_iter().map(|entry| entry.fact).collect();
+    assert_eq!(story, told, "the oldest first, and nothing else");
+    let ends = |digits: &str| reader.ends_of_channels(digits, None, 10).unwrap();
+    let all = ends("");
+    assert!(all.len() == 2 && all[0].number > all[1].number, "the newest first: {all:?}");
+    assert_eq!(ends(&channel_id.to_string()[..6]), all);
+    assert_eq!(ends(&keys.to_string()), all, "by our own name too");
+    assert_eq!(reader.ends_of_channels("", Some(all[0].number), 10).unwrap(), all[1..], "the next page");
+    assert_eq!(reader.ends_of_channels("", None, 1).unwrap(), all[..1]);
+    assert!(ends(&"ef".repeat(32)).is_empty());
+    assert!(ends("%").is_empty() && ends("_").is_empty(), "no pattern");
+}
+
+#[test]
 fn a_number_is_given_once() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path());

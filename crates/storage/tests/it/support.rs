@@ -176,7 +176,8 @@ pub(crate) fn facts() -> Vec<Fact> {
         ChannelFact::ForceClosing { reason: String::new() },
         ChannelFact::WaitingForPeersCommitment { reason: reason.clone() },
         ChannelFact::Spent { txid: outpoint.txid, how: "ours".to_owned() },
-        ChannelFact::Over,
+        ChannelFact::Over { returned: None, fees: None },
+        ChannelFact::Over { returned: Some(Sat(5)), fees: Some(Sat(0)) },
         ChannelFact::Quarantined { reason: reason.clone() },
         ChannelFact::OnChain {
             txid: Some(outpoint.txid),

@@ -2,9 +2,11 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Close, Open, SetChannel};
+use crate::cli::{Close, Onchain, Open, SetChannel};
 use crate::render;
-use astrape_api::v1::{CloseChannelRequest, ListChannelsRequest, OpenChannelRequest, SetChannelRequest};
+use astrape_api::v1::{
+    CloseChannelRequest, ListChannelsRequest, ListClosesRequest, OpenChannelRequest, SetChannelRequest,
+};
 
 impl Asking {
     pub(super) async fn open(mut self, open: &Open) -> Result<(), Failure> {
@@ -39,6 +41,16 @@ impl Asking {
         };
         let changed = self.client.set_channel(request).await?.into_inner();
         self.show(&changed, render::policies::policies)
+    }
+
+    pub(super) async fn onchain(mut self, onchain: &Onchain) -> Result<(), Failure> {
+        let request = ListClosesRequest {
+            channel: onchain.channel.clone(),
+            limit: Some(onchain.limit),
+            before: onchain.before,
+        };
+        let closes = self.client.list_closes(request).await?.into_inner();
+        self.show(&closes, |closes| render::closes::closes(closes, onchain.channel.is_some()))
     }
 
     pub(super) async fn close(mut self, close: &Close) -> Result<(), Failure> {

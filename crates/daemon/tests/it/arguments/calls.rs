@@ -311,7 +311,13 @@ fn graph(table: &mut Table) {
 }
 
 fn lists(table: &mut Table) {
-    for call in ["ListPayments", "ListForwards"] {
+    let names = "a channel is named by its id";
+    table.of("ListCloses");
+    table.wrong("channel", text(""), names).nonsense("channel", names);
+    for name in ["abcd", "1x2x3", &"ab".repeat(32), &format!("{}:0", "ab".repeat(32))] {
+        table.not_found("channel", text(name), "there is no such channel");
+    }
+    for call in ["ListPayments", "ListForwards", "ListCloses"] {
         table.of(call);
         table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
         for before in [0, 1, u64::MAX] {

@@ -1,0 +1,91 @@
+//! How channels end, and ended.
+
+use super::table::{list, table};
+use super::words::{about, count, sat, short, time};
+use astrape_api::v1::{Close, CloseOutput, ListClosesResponse};
+
+/// All closes, or with everything that is known the one that was asked for.
+#[must_use]
+pub fn closes(answer: &ListClosesResponse, asked_for_one: bool) -> String {
+    if answer.closes.is_empty() {
+        return "No channel has been closed, and none is closing.\n".to_owned();
+    }
+    let stories = answer.closes.iter().map(|close| story(close, asked_for_one || !close.over));
+    stories.collect::<Vec<_>>().join("\n")
+}
+
+fn story(close: &Close, whole: bool) -> String {
+    let mut rows = vec![
+        ("channel", format!("{} with {}", id(&close.channel_id, whole), id(&close.peer, whole))),
+        ("why", close.why.clone()),
+        ("closed by", closed_by(close)),
+        ("ours", ours(close)),
+    ];
+    rows.extend(close.fees_sat.map(|fees| ("fees so far", sat(fees))).filter(|_| !close.over));
+    rows.extend(spendable(close).map(|when| ("spendable", when)));
+    let mut text = list(&rows);
+    if whole && !close.outputs.is_empty() {
+        text.push('\n');
+        text.push_str(&table(
+            &["amount", "what", "state", "output"],
+            &[0],
+            close.outputs.iter().map(row).collect(),
+        ));
+    }
+    if whole && !close.events.is_empty() {
+        text.push('\n');
+        for event in &close.events {
+            let txid = event.txid.as_ref().map_or_else(String::new, |txid| format!(" ({txid})"));
+            text.push_str(&format!("{} {}{txid}\n", time(event.at_ms / 1_000), event.text));
+        }
+    }
+    text
+}
+
+fn id(id: &str, whole: bool) -> String {
+    if whole { id.to_owned() } else { short(id) }
+}
+
+fn closed_by(close: &Close) -> String {
+    let txid = close.txid.as_ref().map_or_else(String::new, |txid| format!(", {txid}"));
+    let block = close.height.map_or_else(String::new, |height| {
+        format!(", in block {height} ({})", count(close.confirmations, "confirmation"))
+    });
+    format!("{}{txid}{block}", close.how)
+}
+
+fn ours(close: &Close) -> String {
+    match (close.over, close.returned_sat) {
+        (true, Some(returned)) => {
+            format!(
+                "{} came back; fees of ours took {} of it",
+                sat(returned),
+                sat(close.fees_sat.unwrap_or(0))
+            )
+        }
+        (true, None) => "all came back that was to come".to_owned(),
+        (false, returned) => {
+            format!("{} to come, {} claimed already", sat(close.pending_sat), sat(returned.unwrap_or(0)))
+        }
+    }
+}
+
+fn spendable(close: &Close) -> Option<String> {
+    let (height, secs) =
+        close.spendable_height.zip(close.spendable_in_secs).filter(|_| close.pending_sat > 0)?;
+    Some(match secs {
+        0 => "all of it now".to_owned(),
+        _ => format!("the last of it at block {height}, in {}", about(secs)),
+    })
+}
+
+fn row(output: &CloseOutput) -> Vec<String> {
+    let when = output.spendable_in_secs.filter(|secs| *secs > 0 && output.claim_txid.is_none());
+    let when = when.map_or_else(String::new, |secs| format!(", in {}", about(secs)));
+    let by = output.claim_txid.as_ref().map_or_else(String::new, |txid| format!(" ({})", short(txid)));
+    let outpoint = output
+        .outpoint
+        .split_once(':')
+        .map_or_else(|| output.outpoint.clone(), |(txid, vout)| format!("{}:{vout}", short(txid)));
+    vec![sat(output.amount_sat), output.what.clone(), format!("{}{when}{by}", output.status), outpoint]
+}

@@ -1,0 +1,307 @@
+//! How channels end, and ended: the story of each close, from what is followed and from the ledger.
+
+mod outputs;
+
+pub(super) use outputs::last_spendable;
+
+use super::facts::channel_event;
+use super::forced::BLOCK_SECS;
+use super::{NodeService, argument, named, refusal};
+use astrape_api::v1::{Close, CloseEvent, CloseKind, ListClosesRequest, ListClosesResponse};
+use astrape_channel::{Channel, Phase};
+use astrape_node::{ChannelFact, Entry, Fact, Node};
+use astrape_primitives::{ChannelKeysId, Height};
+use astrape_storage::SqliteReader;
+use astrape_wire::text::printable;
+use tonic::Status;
+
+/// Closes that are over in one answer, unless the caller says otherwise.
+const USUAL_LIMIT: u32 = 20;
+
+/// Most closes that are not over in one answer.
+const MAX_LIVE: usize = 1_000;
+
+impl NodeService {
+    pub(super) async fn list_closes(&self, request: ListClosesRequest) -> Result<ListClosesResponse, Status> {
+        let limit = argument::limit("limit", Some(request.limit.unwrap_or(USUAL_LIMIT)))?;
+        let before = request.before;
+        let node = self.snapshot();
+        let named = request.channel.as_deref().map(|name| (name, named::channel(&node, "channel", name)));
+        let (live, digits) = match named {
+            None => (if before.is_none() { closing(&node) } else { Vec::new() }, Some(String::new())),
+            Some((_, Ok(keys))) => (vec![keys], None),
+            Some((name, Err(none))) => {
+                let digits = named::digits(name).filter(|_| none.code() == tonic::Code::NotFound);
+                (Vec::new(), Some(digits.ok_or(none)?))
+            }
+        };
+        let is_named = request.channel.is_some();
+        let told =
+            self.handle.read(move |ledger| told(ledger, &live, digits.as_deref(), before, limit)).await;
+        let (live, over) = told.map_err(refusal::ledger)?;
+        if is_named && live.is_empty() && over.is_empty() {
+            return Err(Status::not_found(
+                "there is no such channel: see `astrape channels` and `astrape onchain`",
+            ));
+        }
+        let of_live = live.iter().filter_map(|(keys, facts)| {
+            let channel = node.channel(keys)?;
+            Some(live_close(&node, *keys, channel, facts))
+        });
+        Ok(ListClosesResponse { closes: of_live.chain(over.iter().map(|facts| close(facts))).collect() })
+    }
+}
+
+/// Channels on their way out.
+fn closing(node: &Node) -> Vec<ChannelKeysId> {
+    let is_closing = |channel: &Channel| match &channel.phase {
+        Phase::Closing(_) => true,
+        Phase::Open(open) => open.shutdown.local.is_some() || open.shutdown.remote.is_some(),
+        Phase::Opening(_) | Phase::Closed(_) => false,
+    };
+    node.channels().filter(|(_, channel)| is_closing(channel)).map(|(keys, _)| keys).take(MAX_LIVE).collect()
+}
+
+type Told = (Vec<(ChannelKeysId, Vec<Entry>)>, Vec<Vec<Entry>>);
+
+/// What the ledger says of channels that are not over, and of those that are.
+fn told(
+    ledger: &SqliteReader,
+    live: &[ChannelKeysId],
+    digits: Option<&str>,
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Told, astrape_node::JournalError> {
+    let of_live =
+        live.iter().map(|keys| Ok((*keys, ledger.story_of_channel(keys)?))).collect::<Result<_, _>>()?;
+    let Some(digits) = digits else { return Ok((of_live, Vec::new())) };
+    let mut over = Vec::new();
+    for end in ledger.ends_of_channels(digits, before, limit)? {
+        if let Fact::Channel { keys, .. } = &end.fact {
+            over.push(ledger.story_of_channel(keys)?);
+        }
+    }
+    Ok((of_live, over))
+}
+
+/// The story that the ledger tells.
+fn close(facts: &[Entry]) -> Close {
+    let mut close = Close::default();
+    let mut ask = None;
+    let mut spent = None;
+    for entry in facts {
+        let Fact::Channel { keys, channel_id, peer, event } = &entry.fact else { continue };
+        (close.keys_id, close.channel_id, close.peer) =
+            (keys.to_string(), channel_id.to_string(), peer.to_string());
+        if is_of_the_close(event) {
+            close.events.push(told_event(entry, event));
+        }
+        match event {
+            ChannelFact::ShuttingDown { by_us } => {
+                let who = if *by_us { "us" } else { "the peer" };
+                ask = Some(format!("both sides agreed to close it, asked for by {who}"));
+            }
+            ChannelFact::ForceClosing { reason } => {
+                let reason = printable(reason.as_bytes());
+                ask = Some(match reason.strip_prefix("the peer sent: ") {
+                    Some(error) => format!("the peer failed the channel: {error}"),
+                    None => format!("we went on chain: {reason}"),
+                });
+            }
+            ChannelFact::WaitingForPeersCommitment { reason } => {
+                ask = Some(format!("only the peer may go on chain: {}", printable(reason.as_bytes())));
+            }
+            ChannelFact::ClosingAgreed { txid, .. } => close.txid = Some(txid.to_string()),
+            ChannelFact::Spent { txid, how } => {
+                close.txid = Some(txid.to_string());
+                spent = Some(how.clone());
+            }
+            ChannelFact::Over { returned, fees } => {
+                (close.over, close.number) = (true, Some(entry.number));
+                (close.returned_sat, close.fees_sat) = (returned.map(|sat| sat.0), fees.map(|sat| sat.0));
+            }
+            _ => {}
+        }
+    }
+    let kind = spent.as_deref().map_or(CloseKind::Unspecified, kind);
+    close.kind = kind.into();
+    close.why = why(kind, ask);
+    close.how =
+        spent.map_or_else(|| "no transaction is in a block yet".to_owned(), |how| printable(how.as_bytes()));
+    close
+}
+
+/// Whether a fact belongs to the end of a channel.
+const fn is_of_the_close(fact: &ChannelFact) -> bool {
+    !matches!(
+        fact,
+        ChannelFact::NotOpened { .. }
+            | ChannelFact::Opened { .. }
+            | ChannelFact::FundingConfirmed
+            | ChannelFact::FundingReorged
+            | ChannelFact::Ready
+    )
+}
+
+fn told_event(entry: &Entry, fact: &ChannelFact) -> CloseEvent {
+    let told = channel_event(fact);
+    CloseEvent { number: entry.number, at_ms: entry.at.0, text: told.text, txid: told.txid }
+}
+
+/// What closed a channel, by the words of the fact.
+fn kind(how: &str) -> CloseKind {
+    match how {
+        "the closing transaction that both sides signed" => CloseKind::Cooperative,
+        "our commitment" => CloseKind::Ours,
+        "the peer's commitment" => CloseKind::Theirs,
+        "a revoked commitment of the peer" => CloseKind::Revoked,
+        "a commitment of the peer that is newer than our records" => CloseKind::DataLoss,
+        _ => CloseKind::Unknown,
+    }
+}
+
+/// Why a channel was closed, in words: what the chain proves counts more than what was said before.
+fn why(kind: CloseKind, said: Option<String>) -> String {
+    let proven = match kind {
+        CloseKind::Revoked => "the peer tried to take back a state that it had revoked: all of it is ours",
+        CloseKind::DataLoss => "the peer has a newer state than our records: what is certainly ours is swept",
+        CloseKind::Unknown => {
+            "something that this channel does not know of took its funding: a key may have leaked"
+        }
+        CloseKind::Theirs => match said {
+            Some(said) => return said,
+            None => "the peer went on chain, and did not say why",
+        },
+        CloseKind::Unspecified | CloseKind::Cooperative | CloseKind::Ours => {
+            return said.unwrap_or_else(|| "the reason was not kept".to_owned());
+        }
+    };
+    proven.to_owned()
+}
+
+/// The same of a channel that is followed still.
+fn live_close(node: &Node, keys: ChannelKeysId, channel: &Channel, facts: &[Entry]) -> Close {
+    let mut close = close(facts);
+    (close.keys_id, close.channel_id) = (keys.to_string(), channel.channel_id().to_string());
+    close.peer = channel.peer().to_string();
+    let tip = node.height();
+    let spend = channel.open().and_then(|open| open.funding.spent.as_ref());
+    match spend {
+        Some(spend) => {
+            (close.height, close.confirmations) = (Some(spend.height.0), spend.height.confirmations_at(tip));
+        }
+        None => {
+            // A reorganisation took it away.
+            close.kind = CloseKind::Unspecified.into();
+            close.how = "no transaction is in a block yet".to_owned();
+        }
+    }
+    if let (Some(resolution), Some(sums)) = (node.resolution(&keys), node.close_sums(&keys)) {
+        close.returned_sat = Some(sums.returned.0);
+        close.pending_sat = sums.pending.0;
+        close.fees_sat = Some(sums.fees.0);
+        let last = last_spendable(resolution);
+        close.spendable_height = last.map(|height| height.0);
+        close.spendable_in_secs = last.map(|height| secs_until(height, tip));
+        close.outputs = outputs::outputs(resolution, tip);
+    }
+    close
+}
+
+/// About how long until a transaction can be in a block that only the tip `height` lets in.
+pub(super) fn secs_until(height: Height, tip: Height) -> u64 {
+    u64::from(height.0.saturating_sub(tip.0)) * BLOCK_SECS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_onchain::Spender;
+    use astrape_primitives::{ChannelId, CommitmentNumber, NodeId, Sat, Timestamp};
+    use bitcoin::hashes::Hash as _;
+
+    const TXID: [u8; 32] = [7; 32];
+
+    fn story(events: &[ChannelFact]) -> Close {
+        let secp = bitcoin::secp256k1::Secp256k1::new();
+        let key = bitcoin::secp256k1::SecretKey::from_slice(&[1; 32]).expect("a key");
+        let peer = NodeId::from_key(&bitcoin::secp256k1::PublicKey::from_secret_key(&secp, &key));
+        let entry = |(number, event): (u64, &ChannelFact)| Entry {
+            number,
+            at: Timestamp(number * 1_000),
+            fact: Fact::Channel {
+                keys: ChannelKeysId([1; 32]),
+                channel_id: ChannelId([2; 32]),
+                peer,
+                event: event.clone(),
+            },
+        };
+        close(&(0..).zip(events).map(entry).collect::<Vec<_>>())
+    }
+
+    fn spent(spender: &Spender) -> ChannelFact {
+        ChannelFact::Spent { txid: bitcoin::Txid::from_byte_array(TXID), how: spender.words().to_owned() }
+    }
+
+    #[test]
+    fn every_way_to_spend_a_funding_has_its_kind() {
+        let number = CommitmentNumber(3);
+        for (spender, expected) in [
+            (Spender::Cooperative, CloseKind::Cooperative),
+            (Spender::Ours { number }, CloseKind::Ours),
+            (Spender::Revoked { number, secret: [1; 32] }, CloseKind::Revoked),
+            (Spender::Future { number }, CloseKind::DataLoss),
+            (Spender::Unknown, CloseKind::Unknown),
+        ] {
+            let told = story(&[spent(&spender)]);
+            assert_eq!(told.kind(), expected);
+            assert_eq!(told.how, spender.words());
+            assert_eq!(told.txid, Some(bitcoin::Txid::from_byte_array(TXID).to_string()));
+        }
+        assert_eq!(kind("the peer's commitment"), CloseKind::Theirs);
+    }
+
+    #[test]
+    fn the_reason_is_told_for_every_close_and_what_the_chain_proves_counts_more() {
+        let asked = |by_us| ChannelFact::ShuttingDown { by_us };
+        let forced = || ChannelFact::ForceClosing { reason: "by the user's wish".to_owned() };
+        let by_error = || ChannelFact::ForceClosing { reason: "the peer sent: too late".to_owned() };
+        let number = CommitmentNumber(3);
+        let theirs = || ChannelFact::Spent {
+            txid: bitcoin::Txid::from_byte_array(TXID),
+            how: "the peer's commitment".to_owned(),
+        };
+        for (events, expected) in [
+            (
+                vec![asked(true), spent(&Spender::Cooperative)],
+                "both sides agreed to close it, asked for by us",
+            ),
+            (vec![asked(false)], "both sides agreed to close it, asked for by the peer"),
+            (vec![forced(), spent(&Spender::Ours { number })], "we went on chain: by the user's wish"),
+            (vec![forced(), theirs()], "we went on chain: by the user's wish"),
+            (vec![by_error(), theirs()], "the peer failed the channel: too late"),
+            (vec![theirs()], "the peer went on chain, and did not say why"),
+            (
+                vec![forced(), spent(&Spender::Revoked { number, secret: [1; 32] })],
+                "the peer tried to take back a state that it had revoked: all of it is ours",
+            ),
+        ] {
+            assert_eq!(story(&events).why, expected);
+        }
+    }
+
+    #[test]
+    fn what_came_back_and_what_it_cost_is_told_of_a_channel_that_is_over() {
+        let over = ChannelFact::Over { returned: Some(Sat(90_000)), fees: Some(Sat(1_000)) };
+        let told = story(&[ChannelFact::Ready, spent(&Spender::Cooperative), over]);
+        assert_eq!((told.over, told.number), (true, Some(2)));
+        assert_eq!((told.returned_sat, told.fees_sat), (Some(90_000), Some(1_000)));
+        assert_eq!(told.events.len(), 2, "what was before its close is no part of it: {:?}", told.events);
+        assert_eq!(
+            told.events[1].text,
+            "over: 90,000 sat came back, and 1,000 sat of it went to fees of ours"
+        );
+        let older = story(&[ChannelFact::Over { returned: None, fees: None }]);
+        assert_eq!((older.returned_sat, older.fees_sat), (None, None));
+    }
+}

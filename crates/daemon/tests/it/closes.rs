@@ -1,0 +1,136 @@
+//! The story of a close, as the API tells it: while it goes on, and when it is over.
+
+use crate::api::{Served, served};
+use crate::support::until;
+use astrape_api::v1::*;
+use astrape_daemon::engine::EmbeddedChain;
+use astrape_primitives::{Msat, Sat};
+
+const FUNDING: Sat = Sat(1_000_000);
+
+/// What Bob gets of it.
+const PUSHED: u64 = 400_000;
+
+async fn opened(seed: u8, chain: &EmbeddedChain) -> (Served, Served) {
+    let (alice, bob) = (served(seed, chain).await, served(seed + 1, chain).await);
+    alice.member.fund(Sat(1_500_000)).await;
+    alice.member.connect(&bob.member).await;
+    alice.member.open(&bob.member, FUNDING, Msat(PUSHED * 1_000)).await;
+    (alice, bob)
+}
+
+impl Served {
+    async fn closes(&mut self, channel: Option<String>) -> Vec<Close> {
+        let request = ListClosesRequest { channel, ..ListClosesRequest::default() };
+        self.client.list_closes(request).await.unwrap().into_inner().closes
+    }
+
+    async fn only_close(&mut self) -> Close {
+        let mut closes = self.closes(None).await;
+        assert_eq!(closes.len(), 1, "{closes:?}");
+        closes.remove(0)
+    }
+
+    /// Mines until the close is over.
+    async fn over(&mut self, chain: &EmbeddedChain) -> Close {
+        until("the close to be over", async || {
+            chain.mine(1);
+            let over = self.client.clone().list_closes(ListClosesRequest::default()).await.unwrap();
+            over.into_inner().closes.iter().all(|close| close.over)
+        })
+        .await;
+        self.only_close().await
+    }
+}
+
+async fn channel_id(of: &mut Served) -> String {
+    of.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels.remove(0).channel_id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_in_good_order_is_told_on_both_sides_and_for_ever() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, mut bob) = opened(51, &chain).await;
+    assert!(alice.closes(None).await.is_empty());
+    let id = channel_id(&mut alice).await;
+    let before = alice.balance().await.confirmed_sat;
+    let close = CloseChannelRequest { channel: id.clone(), ..CloseChannelRequest::default() };
+    let txid = alice.client.close_channel(close).await.unwrap().into_inner().closing_txid.unwrap();
+    let told = alice.only_close().await;
+    assert_eq!((told.over, told.txid.as_deref(), told.confirmations), (false, Some(txid.as_str()), 0));
+    assert_eq!(told.how, "no transaction is in a block yet");
+    until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap()))).await;
+
+    let told = alice.over(&chain).await;
+    assert_eq!(told.why, "both sides agreed to close it, asked for by us");
+    assert_eq!(told.how, "the closing transaction that both sides signed");
+    assert_eq!((told.kind(), told.txid.as_deref()), (CloseKind::Cooperative, Some(txid.as_str())));
+    let gained = alice.balance().await.confirmed_sat - before;
+    assert_eq!((told.returned_sat, told.fees_sat, told.pending_sat), (Some(gained), Some(0), 0));
+    let told = bob.over(&chain).await;
+    assert_eq!(told.why, "both sides agreed to close it, asked for by the peer");
+    assert_eq!(told.returned_sat, Some(PUSHED));
+
+    // By the beginning of its id.
+    let found = alice.closes(Some(id[..8].to_owned())).await;
+    assert_eq!(found, [alice.only_close().await]);
+    assert_eq!(alice.closes(Some(found[0].keys_id.clone())).await, found, "or by our own name");
+    let page = ListClosesRequest { before: found[0].number, ..ListClosesRequest::default() };
+    assert!(alice.client.list_closes(page).await.unwrap().into_inner().closes.is_empty());
+    alice.end().await;
+    bob.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forced_close_tells_when_the_money_comes_back_and_what_came() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, mut bob) = opened(53, &chain).await;
+    let id = channel_id(&mut alice).await;
+    let (before, bob_before) = (alice.balance().await.confirmed_sat, bob.balance().await.confirmed_sat);
+    let close = CloseChannelRequest { channel: id.clone(), force: true, ..CloseChannelRequest::default() };
+    alice.client.close_channel(close).await.unwrap();
+    let open = |member: &Served| member.member.handle.snapshot().channels().count();
+    until("the commitment is in the mempool", async || {
+        let closes =
+            alice.client.clone().list_closes(ListClosesRequest::default()).await.unwrap().into_inner();
+        let txid = closes.closes.first().and_then(|close| close.txid.clone());
+        chain.mine(1);
+        txid.is_some_and(|txid| chain.look(|c| c.confirmations(&txid.parse().unwrap()) > 0))
+    })
+    .await;
+    let told = alice.only_close().await;
+    assert_eq!(
+        (told.kind(), told.over, told.why.as_str()),
+        (CloseKind::Ours, false, "we went on chain: by the user's wish")
+    );
+    assert_eq!(told.how, "our commitment");
+    let height = told.height.unwrap();
+    // A delay of 144 lets the money into the block that is 144 above.
+    assert_eq!(told.spendable_height, Some(height + 143));
+    assert!(told.spendable_in_secs.unwrap() <= 143 * 600 && told.pending_sat > 590_000, "{told:?}");
+    let ours: Vec<&CloseOutput> =
+        told.outputs.iter().filter(|o| o.what.starts_with("ours, after a delay")).collect();
+    assert_eq!(ours.len(), 1, "{told:?}");
+    assert_eq!((ours[0].amount_sat, ours[0].spent), (told.pending_sat, false));
+    assert_eq!(ours[0].status, format!("waits for block {}", height + 143));
+    let channels = alice.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
+    let to_come = format!("to come, the last at block {} (about ", height + 143);
+    assert!(channels[0].status.contains(&to_come), "{}", channels[0].status);
+    assert_eq!(alice.balance().await.closing_msat, told.pending_sat * 1_000);
+
+    let theirs = bob.over(&chain).await;
+    assert_eq!((theirs.kind(), theirs.how.as_str()), (CloseKind::Theirs, "the peer's commitment"));
+    assert_eq!(theirs.why, "the peer failed the channel: by the user's wish");
+    let gained = bob.balance().await.confirmed_sat - bob_before;
+    assert_eq!(theirs.returned_sat.unwrap() - theirs.fees_sat.unwrap(), gained, "{theirs:?}");
+
+    let told = alice.over(&chain).await;
+    assert_eq!(alice.balance().await.closing_msat, 0, "nothing is counted twice");
+    let gained = alice.balance().await.confirmed_sat.checked_sub(before).unwrap();
+    assert_eq!(told.returned_sat.unwrap() - told.fees_sat.unwrap(), gained, "{told:?}");
+    assert!(told.fees_sat.unwrap() > 0 && told.events.len() > 3, "{told:?}");
+    assert_eq!(told.events.last().unwrap().number, told.number.unwrap());
+    assert_eq!(open(&alice), 0);
+    alice.end().await;
+    bob.end().await;
+}
