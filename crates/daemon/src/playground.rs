@@ -1,6 +1,7 @@
 //! Three Lightning nodes in one command: an embedded chain, real sockets, real disks. They open channels, pay each other,
-//! close, and the story is told as it happens.
+//! close in good order and by force, one of them cheats and is punished, and the story is told as it happens.
 
+mod court;
 mod node;
 mod story;
 
@@ -95,6 +96,7 @@ impl Playground {
         self.introduce();
         self.fund().await?;
         self.open(&self.alice, &self.bob).await?;
+        self.open(&self.alice, &self.bob).await?;
         self.open(&self.bob, &self.carol).await?;
         self.confirm().await?;
         self.balances().await?;
@@ -102,13 +104,15 @@ impl Playground {
             self.pay(&self.alice, &self.carol, amount).await?;
         }
         self.burst().await?;
+        let loot = self.keeps_what_she_should_forget().await?;
         self.pay(&self.carol, &self.alice, BACK).await?;
         self.balances().await?;
         if keep {
             return self.keep_running().await;
         }
         self.close(&self.alice, &self.bob).await?;
-        self.close(&self.carol, &self.bob).await?;
+        self.force_close(&self.alice, &self.bob).await?;
+        self.theft(&self.carol, &self.bob, loot).await?;
         self.summary(began).await
     }
 
@@ -150,11 +154,11 @@ impl Playground {
     }
 
     async fn confirm(&self) -> anyhow::Result<()> {
-        self.story.chapter("Blocks are mined until both channels are ready");
+        self.story.chapter("Blocks are mined until the channels are ready");
         for _ in 0..CONFIRMATIONS {
             self.chain.mine(1);
         }
-        for (node, channels) in [(&self.alice, 1), (&self.bob, 2), (&self.carol, 1)] {
+        for (node, channels) in [(&self.alice, 2), (&self.bob, 3), (&self.carol, 1)] {
             node.until("its channels to be ready", PATIENCE, |n| {
                 n.channels().filter(|(_, channel)| channel.is_usable()).count() == channels
             })
@@ -243,10 +247,16 @@ impl Playground {
 
     async fn summary(&self, began: Instant) -> anyhow::Result<()> {
         self.story.chapter("Everything is on chain again");
+        for node in self.nodes() {
+            let tip = self.chain.look(|chain| chain.tip().height);
+            node.until("the newest block", PATIENCE, |n| n.height() == tip).await?;
+        }
         self.balances().await?;
         let payments = PAYMENTS.len() + 1 + BURST as usize;
         let secs = began.elapsed().as_secs_f64();
-        self.story.end(&format!("{payments} payments, 2 channels opened and closed, 3 nodes, {secs:.1} s"));
+        self.story.end(&format!(
+            "{payments} payments, 3 channels opened and closed, one theft punished, 3 nodes, {secs:.1} s"
+        ));
         Ok(())
     }
 

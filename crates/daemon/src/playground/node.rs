@@ -6,13 +6,14 @@ use crate::engine::{
 };
 use crate::service::server::{self, Offered};
 use anyhow::{Context as _, bail};
+use astrape_channel::{Channel, Phase};
 use astrape_invoice::{Description, Invoice};
 use astrape_node::command::{OpenChannelCommand, PayCommand};
 use astrape_node::{ChannelFact, Command, Config, Entry, Fact, Node, Reply};
-use astrape_primitives::{ChannelKeysId, Msat, Network, NodeId, PaymentPreimage, Sat};
+use astrape_primitives::{ChannelKeysId, Msat, Network, NodeId, PaymentPreimage, Sat, Side};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::Signer as _;
-use bitcoin::Txid;
+use bitcoin::{Transaction, Txid};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 /// How often a node is looked at while something is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A node of the playground. Clones are the same node.
 #[derive(Clone)]
@@ -31,6 +32,8 @@ pub(super) struct PlaygroundNode {
     pub(super) name: &'static str,
     dir: PathBuf,
     handle: Handle,
+    /// Signs what it is asked to, and remembers nothing: a thief's.
+    forgetful: Arc<InProcessSigner>,
     running: Arc<Mutex<Option<Running>>>,
     api: Arc<Mutex<Option<Offered>>>,
 }
@@ -38,6 +41,13 @@ pub(super) struct PlaygroundNode {
 /// A channel that was opened.
 pub(super) struct Opened {
     pub(super) txid: Txid,
+}
+
+/// A commitment that its owner should have forgotten.
+pub(super) struct Loot {
+    pub(super) transaction: Transaction,
+    /// What the thief would win.
+    pub(super) amount: Msat,
 }
 
 /// A payment that arrived.
@@ -52,6 +62,7 @@ impl PlaygroundNode {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         let seed = Seed::from_entropy(engine::clock::fresh32());
         let signer = Arc::new(InProcessSigner::new(&seed, Network::Regtest));
+        let forgetful = Arc::new(InProcessSigner::new(&seed, Network::Regtest));
         let node = Config::new(signer.node_id(), Network::Regtest);
         let config = EngineConfig {
             network: Network::Regtest,
@@ -67,8 +78,14 @@ impl PlaygroundNode {
         };
         let (handle, running) =
             engine::start(config).await.with_context(|| format!("{name} does not start"))?;
-        let node =
-            Self { name, dir, handle, running: Arc::new(Mutex::new(Some(running))), api: Arc::default() };
+        let node = Self {
+            name,
+            dir,
+            handle,
+            forgetful,
+            running: Arc::new(Mutex::new(Some(running))),
+            api: Arc::default(),
+        };
         node.until("the chain", super::PATIENCE, |n| n.chain().tip().is_some()).await?;
         Ok(node)
     }
@@ -189,11 +206,35 @@ impl PlaygroundNode {
         end.await?.map_err(|reason| anyhow::anyhow!("the payment failed: {reason}"))
     }
 
+    /// A channel with a peer that is open.
+    pub(super) fn channel_with(&self, peer: &PlaygroundNode) -> anyhow::Result<ChannelKeysId> {
+        let node = self.handle.snapshot();
+        let open = |channel: &Channel| matches!(channel.phase, Phase::Open(_));
+        let found = node.channels().find(|(_, channel)| channel.peer() == peer.id() && open(channel));
+        found
+            .map(|(keys, _)| keys)
+            .with_context(|| format!("{} has no channel with {}", self.name, peer.name))
+    }
+
+    /// What a thief keeps: the newest commitment of a channel, signed, and what is its own in it.
+    pub(super) fn keep_commitment(&self, with: &PlaygroundNode) -> anyhow::Result<Loot> {
+        let channel = self.channel_with(with)?;
+        let node = self.handle.snapshot();
+        let open = node.channel(&channel).and_then(Channel::open).context("the channel is open")?;
+        let transaction = self.forgetful.sign_local_commitment(&open.local_request())?;
+        Ok(Loot { transaction, amount: open.balances.local })
+    }
+
+    /// Goes on chain with a channel.
+    pub(super) async fn force_close(&self, with: &PlaygroundNode) -> anyhow::Result<ChannelKeysId> {
+        let channel = self.channel_with(with)?;
+        self.handle.command(Command::ForceCloseChannel { channel }).await?;
+        Ok(channel)
+    }
+
     /// Begins to close the channel with a peer.
     pub(super) async fn close(&self, with: &PlaygroundNode) -> anyhow::Result<ChannelKeysId> {
-        let node = self.handle.snapshot();
-        let channel = node.channels().find(|(_, channel)| channel.peer() == with.id()).map(|(keys, _)| keys);
-        let channel = channel.with_context(|| format!("{} has no channel with {}", self.name, with.name))?;
+        let channel = self.channel_with(with)?;
         let script = self.handle.new_address().await?.script_pubkey();
         self.handle.command(Command::CloseChannel { channel, script }).await?;
         Ok(channel)
@@ -203,7 +244,11 @@ impl PlaygroundNode {
     pub(super) async fn balances(&self) -> anyhow::Result<(Msat, Sat)> {
         let node = self.handle.snapshot();
         let open = node.channels().filter_map(|(_, channel)| channel.open());
-        let in_channels = open.filter(|o| o.funding.spent.is_none()).map(|o| o.balances.local).sum();
+        let in_channels = open.filter(|o| o.funding.spent.is_none()).map(|o| {
+            let offered = o.htlcs.values().filter(|htlc| htlc.offered_by == Side::Local);
+            o.balances.local.saturating_sub(offered.map(|htlc| htlc.amount).sum())
+        });
+        let in_channels = in_channels.sum();
         Ok((in_channels, node.coin_balance().total()))
     }
 }
