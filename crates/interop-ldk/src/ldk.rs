@@ -1,7 +1,9 @@
 //! A node made of LDK.
 
+mod court;
 mod driver;
 mod parts;
+mod purse;
 
 use crate::seen::{self, Ended, Seen};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,10 +11,12 @@ use astrape_interop::{Bitcoind, wait};
 use bitcoin::hashes::{Hash as _, sha256};
 use bitcoin::secp256k1::{PublicKey, Secp256k1};
 use bitcoin::{BlockHash, Network, ScriptBuf};
+use court::{Holding, Old};
 use lightning::bolt11_invoice::{
     Bolt11Invoice, Bolt11InvoiceDescription, Currency, Description, InvoiceBuilder,
 };
 use lightning::chain::BestBlock;
+use lightning::events::bump_transaction::sync::WalletSync;
 use lightning::ln::channel_state::ChannelDetails;
 use lightning::ln::channelmanager::{
     Bolt11InvoiceParameters, ChainParameters, PaymentId, RecipientOnionFields, Retry,
@@ -27,7 +31,8 @@ use lightning::sign::{KeysManager, NodeSigner as _, SignerProvider as _};
 use lightning::types::features::ChannelTypeFeatures;
 use lightning::types::payment::{PaymentHash, PaymentSecret};
 use lightning::util::config::UserConfig;
-use parts::{Fees, Graph, Mailbox, Manager, Monitor, NoDisk, Notes, Peers};
+use parts::{Bumper, Drawer, Fees, Graph, Mailbox, Manager, Monitor, Notes, Peers};
+use purse::Purse;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -70,11 +75,20 @@ struct Inner {
     monitor: Arc<Monitor>,
     peers: Arc<Peers>,
     mailbox: Arc<Mailbox>,
+    fees: Arc<Fees>,
+    notes: Arc<Notes>,
+    drawer: Arc<Drawer>,
+    bumper: Bumper,
+    holding: Mutex<Holding>,
+    old: Mutex<Vec<Old>>,
     seen: Mutex<Seen>,
     refuse: Mutex<BTreeSet<[u8; 32]>>,
+    longest: Mutex<Option<u32>>,
     wanted: Mutex<BTreeMap<PublicKey, SocketAddr>>,
     trouble: Mutex<Vec<String>>,
     stopping: AtomicBool,
+    /// Held by whoever turns the wheels.
+    gate: Mutex<()>,
     runtime: Runtime,
 }
 
@@ -124,13 +138,13 @@ impl Ldk {
         let seed = sha256::Hash::hash(name.as_bytes()).to_byte_array();
         let keys = Arc::new(KeysManager::new(&seed, now.as_secs(), now.subsec_nanos(), true));
         let (fees, notes) = (Arc::new(Fees(AtomicU32::new(FIRST_FEERATE))), Arc::new(Notes::new(name)));
-        let mailbox = Arc::new(Mailbox::default());
+        let (mailbox, drawer) = (Arc::new(Mailbox::default()), Arc::new(Drawer::default()));
         let monitor = Arc::new(Monitor::new(
             None,
             Arc::clone(&mailbox),
             Arc::clone(&notes),
             Arc::clone(&fees),
-            Arc::new(NoDisk),
+            Arc::clone(&drawer),
             Arc::clone(&keys),
             keys.get_peer_storage_key(),
         ));
@@ -176,12 +190,25 @@ impl Ldk {
             manager,
             monitor,
             peers,
+            bumper: Bumper::new(
+                Arc::clone(&mailbox),
+                Arc::new(WalletSync::new(Arc::new(Purse(Arc::clone(bitcoind))), Arc::clone(&notes))),
+                Arc::clone(&keys),
+                Arc::clone(&notes),
+            ),
             mailbox,
+            fees: Arc::clone(&fees),
+            notes: Arc::clone(&notes),
+            drawer,
+            holding: Mutex::default(),
+            old: Mutex::default(),
             seen: Mutex::default(),
             refuse: Mutex::default(),
+            longest: Mutex::default(),
             wanted: Mutex::default(),
             trouble: Mutex::default(),
             stopping: AtomicBool::new(false),
+            gate: Mutex::default(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?,
         });
         let turned = Arc::clone(&inner);
@@ -290,7 +317,10 @@ impl Ldk {
         let invoice = read(invoice)?;
         let hash = hash_of(&invoice);
         lock(&self.inner.seen).ended.remove(&hash);
-        let config = RouteParametersConfig::default();
+        let mut config = RouteParametersConfig::default();
+        if let Some(blocks) = *lock(&self.inner.longest) {
+            config.max_total_cltv_expiry_delta = blocks;
+        }
         let begun = self.inner.manager.pay_for_bolt11_invoice(
             &invoice,
             PaymentId(hash),

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`ldk`] | [`Ldk`]: a node made of LDK, to open, pay, fail and close with |
 //! | [`seen`] | [`Seen`]: what an LDK node said of what happened |
+//! | [`trial`] | [`Trial`]: a channel with payments in flight that goes on chain, and what must come of it |
+//! | [`tree`] | [`Tree`]: the transactions that hang on a funding |
 //! | [`stage`] | [`Stage`]: bitcoind, nodes, channels between them, and whether both sides say the same |
 //!
 //! # Never
@@ -15,7 +17,11 @@
 pub mod ldk;
 pub mod seen;
 pub mod stage;
+pub mod tree;
+pub mod trial;
 
 pub use ldk::{Kind, Ldk};
 pub use seen::{Ended, Seen};
 pub use stage::Stage;
+pub use tree::Tree;
+pub use trial::Trial;

@@ -267,7 +267,7 @@ impl Stage {
     }
 
     /// What in the mempool spends an output.
-    fn spender(&self, of: OutPoint) -> Result<Option<Transaction>> {
+    pub(crate) fn spender(&self, of: OutPoint) -> Result<Option<Transaction>> {
         for txid in self.bitcoind.mempool()? {
             let transaction = self.bitcoind.transaction(&txid)?;
             if transaction.input.iter().any(|input| input.previous_output == of) {

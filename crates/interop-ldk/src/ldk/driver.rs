@@ -2,8 +2,8 @@
 
 use super::Inner;
 use anyhow::{Context as _, Result};
-use bitcoin::{Address, Amount, Block, Denomination, Network, ScriptBuf, Transaction, consensus};
-use lightning::chain::Listen as _;
+use bitcoin::{Address, Amount, Block, BlockHash, Denomination, Network, ScriptBuf, Transaction, consensus};
+use lightning::chain::{BestBlock, Listen as _};
 use lightning::events::{Event, EventsProvider as _};
 use lightning::ln::types::ChannelId;
 use serde_json::{Value, json};
@@ -22,18 +22,18 @@ pub(super) fn run(node: &Inner) {
     let mut looked = Instant::now();
     while !node.stopping.load(Ordering::SeqCst) {
         node.manager.get_event_or_persistence_needed_future().wait_timeout(TURN);
+        let _gate = node.gate.lock().unwrap_or_else(PoisonError::into_inner);
         node.peers.process_events();
         node.manager.process_pending_events(&|event: Event| handle(node, event));
         node.monitor.process_pending_events(&|event: Event| handle(node, event));
+        for old in node.old.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            old.turn(node);
+        }
         if node.manager.needs_pending_htlc_processing() {
             node.manager.process_pending_htlc_forwards();
         }
         node.peers.process_events();
-        for transaction in node.mailbox.take() {
-            // It may be known already, or wait for a block.
-            let hex = consensus::encode::serialize_hex(&transaction);
-            let _ = node.bitcoind.try_call::<Value>("sendrawtransaction", json!([hex]));
-        }
+        broadcast(node);
         if looked.elapsed() > LOOK {
             looked = Instant::now();
             node.note_trouble(follow(node));
@@ -41,6 +41,20 @@ pub(super) fn run(node: &Inner) {
         }
     }
     node.peers.disconnect_all_peers();
+}
+
+/// Sends what is to be broadcast. It may be known already, or wait for a block.
+fn broadcast(node: &Inner) {
+    for transaction in node.mailbox.take() {
+        let hex = consensus::encode::serialize_hex(&transaction);
+        let _ = node.bitcoind.try_call::<Value>("sendrawtransaction", json!([hex]));
+    }
+}
+
+/// Broadcasts a commitment at once, before the peer is told that the channel is closed and goes on chain itself.
+pub(super) fn broadcast_first(node: &Inner) {
+    node.monitor.process_pending_events(&|event: Event| handle(node, event));
+    broadcast(node);
 }
 
 fn handle(node: &Inner, event: Event) -> Result<(), lightning::events::ReplayEvent> {
@@ -60,13 +74,19 @@ fn handle(node: &Inner, event: Event) -> Result<(), lightning::events::ReplayEve
         }
         Event::PaymentClaimable { payment_hash, purpose, .. } => {
             let refuse = node.refuse.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut holding = node.holding.lock().unwrap_or_else(PoisonError::into_inner);
             match purpose.preimage().filter(|_| !refuse.contains(&payment_hash.0)) {
+                Some(preimage) if holding.takes(payment_hash.0, preimage) => {}
                 Some(preimage) => node.manager.claim_funds(preimage),
                 None => {
                     node.seen.lock().unwrap_or_else(PoisonError::into_inner).refused.insert(payment_hash.0);
                     node.manager.fail_htlc_backwards(&payment_hash);
                 }
             }
+            Ok(())
+        }
+        Event::BumpTransaction(bump) => {
+            node.bumper.handle_event(&bump);
             Ok(())
         }
         _ => Ok(()),
@@ -96,20 +116,52 @@ fn fund(
         .map_err(|error| anyhow::anyhow!("{error:?}"))
 }
 
-/// Feeds new blocks. These tests have no reorganisation.
+/// Feeds new blocks, after it has taken back those that left the chain.
 fn follow(node: &Inner) -> Result<()> {
     let best = node.bitcoind.height()?;
+    leave_forks(node, best)?;
     loop {
         let height = node.manager.current_best_block().height + 1;
         if height > best {
-            return Ok(());
+            break;
         }
-        let hash: String = node.bitcoind.call("getblockhash", json!([height]))?;
-        let hex: String = node.bitcoind.call("getblock", json!([hash, 0]))?;
-        let block: Block = consensus::encode::deserialize_hex(&hex)?;
+        let block = block_at(node, height)?;
         node.monitor.block_connected(&block, height);
         node.manager.block_connected(&block, height);
+        node.monitor.rebroadcast_pending_claims();
     }
+    for old in node.old.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        old.follow(node, |height| block_at(node, height), best)?;
+    }
+    Ok(())
+}
+
+fn hash_at(node: &Inner, height: u32) -> Result<BlockHash> {
+    Ok(node.bitcoind.call::<String>("getblockhash", json!([height]))?.parse()?)
+}
+
+fn block_at(node: &Inner, height: u32) -> Result<Block> {
+    let hex: String = node.bitcoind.call("getblock", json!([hash_at(node, height)?, 0]))?;
+    Ok(consensus::encode::deserialize_hex(&hex)?)
+}
+
+/// Goes back to the last block that it has in common with the chain, if it stands on another.
+fn leave_forks(node: &Inner, best: u32) -> Result<()> {
+    let stood = node.manager.current_best_block();
+    if stood.height <= best && hash_at(node, stood.height)? == stood.block_hash {
+        return Ok(());
+    }
+    let mut height = stood.height;
+    let mut hash = stood.block_hash;
+    while height > best || hash_at(node, height)? != hash {
+        let header: Value = node.bitcoind.call("getblockheader", json!([hash]))?;
+        hash = header["previousblockhash"].as_str().context("no block before")?.parse()?;
+        height -= 1;
+    }
+    let fork = BestBlock { block_hash: hash, height };
+    node.monitor.blocks_disconnected(fork);
+    node.manager.blocks_disconnected(fork);
+    Ok(())
 }
 
 /// Dials the peers that it should have and has not.

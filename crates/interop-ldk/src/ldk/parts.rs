@@ -1,18 +1,21 @@
 //! The parts that LDK asks of whoever builds a node of it.
 
+use super::purse::Purse;
 use bitcoin::Transaction;
 use lightning::chain::chaininterface::{BroadcasterInterface, ConfirmationTarget, FeeEstimator};
 use lightning::chain::chainmonitor::{ChainMonitor, Persist};
 use lightning::chain::channelmonitor::{ChannelMonitor, ChannelMonitorUpdate};
 use lightning::chain::{ChannelMonitorUpdateStatus, Filter};
+use lightning::events::bump_transaction::sync::{BumpTransactionEventHandlerSync, WalletSync};
 use lightning::ln::channelmanager::SimpleArcChannelManager;
 use lightning::ln::peer_handler::{IgnoringMessageHandler, PeerManager};
 use lightning::routing::gossip::NetworkGraph;
 use lightning::sign::{InMemorySigner, KeysManager};
 use lightning::util::logger::{Level, Logger, Record};
 use lightning::util::persist::MonitorName;
+use lightning::util::ser::Writeable as _;
 use lightning_net_tokio::SocketDescriptor;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The channel manager.
@@ -25,7 +28,7 @@ pub(super) type Monitor = ChainMonitor<
     Arc<Mailbox>,
     Arc<Fees>,
     Arc<Notes>,
-    Arc<NoDisk>,
+    Arc<Drawer>,
     Arc<KeysManager>,
 >;
 
@@ -39,6 +42,14 @@ pub(super) type Peers = PeerManager<
     IgnoringMessageHandler,
     Arc<KeysManager>,
     IgnoringMessageHandler,
+>;
+
+/// What pays for commitments and HTLC transactions that bring no fee of their own.
+pub(super) type Bumper = BumpTransactionEventHandlerSync<
+    Arc<Mailbox>,
+    Arc<WalletSync<Arc<Purse>, Arc<Notes>>>,
+    Arc<KeysManager>,
+    Arc<Notes>,
 >;
 
 /// The public graph: empty, since all ways in these tests are by hints.
@@ -114,10 +125,26 @@ impl Logger for Notes {
     }
 }
 
-/// LDK's side is never restarted here, so it needs no disk.
-pub(super) struct NoDisk;
+/// LDK's side is never restarted here, so it needs no disk; but a cheat keeps what he should forget.
+#[derive(Default)]
+pub(super) struct Drawer {
+    keep_next: AtomicBool,
+    kept: Mutex<Option<Vec<u8>>>,
+}
 
-impl Persist<InMemorySigner> for NoDisk {
+impl Drawer {
+    /// Keeps the state that the next update of a channel makes.
+    pub(super) fn keep_next(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.keep_next.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn kept(&self) -> Option<Vec<u8>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Persist<InMemorySigner> for Drawer {
     fn persist_new_channel(
         &self,
         _: MonitorName,
@@ -130,8 +157,11 @@ impl Persist<InMemorySigner> for NoDisk {
         &self,
         _: MonitorName,
         _: Option<&ChannelMonitorUpdate>,
-        _: &ChannelMonitor<InMemorySigner>,
+        monitor: &ChannelMonitor<InMemorySigner>,
     ) -> ChannelMonitorUpdateStatus {
+        if self.keep_next.swap(false, Ordering::SeqCst) {
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(monitor.encode());
+        }
         ChannelMonitorUpdateStatus::Completed
     }
 

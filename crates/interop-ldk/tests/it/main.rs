@@ -2,9 +2,12 @@
 #![allow(missing_docs)]
 
 mod announced;
+mod cheats;
+mod closes;
 mod common;
 mod cuts;
 mod direct;
 mod failures;
 mod fees;
 mod forwards;
+mod reorgs;
