@@ -83,7 +83,6 @@ struct Inner {
     old: Mutex<Vec<Old>>,
     seen: Mutex<Seen>,
     refuse: Mutex<BTreeSet<[u8; 32]>>,
-    longest: Mutex<Option<u32>>,
     wanted: Mutex<BTreeMap<PublicKey, SocketAddr>>,
     trouble: Mutex<Vec<String>>,
     stopping: AtomicBool,
@@ -204,7 +203,6 @@ impl Ldk {
             old: Mutex::default(),
             seen: Mutex::default(),
             refuse: Mutex::default(),
-            longest: Mutex::default(),
             wanted: Mutex::default(),
             trouble: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -317,10 +315,7 @@ impl Ldk {
         let invoice = read(invoice)?;
         let hash = hash_of(&invoice);
         lock(&self.inner.seen).ended.remove(&hash);
-        let mut config = RouteParametersConfig::default();
-        if let Some(blocks) = *lock(&self.inner.longest) {
-            config.max_total_cltv_expiry_delta = blocks;
-        }
+        let config = RouteParametersConfig::default();
         let begun = self.inner.manager.pay_for_bolt11_invoice(
             &invoice,
             PaymentId(hash),

@@ -138,7 +138,13 @@ impl Tree {
     pub fn told(&self) -> String {
         let line = |branch: &Branch| {
             let is_root = self.root().is_ok_and(|root| root.txid == branch.txid);
-            let whose = if is_root { "both" } else if self.is_astrapes(branch) { "ours" } else { "theirs" };
+            let whose = if is_root {
+                "both"
+            } else if self.is_astrapes(branch) {
+                "ours"
+            } else {
+                "theirs"
+            };
             let taken: Vec<String> = branch
                 .takes
                 .iter()

@@ -23,9 +23,6 @@ const PUSH_SAT: u64 = 1_000_000;
 /// Blocks after which a thief can take what nobody has taken from it.
 const DELAY: u32 = 144;
 
-/// Blocks within which payments expire: 80 that Astrape asks for, 27 that LDK does, and few more.
-const EXPIRY: u32 = 112;
-
 /// Blocks within which all must be over: a delay of 144, the last expiry before it, and the depth of both.
 const MAX_BLOCKS: u32 = 420;
 
@@ -98,7 +95,6 @@ impl Trial {
         let Some(stage) = Stage::start(1, 2, kind, &coins)? else { return Ok(None) };
         stage.connect(0, 0)?;
         stage.connect(1, 0)?;
-        stage.ldk.iter().for_each(|ldk| ldk.expire_within(EXPIRY));
         let born = stage.bitcoind.height()?;
         let with_l = match opener {
             Who::Ours => stage.astrape_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?,
@@ -128,7 +124,8 @@ impl Trial {
     /// When it does not arrive.
     pub fn in_flight(&self, from: &Ldk, to: &Ldk, amount_sat: u64) -> Result<[u8; 32]> {
         let invoice = to.invoice_to_hold(amount_sat * 1_000)?;
-        from.begin_to_pay(&invoice.to_string())?;
+        let channel = if from.id() == self.l().id() { &self.with_l } else { &self.with_m };
+        from.begin_to_pay_exactly(&invoice, channel)?;
         to.wait_to_hold(hash_of(&invoice)).with_context(|| from.log_end())?;
         Ok(hash_of(&invoice))
     }

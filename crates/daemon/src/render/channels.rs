@@ -11,7 +11,8 @@ pub fn channels(answer: &ListChannelsResponse) -> String {
         return "No channels yet: `astrape open ID@HOST:PORT AMOUNT`.\n".to_owned();
     }
     let headings = ["channel", "peer", "state", "capacity", "ours", "peer's", "in flight", "short id"];
-    table(&headings, &[3, 4, 5, 6], answer.channels.iter().map(row).collect())
+    let warning = answer.warning.as_ref().map_or_else(String::new, |text| format!("\n{text}\n"));
+    table(&headings, &[3, 4, 5, 6], answer.channels.iter().map(row).collect()) + &warning
 }
 
 fn row(channel: &Channel) -> Vec<String> {

@@ -120,7 +120,10 @@ impl NodeService {
     pub(super) async fn list_channels(&self, _: ListChannelsRequest) -> Result<ListChannelsResponse, Status> {
         let node = self.snapshot();
         let channels = node.channels().map(|(keys, channel)| message(&node, keys, channel));
-        Ok(ListChannelsResponse { channels: channels.collect() })
+        Ok(ListChannelsResponse {
+            channels: channels.collect(),
+            warning: crate::render::money::reserve_warning(node.missing_reserve().0),
+        })
     }
 
     pub(super) async fn close_channel(

@@ -4,6 +4,7 @@ use super::NodeService;
 use super::channels::state;
 use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
 use astrape_node::Node;
+use astrape_primitives::ChannelKeysId;
 use tonic::Status;
 
 impl NodeService {
@@ -60,6 +61,15 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
              none of them is closed by this node alone until its peer has connected"
         ));
     }
+    let is_short = |keys: &ChannelKeysId| node.resolution(keys).is_some_and(|close| close.short_of_coins);
+    let short = node.channels().filter(|(keys, _)| is_short(keys));
+    alarms.extend(short.map(|(_, channel)| {
+        format!(
+            "the wallet has no confirmed coins for the fees of the close of channel {}: send some to an address of `astrape newaddr` \
+             now, before its deadlines (`astrape onchain`)",
+            channel.channel_id()
+        )
+    }));
     alarms.extend(node.quarantined().map(|(keys, _)| {
         format!(
             "an error in this program stopped work on channel {keys}: please report it with the log; a restart takes it up again"

@@ -20,7 +20,10 @@ pub(crate) struct Served {
 }
 
 pub(crate) async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
-    let member = Member::start(seed, chain).await;
+    serve(Member::start(seed, chain).await).await
+}
+
+pub(crate) async fn serve(member: Member) -> Served {
     let credentials = TempDir::new().unwrap();
     let at = HostPort::new("127.0.0.1", 0);
     let offered = offer(member.handle.clone(), None, credentials.path(), &at).await.unwrap();
@@ -386,6 +389,11 @@ async fn what_closes_need_is_withdrawn_only_if_asked_for(alice: &mut Served, bob
     assert!(balance.reserve_sat > 0 && balance.reserve_missing_sat == 0, "{balance:?}");
     let poor = bob.balance().await;
     assert_eq!((poor.reserve_sat, poor.reserve_missing_sat), (balance.reserve_sat, balance.reserve_sat));
+    for (client, is_warned) in [(&alice.client, false), (&bob.client, true)] {
+        let told = client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner();
+        let warning = told.warning.filter(|text| text.contains("are missing on chain to close all channels"));
+        assert_eq!(warning.is_some(), is_warned, "where the channels are shown, too");
+    }
     let address = alice.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
     let too_much = WithdrawRequest {
         address,

@@ -1,10 +1,10 @@
 //! The story of a close, as the API tells it: while it goes on, and when it is over.
 
-use crate::api::{Served, served};
-use crate::support::until;
+use crate::api::{Served, serve, served};
+use crate::support::{Member, until};
 use astrape_api::v1::*;
 use astrape_daemon::engine::EmbeddedChain;
-use astrape_primitives::{Msat, Sat};
+use astrape_primitives::{Feature, Features, Msat, Sat};
 
 const FUNDING: Sat = Sat(1_000_000);
 
@@ -12,7 +12,10 @@ const FUNDING: Sat = Sat(1_000_000);
 const PUSHED: u64 = 400_000;
 
 async fn opened(seed: u8, chain: &EmbeddedChain) -> (Served, Served) {
-    let (alice, bob) = (served(seed, chain).await, served(seed + 1, chain).await);
+    opened_with(served(seed, chain).await, served(seed + 1, chain).await).await
+}
+
+async fn opened_with(alice: Served, bob: Served) -> (Served, Served) {
     alice.member.fund(Sat(1_500_000)).await;
     alice.member.connect(&bob.member).await;
     alice.member.open(&bob.member, FUNDING, Msat(PUSHED * 1_000)).await;
@@ -133,4 +136,43 @@ async fn a_forced_close_tells_when_the_money_comes_back_and_what_came() {
     assert_eq!(open(&alice), 0);
     alice.end().await;
     bob.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_knows_no_taproot_scripts_is_closed_with_all_the_same_and_the_money_is_swept() {
+    let chain = EmbeddedChain::new();
+    // Bob's own wallet has no script that he may name, so where he begins he names another.
+    let named = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080";
+    for (seed, closes_first, address) in [(55, 0, None), (57, 1, Some(named.to_owned()))] {
+        let bob = serve(
+            Member::start_with(seed + 1, &chain, |config| {
+                config.node.features = without(&config.node.features, Feature::ShutdownAnysegwit);
+            })
+            .await,
+        );
+        let (alice, bob) = opened_with(served(seed, &chain).await, bob.await).await;
+        let mut both = [alice, bob];
+        let id = channel_id(&mut both[0]).await;
+        let before = [both[0].balance().await.confirmed_sat, both[1].balance().await.confirmed_sat];
+        let close = CloseChannelRequest { channel: id, address, ..CloseChannelRequest::default() };
+        let txid =
+            both[closes_first].client.close_channel(close).await.unwrap().into_inner().closing_txid.unwrap();
+        until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap())))
+            .await;
+        for (one, before) in both.iter_mut().zip(before).take(2 - closes_first) {
+            let told = one.over(&chain).await;
+            assert_eq!(told.kind(), CloseKind::Cooperative);
+            let gained = one.balance().await.confirmed_sat - before;
+            assert_eq!(told.returned_sat.unwrap() - told.fees_sat.unwrap(), gained, "{told:?}");
+            assert!(gained > 390_000 && told.fees_sat > Some(0), "it was swept: {told:?}");
+        }
+        for one in both {
+            one.end().await;
+        }
+    }
+}
+
+fn without(features: &Features, feature: Feature) -> Features {
+    let gone = [feature.optional_bit(), feature.required_bit()];
+    features.iter_bits().filter(|bit| !gone.contains(bit)).fold(Features::empty(), Features::with_bit)
 }

@@ -45,7 +45,7 @@ async fn two_nodes_open_a_channel_pay_restart_pay_again_and_close() {
     })
     .await;
     until("the closing transaction is in the mempool", async || chain.look(|c| c.in_mempool(&txid))).await;
-    chain.mine(6);
+    chain.mine(7);
     wait_for(&mut facts, |fact| matches!(of_channel(fact, channel)?, ChannelFact::Over { .. }).then_some(()))
         .await;
     until("both sides have their money back", async || {

@@ -83,7 +83,7 @@ fn channels_are_a_line_each() {
         ..Channel::default()
     };
     shows(
-        &render::channels::channels(&ListChannelsResponse { channels: vec![ready, opening] }),
+        &render::channels::channels(&ListChannelsResponse { channels: vec![ready, opening], warning: None }),
         "
         CHANNEL        PEER           STATE                                CAPACITY             OURS       PEER'S         IN FLIGHT  SHORT ID
         abababababab…  0279be667ef9…  ready                           1,000,000 sat  499,000.500 sat  500,000 sat  999.500 sat in 1  103x1x0
@@ -496,4 +496,13 @@ fn a_close_that_is_over_takes_four_lines_until_it_is_asked_for() {
     assert!(whole.ends_with("2023-11-14 22:13:20 going on chain: by the user's wish\n"), "{whole}");
     let none = render::closes::closes(&ListClosesResponse::default(), false);
     assert_eq!(none, "No channel has been closed, and none is closing.\n");
+}
+
+#[test]
+fn coins_that_are_missing_for_closes_are_told_below_the_channels() {
+    let warning = render::money::reserve_warning(15_000);
+    let answer = ListChannelsResponse { channels: vec![Channel::default()], warning: warning.clone() };
+    let shown = render::channels::channels(&answer);
+    let expected = format!("\n\n{}\n", warning.expect("coins are missing"));
+    assert!(shown.ends_with(&expected) && shown.contains("15,000 sat"), "{shown}");
 }

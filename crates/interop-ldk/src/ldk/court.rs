@@ -6,8 +6,11 @@ use bitcoin::{Block, Transaction};
 use lightning::bolt11_invoice::Bolt11Invoice;
 use lightning::chain::channelmonitor::ChannelMonitor;
 use lightning::events::Event;
+use lightning::ln::channelmanager::{PaymentId, RecipientOnionFields};
+use lightning::routing::router::{Path, Route, RouteHop};
 use lightning::sign::InMemorySigner;
-use lightning::types::payment::PaymentPreimage;
+use lightning::types::features::{ChannelFeatures, NodeFeatures};
+use lightning::types::payment::{PaymentHash, PaymentPreimage};
 use lightning::util::ser::ReadableArgs as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -64,10 +67,38 @@ impl Old {
 }
 
 impl Ldk {
-    /// From now on its payments expire within so many blocks. LDK adds up to 120 to what a way asks for, so that nobody on it
-    /// knows how near its end is.
-    pub fn expire_within(&self, blocks: u32) {
-        *lock(&self.inner.longest) = Some(blocks);
+    /// Begins to pay an invoice over one of its channels and the hop that the invoice names, with the expiries that both ask for
+    /// and not a block more: LDK's router adds up to 120, so that nobody on the way knows how near its end is.
+    ///
+    /// # Errors
+    /// When LDK refuses to, or the invoice names no hop.
+    pub fn begin_to_pay_exactly(&self, invoice: &Bolt11Invoice, channel: &str) -> Result<()> {
+        let hints = invoice.route_hints();
+        let hint = hints.first().and_then(|hint| hint.0.first()).context("no hint")?;
+        let amount = invoice.amount_milli_satoshis().context("no amount")?;
+        let fee = u64::from(hint.fees.base_msat)
+            + amount * u64::from(hint.fees.proportional_millionths) / 1_000_000;
+        let first = self.channel(channel)?.get_outbound_payment_scid().context("not usable")?;
+        let hop = |pubkey, short_channel_id, fee_msat, cltv_expiry_delta| RouteHop {
+            pubkey,
+            node_features: NodeFeatures::empty(),
+            short_channel_id,
+            channel_features: ChannelFeatures::empty(),
+            fee_msat,
+            cltv_expiry_delta,
+            maybe_announced_channel: false,
+        };
+        let last_delta = u32::try_from(invoice.min_final_cltv_expiry_delta())?;
+        let hops = vec![
+            hop(hint.src_node_id, first, fee, hint.cltv_expiry_delta.into()),
+            hop(invoice.get_payee_pub_key(), hint.short_channel_id, amount, last_delta),
+        ];
+        let route = Route { paths: vec![Path { hops, blinded_tail: None }], route_params: None };
+        let hash = hash_of(invoice);
+        let secret = RecipientOnionFields::secret_only(*invoice.payment_secret());
+        let sent =
+            self.inner.manager.send_payment_with_route(route, PaymentHash(hash), secret, PaymentId(hash));
+        sent.map_err(|error| anyhow::anyhow!("{error:?}"))
     }
 
     /// An invoice whose payment it holds until [`Ldk::claim`].
