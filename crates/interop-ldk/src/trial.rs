@@ -173,8 +173,8 @@ impl Trial {
         self.blocks += 1;
         let full = !self.stage.bitcoind.mempool()?.is_empty();
         self.stage.bitcoind.mine(1)?;
-        if self.nights == Nights::Killed && (full || self.blocks % 16 == 0) {
-            if self.kills % 2 == 0 {
+        if self.nights == Nights::Killed && (full || self.blocks.is_multiple_of(16)) {
+            if self.kills.is_multiple_of(2) {
                 self.stage.wait_for_height()?;
             }
             self.kills += 1;
