@@ -11,6 +11,7 @@ use crate::table::Table;
 use crate::turn::Turn;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
+use astrape_payment::jam::Reputation;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
     ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap,
@@ -68,6 +69,8 @@ pub struct Node {
     pub(crate) suspect: BTreeSet<ChannelKeysId>,
     /// Volatile: since when the peers of channels are away, as far as it was noticed.
     pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
+    /// Volatile: what the forwards over each channel have paid and cost.
+    pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: when what we say of our channels was last compared with what should be said.
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
@@ -223,6 +226,7 @@ impl Node {
             world,
             recent: Recent::default(),
             away: SharedMap::new(),
+            reputations: SharedMap::new(),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
             unproposed: BTreeSet::new(),

@@ -6,6 +6,7 @@ mod errors;
 mod gossip;
 mod hold;
 mod hostile;
+mod jamming;
 mod money;
 mod net;
 mod openings;

@@ -7,6 +7,7 @@ mod coins;
 mod command;
 pub(crate) mod court;
 mod gossip;
+mod jam;
 pub(crate) use gossip::{announcement_of, scid_towards_peer};
 mod open;
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | [`jam`] | whether a forward may use what others need more: slots, amounts, time; and who has earned it |
 //! | [`policy`] | [`ForwardPolicy`], [`PaymentPolicy`]: the operator's choices, with their reasons |
 //! | [`relay`](mod@relay) | whether an HTLC is passed on, and as what (BOLT 2, 4 and 7) |
 //! | [`receive`](mod@receive) | whether an HTLC pays an invoice of ours; sets of several parts (BOLT 4) |
@@ -25,6 +26,7 @@
 //! No clock, no randomness, no key, no table. It never offers an HTLC after a preimage is known.
 
 pub mod answer;
+pub mod jam;
 pub mod policy;
 pub mod receive;
 pub mod refusal;

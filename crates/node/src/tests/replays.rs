@@ -46,6 +46,7 @@ fn is_failed(net: &Net, times: usize) {
     assert_eq!(net.times_said(1, "update_fulfill_htlc"), 1, "only the first was paid for");
 }
 
+// BOLT 4.onion-decryption.4
 // attack 49
 #[test]
 fn an_onion_that_comes_again_is_failed_and_goes_no_further() {

@@ -108,6 +108,7 @@ impl Turn<'_> {
         self.node.own_updates.remove(&keys);
         self.node.policies.remove(&keys);
         self.node.away.remove(&keys);
+        self.node.reputations.remove(&keys);
         self.writes.forget_retired.insert(keys);
     }
 }

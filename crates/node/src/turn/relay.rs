@@ -45,7 +45,13 @@ impl Turn<'_> {
         let fresh = self.node.world.stale.is_none();
         let decided = relay(htlc, keys, payload, next, target, fresh, self.height(), &config.payment);
         match decided {
-            Ok((outgoing, new)) => self.drive(outgoing, Event::Command(Command::Add(new))),
+            Ok((outgoing, new)) => match self.judge_forward(keys, htlc, outgoing, &new) {
+                Ok(()) => self.drive(outgoing, Event::Command(Command::Add(new))),
+                Err(jam) => {
+                    self.forward_failed(keys, htlc, Some(outgoing), Some(jam.to_string()));
+                    self.fail_incoming(keys, htlc, &Failure::TemporaryChannelFailure);
+                }
+            },
             Err(failure) => {
                 let outgoing = target.map(|target| target.keys);
                 self.forward_failed(keys, htlc, outgoing, Some(failure.to_string()));
@@ -74,6 +80,9 @@ impl Turn<'_> {
         outgoing: Option<ChannelKeysId>,
         reason: Option<String>,
     ) {
+        if let Some(outgoing) = outgoing {
+            self.forward_cost(outgoing, htlc.amount.saturating_sub(to_forward(htlc)), self.held(htlc));
+        }
         self.record(Fact::ForwardFailed {
             payment_hash: htlc.payment_hash,
             incoming: keys,
@@ -123,6 +132,7 @@ impl Turn<'_> {
         let resolution = answer::fulfil(&htlc, preimage, attribution, self.held(&htlc));
         let (amount_in, amount_out) = (htlc.amount, amount);
         let took_ms = self.held(&htlc);
+        self.forward_paid(channel, outgoing, amount_in.saturating_sub(amount_out), took_ms);
         self.record(Fact::Forwarded {
             payment_hash,
             incoming: channel,

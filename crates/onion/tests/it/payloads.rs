@@ -95,6 +95,7 @@ fn the_fields_of_blinded_paths_are_refused_by_the_recipient() {
 // BOLT 4.failure-messages.11
 // BOLT 2.removing-an-htlc-update_fulfill_htlc-update_fail_htlc-and-update_fail_malformed_htlc.4
 // BOLT 2.removing-an-htlc-update_fulfill_htlc-update_fail_htlc-and-update_fail_malformed_htlc.5
+// attack 50
 #[test]
 fn an_introduction_to_a_blinded_path_is_refused_without_telling_more() {
     let path_key = [&[12, 33, 2][..], &[1; 32]].concat();

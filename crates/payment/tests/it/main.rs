@@ -5,6 +5,7 @@ mod answer;
 mod conversation;
 mod failures;
 mod hold;
+mod jam;
 mod keysend;
 mod network;
 mod offers;

@@ -281,11 +281,16 @@ proptest! {
     // BOLT 4.failure-messages.17
     // BOLT 4.failure-messages.18
     // BOLT 4.failure-messages.19
+    // BOLT 4.failure-messages.20
     // BOLT 4.failure-messages.21
+    // BOLT 4.failure-messages.22
     // BOLT 4.failure-messages.23
+    // BOLT 4.failure-messages.24
     // BOLT 4.failure-messages.25
+    // BOLT 4.failure-messages.26
     // BOLT 4.failure-messages.27
     // BOLT 4.failure-messages.28
+    // BOLT 4.failure-messages.29
     // BOLT 4.failure-messages.30
     // BOLT 4.payload-format.55
     // BOLT 4.payload-format.56

@@ -78,6 +78,7 @@ fn what_pays_more_than_asked_is_forwarded_with_no_more_than_the_payload_says() {
     assert_eq!(case.decide().map(|(_, new)| new.amount), Ok(AMOUNT));
 }
 
+// BOLT 4.onion-decryption.16
 // BOLT 4.payload-format.51
 // BOLT 4.failure-messages.3
 // BOLT 4.failure-messages.12

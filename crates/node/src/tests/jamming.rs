@@ -1,0 +1,116 @@
+//! HTLCs that are there to fill a channel: others get through all the same.
+
+use super::net::Net;
+use crate::command::Reply;
+use crate::input::{Input, PeerEvent};
+use crate::ledger::Fact;
+use astrape_payment::jam::{RESOLUTION_MILLIS, Reputation};
+use astrape_primitives::{ChannelKeysId, Msat};
+use std::sync::Arc;
+
+const AMOUNT: Msat = Msat(1_000_000);
+/// HTLCs that the node in the middle takes in a channel.
+const SLOTS: u16 = 20;
+/// Those of them that are for everybody.
+const FOR_ALL: usize = 16;
+
+/// A payer, a node in the middle with few slots, a jammer and an honest node behind it; and the middle's name for its channel
+/// with the honest one.
+fn star() -> (Net, ChannelKeysId) {
+    let mut net = Net::new(4);
+    let mut config = (*net.members[1].node.config).clone();
+    config.channel.max_accepted_htlcs = SLOTS;
+    net.members[1].node.config = Arc::new(config);
+    net.open(0, 1);
+    net.open(1, 2);
+    net.connect(1, 3);
+    let honest = net.open(1, 3);
+    (net, honest)
+}
+
+fn hold(net: &mut Net, htlcs: usize) {
+    for _ in 0..htlcs {
+        let invoice = net.hold_invoice(2, AMOUNT, true);
+        assert!(matches!(net.pay(0, &invoice), Ok(Reply::Paying { .. })));
+        net.run();
+    }
+}
+
+/// Whether a payment gets through to a node, and what the middle says if it does not.
+fn pay(net: &mut Net, to: usize) -> Result<(), String> {
+    for member in &mut net.members {
+        member.facts.clear();
+    }
+    let invoice = net.invoice(to, AMOUNT);
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    if net.members[0].facts.iter().any(|fact| matches!(fact, Fact::PaymentSent { .. })) {
+        return Ok(());
+    }
+    Err(net.members[1]
+        .facts
+        .iter()
+        .find_map(|fact| match fact {
+            Fact::ForwardFailed { by_us: true, reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+        .expect("the middle has refused it"))
+}
+
+fn later(net: &mut Net, millis: u64) {
+    net.now = net.now.plus(millis);
+    for (who, other) in [(0, 1), (1, 0), (1, 2), (2, 1), (1, 3), (3, 1)] {
+        let peer = net.id(other);
+        net.input(who, Input::Peer { peer, event: PeerEvent::Heard });
+    }
+}
+
+fn held(net: &Net) -> usize {
+    net.members[2].facts.iter().filter(|fact| matches!(fact, Fact::InvoiceHeld { .. })).count()
+}
+
+// attack 31
+#[test]
+fn whoever_fills_a_channel_at_once_leaves_room_for_those_who_have_earned_it() {
+    let (mut net, honest) = star();
+    hold(&mut net, FOR_ALL + 3);
+    assert_eq!(held(&net), FOR_ALL, "no more than what is for everybody");
+    assert!(pay(&mut net, 3).is_err_and(|why| why.contains("good reputation")));
+    let earned = Reputation::default().after_outgoing(Msat(1_000_000_000), true, 0, net.now);
+    net.members[1].node.reputations.insert(honest, earned);
+    assert_eq!(pay(&mut net, 3), Ok(()));
+    assert!(pay(&mut net, 2).is_err(), "the one who holds all that has none");
+}
+
+// attack 31
+#[test]
+fn whoever_holds_for_long_gets_no_more_and_others_do() {
+    let (mut net, _) = star();
+    hold(&mut net, 4);
+    assert_eq!(pay(&mut net, 2), Ok(()), "for a while that is as it should be");
+    later(&mut net, RESOLUTION_MILLIS + 1);
+    assert!(pay(&mut net, 2).is_err_and(|why| why.contains("too long")));
+    assert_eq!(pay(&mut net, 3), Ok(()));
+}
+
+// attack 31
+#[test]
+fn quick_forwards_earn_reputation_and_slow_ones_lose_it() {
+    let (mut net, honest) = star();
+    let earned = |net: &Net| {
+        let reputation = net.members[1].node.reputations.get(&honest).copied().unwrap_or_default();
+        reputation.earned_out.at(net.now)
+    };
+    pay(&mut net, 3).expect("there is room");
+    pay(&mut net, 3).expect("there is room");
+    let fee = Msat(1_100);
+    assert_eq!(earned(&net), Msat(2 * fee.0));
+    let invoice = net.hold_invoice(3, AMOUNT, true);
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    later(&mut net, RESOLUTION_MILLIS);
+    let cancel = crate::Command::CancelInvoice { payment_hash: invoice.payment_hash(), earlier: None };
+    assert_eq!(net.command(3, cancel), Ok(Reply::Done));
+    net.run();
+    assert!(earned(&net) < Msat(fee.0 + 1), "{}", earned(&net));
+}
