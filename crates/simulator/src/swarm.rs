@@ -146,6 +146,8 @@ fn pay(world: &mut World) {
         2 => Flaw::FeeTooLow,
         3 => Flaw::NoFeeGranted,
         4 => Flaw::NoRoute,
+        5 => Flaw::Held,
+        6 => Flaw::GivenBack,
         _ => Flaw::None,
     };
     let amount = match world.rng.gen_range(0..10) {
