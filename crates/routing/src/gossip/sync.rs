@@ -137,7 +137,8 @@ impl Sync {
         let state = Peer { is_useful, extended, is_live: false, was_asked: false, owes: Owes::default() };
         self.peers.insert(peer, state);
         let mut said = self.go_live(now, gossip);
-        if !self.peers.get(&peer).is_some_and(|p| p.is_live) {
+        // A peer without gossip_queries may not know what a filter is.
+        if is_useful && !self.peers.get(&peer).is_some_and(|p| p.is_live) {
             said.push(Say { peer, message: filter(gossip, u32::MAX, 0) });
         }
         said.extend(self.begin(now, gossip));
