@@ -49,6 +49,8 @@ pub enum Flaw {
     NoFeeGranted,
     /// The invoice names no way to the payee.
     NoRoute,
+    /// Nothing: the invoice names no way, and the network tells of one.
+    ByGossip,
     /// Nothing, but that the payee holds the payment before it is settled.
     Held,
     /// The payee holds the payment and gives it back.
@@ -281,7 +283,7 @@ impl World {
         let deal = self.users.deals[number].clone();
         let Some(process) = self.process(deal.payee) else { return Ok(()) };
         let hints = match deal.flaw {
-            Flaw::NoRoute => Vec::new(),
+            Flaw::NoRoute | Flaw::ByGossip => Vec::new(),
             Flaw::FeeTooLow => process.node.route_hints().into_iter().map(cheaper).collect(),
             _ => process.node.route_hints(),
         };
@@ -336,8 +338,10 @@ impl World {
         let Some(invoice) = deal.invoice.clone() else { return Ok(()) };
         deal.tries += 1;
         let (payer, hash, max_fee) = (deal.payer, deal.payment_hash, deal.max_fee());
+        // Longer than nothing happens: a question that was lost is asked again.
+        let retry_secs = (deal.flaw == Flaw::ByGossip).then_some(600);
         let earlier = self.machines[payer].disk.last_payment_fact(&hash).ok().flatten();
-        let command = PayCommand { max_fee, earlier, ..PayCommand::new(invoice) };
+        let command = PayCommand { max_fee, retry_secs, earlier, ..PayCommand::new(invoice) };
         self.command(payer, Errand::Pay(number), Command::Pay(Box::new(command)))
     }
 

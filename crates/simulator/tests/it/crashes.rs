@@ -59,6 +59,13 @@ fn a_payment_through_the_middle_with_static_remotekey_survives_a_crash_at_every_
 }
 
 #[test]
+fn a_payment_whose_way_only_gossip_tells_survives_a_crash_at_every_step() {
+    let totals = every_crash(&three().pay_flawed(0, 2, sat(20_000), Flaw::ByGossip), Anchors);
+    // A question that a crash takes is asked again.
+    assert!(totals.payments_settled > 10 * totals.payments_failed);
+}
+
+#[test]
 fn a_payment_that_fails_at_its_end_survives_a_crash_at_every_step() {
     every_crash(&three().pay_flawed(0, 2, sat(20_000), Flaw::Unknown), Anchors);
 }
