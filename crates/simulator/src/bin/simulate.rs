@@ -220,14 +220,14 @@ fn missed(totals: &Totals, seeds: u64, steps: u32) -> Vec<String> {
     missed
 }
 
-/// What 1,000 seeds before the court must have seen at least, by name: about half of what they see.
+/// What 1,000 seeds before the court must have seen at least, by name: about half of what they see, with 300 acts and with 40.
 const COURT_FLOORS: [(&str, u64); 34] = [
     ("closes by wish", 80),
     ("silences", 100),
     ("nonsense", 30),
     ("thefts", 170),
     ("closes with the previous", 40),
-    ("thefts of HTLCs by preimage", 40),
+    ("thefts of HTLCs by preimage", 16),
     ("thefts of HTLCs by timeout", 2),
     ("thefts of several HTLCs", 2),
     ("forced closes", 250),
@@ -244,13 +244,13 @@ const COURT_FLOORS: [(&str, u64); 34] = [
     ("HTLC-timeout", 4),
     ("claims by preimage", 60),
     ("claims by timeout", 15),
-    ("penalties on delayed outputs", 700),
-    ("penalties on HTLCs", 800),
+    ("penalties on delayed outputs", 600),
+    ("penalties on HTLCs", 500),
     ("closes by both", 30),
-    ("withheld revocations", 8),
+    ("withheld revocations", 5),
     ("invoices paid by two", 80),
     ("closes undone", 40),
-    ("claims cycled", 250),
+    ("claims cycled", 220),
     ("last words", 60),
     ("closes brought back", 30),
     ("spends by both", 80),
