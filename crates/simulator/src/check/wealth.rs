@@ -7,12 +7,15 @@ use crate::court::TOO_SMALL;
 use crate::plant::Plant;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
-use astrape_primitives::{Sat, Side};
+use astrape_primitives::{Msat, Sat, Side};
 use bitcoin::OutPoint;
 use std::collections::BTreeMap;
 
 /// Both anchors of a commitment.
 const ANCHORS: Sat = Sat(660);
+
+/// Twice what it costs to claim an HTLC at the highest price of these worlds: for less no channel is closed (ADR 10).
+const NOT_WORTH_A_CLOSE: Sat = Sat(10_000);
 
 /// What a planted bug takes away: more than any dust.
 const PLANTED_LOSS: Sat = Sat(100_000);
@@ -49,5 +52,9 @@ fn on_chain(node: usize, trees: &BTreeMap<OutPoint, Tree>) -> i128 {
 fn in_flight(world: &World, node: usize) -> i128 {
     let channels = world.process(node).into_iter().flat_map(|p| p.node.channels());
     let htlcs = channels.filter_map(|(_, c)| c.open()).flat_map(|open| open.htlcs.values());
-    htlcs.filter(|htlc| htlc.offered_by == Side::Local).map(|htlc| msat(htlc.amount)).sum()
+    let may_hang = |amount: Msat, offered_by: Side, is_known: bool| {
+        offered_by == Side::Local || (is_known && amount < NOT_WORTH_A_CLOSE.to_msat())
+    };
+    let hanging = htlcs.filter(|h| may_hang(h.amount, h.offered_by, h.preimage().is_some()));
+    hanging.map(|htlc| msat(htlc.amount)).sum()
 }
