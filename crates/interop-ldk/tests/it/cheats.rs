@@ -40,13 +40,13 @@ fn with_static_remotekey_revoked_htlc_transactions_are_taken_whole_by_a_node_tha
 fn begin(kind: Kind, nights: Nights) -> Result<Option<Trial>> {
     let Some(trial) = Trial::begin(kind, Who::Theirs, nights)? else { return Ok(None) };
     let (l, m) = (trial.l(), trial.m());
-    let forth = trial.in_flight(l, m, FORTH)?;
-    let back = trial.in_flight(m, l, BACK)?;
+    let forth = trial.in_flight_exactly(l, m, FORTH)?;
+    let back = trial.in_flight_exactly(m, l, BACK)?;
     l.claim_and_keep_state(back)?;
     trial.ended(m, &[(back, true)])?;
     m.claim(forth)?;
     trial.ended(l, &[(forth, true)])?;
-    let since = trial.in_flight(l, m, SPENT_SINCE)?;
+    let since = trial.in_flight_exactly(l, m, SPENT_SINCE)?;
     m.claim(since)?;
     trial.ended(l, &[(since, true)])?;
     trial.stage.agree(0, 0, &trial.with_l)?;
