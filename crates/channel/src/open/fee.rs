@@ -15,7 +15,13 @@ impl Work<'_> {
             return Err(Fault::FeeFromNonOpener);
         }
         let feerate = message.feerate_per_kw;
-        let (min, max) = (self.view.min_feerate(), self.view.max_feerate());
+        // With anchors a child pays the rest: the commitment needs only enter mempools. An estimate that rose between a
+        // change and its repetition after a cut must not divide two honest nodes for ever.
+        let min = match self.open.params.format {
+            CommitmentFormat::StaticRemotekey => self.view.min_feerate(),
+            CommitmentFormat::Anchors => self.view.policy.feerate_floor,
+        };
+        let max = self.view.max_feerate();
         // A rise is never too low: it makes things better even where it does not reach our estimate.
         let rises = feerate > self.open.fees.newest();
         if (feerate < min && !rises) || feerate > max || feerate < self.view.policy.feerate_floor {

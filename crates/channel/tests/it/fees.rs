@@ -56,7 +56,7 @@ fn a_feerate_of_the_side_that_did_not_open_is_refused() {
 // attack 42
 #[test]
 fn a_feerate_too_low_or_too_high_is_refused() {
-    let mut pair = Pair::default_ready();
+    let mut pair = Pair::ready(Setup { anchors: false, ..Setup::default() });
     pair.nodes[B].feerate = FeeratePerKw(2000);
     for feerate in [0, 252, 499, 20_001, u32::MAX] {
         assert!(matches!(refused(&mut pair, feerate), Fault::Feerate { .. }), "{feerate}");
@@ -73,6 +73,17 @@ fn a_feerate_too_low_or_too_high_is_refused() {
     let message = update_fee(&pair, 1001);
     pair.receive(B, message).expect("it rises");
     assert!(matches!(refused(&mut pair, 999), Fault::Feerate { .. }));
+}
+
+#[test]
+fn with_anchors_a_feerate_that_mempools_take_is_taken_whatever_the_estimate() {
+    let mut pair = Pair::default_ready();
+    pair.nodes[B].feerate = FeeratePerKw(16_000);
+    for feerate in [0, 252] {
+        assert!(matches!(refused(&mut pair, feerate), Fault::Feerate { .. }), "{feerate}");
+    }
+    let message = update_fee(&pair, 253);
+    pair.receive(B, message).expect("a child pays the rest");
 }
 
 // BOLT 2.updating-fees-update_fee.10

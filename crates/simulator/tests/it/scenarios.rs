@@ -43,8 +43,8 @@ fn a_payment_that_cannot_be_fails_and_nobody_loses() {
         (Flaw::Unknown, 1, 0),
         (Flaw::Expired, 1, 0),
         (Flaw::FeeTooLow, 1, 0),
-        (Flaw::NoFeeGranted, 0, 1),
-        (Flaw::NoRoute, 0, 1),
+        (Flaw::NoFeeGranted, 1, 0),
+        (Flaw::NoRoute, 1, 0),
     ] {
         let world = run(&three().pay_flawed(0, 2, sat(1_000), flaw));
         let totals = world.totals();
