@@ -129,5 +129,5 @@ fn a_second_process_is_kept_out_and_the_first_goes_on() {
     let second = node.ask(&["run", "--listen", "none"]);
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
-    assert!(node.ask(&["newaddr"]).status.success(), "and is found as before");
+    assert!(node.ask(&["getinfo"]).status.success(), "and is found as before");
 }
