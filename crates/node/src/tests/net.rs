@@ -1,8 +1,10 @@
 //! Whole nodes in a row, wired to each other without a daemon: what one says is signed, decoded and handed to the next, one
 //! message at a time, and a test may take it off the wire, change it, repeat it, or say something of its own.
 
+mod invoices;
+
 use super::{NOW, peer};
-use crate::command::{Command, OpenChannelCommand, PayCommand, Reply};
+use crate::command::{Command, OpenChannelCommand, Reply};
 use crate::config::{Config, default_features};
 use crate::effect::{Announcement, Effect, Find, Speech};
 use crate::input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
@@ -13,12 +15,11 @@ use crate::release::{find, sign_broadcast, speak};
 use crate::turn::Turn;
 use crate::{Broadcast, Refusal};
 use astrape_channel::{Event, Opening, Phase};
-use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
 use astrape_onion::{Hop, peel};
-use astrape_payment::{OpenInvoice, RouteQuery, Taught};
+use astrape_payment::{RouteQuery, Taught};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, CommitmentNumber, ConfirmedTx, Entropy, Features, Height, Msat,
-    Network, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat, Timestamp,
+    Network, NodeId, PaymentHash, PaymentPreimage, Sat, Timestamp,
 };
 use astrape_routing::graph::{Direction, NewChannel, Policy};
 use astrape_routing::{Crossing, Finder, Graph, Scores};
@@ -545,97 +546,6 @@ impl Net {
     /// The names of all channels of a node.
     pub(super) fn channels(&self, who: usize) -> Vec<ChannelKeysId> {
         self.members[who].node.channels().map(|(keys, _)| keys).collect()
-    }
-
-    pub(super) fn invoice(&mut self, who: usize, amount: Msat) -> Invoice {
-        self.invoice_with(who, amount, |_| {})
-    }
-
-    /// An invoice whose hints are not all that its payee knows.
-    pub(super) fn invoice_with(
-        &mut self,
-        who: usize,
-        amount: Msat,
-        change: impl Fn(&mut RouteHint),
-    ) -> Invoice {
-        let preimage = PaymentPreimage(self.fresh32());
-        let payment_hash = preimage.payment_hash();
-        self.preimages.insert(payment_hash, preimage);
-        let (invoice, payment_secret) = self.write_invoice(who, amount, payment_hash, change);
-        let open = OpenInvoice {
-            payment_hash,
-            preimage: Some(preimage),
-            hold: false,
-            canceled: false,
-            payment_secret,
-            amount: Some(amount),
-            metadata: None,
-            expires_at: Timestamp::from_secs(invoice.expires_at()),
-            min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
-            created_at: self.now,
-            description: "a test".into(),
-            bolt11: invoice.to_string(),
-        };
-        assert_eq!(self.command(who, Command::AddInvoice(Box::new(open))), Ok(Reply::Done));
-        invoice
-    }
-
-    /// An invoice over the hash of somebody else's, which its writer cannot redeem.
-    pub(super) fn invoice_for_hash(&mut self, who: usize, amount: Msat, hash: PaymentHash) -> Invoice {
-        self.write_invoice(who, amount, hash, |_| {}).0
-    }
-
-    /// A hold invoice, made of its hash alone or with its preimage.
-    pub(super) fn hold_invoice(&mut self, who: usize, amount: Msat, knows: bool) -> Invoice {
-        let preimage = PaymentPreimage(self.fresh32());
-        let payment_hash = preimage.payment_hash();
-        self.preimages.insert(payment_hash, preimage);
-        let (invoice, payment_secret) = self.write_invoice(who, amount, payment_hash, |_| {});
-        let open = OpenInvoice {
-            payment_hash,
-            preimage: knows.then_some(preimage),
-            hold: true,
-            canceled: false,
-            payment_secret,
-            amount: Some(amount),
-            metadata: None,
-            expires_at: Timestamp::from_secs(invoice.expires_at()),
-            min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
-            created_at: self.now,
-            description: "to be held".into(),
-            bolt11: invoice.to_string(),
-        };
-        assert_eq!(self.command(who, Command::AddInvoice(Box::new(open))), Ok(Reply::Done));
-        invoice
-    }
-
-    fn write_invoice(
-        &mut self,
-        who: usize,
-        amount: Msat,
-        payment_hash: PaymentHash,
-        change: impl Fn(&mut RouteHint),
-    ) -> (Invoice, PaymentSecret) {
-        let secret = PaymentSecret(self.fresh32());
-        let text = Description::Text("a test".into());
-        let (now, payee, node) = (self.now, self.id(who), &self.members[who].node);
-        let mut draft = InvoiceDraft::new(Network::Regtest, payee, now.secs(), payment_hash, secret, text);
-        draft.amount = Some(amount);
-        draft.min_final_cltv_expiry_delta = node.config.payment.hold_cltv_expiry_delta(12);
-        draft.route_hints = node.route_hints();
-        if self.announces {
-            // Who is known needs none.
-            draft.route_hints.clear();
-        }
-        draft.route_hints.iter_mut().flatten().for_each(change);
-        let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");
-        let signature = self.members[who].signer.sign_message(unsigned.signing_digest());
-        (unsigned.finish(&signature).expect("signed by its payee"), secret)
-    }
-
-    /// Begins to pay.
-    pub(super) fn pay(&mut self, who: usize, invoice: &Invoice) -> Result<Reply, Refusal> {
-        self.command(who, Command::Pay(Box::new(PayCommand::new(invoice.clone()))))
     }
 
     /// The process ends and starts again from its disk. Everybody has lost it meanwhile.
