@@ -94,6 +94,33 @@ pub(crate) struct Deal {
 }
 
 impl Deal {
+    /// One of which nothing has happened yet.
+    fn new(
+        (payer, payee): (usize, usize),
+        amount: Msat,
+        flaw: Flaw,
+        preimage: PaymentPreimage,
+        secret: PaymentSecret,
+    ) -> Self {
+        Self {
+            payer,
+            payee,
+            amount,
+            flaw,
+            preimage,
+            payment_hash: preimage.payment_hash(),
+            secret,
+            invoice: None,
+            waited: 0,
+            tries: 0,
+            refused: false,
+            sent: None,
+            failed: 0,
+            received: None,
+            forwarded: Msat::ZERO,
+        }
+    }
+
     /// The most that its way may cost.
     pub(crate) fn max_fee(&self) -> Option<Msat> {
         (self.flaw == Flaw::NoFeeGranted).then_some(Msat::ZERO)
@@ -144,23 +171,7 @@ impl World {
         let secret = PaymentSecret(self.draw());
         let deal = self.users.deals.len();
         self.users.by_hash.insert(payment_hash, deal);
-        self.users.deals.push(Deal {
-            payer,
-            payee,
-            amount,
-            flaw,
-            preimage,
-            payment_hash,
-            secret,
-            invoice: None,
-            waited: 0,
-            tries: 0,
-            refused: false,
-            sent: None,
-            failed: 0,
-            received: None,
-            forwarded: Msat::ZERO,
-        });
+        self.users.deals.push(Deal::new((payer, payee), amount, flaw, preimage, secret));
         self.trace
             .say(|| format!("{} payment {deal}: {payer} pays {amount} to {payee}, {flaw:?}", self.now.0));
         self.go(Errand::Invoice(deal));
@@ -172,23 +183,7 @@ impl World {
         let Deal { payee, amount, flaw, preimage, payment_hash, secret, .. } = self.users.deals[deal];
         let number = self.users.deals.len();
         self.checks.preimages.shared.insert(payment_hash);
-        self.users.deals.push(Deal {
-            payer,
-            payee,
-            amount,
-            flaw,
-            preimage,
-            payment_hash,
-            secret,
-            invoice: None,
-            waited: 0,
-            tries: 0,
-            refused: false,
-            sent: None,
-            failed: 0,
-            received: None,
-            forwarded: Msat::ZERO,
-        });
+        self.users.deals.push(Deal::new((payer, payee), amount, flaw, preimage, secret));
         self.trace.say(|| format!("{} payment {number}: {payer} pays the same to {payee}", self.now.0));
         self.go(Errand::Invoice(number));
     }
