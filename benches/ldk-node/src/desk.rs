@@ -87,6 +87,7 @@ impl Desk {
                 Ok(self.node.list_channels().iter().filter(|channel| channel.is_usable).count().to_string())
             }
             ["known"] => Ok(self.known().to_string()),
+            ["reconnect"] => self.reconnect(),
             ["invoice", amount_msat] => self.invoice(amount_msat.parse()?),
             _ => bail!("no such request"),
         }
@@ -110,6 +111,15 @@ impl Desk {
         let graph = self.node.network_graph();
         let channels = graph.list_channels().into_iter().filter_map(|id| graph.channel(id));
         channels.filter(|channel| channel.one_to_two.is_some() && channel.two_to_one.is_some()).count()
+    }
+
+    /// Ends the connections that it dialled and dials anew: a peer then tells all the gossip that it has.
+    fn reconnect(&self) -> Result<String> {
+        for peer in self.node.list_peers().into_iter().filter(|peer| peer.is_persisted) {
+            self.node.disconnect(peer.node_id)?;
+            self.node.connect(peer.node_id, peer.address, true)?;
+        }
+        Ok(String::new())
     }
 
     fn invoice(&self, amount_msat: u64) -> Result<String> {

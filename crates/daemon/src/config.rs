@@ -12,9 +12,11 @@
 //! | [`mod@read`] | the three sources as one |
 //! | [`settings`] | what they come to, with defaults, and what is refused |
 //! | [`seed`] | the seed file |
+//! | [`birthday`] | from which block on a seed may have coins |
 //! | [`log`] | how the node logs |
 //! | [`values`] | values that are more than a number |
 
+pub mod birthday;
 pub mod file;
 pub mod log;
 pub mod options;

@@ -63,7 +63,7 @@ pub use peers::dial::ConnectError;
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};
 use astrape_node::{Effect, Entry, Node};
-use astrape_primitives::{FeeratePerKw, Network, NodeId};
+use astrape_primitives::{FeeratePerKw, Height, Network, NodeId};
 use astrape_storage::SqliteJournal;
 use astrape_transactions::signing::Signer;
 use astrape_transport::LocalInit;
@@ -112,6 +112,7 @@ pub(crate) struct Shared {
     pub(crate) peers: Peers,
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
+    pub(crate) wallet_birthday: Option<Height>,
     pub(crate) gossip: GossipEngine,
     pub(crate) router: Router,
     pub(crate) commands: Commands,
@@ -187,6 +188,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         peers: Peers::new(node_id),
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
+        wallet_birthday: config.wallet_birthday,
         gossip,
         router: Router::open(&config.data_dir),
         commands: Commands::default(),

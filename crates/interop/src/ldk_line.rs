@@ -6,9 +6,13 @@ use crate::line::{DEEP, Opening, SOON};
 use crate::wait;
 use anyhow::Result;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// What an ldk-node keeps back for each channel with anchors, whoever opens it, twice, and something for fees.
 const MARGIN_SAT: u64 = 100_000;
+
+/// How long gossip may take before the nodes are asked to connect anew.
+const HEARSAY: Duration = Duration::from_secs(10);
 
 /// The nodes; each opened the channels to its next one.
 #[derive(Debug)]
@@ -63,12 +67,24 @@ impl LdkLine {
         let pairs = u64::try_from(self.nodes.len())? - 1;
         for (at, node) in self.nodes.iter().enumerate() {
             let neighbours = if at == 0 || at + 1 == self.nodes.len() { 1 } else { 2 };
-            for (request, wanted) in [("usable", neighbours), ("known", pairs)] {
-                wait::until(&format!("ldk-node {}: {request}", node.name()), SOON, || {
-                    Ok((node.ask_number(request)? >= wanted * u64::from(per_pair)).then_some(()))
-                })?;
-            }
+            wait::until(&format!("ldk-node {}: usable channels", node.name()), SOON, || {
+                Ok((node.ask_number("usable")? >= neighbours * u64::from(per_pair)).then_some(()))
+            })?;
+            self.wait_for_gossip(node, pairs * u64::from(per_pair))?;
         }
         Ok(())
+    }
+
+    /// Waits until a node knows so many channels. An ldk-node drops an announcement whose funding it does not find deep enough
+    /// when it hears of it, and hears of it again only on a new connection.
+    fn wait_for_gossip(&self, node: &LdkNode, channels: u64) -> Result<()> {
+        let mut asked = Instant::now();
+        wait::until(&format!("ldk-node {}: {channels} channels known", node.name()), SOON, || {
+            if asked.elapsed() > HEARSAY {
+                self.nodes.iter().try_for_each(|node| node.ask("reconnect").map(drop))?;
+                asked = Instant::now();
+            }
+            Ok((node.ask_number("known")? >= channels).then_some(()))
+        })
     }
 }

@@ -18,7 +18,7 @@ use astrape_wire::{Decoded, Message};
 use std::sync::OnceLock;
 
 /// The node that is besieged, in the middle of a line.
-const VICTIM: usize = 1;
+pub(crate) const VICTIM: usize = 1;
 
 /// Most events that one deed lets happen.
 const MAX_EVENTS: u8 = 40;

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use crate::config::seed::SeedFile;
-use crate::config::{Place, RunOptions, Settings, log};
+use crate::config::{Place, RunOptions, Settings, birthday, log};
 use crate::engine::{self, ChainBackend, EngineConfig};
 use crate::service::{server, usual_alias};
 use anyhow::Context as _;
@@ -74,6 +74,8 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 
 fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineConfig> {
     let (network, developer) = (settings.place.network, &settings.developer);
+    let data_dir = settings.place.data_dir.clone();
+    let wallet_birthday = birthday::find(&data_dir, network, settings.wallet_birthday, seed.is_restored)?;
     let signer = InProcessSigner::with_developer_keys(&seed.seed, network, developer.keys.clone())?;
     let mut node = astrape_node::Config::new(signer.node_id(), network);
     node.channel.minimum_depth = settings.minimum_depth;
@@ -90,11 +92,12 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     }
     Ok(EngineConfig {
         network,
-        data_dir: settings.place.data_dir.clone(),
+        data_dir,
         signer: Arc::new(signer),
         listen: settings.listen.clone(),
         chain: ChainBackend::Bitcoind(settings.bitcoind.clone()),
         node,
+        wallet_birthday,
         dns_seeds: settings.dns_seeds.clone(),
         name_server: None,
         estimate: developer.estimate,

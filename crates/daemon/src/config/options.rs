@@ -74,6 +74,11 @@ pub struct RunOptions {
     )]
     pub bitcoind_password: Option<String>,
 
+    /// Height of the first block in which the seed may have coins, if its words were used before; a wallet that has not looked
+    /// there begins anew [default: where the chain is; for words of an earlier node, the first block of Astrape's time]
+    #[arg(long, env = "ASTRAPE_WALLET_BIRTHDAY", value_name = "HEIGHT", help_heading = CHAIN)]
+    pub wallet_birthday: Option<u32>,
+
     /// Fee for each payment that is forwarded, in millisatoshi [default: 1000]
     #[arg(long, env = "ASTRAPE_FEE_BASE_MSAT", value_name = "N", help_heading = CHANNELS)]
     pub fee_base_msat: Option<u32>,

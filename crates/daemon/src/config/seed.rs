@@ -59,6 +59,8 @@ pub struct SeedFile {
     pub path: PathBuf,
     /// Whether it was made now, so that the owner must be told to write it down.
     pub is_new: bool,
+    /// Whether it was there before the node was: the words of an earlier one, perhaps.
+    pub is_restored: bool,
 }
 
 impl SeedFile {
@@ -72,7 +74,8 @@ impl SeedFile {
             Ok(words) => {
                 let seed = Seed::from_words(&words)
                     .map_err(|error| SeedFileError::Words { path: path.clone(), error })?;
-                Ok(Self { seed, path, is_new: false })
+                let is_restored = sign_of_life(data_dir).is_none();
+                Ok(Self { seed, path, is_new: false, is_restored })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(data_dir, path),
             Err(error) => Err(SeedFileError::File { what: "read", path, error }),
@@ -80,8 +83,7 @@ impl SeedFile {
     }
 
     fn create(data_dir: &Path, path: PathBuf) -> Result<Self, SeedFileError> {
-        let lived = SIGNS_OF_LIFE.map(|name| data_dir.join(name)).into_iter().find(|sign| sign.exists());
-        if let Some(database) = lived {
+        if let Some(database) = sign_of_life(data_dir) {
             return Err(SeedFileError::Lost { path, database });
         }
         let mut entropy = Zeroizing::new([0; 32]);
@@ -93,18 +95,24 @@ impl SeedFile {
             path: path.clone(),
             error,
         })?;
-        Ok(Self { seed, path, is_new: true })
+        Ok(Self { seed, path, is_new: true, is_restored: false })
     }
 
     /// What the owner must know about a new seed. The words themselves are not printed: logs are kept and copied.
     #[must_use]
     pub fn advice(&self) -> String {
         format!(
-            "A new seed was made: {}. Write its 24 words on paper now; they bring back the node's coins and keys on chain. \
+            "A new seed was made: {}. Write its 24 words on paper now; they bring back the node's coins and keys on chain (put them \
+             into the file of that name in an empty data directory). \
              The money in channels also needs the database beside it: never start an older copy of that.",
             self.path.display()
         )
     }
+}
+
+/// What shows that a node has lived here.
+fn sign_of_life(data_dir: &Path) -> Option<PathBuf> {
+    SIGNS_OF_LIFE.map(|name| data_dir.join(name)).into_iter().find(|sign| sign.exists())
 }
 
 fn read(path: &Path) -> io::Result<Zeroizing<String>> {
@@ -146,9 +154,12 @@ mod tests {
         let first = SeedFile::load_or_create(dir.path()).expect("made");
         assert!(first.is_new);
         let second = SeedFile::load_or_create(dir.path()).expect("found");
-        assert!(!second.is_new);
+        assert!(!second.is_new && !first.is_restored);
         assert!(first.seed == second.seed);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no drafts are left");
+        assert!(second.is_restored, "no database was made");
+        fs::write(dir.path().join(SIGNS_OF_LIFE[0]), []).unwrap();
+        assert!(!SeedFile::load_or_create(dir.path()).expect("found").is_restored);
         assert!(first.advice().contains("seed") && !first.advice().contains(first.seed.words().as_str()));
     }
 

@@ -7,7 +7,7 @@ use super::{ConfigError, Place, RunOptions};
 use crate::engine::bootstrap::usual_seeds;
 use astrape_chain::{Auth, BitcoindConfig};
 use astrape_payment::ForwardPolicy;
-use astrape_primitives::{CltvDelta, FeeratePerKw, Msat, Network};
+use astrape_primitives::{CltvDelta, FeeratePerKw, Height, Msat, Network};
 use astrape_signer::DeveloperKeys;
 use astrape_wire::{Address, Addresses, Hostname};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub color: [u8; 3],
     /// Where the chain comes from.
     pub bitcoind: BitcoindConfig,
+    /// The first block in which there may be coins of the seed, if the operator says so.
+    pub wallet_birthday: Option<Height>,
     /// On what terms payments of others are forwarded.
     pub relay: ForwardPolicy,
     /// Whether payments without an invoice are taken.
@@ -81,6 +83,7 @@ impl Settings {
             announce: announce(&options.announce)?,
             color: options.color.as_deref().map_or(Ok([0; 3]), color)?,
             bitcoind: bitcoind(&options, place.network)?,
+            wallet_birthday: options.wallet_birthday.map(Height),
             relay: relay(&options)?,
             accept_keysend: !options.no_keysend,
             minimum_depth: options.minimum_depth,
@@ -313,6 +316,7 @@ mod tests {
             &["--bitcoind-cookie=/c", "--color=red"],
             &["--bitcoind-cookie=/c", "--announce=a.example:1,b.example:2"],
             &["--bitcoind-cookie=/c", "--minimum-depth=0"],
+            &["--bitcoind-cookie=/c", "--wallet-birthday=yesterday"],
             &["--bitcoind-cookie=/c", "--dev-fixed-feerate-perkw=252"],
         ] {
             refusal(Network::Regtest, words);
@@ -330,6 +334,7 @@ mod tests {
             "--fee-ppm=6",
             "--cltv-expiry-delta=40",
             "--alias=Zoë",
+            "--wallet-birthday=7",
         ];
         let settings = resolve(Network::Signet, &words).unwrap();
         assert_eq!(settings.listen.len(), 2);
@@ -339,6 +344,7 @@ mod tests {
         assert_eq!(settings.relay.fee_proportional_millionths, 6);
         assert_eq!(settings.relay.cltv_expiry_delta, CltvDelta(40));
         assert_eq!(settings.alias.as_deref(), Some("Zoë"));
+        assert_eq!(settings.wallet_birthday, Some(Height(7)));
         assert!(
             resolve(Network::Signet, &["--bitcoind-cookie=/c", "--listen=none"]).unwrap().listen.is_empty()
         );

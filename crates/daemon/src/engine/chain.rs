@@ -38,6 +38,9 @@ const FEE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often the mempool is asked for spends of what is watched: a preimage that shows there is a race (attack 36).
 const MEMPOOL_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often a wallet that is behind reads on.
+const READING_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Pause where a new node's source does not answer.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -69,9 +72,10 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
         shared.gossip.begin_at(tip.height);
     }
     // Of a wallet that lags behind, because its file is new or the last blocks were not kept.
+    let birthplace = birthplace(shared, &*source).await?;
     {
         let _order = shared.wallet.order.lock().await;
-        let found = found(shared, shared.wallet.begin(&*source, recent.clone()).await)?;
+        let found = found(shared, shared.wallet.begin(&*source, recent.clone(), birthplace).await)?;
         shared.core.input(Input::Coins(found)).await?;
     }
     let mut settings = FollowerSettings::for_network(shared.network);
@@ -88,6 +92,8 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let mempool_interval = if shared.dev_fast { Duration::from_millis(200) } else { MEMPOOL_INTERVAL };
     let mut mempool_due = tokio::time::interval(mempool_interval);
     mempool_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut reading_due = tokio::time::interval(READING_INTERVAL);
+    reading_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Told::default();
     loop {
         tokio::select! {
@@ -99,6 +105,9 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
                 }
                 Update::Status(status) => tell_freshness(shared, &status).await?,
             },
+            _ = reading_due.tick(), if shared.wallet.is_behind() => {
+                read_on(shared, &*source, follower.tip()).await?;
+            }
             _ = fees_due.tick() => tell_fees(shared, &*source, &mut told).await?,
             // While blocks are being caught up with, the mempool is of a later time than the core.
             _ = mempool_due.tick(), if follower.status().is_reliable() => {
@@ -133,6 +142,38 @@ async fn begin(shared: &Shared, source: &dyn ChainSource) -> Result<Vec<BlockId>
         previous = block.hash;
     }
     Ok(blocks)
+}
+
+/// The block above which a wallet begins whose keys are older than this node. Waits for the source.
+async fn birthplace(shared: &Shared, source: &dyn ChainSource) -> Result<Option<BlockId>, Stopped> {
+    let Some(birthday) = shared.wallet_birthday else { return Ok(None) };
+    loop {
+        match block_below(source, birthday).await {
+            Ok(place) => return Ok(place),
+            Err(error) => {
+                tracing::warn!(%error, "waiting for the chain source");
+                unreachable(shared, &error).await?;
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// The best chain's block below a height, or its tip if that is lower.
+async fn block_below(source: &dyn ChainSource, height: Height) -> Result<Option<BlockId>, SourceError> {
+    let tip = source.state().await?.tip;
+    let height = Height(height.0.saturating_sub(1));
+    if tip.height <= height {
+        return Ok(Some(tip));
+    }
+    Ok(source.hash_at(height).await?.map(|hash| BlockId { height, hash }))
+}
+
+/// The wallet is behind: a part of the blocks that it misses, so that nothing else waits for long.
+async fn read_on(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
+    let _order = shared.wallet.order.lock().await;
+    let found = found(shared, shared.wallet.catch_up(source, tip.height).await)?;
+    if found.is_empty() { Ok(()) } else { shared.core.input(Input::Coins(found)).await }
 }
 
 async fn unreachable(shared: &Shared, error: &SourceError) -> Result<(), Stopped> {

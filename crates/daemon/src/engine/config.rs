@@ -2,7 +2,7 @@
 
 use super::chain::embedded::EmbeddedChain;
 use astrape_chain::{Bitcoind, BitcoindConfig, ChainSource};
-use astrape_primitives::{FeeratePerKw, Network};
+use astrape_primitives::{FeeratePerKw, Height, Network};
 use astrape_signer::InProcessSigner;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +41,9 @@ pub struct EngineConfig {
     pub chain: ChainBackend,
     /// What the operator chose for channels and payments. Its node id is that of the signer.
     pub node: astrape_node::Config,
+    /// The first block in which there may be coins of its keys, if these were used before; a wallet that began later begins
+    /// anew there.
+    pub wallet_birthday: Option<Height>,
     /// DNS seeds that are asked for peers while the node knows nobody (BOLT 10).
     pub dns_seeds: Vec<String>,
     /// The name server that is asked; `None` asks that of the machine.

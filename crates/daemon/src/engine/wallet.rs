@@ -19,12 +19,17 @@ use astrape_wallet::WalletFinding;
 use bdk_wallet::chain::Merge as _;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Blocks without anything of ours after which the wallet's place in the chain is written down. After a crash it reads as
 /// many again.
 const MAX_UNSAVED_BLOCKS: u32 = 144;
+
+/// Blocks that are read at once by a wallet that is behind: what else the chain brings waits meanwhile.
+const MAX_BLOCKS_AT_ONCE: u32 = 200;
 
 /// Changesets from which on they are merged into one at the start.
 const MANY_CHANGESETS: usize = 64;
@@ -36,6 +41,8 @@ pub(crate) struct Wallet {
     pub(crate) order: tokio::sync::Mutex<()>,
     /// Whether it has its place in the chain, above which it looks for coins.
     has_begun: watch::Sender<bool>,
+    /// Whether there are blocks that it has yet to read.
+    is_behind: AtomicBool,
 }
 
 struct Inner {
@@ -55,10 +62,7 @@ impl Wallet {
         mut store: WalletChangesets,
     ) -> anyhow::Result<Self> {
         let texts = store.read()?;
-        let mut stored = ChangeSet::default();
-        for text in &texts {
-            stored.merge(serde_json::from_str(text).context("the on-chain wallet's records cannot be read")?);
-        }
+        let stored = stored(&texts)?;
         if texts.len() >= MANY_CHANGESETS {
             store.replace(&serde_json::to_string(&stored)?)?;
         }
@@ -82,7 +86,8 @@ impl Wallet {
         let mut inner = Inner { wallet, store, unsaved_blocks: 0 };
         inner.save()?;
         let has_begun = watch::Sender::new(inner.tip().height > Height(0));
-        Ok(Self { inner: Arc::new(Mutex::new(inner)), order: tokio::sync::Mutex::new(()), has_begun })
+        let (inner, is_behind) = (Arc::new(Mutex::new(inner)), AtomicBool::new(false));
+        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind })
     }
 
     /// Uses the wallet on a thread that may block.
@@ -106,15 +111,21 @@ impl Wallet {
         Ok(self.with(move |inner| inner.new_address(keychain)).await??)
     }
 
-    /// Reads the blocks that the wallet misses, then tells all that it knows. A new wallet begins above `recent`, the blocks
-    /// that the core has seen: there is nothing of ours before. Where the source does not answer the blocks are read later,
-    /// with the next one.
+    /// Reads the first of the blocks that the wallet misses, then tells all that it knows. A new wallet begins above `recent`,
+    /// the blocks that the core has seen: there is nothing of ours before. One whose keys are older begins above
+    /// `birthplace`, and begins anew if it began later. Where the source does not answer the blocks are read later, with the
+    /// next one.
     pub(crate) async fn begin(
         &self,
         source: &dyn ChainSource,
         recent: Vec<BlockId>,
+        birthplace: Option<BlockId>,
     ) -> anyhow::Result<Vec<WalletFinding>> {
-        self.with(move |inner| inner.begin_above(&recent)).await??;
+        let beginning = move |inner: &mut Inner| match birthplace {
+            Some(place) => inner.look_back_to(place),
+            None => inner.begin_above(&recent),
+        };
+        self.with(beginning).await??;
         self.has_begun.send_replace(true);
         let mut found = Vec::new();
         match source.state().await {
@@ -145,23 +156,36 @@ impl Wallet {
         Ok(if is_known { vec![WalletFinding::Reorged { from: id.height }] } else { Vec::new() })
     }
 
-    /// Finds where the wallet's chain leaves the source's, and reads from there on.
-    async fn catch_up(&self, source: &dyn ChainSource, to: Height) -> anyhow::Result<Vec<WalletFinding>> {
+    /// Whether there are blocks that the wallet has yet to read, by [`catch_up`](Self::catch_up).
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// Finds where the wallet's chain leaves the source's, and reads from there on, [`MAX_BLOCKS_AT_ONCE`] at most.
+    pub(crate) async fn catch_up(
+        &self,
+        source: &dyn ChainSource,
+        to: Height,
+    ) -> anyhow::Result<Vec<WalletFinding>> {
         let mut found = Vec::new();
-        match self.read_blocks(source, to, &mut found).await {
+        let is_behind = match self.read_blocks(source, to, &mut found).await {
             Ok(read) => read?,
-            Err(error) => tracing::warn!(%error, "the on-chain wallet catches up later"),
-        }
+            Err(error) => {
+                tracing::warn!(%error, "the on-chain wallet catches up later");
+                false
+            }
+        };
+        self.is_behind.store(is_behind, Ordering::Relaxed);
         Ok(found)
     }
 
-    /// The outer error is the source's, for which there is a later; the inner one is ours.
+    /// Tells whether there are more. The outer error is the source's, for which there is a later; the inner one is ours.
     async fn read_blocks(
         &self,
         source: &dyn ChainSource,
         to: Height,
         found: &mut Vec<WalletFinding>,
-    ) -> Result<anyhow::Result<()>, SourceError> {
+    ) -> Result<anyhow::Result<bool>, SourceError> {
         let ours = match self.with(|inner| inner.recent()).await {
             Ok(ours) => ours,
             Err(error) => return Ok(Err(error)),
@@ -177,23 +201,27 @@ impl Wallet {
             tracing::error!(
                 "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
             );
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         };
         if fork < to {
-            tracing::info!(from = %fork, %to, "the on-chain wallet reads blocks");
+            tracing::info!(above = %fork, %to, "the on-chain wallet reads blocks");
         }
-        for height in (fork.0.saturating_add(1)..=to.0).map(Height) {
-            let Some(hash) = source.hash_at(height).await? else { break };
-            let Some(block) = source.block(hash).await? else { break };
+        let last = to.0.min(fork.0.saturating_add(MAX_BLOCKS_AT_ONCE));
+        for height in (fork.0.saturating_add(1)..=last).map(Height) {
+            let Some(hash) = source.hash_at(height).await? else { return Ok(Ok(false)) };
+            let Some(block) = source.block(hash).await? else {
+                tracing::error!(%height, "the chain source has lost a block (is it pruned?): coins in it are not found");
+                return Ok(Ok(false));
+            };
             let connected = self.with(move |inner| inner.connect(BlockId { height, hash }, &block)).await;
             match connected.and_then(|connected| Ok(connected?)) {
                 Ok(Some(news)) => found.extend(news),
                 // The source's chain changed under us: the next block brings us here again.
-                Ok(None) => break,
+                Ok(None) => return Ok(Ok(false)),
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(last < to.0))
     }
 
     /// Takes note of a transaction of our own coins before it is in a block, and tells the core of its change.
@@ -238,6 +266,31 @@ impl Inner {
         let chain = genesis.extend(above).map_err(|_| anyhow!("the core's blocks are in no order"))?;
         self.wallet.apply_update(Update { chain: Some(chain), ..Update::default() })?;
         Ok(self.save()?)
+    }
+
+    /// Has all blocks above this one looked at: a new wallet begins there, one that began later begins anew, with the
+    /// addresses that it has given out.
+    fn look_back_to(&mut self, place: BlockId) -> anyhow::Result<()> {
+        let lowest =
+            self.wallet.checkpoints().map(|checkpoint| checkpoint.height()).filter(|h| *h > 0).last();
+        if lowest.is_some_and(|lowest| lowest <= place.height.0.saturating_add(1)) {
+            return Ok(());
+        }
+        tracing::warn!(above = %place.height, "the on-chain wallet looks for coins in all blocks above");
+        let known = stored(&self.store.read()?)?;
+        let mut blocks: BTreeMap<u32, Option<BlockHash>> =
+            BTreeMap::from([(place.height.0, Some(place.hash))]);
+        blocks.insert(0, self.hash_at(Height(0)));
+        let anew = ChangeSet {
+            local_chain: bdk_wallet::chain::local_chain::ChangeSet { blocks },
+            tx_graph: bdk_wallet::chain::tx_graph::ChangeSet::default(),
+            ..known
+        };
+        self.store.replace(&serde_json::to_string(&anew)?)?;
+        let wallet = bdk_wallet::Wallet::load().load_wallet_no_persist(anew);
+        let wallet = wallet.map_err(|error| anyhow!("the on-chain wallet cannot begin anew: {error}"))?;
+        self.wallet = wallet.context("the on-chain wallet's records are empty")?;
+        Ok(())
     }
 
     fn new_address(&mut self, keychain: Keychain) -> Result<Address, JournalError> {
@@ -301,6 +354,15 @@ impl Inner {
         self.unsaved_blocks = 0;
         Ok(())
     }
+}
+
+/// What the changesets come to.
+fn stored(texts: &[String]) -> anyhow::Result<ChangeSet> {
+    let mut stored = ChangeSet::default();
+    for text in texts {
+        stored.merge(serde_json::from_str(text).context("the on-chain wallet's records cannot be read")?);
+    }
+    Ok(stored)
 }
 
 fn place(checkpoint: &bdk_wallet::chain::CheckPoint) -> BlockId {

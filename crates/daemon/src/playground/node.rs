@@ -71,6 +71,7 @@ impl PlaygroundNode {
             listen: vec![([127, 0, 0, 1], 0).into()],
             chain: ChainBackend::Embedded(chain.clone()),
             node,
+            wallet_birthday: None,
             dns_seeds: Vec::new(),
             name_server: None,
             estimate: None,

@@ -11,6 +11,7 @@ mod gossip;
 mod line;
 mod process;
 mod rendering;
+mod restored;
 mod strangers;
 mod support;
 mod ways;

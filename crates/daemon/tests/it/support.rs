@@ -40,6 +40,7 @@ pub(crate) fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfi
         listen: vec!["127.0.0.1:0".parse().unwrap()],
         chain: ChainBackend::Embedded(chain.clone()),
         node: Config::new(node_id, Network::Regtest),
+        wallet_birthday: None,
         dns_seeds: Vec::new(),
         name_server: None,
         estimate: None,

@@ -3,11 +3,14 @@
 
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field, Reader};
-use astrape_wire::tlv::{TlvStream, write_record};
+use astrape_wire::tlv::{BigSize, TlvStream};
 use std::collections::BTreeMap;
 
 /// Version of all records so far.
 const VERSION: u8 = 1;
+
+/// Room for most records, so that few grow while they are written.
+const TYPICAL: usize = 384;
 
 /// Why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,14 +38,27 @@ pub(crate) struct Out {
 
 impl Out {
     pub(crate) fn new() -> Self {
-        Self { bytes: vec![VERSION] }
+        let mut bytes = Vec::with_capacity(TYPICAL);
+        bytes.push(VERSION);
+        Self { bytes }
     }
 
-    /// Writes a field. Numbers go up.
+    /// Writes a field. Numbers go up. The value is written in its place: its length, of one byte as a rule, is put before it
+    /// once it is known.
     pub(crate) fn field(mut self, number: u64, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut value = Vec::new();
-        write(&mut value);
-        write_record(&mut self.bytes, number, &value);
+        BigSize(number).write(&mut self.bytes);
+        let at = self.bytes.len();
+        self.bytes.push(0);
+        write(&mut self.bytes);
+        let length = self.bytes.len() - at - 1;
+        match u8::try_from(length) {
+            Ok(short) if short < 0xfd => self.bytes[at] = short,
+            _ => {
+                let mut written = Vec::new();
+                BigSize(length as u64).write(&mut written);
+                self.bytes.splice(at..=at, written);
+            }
+        }
         self
     }
 
@@ -176,4 +192,22 @@ pub(crate) fn read_with<T, E: std::fmt::Display>(
     read: impl FnOnce(&[u8]) -> Result<T, E>,
 ) -> Result<T, Unreadable> {
     read(bytes).map_err(|e| Unreadable::Field(number, e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_read_as_it_was_written_whatever_its_length() {
+        for length in [0, 1, 0xfc, 0xfd, 0xfe, 0xff, 0x100, 0xffff, 0x1_0000, 0x1_0001] {
+            let value: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).expect("below 251")).collect();
+            let written = Out::new().value(0, &7u16).bytes(3, &value).value(0xfd, &9u64).finish();
+            let mut read = In::new(&written).expect("a record");
+            assert_eq!(read.value::<u16>(0), Ok(7));
+            assert_eq!(read.bytes(3), Ok(&value[..]));
+            assert_eq!(read.value::<u64>(0xfd), Ok(9));
+            assert_eq!(read.finish(), Ok(()));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! An honest node is never punished: it broadcasts no commitment whose secret the peer has, whatever crashes and forks it goes
 //! through.
 
+use crate::siege::VICTIM;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_channel::Open;
@@ -10,6 +11,10 @@ use bitcoin::Transaction;
 
 /// What a node brings to the chain.
 pub(crate) fn check(world: &World, node: usize, package: &[Transaction]) -> Result<(), Violation> {
+    // A liar gives secrets away of which its own node knows nothing.
+    if world.besieged && node != VICTIM {
+        return Ok(());
+    }
     for tx in package {
         let own = world.process(node).into_iter().flat_map(|p| p.node.channels());
         for open in own.filter_map(|(_, channel)| channel.open()) {

@@ -1,0 +1,73 @@
+//! A node that is made again from its words: coins on chain come back by them alone.
+
+use crate::support::{Member, until};
+use astrape_daemon::engine::{EmbeddedChain, start};
+use astrape_primitives::{Height, Msat, Sat};
+
+/// More blocks than a wallet reads at once.
+const MANY: u32 = 450;
+
+async fn confirmed(member: &Member, amount: Sat) {
+    until("its coins are there", async || member.handle.snapshot().coin_balance().confirmed == amount).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_made_of_the_words_of_an_earlier_one_finds_its_coins() {
+    let chain = EmbeddedChain::new();
+    chain.mine(300);
+    let alice = Member::start(41, &chain).await;
+    alice.fund(Sat(100_000)).await;
+    let paid = alice.handle.new_address().await.unwrap();
+    chain.change(|chain| chain.fund(&paid.script_pubkey(), Sat(20_000))).unwrap();
+    chain.mine(1);
+    // The machine is lost, with all but the words. Longer ago than a node remembers.
+    alice.stop().await.unwrap();
+    chain.mine(MANY);
+    let forgetful = Member::start(41, &chain).await;
+    forgetful.fund(Sat(1_000)).await;
+    assert_eq!(forgetful.handle.snapshot().coin_balance().confirmed, Sat(1_000), "it looks at what is new");
+    let alice = Member::start_with(41, &chain, |config| config.wallet_birthday = Some(Height(0))).await;
+    confirmed(&alice, Sat(121_000)).await;
+    let fresh = alice.handle.new_address().await.unwrap();
+    assert_ne!(fresh, paid, "no address is given out that was paid to");
+    // It is up to date: what comes now is seen, and once.
+    alice.fund(Sat(500)).await;
+    confirmed(&alice, Sat(121_500)).await;
+    alice.restart().await.stop().await.unwrap();
+    // The other one is told that its words are older than it thought: it begins anew.
+    let mut config = forgetful.config();
+    config.wallet_birthday = Some(Height(300));
+    let given_out = forgetful.handle.new_address().await.unwrap();
+    let forgetful = forgetful.stopped().await;
+    let (handle, running) = start(config).await.unwrap();
+    until("all coins are there", async || handle.snapshot().coin_balance().confirmed == Sat(121_500)).await;
+    assert_ne!(handle.new_address().await.unwrap(), given_out, "it knows what it gave out");
+    running.stop().await.unwrap();
+    let forgetful = forgetful.start().await;
+    confirmed(&forgetful, Sat(121_500)).await;
+    forgetful.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn coins_from_before_this_node_can_be_spent_and_stay_spent() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(42, &chain).await;
+    alice.fund(Sat(300_000)).await;
+    alice.stop().await.unwrap();
+    chain.mine(MANY);
+    let birthday = Some(Height(1));
+    let alice = Member::start_with(42, &chain, |config| config.wallet_birthday = birthday).await;
+    confirmed(&alice, Sat(300_000)).await;
+    let bob = Member::start(43, &chain).await;
+    alice.connect(&bob).await;
+    alice.open(&bob, Sat(200_000), Msat(0)).await;
+    let left = alice.handle.snapshot().coin_balance();
+    assert!(left.confirmed < Sat(100_000) && left.confirmed > Sat(90_000), "{left:?}");
+    alice.stop().await.unwrap();
+    // The words once more: what they have spent is not there again.
+    let again = Member::start_with(42, &chain, |config| config.wallet_birthday = birthday).await;
+    confirmed(&again, left.confirmed).await;
+    for member in [again, bob] {
+        member.stop().await.unwrap();
+    }
+}
