@@ -15,11 +15,16 @@ use astrape_primitives::{
     ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId,
     Timestamp,
 };
+use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
 use bitcoin::{ScriptBuf, Txid};
 
 /// Route hints in an invoice: more make it too long for a QR code.
 const MAX_ROUTE_HINTS: usize = 5;
+
+/// Channels of others under HTLCs of our other payments that path search is told of: what more would tell it is worth less
+/// than its time.
+const MAX_UNDER_WAY: usize = 10_000;
 
 impl Node {
     /// Who we are, and what the operator chose.
@@ -207,7 +212,15 @@ impl Node {
             tip: self.height(),
             policy: &self.config.payment,
         };
-        Payment::preview(request, &view)
+        let mut query = Payment::preview(request, &view)?;
+        query.in_flight.extend(self.under_way_beside(query.payment_hash));
+        Ok(query)
+    }
+
+    /// What HTLCs of our other payments take of channels of others.
+    pub(crate) fn under_way_beside(&self, payment_hash: PaymentHash) -> impl Iterator<Item = InFlight> + '_ {
+        let others = self.payments.iter().filter(move |(hash, _)| **hash != payment_hash);
+        others.flat_map(|(_, payment)| payment.under_way()).take(MAX_UNDER_WAY)
     }
 
     /// How others can reach us: one hop over each channel whose peer has told what it asks (BOLT 11 `r`), the largest first.

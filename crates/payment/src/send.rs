@@ -241,6 +241,10 @@ pub struct Lessons {
     pub channels: BTreeMap<ShortChannelId, Msat>,
     /// Nodes that are not to be used.
     pub nodes: BTreeSet<NodeId>,
+    /// How often nodes stood on a way whose failure could not be read and named nobody.
+    pub suspects: BTreeMap<NodeId, u32>,
+    /// Nodes that were suspected so often are used all the same: there was no way without them.
+    pub bears: u32,
 }
 
 /// What follows for the node.
@@ -356,6 +360,7 @@ impl Payment {
             return (next, Vec::new());
         };
         let lesson = learn::from_answer(&failed, how, view.tip);
+        next.lessons.read(&failed, &lesson);
         let outputs = next.go_on(lesson, view);
         (next, outputs)
     }

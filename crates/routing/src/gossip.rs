@@ -17,6 +17,7 @@
 //! | `limit` | how much of what is validly signed is taken |
 //! | [`queue`] | between peers and the work, bounded and fair |
 //! | [`log`] | the form on disk |
+//! | [`image`] | what a start reads instead of the whole log |
 //! | [`relay`] | what is passed on, in batches |
 //! | [`serve`] | the queries of others |
 //! | [`sync`] | our own queries |
@@ -30,6 +31,7 @@
 
 pub mod check;
 mod closed;
+pub mod image;
 mod intake;
 mod limit;
 pub mod log;

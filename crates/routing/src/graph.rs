@@ -11,7 +11,6 @@ pub(crate) mod slots;
 pub use channel::{Channel, ChannelMarks, Direction, NewChannel, Policy, StoredAt};
 pub use node::{MAX_ADDRESSES, NodeInfo};
 
-use crate::file::Changes;
 use crate::snapshot::Snapshot;
 use astrape_primitives::{NodeId, Sat, ShortChannelId};
 use slots::{ChannelSlot, NodeSlot, Slots};
@@ -53,7 +52,6 @@ pub struct Graph {
     current: Option<Arc<Snapshot>>,
     /// Channels whose policies have changed since.
     repriced: BTreeSet<u32>,
-    changes: Changes,
 }
 
 impl Graph {
@@ -101,7 +99,6 @@ impl Graph {
             policies: [None, None],
         });
         self.by_id.insert(id, slot);
-        self.changes.channels.insert(slot);
         self.reshape();
         Ok(())
     }
@@ -112,7 +109,6 @@ impl Graph {
         let removed = self.channels.remove(slot);
         let channel = self.shown(&removed);
         removed.ends.into_iter().for_each(|end| self.leave(end));
-        self.changes.channels.insert(slot);
         self.reshape();
         Some(channel)
     }
@@ -148,7 +144,6 @@ impl Graph {
         info.addresses.truncate(MAX_ADDRESSES);
         info.addresses.shrink_to_fit();
         self.nodes.get_mut(slot).info = Some(Arc::new(info));
-        self.changes.nodes.insert(slot);
         self.reshape();
         Ok(())
     }
@@ -157,6 +152,20 @@ impl Graph {
     #[must_use]
     pub fn channel(&self, id: ShortChannelId) -> Option<Channel> {
         self.by_id.get(&id).map(|slot| self.shown(self.channels.get(*slot)))
+    }
+
+    /// Whether there is such a channel.
+    #[must_use]
+    pub fn contains(&self, id: ShortChannelId) -> bool {
+        self.by_id.contains_key(&id)
+    }
+
+    /// Whether all that is said to be kept is kept before a place.
+    pub(crate) fn is_stored_before(&self, end: u64) -> bool {
+        let is_before = |stored: &Option<StoredAt>| stored.is_none_or(|at| at.0.get() < end);
+        self.channels.iter().all(|(_, slot)| {
+            is_before(&slot.stored) && slot.policies.iter().flatten().all(|policy| is_before(&policy.stored))
+        }) && self.nodes.iter().all(|(_, node)| node.info.as_ref().is_none_or(|info| is_before(&info.stored)))
     }
 
     /// Whether a node has a channel.
@@ -237,7 +246,6 @@ impl Graph {
             nodes,
             current: None,
             repriced: BTreeSet::new(),
-            changes: Changes::default(),
         })
     }
 
@@ -245,14 +253,9 @@ impl Graph {
         (&self.nodes, &self.channels)
     }
 
-    pub(crate) const fn changes_mut(&mut self) -> &mut Changes {
-        &mut self.changes
-    }
-
     fn slot_mut(&mut self, id: ShortChannelId) -> Result<&mut ChannelSlot, GraphError> {
         let slot = *self.by_id.get(&id).ok_or(GraphError::UnknownChannel(id))?;
         self.repriced.insert(slot);
-        self.changes.channels.insert(slot);
         Ok(self.channels.get_mut(slot))
     }
 
@@ -261,11 +264,7 @@ impl Graph {
             .by_node
             .entry(id)
             .or_insert_with(|| self.nodes.insert(NodeSlot { id, degree: 0, info: None }));
-        let node = self.nodes.get_mut(slot);
-        node.degree += 1;
-        if node.degree == 1 {
-            self.changes.nodes.insert(slot);
-        }
+        self.nodes.get_mut(slot).degree += 1;
         slot
     }
 
@@ -275,7 +274,6 @@ impl Graph {
         if node.degree == 0 {
             let removed = self.nodes.remove(slot);
             self.by_node.remove(&removed.id);
-            self.changes.nodes.insert(slot);
         }
     }
 

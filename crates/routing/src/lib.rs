@@ -6,7 +6,7 @@
 //! | [`bootstrap`] | the first peers, by DNS (BOLT 10) |
 //! | [`gossip`] | from what peers say to the graph, and back to those who ask (BOLT 7) |
 //! | [`snapshot`] | [`Snapshot`]: the graph as path search reads it, immutable and shared |
-//! | [`mod@file`] | the graph as a file that only grows; export and import |
+//! | [`mod@file`] | the graph as a file; export and import |
 //! | [`score`] | [`Scores`]: what payments have taught of channels' liquidity |
 //! | [`search`] | [`Finder`]: ways of least cost, or why there are none |
 //! | [`synthetic`] | networks made up from a seed, for benches and tests |
@@ -28,7 +28,7 @@ pub mod search;
 pub mod snapshot;
 pub mod synthetic;
 
-pub use file::{FileError, Loaded};
+pub use file::FileError;
 pub use gossip::Gossip;
 pub use graph::{Channel, Direction, Graph, GraphError, NewChannel, NodeInfo, Policy, StoredAt};
 pub use score::{Crossing, Outcome, Scores};

@@ -7,10 +7,11 @@ use astrape_node::Fact;
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, Network, Sat, ShortChannelId};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::{CommitmentFormat, Signer as _};
-use astrape_wire::{Message, OpenChannel, Ping, QueryShortChannelIds};
+use astrape_wire::{Message, OnionMessage, OpenChannel, Ping, QueryShortChannelIds};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -103,6 +104,53 @@ async fn five_hundred_peers_that_send_without_end_and_never_read_keep_nobody_els
         alice.handle.snapshot().connected_peers().map(|(peer, _)| peer).eq([bob_id])
     })
     .await;
+    end(alice, bob).await;
+}
+
+// attack 78
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_thousand_onion_messages_of_strangers_cost_nothing_but_their_reading() {
+    const PEERS: u16 = 4;
+    const MESSAGES: usize = 25_000;
+    let (alice, bob) = pair(105).await;
+    pays(&bob, &alice).await;
+    let before = resident();
+    let (mut flood, sent) = (JoinSet::new(), Arc::new(AtomicUsize::new(0)));
+    for number in 0..PEERS {
+        let (alice, sent) = (Arc::clone(&alice), Arc::clone(&sent));
+        flood.spawn(async move {
+            let signer = stranger(number);
+            let mut loud = Stranger::connect_as(&signer, &alice).await;
+            loud.say_init().await;
+            let message = Message::OnionMessage(OnionMessage {
+                path_key: signer.node_id().key(),
+                onion_message_packet: vec![7; 1_366],
+            });
+            for _ in 0..MESSAGES {
+                loud.say(&message).await.expect("nobody hangs up on it");
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            // What came before was read when the answer to this is there; it is the first answer.
+            loud.say(&Message::Ping(Ping { num_pong_bytes: 1, ignored: Vec::new() })).await.unwrap();
+            while !matches!(loud.hear().await, Message::Pong(_)) {}
+            loud
+        });
+    }
+    let mut slowest = Duration::ZERO;
+    let mut paid_meanwhile = 0;
+    while !flood.is_empty() {
+        let begun = Instant::now();
+        pays(&bob, &alice).await;
+        slowest = slowest.max(begun.elapsed());
+        paid_meanwhile += usize::from(sent.load(Ordering::Relaxed) < usize::from(PEERS) * MESSAGES);
+        while let Some(done) = flood.try_join_next() {
+            drop(done.unwrap());
+        }
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), usize::from(PEERS) * MESSAGES);
+    assert!(paid_meanwhile > 0, "there was a payment in the flood");
+    assert!(slowest < Duration::from_secs(5), "a payment took {slowest:?}");
+    assert!(resident().saturating_sub(before) < 64 << 20, "nothing of it was kept");
     end(alice, bob).await;
 }
 

@@ -7,7 +7,7 @@ use super::parts::get_all;
 use astrape_onion::OnionRecipe;
 use astrape_payment::send::{Lessons, What};
 use astrape_payment::{Payment, PaymentPart};
-use astrape_primitives::{ChannelKeysId, Msat, PaymentHash, ShortChannelId, Timestamp};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
 use std::collections::BTreeMap;
@@ -60,6 +60,12 @@ impl Row for Payment {
             .some(28, self.asked_at.map(|at| at.0).as_ref())
             .some(30, keysend.map(|(preimage, _)| preimage))
             .some_field(32, keysend.map(|(_, records)| records), put_records)
+            .some_field(
+                34,
+                Some(&self.lessons.suspects).filter(|suspects| !suspects.is_empty()),
+                put_suspects,
+            )
+            .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
             .finish()
     }
 
@@ -71,6 +77,7 @@ impl Row for Payment {
         let own = r.field(14, |r| get_all(r, |r| Ok((ChannelKeysId(r.array()?), r.read::<Msat>()?))))?;
         let channels =
             r.field(16, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<Msat>()?))))?;
+        let suspects = r.some_field(34, |r| get_all(r, |r| Ok((r.read::<NodeId>()?, r.read::<u32>()?))))?;
         let payment = Self {
             payment_hash: *id,
             destination: r.value(0)?,
@@ -88,6 +95,8 @@ impl Row for Payment {
                 own: own.into_iter().collect(),
                 channels: channels.into_iter().collect(),
                 nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
+                suspects: suspects.unwrap_or_default().into_iter().collect(),
+                bears: r.some(36)?.unwrap_or_default(),
             },
             preimage: r.some(20)?,
             gave_up: r.some_text(22)?,
@@ -107,6 +116,13 @@ fn what(r: &mut In<'_>) -> Result<What, Unreadable> {
             let custom_records = records.unwrap_or_default().into_iter().collect();
             Ok(What::Keysend { preimage, custom_records })
         }
+    }
+}
+
+fn put_suspects(suspects: &BTreeMap<NodeId, u32>, out: &mut Vec<u8>) {
+    for (node, times) in suspects {
+        node.write(out);
+        times.write(out);
     }
 }
 

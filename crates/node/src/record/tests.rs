@@ -7,7 +7,7 @@ use crate::journal::Key;
 use astrape_channel::htlc::{Direction, Htlc, OnionSource, Resolution};
 use astrape_channel::{How, Open, Phase};
 use astrape_onion::{Hop, PeelFailure, Peeled};
-use astrape_payment::send::What;
+use astrape_payment::send::{Lessons, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
 use astrape_primitives::{HtlcId, Msat, PaymentPreimage, Side, Timestamp};
 use examples::Gen;
@@ -329,7 +329,13 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     let what = What::Keysend { preimage, custom_records };
     let without = Payment { what: what.clone(), ..plain.clone() };
     let none = Payment { what: What::Keysend { preimage, custom_records: BTreeMap::new() }, ..plain.clone() };
-    for payment in [&plain, &asking, &without, &none] {
+    let lessons = Lessons {
+        suspects: BTreeMap::from([(Gen(3).node(), 1), (Gen(4).node(), 1)]),
+        bears: 1,
+        ..plain.lessons.clone()
+    };
+    let doubting = Payment { lessons, ..plain.clone() };
+    for payment in [&plain, &asking, &without, &none, &doubting] {
         let read = Payment::decode(&payment.payment_hash, &payment.encode());
         assert_eq!(read.as_ref(), Ok(payment));
     }
@@ -338,6 +344,8 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     assert!(of_asking.contains("1a0800000000000000031c080000000000000007"), "{of_asking}");
     let of_what = hex(&without.encode());
     let records = "201600000000000100010002010200000000000111700000";
+    let of_doubting = hex(&doubting.encode());
+    assert!(of_doubting.ends_with("00000001240400000001"), "{of_doubting}");
     assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 

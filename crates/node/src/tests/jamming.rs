@@ -1,11 +1,14 @@
 //! HTLCs that are there to fill a channel: others get through all the same.
 
 use super::net::Net;
-use crate::command::Reply;
+use crate::command::{PolicyChange, Reply};
 use crate::input::{Input, PeerEvent};
 use crate::ledger::Fact;
+use astrape_onion::{Failure, FailurePacket, FailureSource, decode_failure};
 use astrape_payment::jam::{RESOLUTION_MILLIS, Reputation};
+use astrape_payment::policy::OLD_POLICY_MILLIS;
 use astrape_primitives::{ChannelKeysId, Msat};
+use astrape_wire::{Message, UpdateFailHtlc};
 use std::sync::Arc;
 
 const AMOUNT: Msat = Msat(1_000_000);
@@ -113,4 +116,52 @@ fn quick_forwards_earn_reputation_and_slow_ones_lose_it() {
     assert_eq!(net.command(3, cancel), Ok(Reply::Done));
     net.run();
     assert!(earned(&net) < Msat(fee.0 + 1), "{}", earned(&net));
+}
+
+/// What the middle answers to the first part of a payment, and how long its answer is.
+fn answer(net: &mut Net, amount: Msat) -> (Failure, usize) {
+    let invoice = net.invoice(3, amount);
+    net.members[1].said.clear();
+    net.pay(0, &invoice).expect("our own channel carries it");
+    let secrets = {
+        let payment = net.members[0].node.payments().next().expect("it is under way");
+        payment.parts.values().next().expect("a part is offered").recipe.shared_secrets()
+    };
+    net.run();
+    let said = net.members[1].said.iter();
+    let failure = said.filter_map(|(_, message)| match message {
+        Message::UpdateFailHtlc(failure) => Some(failure.clone()),
+        _ => None,
+    });
+    let UpdateFailHtlc { reason, attribution_data, .. } = failure.into_iter().next().expect("it was failed");
+    let length = reason.len();
+    match decode_failure(&secrets, FailurePacket { reason, attribution_data }).source {
+        FailureSource::Hop { index: 0, failure } => (failure, length),
+        other => panic!("{other:?}"),
+    }
+}
+
+// attack 51
+#[test]
+fn who_probes_a_channel_is_told_the_same_whatever_it_lacks() {
+    let (mut net, honest) = star();
+    // The middle has less towards the honest node than the prober has towards the middle.
+    let invoice = net.invoice(3, Msat(400_000_000));
+    net.pay(1, &invoice).expect("there is a way");
+    net.run();
+    let sendable = net.members[1].node.channel(&honest).expect("it is open").sendable();
+    let (told, length) = answer(&mut net, Msat(sendable.0 + 1));
+    assert_eq!(told, Failure::TemporaryChannelFailure, "it lacks a millisatoshi");
+    assert_eq!(answer(&mut net, Msat(sendable.0 + 100_000_000)), (told.clone(), length), "it lacks much");
+    // There is balance, and no slot.
+    hold(&mut net, FOR_ALL);
+    assert_eq!(answer(&mut net, AMOUNT), (told.clone(), length), "it lacks slots");
+    // There is all that, and the operator does not want it.
+    let (mut net, honest) = star();
+    let change = PolicyChange { htlc_maximum: Some(Some(Msat(500_000))), ..PolicyChange::default() };
+    let set = crate::Command::SetPolicy { channel: Some(honest), change };
+    assert!(net.command(1, set).is_ok());
+    later(&mut net, OLD_POLICY_MILLIS + 1_000);
+    net.input(1, Input::Tick);
+    assert_eq!(answer(&mut net, AMOUNT), (told, length), "it is not wanted");
 }

@@ -133,6 +133,33 @@ fn an_answer_that_does_not_fit_the_payment_is_not_followed() {
     assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
 }
 
+#[test]
+fn what_other_payments_have_under_way_is_counted_where_a_way_is_sought() {
+    let mut net = net(4, &[(0, 1), (1, 3), (0, 2), (2, 3)]);
+    net.searches = false;
+    // Three of five parts of what there is: two such payments do not fit through the same channel.
+    let most = net.members[0].node.own_channels()[0].sendable;
+    let amount = Msat(most.0 / 5 * 3);
+    let mut ways = Vec::new();
+    for _ in 0..2 {
+        let invoice = net.invoice(3, amount);
+        net.pay(0, &invoice).expect("it is begun");
+        let (who, query) = net.unanswered.remove(0);
+        let under_way: Msat = query.in_flight.iter().map(|busy| busy.amount).sum();
+        assert_eq!(under_way, if ways.is_empty() { Msat::ZERO } else { amount });
+        let Found::Route { ref route, .. } = net.ways(&query) else { panic!("it was asked for a way") };
+        let route = route.as_ref().as_ref().expect("there is one");
+        assert_eq!(route.parts.len(), 1);
+        ways.push(route.parts[0].hops[0].node);
+        let found = net.ways(&query);
+        net.input(who, Input::Found(found));
+    }
+    assert_ne!(ways[0], ways[1], "the second goes where the first does not");
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 3)), ((2, vec![]), 2));
+    assert_eq!(net.members[0].node.payments().count(), 0);
+}
+
 fn last_number(net: &Net) -> u64 {
     net.members[0].node.payments().next().expect("it is under way").searches
 }

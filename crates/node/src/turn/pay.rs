@@ -130,7 +130,8 @@ impl Turn<'_> {
                     self.drive(channel, Event::Command(Command::Add(new)));
                     continue;
                 }
-                PayOutput::Search(query) => {
+                PayOutput::Search(mut query) => {
+                    query.in_flight.extend(self.node.under_way_beside(hash));
                     self.effects.push(Effect::Find(Find::Route(query)));
                     continue;
                 }

@@ -15,6 +15,8 @@ pub(super) struct Lesson {
     pub(super) verdict: Verdict,
     /// For path search.
     pub(super) taught: Vec<Taught>,
+    /// Which hop signed what was read, from 0: those before have passed it on as it was.
+    pub(super) read_from: Option<usize>,
 }
 
 pub(super) enum Verdict {
@@ -29,7 +31,13 @@ pub(super) enum Avoid {
     Own(ChannelKeysId, Msat),
     Channel(ShortChannelId, Msat),
     Node(NodeId),
+    /// One of several may have done it.
+    Suspect(NodeId),
 }
+
+/// How often a node may be suspected and be used again. Who stood on two such ways is more likely to be the one, or another
+/// like it.
+const MAX_BORNE: u32 = 1;
 
 impl Lessons {
     pub(super) fn add(&mut self, avoid: Avoid) {
@@ -39,6 +47,37 @@ impl Lessons {
             Avoid::Channel(channel, most) => lower(self.channels.entry(channel).or_insert(most), most),
             Avoid::Node(node) => {
                 self.nodes.insert(node);
+            }
+            Avoid::Suspect(node) => *self.suspects.entry(node).or_default() += 1,
+        }
+    }
+}
+
+impl Lessons {
+    /// Nodes that are not to be used: those that failed, and those that are suspected more often than is borne.
+    pub(super) fn avoided(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let suspected = self.suspects.iter().filter(|(_, times)| **times > self.bears).map(|(node, _)| *node);
+        self.nodes.iter().copied().chain(suspected)
+    }
+
+    /// Whether a node is not to be used.
+    pub(super) fn avoids(&self, node: &NodeId) -> bool {
+        self.nodes.contains(node) || self.suspects.get(node).is_some_and(|times| *times > self.bears)
+    }
+
+    /// There is no way without those that are suspected: some are to be used again. `false` when that opens none.
+    pub(super) fn bear(&mut self) -> bool {
+        let opens = self.bears < MAX_BORNE && self.suspects.values().any(|times| *times == self.bears + 1);
+        self.bears += u32::from(opens);
+        opens
+    }
+
+    /// Takes what an answer of a part says of the nodes before the one that it comes from: who has passed on what can be read is
+    /// suspected no more.
+    pub(super) fn read(&mut self, part: &PaymentPart, lesson: &Lesson) {
+        if let Some(index) = lesson.read_from {
+            for node in part.nodes().take(index) {
+                self.suspects.remove(&node);
             }
         }
     }
@@ -58,6 +97,7 @@ pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
         words: words::not_offered(part.node(0), refusal),
         verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, most)]),
         taught: Vec::new(),
+        read_from: None,
     }
 }
 
@@ -69,17 +109,18 @@ pub(super) fn from_answer(part: &PaymentPart, how: &Resolution, tip: Height) -> 
     match decode_failure(&part.recipe.shared_secrets(), packet.clone()).source {
         FailureSource::Unreadable { blamed } => Lesson {
             words: words::unreadable(part, blamed),
-            verdict: Verdict::Avoid(vec![channel_to(
-                part,
-                blamed.unwrap_or(part.channels.len()),
-                Msat::ZERO,
-            )]),
+            verdict: Verdict::Avoid(match blamed {
+                Some(index) => vec![channel_to(part, index, Msat::ZERO)],
+                None => anybody(part),
+            }),
             taught: Vec::new(),
+            read_from: None,
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
             let verdict = from_hop(part, index, &failure);
             let taught = part.stuck(index, &failure);
-            Lesson { words: words::hop_failed(part, index, &failure), verdict, taught }
+            let words = words::hop_failed(part, index, &failure);
+            Lesson { words, verdict, taught, read_from: Some(index) }
         }
         FailureSource::Hop { index, failure } => from_recipient(part, index, &failure, tip),
     }
@@ -94,7 +135,17 @@ fn from_malformed(part: &PaymentPart, how: &Resolution) -> Lesson {
         words: words::malformed(part.node(0), code),
         verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, Msat::ZERO)]),
         taught: Vec::new(),
+        read_from: None,
     }
+}
+
+/// Nobody has signed the failure and nothing tells who changed it: whoever passes on is suspected alike, and the same way is not
+/// gone again. The recipient has no reason to.
+fn anybody(part: &PaymentPart) -> Vec<Avoid> {
+    let between = part.nodes().take(part.channels.len());
+    std::iter::once(channel_to(part, 1.min(part.channels.len()), Msat::ZERO))
+        .chain(between.map(Avoid::Suspect))
+        .collect()
 }
 
 /// A hop between our peer and the recipient.
@@ -118,17 +169,18 @@ const fn worth_a_try(amount: Msat) -> Msat {
 
 fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {
     let words = words::hop_failed(part, index, failure);
-    let taught = part.reached(index);
+    let (taught, read_from) = (part.reached(index), Some(index));
     match failure {
         // The node before has passed on less, or less time, than it was told to.
         Failure::FinalIncorrectCltvExpiry { .. } | Failure::FinalIncorrectHtlcAmount { .. } => {
-            Lesson { words, verdict: Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]), taught }
+            let verdict = Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]);
+            Lesson { words, verdict, taught, read_from }
         }
         Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
             let words = format!("{words}; {}", words::behind(*height, tip));
-            Lesson { words, verdict: Verdict::GiveUp, taught }
+            Lesson { words, verdict: Verdict::GiveUp, taught, read_from }
         }
-        _ => Lesson { words, verdict: Verdict::GiveUp, taught },
+        _ => Lesson { words, verdict: Verdict::GiveUp, taught, read_from },
     }
 }
 

@@ -129,6 +129,9 @@ impl Payment {
                 self.asked_at = Some(view.now);
                 return Ok(Vec::new());
             }
+            Err(_) if self.lessons.bear() => {
+                return self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string());
+            }
             Err(reason) => return Err(self.in_words(reason, &recipient, view)),
         };
         let Ok(parts) = self.parts_of(route, &recipient, view.channels, view.policy) else {

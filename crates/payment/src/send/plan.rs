@@ -94,7 +94,7 @@ fn candidates<'a>(goal: &Goal<'a>, channels: &'a [OwnChannel]) -> Result<Vec<Can
         let Some(own) = by_peer.get(&first) else { continue };
         let blocks = asked.saturating_add(route::delay(tail));
         shortest = Some(shortest.map_or(blocks, |s| s.min(blocks)));
-        if blocks > most || tail.iter().any(|hop| goal.lessons.nodes.contains(&hop.node_id)) {
+        if blocks > most || tail.iter().any(|hop| goal.lessons.avoids(&hop.node_id)) {
             continue;
         }
         candidates.extend(own.iter().map(|channel| Candidate {

@@ -41,7 +41,7 @@ pub struct RouteQuery {
     pub at_most: Vec<(ShortChannelId, Msat)>,
     /// Nodes that failed.
     pub without_nodes: Vec<NodeId>,
-    /// The other parts of the payment.
+    /// The other parts of the payment, and those of other payments of ours.
     pub in_flight: Vec<InFlight>,
 }
 
@@ -100,9 +100,14 @@ impl Payment {
             channels: channels.iter().map(|channel| self.first_hop(channel)).collect(),
             without_channels: closed.into_iter().map(|(id, _)| id).collect(),
             at_most: limited,
-            without_nodes: self.lessons.nodes.iter().copied().collect(),
-            in_flight: self.parts.values().flat_map(|part| part.crossings()).map(in_flight).collect(),
+            without_nodes: self.lessons.avoided().collect(),
+            in_flight: self.under_way().collect(),
         }
+    }
+
+    /// What its parts in flight take of channels of others: what they carry, other HTLCs of ours cannot have.
+    pub fn under_way(&self) -> impl Iterator<Item = InFlight> + '_ {
+        self.parts.values().flat_map(|part| part.crossings()).map(in_flight)
     }
 
     /// How many parts may still be made.

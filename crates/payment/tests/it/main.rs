@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod answer;
+mod blame;
 mod conversation;
 mod failures;
 mod hold;

@@ -1,8 +1,8 @@
 //! Bytes to graph.
 
+use super::block::{self, BLOCK_HEAD};
 use super::record::{Record, Records};
-use super::{MAGIC, MAX_BLOCK, MAX_FILE};
-use crate::checksum::crc32c;
+use super::{MAGIC, MAX_FILE};
 use crate::graph::slots::{ChannelSlot, NodeSlot, Slots};
 use crate::graph::{Graph, MAX_CHANNELS, NodeInfo};
 use astrape_primitives::NodeId;
@@ -34,59 +34,26 @@ pub enum FileError {
     Inconsistent(usize),
 }
 
-/// What could be read of a file of ours.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The graph.
-    pub graph: Graph,
-    /// How many bytes of the file hold: what follows is to be cut off before anything is appended.
-    pub valid: usize,
-    /// Why what follows does not hold, where something follows.
-    pub damage: Option<FileError>,
-}
-
 impl Graph {
     /// Reads a whole file, of whatever origin.
     ///
     /// # Errors
     /// When it is no graph, damaged, too large or contradicts itself.
     pub fn import(bytes: &[u8]) -> Result<Self, FileError> {
-        let loaded = Self::load(bytes)?;
-        loaded.damage.map_or(Ok(loaded.graph), Err)
-    }
-
-    /// Reads a file of ours as far as it holds: a crash may have cut its end off.
-    ///
-    /// # Errors
-    /// When it is no graph, too large or contradicts itself.
-    pub fn load(bytes: &[u8]) -> Result<Loaded, FileError> {
         if bytes.len() > MAX_FILE {
             return Err(FileError::TooLong(bytes.len()));
         }
         if !bytes.starts_with(MAGIC) {
             return Err(FileError::Format);
         }
-        let (mut tables, mut at, mut damage) = (Tables::default(), MAGIC.len(), None);
+        let (mut tables, mut at) = (Tables::default(), MAGIC.len());
         while at < bytes.len() {
-            let Some(block) = block(&bytes[at..]) else {
-                damage = Some(FileError::Damaged(at));
-                break;
-            };
+            let block = block::read(&bytes[at..]).ok_or(FileError::Damaged(at))?;
             tables.read(block).map_err(|fault| fault.at(at))?;
-            at += 8 + block.len();
+            at += BLOCK_HEAD + block.len();
         }
-        let graph = tables.graph().ok_or(FileError::Inconsistent(at))?;
-        Ok(Loaded { graph, valid: at, damage })
+        tables.graph().ok_or(FileError::Inconsistent(at))
     }
-}
-
-/// The first block, when it is whole.
-fn block(bytes: &[u8]) -> Option<&[u8]> {
-    let (length, rest) = bytes.split_first_chunk()?;
-    let (checksum, rest) = rest.split_first_chunk()?;
-    let length = usize::try_from(u32::from_be_bytes(*length)).ok().filter(|length| *length <= MAX_BLOCK)?;
-    let block = rest.get(..length)?;
-    (crc32c(block) == u32::from_be_bytes(*checksum)).then_some(block)
 }
 
 enum Fault {

@@ -26,6 +26,16 @@ pub(super) struct Closed {
 }
 
 impl Closed {
+    /// Of channels in the graph, with the height of the spend.
+    pub(super) fn of(spent: Vec<(ShortChannelId, Height)>) -> Self {
+        Self { spent: spent.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The channels in the graph whose funding is spent, upwards.
+    pub(super) fn spent(&self) -> impl Iterator<Item = (&ShortChannelId, &Height)> {
+        self.spent.iter()
+    }
+
     pub(super) fn contains(&self, id: ShortChannelId) -> bool {
         self.spent.contains_key(&id)
     }
@@ -110,13 +120,6 @@ impl Gossip {
             }
             _ => {}
         }
-    }
-
-    /// The fundings in a range of ids, to look at them again after blocks were missed. At most `most`.
-    #[must_use]
-    pub fn fundings_after(&self, id: ShortChannelId, most: usize) -> Vec<(ShortChannelId, OutPoint)> {
-        let after = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
-        self.fundings.range(after).take(most).map(|(id, outpoint)| (*id, *outpoint)).collect()
     }
 
     /// Where the newest block is that was seen.

@@ -170,6 +170,11 @@ impl LogEnd {
     /// Of a log that holds nothing.
     pub const EMPTY: Self = Self(MAGIC.len() as u64);
 
+    /// Of a log of so many bytes; `None` where there is no room for how a log begins.
+    pub(crate) fn at(bytes: u64) -> Option<Self> {
+        (bytes >= Self::EMPTY.0).then_some(Self(bytes))
+    }
+
     /// The length of the file.
     #[must_use]
     pub const fn bytes(self) -> u64 {

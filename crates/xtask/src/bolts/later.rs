@@ -39,6 +39,10 @@ const LATER: &[(&str, &str)] = &[
     ("2.message-retransmission.45-46", SPLICING),
     ("2.the-accept_channel-message.1", ZEROCONF),
     ("3.closing-transaction", SIMPLE_CLOSE),
+    ("4.payload-format.1-16", BLINDED),
+    ("4.payload-format.26-47", BLINDED),
+    ("4.route-blinding", BLINDED),
+    ("4.the-onion_message-message", ONION_MESSAGES),
 ];
 
 const DUAL_FUNDING: &str = "option_dual_fund is not offered: channel establishment v2 comes later";
@@ -47,6 +51,7 @@ const QUIESCENCE: &str = "option_quiesce is not offered: it comes with splicing"
 const SPLICING: &str = "option_splice is not offered: splicing comes later";
 const SIMPLE_CLOSE: &str = "option_simple_close is not offered: the legacy negotiation is built";
 const BLINDED: &str = "option_route_blinding is not offered: blinded paths come later";
+const ONION_MESSAGES: &str = "option_onion_messages is not offered: onion messages come later";
 const ZEROCONF: &str = "option_zeroconf is not offered: a channel waits for its funding";
 const PEER_STORAGE: &str = "option_provide_storage is not offered: peer storage comes later";
 

@@ -43,3 +43,54 @@ fn read_bans(root: &Path, room: &str) -> Result<String> {
     let path = format!("crates/{room}/clippy.toml");
     fs::read_to_string(root.join(&path)).with_context(|| format!("a core crate needs its bans: {path}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::root;
+
+    /// What makes a hash table whose order, and whose collisions, are the same in every process.
+    const KNOWN_SEEDS: [&str; 7] = [
+        "BuildHasherDefault",
+        "with_hasher(",
+        "FxHash",
+        "FnvHash",
+        "ahash",
+        "DefaultHasher::",
+        "possiblyrandom",
+    ];
+
+    /// Lines of code of a crate that are not comments, with their places.
+    fn lines(room: &str) -> Vec<(String, String)> {
+        let files = rust_files(&root().join("crates").join(room).join("src")).expect("it has sources");
+        let mut lines = Vec::new();
+        for file in files {
+            let text = fs::read_to_string(&file).expect("it is text");
+            for (index, line) in
+                text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+            {
+                lines.push((format!("{}:{}", file.display(), index + 1), line.to_owned()));
+            }
+        }
+        lines
+    }
+
+    // attack 75
+    #[test]
+    fn no_hash_table_has_a_seed_that_is_known_and_the_core_has_no_hash_table() {
+        let mut tables = 0;
+        for (room, _, part) in ROOMS.iter().filter(|(room, ..)| *room != "xtask") {
+            for (place, line) in lines(room) {
+                let is_table = ["HashMap", "HashSet"].iter().any(|table| line.contains(table));
+                tables += usize::from(is_table);
+                assert!(!is_table || *part != Part::Core, "{place}: the core looks nothing up by hashes");
+                let known = KNOWN_SEEDS.iter().find(|seed| line.contains(**seed));
+                assert_eq!(known, None, "{place}: a peer could fill one bucket of it");
+            }
+        }
+        assert!(tables > 0, "the shell has some, each with a seed of its own");
+        // Those have seeds of their own because the standard library's are.
+        let hash = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 7_u64);
+        assert_ne!(hash(), hash());
+    }
+}

@@ -1,60 +1,43 @@
-//! The log of gossip on disk: one file, appended to, read from any place, rewritten at the start when most of it is old.
-//! Nothing of it is flushed to the platter on purpose: what a crash takes is heard again.
+//! What is kept of gossip on disk: the log, appended to and read from any place, and now and then an image of all that it says,
+//! from which a start is quick. Nothing of it is flushed to the platter on purpose: what a crash takes is heard again.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `start` | from the files to what is known |
+//! | `shorten` | a log without what is old |
+
+mod shorten;
+mod start;
+#[cfg(test)]
+mod tests;
 
 use super::GossipEngine;
-use anyhow::Context as _;
-use astrape_primitives::NodeId;
-use astrape_routing::gossip::Record;
-use astrape_routing::gossip::log::{FRAME_HEAD, Frame, MAGIC, MAX_FRAME, read_frame};
-use astrape_routing::{Gossip, StoredAt};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use astrape_routing::StoredAt;
+use astrape_routing::gossip::log::{FRAME_HEAD, Frame, MAX_FRAME, read_frame};
+use astrape_routing::gossip::{Record, image};
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The file's name in the node's directory.
-const NAME: &str = "gossip.log";
+/// The log's name in the node's directory.
+const LOG: &str = "gossip.log";
 
-/// A log shorter than this is not worth rewriting.
-const MIN_REWRITTEN: u64 = 16 << 20;
+/// The image's.
+const IMAGE: &str = "gossip.graph";
 
-/// The longest log that is read: twenty times that of today's network.
-const MAX_LOG: u64 = 2 << 30;
+/// So much of the log, and an eighth of it, is read at the start beside the image before a new image is worth its writing.
+const IMAGE_EVERY: u64 = 4 << 20;
 
-/// The log.
+/// The log and its image.
 pub(super) struct Store {
     file: File,
-    /// Held while something is appended: in order.
-    appending: Mutex<()>,
+    image: PathBuf,
+    /// Where the log ended when the image was made. Held while something is written: in order.
+    imaged: Mutex<u64>,
 }
 
 impl Store {
-    /// Opens the log of a directory, and puts back what it holds. What is damaged is left out, with all after it.
-    pub(super) fn open(directory: &Path, chain_hash: [u8; 32], us: NodeId) -> anyhow::Result<(Self, Gossip)> {
-        let path = directory.join(NAME);
-        let mut bytes = read(&path)?;
-        let mut gossip = load(&bytes, chain_hash, us);
-        let live = live_bytes(&gossip, &bytes);
-        if gossip.end().bytes() > MIN_REWRITTEN && (live.len() as u64) < gossip.end().bytes() / 2 {
-            let rewritten = path.with_extension("new");
-            std::fs::write(&rewritten, &live).context("the log of gossip cannot be rewritten")?;
-            std::fs::rename(&rewritten, &path).context("the log of gossip cannot be rewritten")?;
-            bytes = live;
-            gossip = load(&bytes, chain_hash, us);
-        }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-        file.set_len(gossip.end().bytes())?;
-        file.write_all_at(MAGIC, 0)?;
-        tracing::info!(
-            channels = gossip.graph().channel_count(),
-            nodes = gossip.graph().node_count(),
-            "the network as it was known"
-        );
-        Ok((Self { file, appending: Mutex::new(()) }, gossip))
-    }
-
     /// The messages at some places of the log. What is not there (any more) is left out.
     pub(super) fn messages(&self, gossip: &GossipEngine, places: &[StoredAt]) -> Vec<Arc<[u8]>> {
         let message = |at: &StoredAt| {
@@ -79,106 +62,55 @@ impl Store {
         }
     }
 
-    /// Appends what waits.
+    /// Appends what waits, and makes a new image when the log has grown enough.
     pub(super) fn save(&self, gossip: &GossipEngine) -> std::io::Result<()> {
-        let _appending = self.appending.lock().unwrap_or_else(PoisonError::into_inner);
-        let (unsaved, at) = {
-            let state = gossip.lock();
-            let unsaved = state.gossip.unsaved();
-            let at = state.gossip.end().bytes() - unsaved.len() as u64;
-            (unsaved, at)
-        };
-        if unsaved.is_empty() {
-            return Ok(());
+        self.write(gossip, |end, imaged| end - imaged >= IMAGE_EVERY.max(end / 8))
+    }
+
+    /// The end of the engine: everything is written.
+    pub(super) fn close(&self, gossip: &GossipEngine) {
+        if let Err(error) = self.write(gossip, |end, imaged| end > imaged) {
+            tracing::warn!(%error, "the log of gossip cannot be written");
         }
-        self.file.write_all_at(&unsaved, at)?;
-        gossip.lock().gossip.saved(unsaved.len());
+    }
+
+    fn write(
+        &self,
+        gossip: &GossipEngine,
+        is_worth_an_image: impl Fn(u64, u64) -> bool,
+    ) -> std::io::Result<()> {
+        let mut imaged = self.imaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let (unsaved, end, image) = {
+            let state = gossip.lock();
+            let end = state.gossip.end().bytes();
+            let image = is_worth_an_image(end, *imaged).then(|| state.gossip.image());
+            (state.gossip.unsaved(), end, image)
+        };
+        if !unsaved.is_empty() {
+            self.file.write_all_at(&unsaved, end - unsaved.len() as u64)?;
+            gossip.lock().gossip.saved(unsaved.len());
+        }
+        if let Some(image) = image {
+            // The log first: an image never says more than the log.
+            let tail = read_at(&self.file, image::tail(image.end()))?;
+            write_anew(&self.image, &image.seal(&tail))?;
+            *imaged = end;
+        }
         Ok(())
     }
 }
 
-/// The log as it lies there; empty when it is none, or too long to be true.
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let len = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(MAGIC.to_vec()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    if len > MAX_LOG {
-        tracing::warn!(len, "the log of gossip is too long: the network is learnt anew");
-        return Ok(MAGIC.to_vec());
-    }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if !bytes.starts_with(MAGIC) {
-        tracing::warn!("the log of gossip is none of this version: the network is learnt anew");
-        return Ok(MAGIC.to_vec());
-    }
+/// Some bytes of a file.
+fn read_at(file: &File, range: std::ops::Range<u64>) -> std::io::Result<Vec<u8>> {
+    let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(std::io::Error::other)?;
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, range.start)?;
     Ok(bytes)
 }
 
-fn load(bytes: &[u8], chain_hash: [u8; 32], us: NodeId) -> Gossip {
-    let mut gossip = Gossip::new(chain_hash, us);
-    let mut rest = bytes.get(MAGIC.len()..).unwrap_or_default();
-    loop {
-        match read_frame(rest) {
-            Frame::Whole(record, len) => {
-                // One that does not fit (a channel that is there already) changes nothing.
-                gossip.replay(&record, len);
-                rest = &rest[len..];
-            }
-            Frame::Cut if rest.is_empty() => return gossip,
-            Frame::Cut => {
-                tracing::info!("the log of gossip was cut by a crash and goes on from there");
-                return gossip;
-            }
-            Frame::Damaged => {
-                tracing::warn!(
-                    at = gossip.end().bytes(),
-                    "the log of gossip is damaged: what follows is learnt anew"
-                );
-                return gossip;
-            }
-        }
-    }
-}
-
-/// A log with what is known now and nothing else.
-fn live_bytes(gossip: &Gossip, bytes: &[u8]) -> Vec<u8> {
-    let mut live = MAGIC.to_vec();
-    let frame = |at: StoredAt| {
-        let rest = usize::try_from(at.0.get()).ok().and_then(|at| bytes.get(at..))?;
-        match read_frame(rest) {
-            Frame::Whole(_, len) => rest.get(..len),
-            _ => None,
-        }
-    };
-    for channel in gossip.graph().channels(..) {
-        let updates = channel.policies.iter().flatten().filter_map(|policy| policy.stored);
-        for at in channel.stored.into_iter().chain(updates) {
-            live.extend_from_slice(frame(at).unwrap_or_default());
-        }
-        if let Some(height) = gossip.closed_at(channel.short_channel_id) {
-            live.extend(Record::Spent(channel.short_channel_id, height).frame());
-        }
-    }
-    for (_, info) in gossip.graph().nodes() {
-        if let Some(at) = info.and_then(|info| info.stored) {
-            live.extend_from_slice(frame(at).unwrap_or_default());
-        }
-    }
-    live
-}
-
-/// Writes all that is left; for the end.
-pub(super) fn finish(mut file: &File) -> std::io::Result<()> {
-    file.flush()
-}
-
-impl Store {
-    /// The end of the engine: everything is written.
-    pub(super) fn close(&self, gossip: &GossipEngine) {
-        if let Err(error) = self.save(gossip).and_then(|()| finish(&self.file)) {
-            tracing::warn!(%error, "the log of gossip cannot be written");
-        }
-    }
+/// Puts a file into its place, whole or not at all.
+fn write_anew(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path)
 }

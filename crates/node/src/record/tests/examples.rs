@@ -100,7 +100,7 @@ impl Gen {
         SecretKey::from_slice(&secret).expect("below the order").public_key(&Secp256k1::new())
     }
 
-    fn node(&mut self) -> NodeId {
+    pub(crate) fn node(&mut self) -> NodeId {
         NodeId::from_key(&self.point())
     }
 
@@ -751,6 +751,8 @@ impl Gen {
                 own: self.many(2, |g| (ChannelKeysId(g.bytes()), g.msat())).into_iter().collect(),
                 channels: self.many(2, |g| (ShortChannelId(g.next()), g.msat())).into_iter().collect(),
                 nodes: self.many(2, Self::node).into_iter().collect(),
+                suspects: Default::default(),
+                bears: 0,
             },
             preimage: self.some(|g| PaymentPreimage(g.bytes())),
             gave_up: self.some(Self::text),
