@@ -14,6 +14,10 @@ pub(crate) enum DiskBug {
     ForgetsRetired,
     /// Does not tell that a payment was received.
     HidesReceived,
+    /// Tells of each payment that was sent that it failed, too.
+    TellsFailedToo,
+    /// Tells of each payment twice that it was sent.
+    TellsTwice,
     /// Says that it is done and is not: commits are lost at a crash.
     DoesNotSync,
 }
@@ -50,6 +54,12 @@ impl Disk {
             Some(DiskBug::HidesReceived) => {
                 ledger.retain(|entry| !matches!(entry.fact, Fact::PaymentReceived { .. }));
             }
+            Some(DiskBug::TellsFailedToo) => {
+                ledger.extend(told_again(writes, |entry| as_failed(&entry.fact)))
+            }
+            Some(DiskBug::TellsTwice) => ledger.extend(told_again(writes, |entry| {
+                matches!(entry.fact, Fact::PaymentSent { .. }).then(|| entry.fact.clone())
+            })),
             Some(DiskBug::DoesNotSync) | None => {}
         }
         let onions = writes.onions().to_vec();
@@ -63,6 +73,19 @@ impl Disk {
         )
         .forgetting_retired(writes.forget_retired().iter().copied())
     }
+}
+
+/// Further entries that a lie makes of those of a commit.
+fn told_again(writes: &Writes, lie: impl Fn(&Entry) -> Option<Fact>) -> Vec<Entry> {
+    let entries = writes.ledger().iter();
+    entries.filter_map(|entry| Some(Entry { fact: lie(entry)?, ..entry.clone() })).collect()
+}
+
+/// Of a payment that arrived, that it failed.
+fn as_failed(fact: &Fact) -> Option<Fact> {
+    let Fact::PaymentSent { payment_hash, amount, destination, .. } = fact else { return None };
+    let (payment_hash, amount, destination) = (*payment_hash, *amount, *destination);
+    Some(Fact::PaymentFailed { payment_hash, amount, destination, reason: String::new() })
 }
 
 impl Journal for Disk {

@@ -12,6 +12,7 @@
 //! | [`siege`] | a hostile peer at any moment of a channel's life |
 //! | [`court`] | random worlds whose channels end on chain: [`run_court_seed`] |
 //! | `check/` | the rules that hold in every world, one file each |
+//! | [`web`] | a whole network, with lying gossip and hostile forwarders: [`run_web_seed`] |
 //! | [`plant`] | bugs that prove the checkers |
 //! | [`totals`] | what a run has seen |
 //! | `machine`, `disk`, `wallet`, `network`, `user`, `prepare` | what is around a node |
@@ -41,6 +42,7 @@ mod trace;
 mod user;
 pub mod violation;
 mod wallet;
+pub mod web;
 pub mod world;
 
 pub use court::{Kind, Weight, run_court_seed, run_court_seed_with, run_resolution, weigh_revoked_states};
@@ -48,7 +50,8 @@ pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
 pub use siege::{Deed, Heard, Siege};
 pub use swarm::{Outcome, run_seed};
-pub use totals::{CourtTotals, REESTABLISH_CASES, Totals};
+pub use totals::{CourtTotals, REESTABLISH_CASES, Totals, WebTotals};
 pub use user::Flaw;
 pub use violation::{Checker, Violation};
+pub use web::{Size, run_web_seed, run_web_seed_with};
 pub use world::{Advance, Crash, Plan, World};

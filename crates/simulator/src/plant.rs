@@ -21,6 +21,16 @@ pub enum Plant {
         /// Whose disk.
         node: usize,
     },
+    /// The disk tells of each payment that was sent that it failed, too.
+    TellsFailedToo {
+        /// Whose disk.
+        node: usize,
+    },
+    /// The disk tells of each payment twice that it was sent.
+    TellsTwice {
+        /// Whose disk.
+        node: usize,
+    },
     /// The disk loses the last commit at a crash: effects got out of what is not durable.
     DoesNotSync {
         /// Whose disk.
@@ -101,6 +111,8 @@ impl Plant {
             Plant::DropsRecord { node } => Some((node, DiskBug::DropsRecord)),
             Plant::ForgetsRetired { node } => Some((node, DiskBug::ForgetsRetired)),
             Plant::HidesReceived { node } => Some((node, DiskBug::HidesReceived)),
+            Plant::TellsFailedToo { node } => Some((node, DiskBug::TellsFailedToo)),
+            Plant::TellsTwice { node } => Some((node, DiskBug::TellsTwice)),
             Plant::DoesNotSync { node } => Some((node, DiskBug::DoesNotSync)),
             _ => None,
         }

@@ -256,12 +256,16 @@ fn sleep(world: &mut World) {
 }
 
 pub(crate) fn to_rest(world: &mut World) -> Result<(), Violation> {
-    for _ in 0..MAX_EVENTS_TO_REST {
+    to_rest_within(world, MAX_EVENTS_TO_REST)
+}
+
+pub(crate) fn to_rest_within(world: &mut World, most: u32) -> Result<(), Violation> {
+    for _ in 0..most {
         if world.advance()? == Advance::Quiet {
             return Ok(());
         }
     }
-    Err(Violation::new(Checker::Rest, format!("no rest after {MAX_EVENTS_TO_REST} events")))
+    Err(Violation::new(Checker::Rest, format!("no rest after {most} events")))
 }
 
 /// The faults stop. What was begun ends, and every rule is looked at.
@@ -290,7 +294,7 @@ fn come_to_rest(world: &mut World) -> Result<(), Violation> {
 }
 
 impl World {
-    fn payments_under_way(&self) -> bool {
+    pub(crate) fn payments_under_way(&self) -> bool {
         self.users.deals.iter().any(|deal| deal.tries > 0 && !deal.is_over()) || self.has_htlcs()
     }
 
@@ -301,7 +305,7 @@ impl World {
     }
 
     /// Whether anything still has to end: payments, openings, closes.
-    fn is_unsettled(&self) -> bool {
+    pub(crate) fn is_unsettled(&self) -> bool {
         let on_its_way = |node, keys: &ChannelKeysId, channel: &astrape_channel::Channel| match &channel.phase
         {
             _ if !crate::check::closes::is_funded(self, node, keys) => false,

@@ -1,9 +1,11 @@
 //! What a run has seen. A run that did not see what it must see has proved nothing.
 
 mod court;
+mod web;
 
 pub use court::CourtTotals;
 pub(crate) use court::Seen;
+pub use web::WebTotals;
 
 use crate::world::Crash;
 use astrape_wire::Message;
@@ -61,6 +63,8 @@ pub struct Totals {
     pub mempools_told: u64,
     /// What was seen before the court.
     pub court: CourtTotals,
+    /// What was seen of hostile nodes.
+    pub web: WebTotals,
     /// Steps of nodes.
     pub steps: u64,
     /// Messages.
@@ -74,6 +78,7 @@ impl Totals {
             *sum += more;
         }
         self.court.add(&other.court);
+        self.web.add(&other.web);
         for (sums, more) in self.reestablish.iter_mut().zip(other.reestablish) {
             for (sum, more) in sums.iter_mut().zip(more) {
                 *sum += more;
@@ -162,6 +167,9 @@ impl fmt::Display for Totals {
             writeln!(f, "{name:30} {count:>12}")?;
         }
         for (name, count) in self.court.counts().filter(|(_, count)| *count > 0) {
+            writeln!(f, "{name:30} {count:>12}")?;
+        }
+        for (name, count) in self.web.counts().into_iter().filter(|(_, count)| *count > 0) {
             writeln!(f, "{name:30} {count:>12}")?;
         }
         for (case, name) in REESTABLISH_CASES.iter().enumerate() {

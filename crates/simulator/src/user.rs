@@ -32,6 +32,10 @@ pub(crate) enum Errand {
     Policy(usize, Msat),
     Open(usize),
     Close(usize),
+    /// A hostile node prepares to hold what it should pass on.
+    Trap(usize),
+    /// It gives back what it holds.
+    Free(usize),
 }
 
 /// What is wrong with a payment from the start.
@@ -229,6 +233,7 @@ impl World {
             Errand::Policy(node, _) => node,
             Errand::Open(wanted) => self.users.wanted[wanted].from,
             Errand::Close(unwanted) => self.users.unwanted[unwanted].node,
+            Errand::Trap(trap) | Errand::Free(trap) => self.web.traps[trap].node,
         };
         if self.court.gone.contains(&node) {
             return Ok(());
@@ -244,6 +249,8 @@ impl World {
             Errand::Policy(node, fee_base) => self.set_policy(node, fee_base),
             Errand::Open(wanted) => self.open_channel(wanted),
             Errand::Close(unwanted) => self.close_channel(unwanted),
+            Errand::Trap(trap) => self.set_trap(trap),
+            Errand::Free(trap) => self.free(trap),
         }
     }
 
@@ -258,7 +265,7 @@ impl World {
         !usable && deal.waited < MAX_WAITS
     }
 
-    fn command(&mut self, node: usize, errand: Errand, command: Command) -> Result<(), Violation> {
+    pub(crate) fn command(&mut self, node: usize, errand: Errand, command: Command) -> Result<(), Violation> {
         let id = self.users.next_command;
         self.users.next_command += 1;
         self.users.commands.insert(id, (node, errand));
@@ -432,7 +439,15 @@ impl World {
                 self.users.deals[deal].refused = true;
             }
             (Errand::Open(wanted), Err(_)) => self.users.wanted[wanted].refused = true,
-            (Errand::Open(_) | Errand::Close(_) | Errand::Decide(_) | Errand::Policy(..), _) => {}
+            (
+                Errand::Open(_)
+                | Errand::Close(_)
+                | Errand::Decide(_)
+                | Errand::Policy(..)
+                | Errand::Trap(_)
+                | Errand::Free(_),
+                _,
+            ) => {}
         }
     }
 }

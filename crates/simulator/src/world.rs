@@ -15,11 +15,12 @@ use crate::event::{Event, Queue};
 use crate::machine::{Machine, Process};
 use crate::network::Network;
 use crate::plant::Plant;
-use crate::prototype::{GENESIS, prototype};
+use crate::prototype::{GENESIS, Prototype, prototype_of};
 use crate::totals::Totals;
 use crate::trace::Trace;
 use crate::user::Users;
 use crate::violation::Violation;
+use crate::web::Web;
 use astrape_node::Config;
 use astrape_primitives::{Feature, Features, FeeratePerKw, Height, Network as BitcoinNetwork, Timestamp};
 use astrape_regtest::RegtestChain;
@@ -66,6 +67,8 @@ pub struct World {
     pub(crate) besieged: bool,
     /// What is special about a world that ends before the court.
     pub(crate) court: Court,
+    /// What is special about a whole network.
+    pub(crate) web: Web,
     pub(crate) steps: u64,
     /// The last event's step: whose, and with how many effects.
     pub(crate) last_step: Option<(usize, usize)>,
@@ -79,10 +82,19 @@ impl World {
     /// With fewer than two nodes or more than a prototype has.
     #[must_use]
     pub fn line(nodes: usize, format: CommitmentFormat, seed: u64) -> Self {
-        let prototype = prototype();
-        assert!((2..=prototype.signers.len()).contains(&nodes), "a line has two to four nodes");
-        let machines: Vec<Machine> = (0..nodes).map(|node| machine(node, format)).collect();
-        let links = (1..nodes).map(|node| (node - 1, node)).collect();
+        assert!((2..=4).contains(&nodes), "a line has two to four nodes");
+        Self::with_links(nodes, (1..nodes).map(|node| (node - 1, node)).collect(), format, seed)
+    }
+
+    /// Nodes with coins and without channels, of which some are neighbours: the smaller first.
+    pub(crate) fn with_links(
+        nodes: usize,
+        links: Vec<(usize, usize)>,
+        format: CommitmentFormat,
+        seed: u64,
+    ) -> Self {
+        let prototype = prototype_of(nodes);
+        let machines: Vec<Machine> = (0..nodes).map(|node| machine(prototype, node, format)).collect();
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             now: GENESIS,
@@ -105,6 +117,7 @@ impl World {
             late: None,
             besieged: false,
             court: Court::default(),
+            web: Web::default(),
             steps: 0,
             last_step: None,
             processes: 0,
@@ -181,8 +194,7 @@ impl World {
     }
 }
 
-fn machine(node: usize, format: CommitmentFormat) -> Machine {
-    let prototype = prototype();
+fn machine(prototype: &Prototype, node: usize, format: CommitmentFormat) -> Machine {
     let signer = prototype.signers[node].clone();
     let node_id = signer.node_id();
     let mut config = Config::new(node_id, BitcoinNetwork::Regtest);

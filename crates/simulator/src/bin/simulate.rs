@@ -1,7 +1,8 @@
 //! `simulate`: random worlds, many of them, and what they have seen.
 
 use astrape_simulator::{
-    Kind, Outcome, REESTABLISH_CASES, Totals, Violation, run_court_seed, run_resolution, run_seed,
+    Kind, Outcome, REESTABLISH_CASES, Size, Totals, Violation, run_court_seed, run_resolution, run_seed,
+    run_web_seed,
 };
 use astrape_transactions::CommitmentFormat;
 use std::process::ExitCode;
@@ -16,6 +17,9 @@ Random worlds of Lightning nodes, with faults and work, each from one seed.
   --steps N      acts of chance in each (default 300)
   --one SEED     only this seed; prints its hash
   --court        worlds whose channels end on chain, by theft, silence, nonsense and wish
+  --web          whole networks, with lying gossip and forwarders that spoil, refuse and hold
+  --nodes N      with --web: nodes of each, at most 200 (default 200)
+  --payments N   with --web: payments in each (default 1000)
   --resolutions  one script for each kind of close in each format, with every crash at each --every th step
   --every N      with --resolutions (default 1)
   --trace        with --one: tells what happens as it happens
@@ -29,15 +33,45 @@ struct Arguments {
     steps: u32,
     one: Option<u64>,
     trace: bool,
-    court: bool,
+    kind: World,
     resolutions: bool,
     every: u64,
     threads: usize,
 }
 
+/// What kind of worlds.
+#[derive(Clone, Copy)]
+enum World {
+    /// Whose channels close together.
+    Peaceful,
+    /// Whose channels end on chain.
+    Court,
+    /// Whole networks.
+    Web(Size),
+}
+
+impl World {
+    /// How it is asked for again.
+    fn arguments(self) -> String {
+        match self {
+            World::Peaceful => String::new(),
+            World::Court => " --court".to_owned(),
+            World::Web(Size { nodes, payments }) => format!(" --web --nodes {nodes} --payments {payments}"),
+        }
+    }
+
+    fn run(self, seed: u64, steps: u32, trace: bool) -> Result<Outcome, Violation> {
+        match self {
+            World::Peaceful => run_seed(seed, steps, trace),
+            World::Court => run_court_seed(seed, steps, trace),
+            World::Web(size) => run_web_seed(seed, size, trace),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match arguments() {
-        Ok(Some(Arguments { one: Some(seed), steps, trace, court, .. })) => replay(seed, steps, trace, court),
+        Ok(Some(Arguments { one: Some(seed), steps, trace, kind, .. })) => replay(seed, steps, trace, kind),
         Ok(Some(Arguments { resolutions: true, every, .. })) => resolutions(every),
         Ok(Some(arguments)) => swarm(&arguments),
         Ok(None) => {
@@ -58,11 +92,13 @@ fn arguments() -> Result<Option<Arguments>, String> {
         steps: 300,
         one: None,
         trace: false,
-        court: false,
+        kind: World::Peaceful,
         resolutions: false,
         every: 1,
         threads: 2,
     };
+    let mut size = Size::LARGE;
+    let mut web = false;
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut number = || -> Result<u64, String> {
@@ -76,23 +112,27 @@ fn arguments() -> Result<Option<Arguments>, String> {
             "--one" => parsed.one = Some(number()?),
             "--threads" => parsed.threads = usize::try_from(number()?).map_err(|e| e.to_string())?.max(1),
             "--trace" => parsed.trace = true,
-            "--court" => parsed.court = true,
+            "--court" => parsed.kind = World::Court,
+            "--web" => web = true,
+            "--nodes" => size.nodes = usize::try_from(number()?).map_err(|e| e.to_string())?,
+            "--payments" => size.payments = usize::try_from(number()?).map_err(|e| e.to_string())?,
             "--resolutions" => parsed.resolutions = true,
             "--every" => parsed.every = number()?.max(1),
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}")),
         }
     }
+    if web {
+        if !(4..=200).contains(&size.nodes) {
+            return Err(format!("a network has from 4 to 200 nodes, not {}", size.nodes));
+        }
+        parsed.kind = World::Web(size);
+    }
     Ok(Some(parsed))
 }
 
-/// One world of either kind.
-fn world(seed: u64, steps: u32, trace: bool, court: bool) -> Result<Outcome, Violation> {
-    if court { run_court_seed(seed, steps, trace) } else { run_seed(seed, steps, trace) }
-}
-
-fn replay(seed: u64, steps: u32, trace: bool, court: bool) -> ExitCode {
-    match world(seed, steps, trace, court) {
+fn replay(seed: u64, steps: u32, trace: bool, kind: World) -> ExitCode {
+    match kind.run(seed, steps, trace) {
         Ok(outcome) => {
             let hash: String = outcome.hash.iter().map(|byte| format!("{byte:02x}")).collect();
             println!("{}seed {seed}: fine, trace hash {hash}", outcome.totals);
@@ -123,7 +163,7 @@ fn resolutions(every: u64) -> ExitCode {
 }
 
 fn swarm(arguments: &Arguments) -> ExitCode {
-    let &Arguments { seeds, base, steps, threads, court, .. } = arguments;
+    let &Arguments { seeds, base, steps, threads, kind, .. } = arguments;
     println!("{seeds} seeds from {base} on, {steps} acts each");
     let next = AtomicU64::new(0);
     let totals = Mutex::new(Totals::default());
@@ -137,7 +177,7 @@ fn swarm(arguments: &Arguments) -> ExitCode {
                         return;
                     }
                     let seed = base + number;
-                    let outcome = std::panic::catch_unwind(|| world(seed, steps, false, court));
+                    let outcome = std::panic::catch_unwind(|| kind.run(seed, steps, false));
                     match outcome {
                         Ok(Ok(outcome)) => lock(&totals).add(&outcome.totals),
                         Ok(Err(violation)) => lock(&broken).push((seed, violation.to_string())),
@@ -155,12 +195,16 @@ fn swarm(arguments: &Arguments) -> ExitCode {
     let mut broken = lock(&broken).clone();
     broken.sort();
     for (seed, what) in broken.iter().take(20) {
-        let court = if court { " --court" } else { "" };
+        let kind = kind.arguments();
         println!(
-            "seed {seed}: {what}\n  replay: cargo xtask simulate --one {seed} --steps {steps}{court} --trace"
+            "seed {seed}: {what}\n  replay: cargo xtask simulate --one {seed} --steps {steps}{kind} --trace"
         );
     }
-    let missed = if court { missed_before_court(&totals, seeds) } else { missed(&totals, seeds, steps) };
+    let missed = match kind {
+        World::Peaceful => missed(&totals, seeds, steps),
+        World::Court => missed_before_court(&totals, seeds),
+        World::Web(size) => missed_in_the_web(&totals, seeds, size),
+    };
     missed.iter().for_each(|miss| println!("too little seen: {miss}"));
     if broken.is_empty() && missed.is_empty() {
         println!("all {seeds} seeds are fine");
@@ -263,6 +307,33 @@ fn missed_before_court(totals: &Totals, seeds: u64) -> Vec<String> {
     for (name, floor) in COURT_FLOORS {
         let seen = totals.court.counts().find(|(n, _)| *n == name).map_or(0, |(_, seen)| seen);
         let due = floor * seeds / 1_000;
+        if seen < due {
+            missed.push(format!("{name}: {seen}, at least {due} are due"));
+        }
+    }
+    missed
+}
+
+/// What of 1,000 payments in networks must have been seen at least, by name: about half of what is seen.
+const WEB_FLOORS: [(&str, u64); 9] = [
+    ("payments settled", 350),
+    ("payments failed", 100),
+    ("forwards", 600),
+    ("crashes before commit", 10),
+    ("crashes after commit", 10),
+    ("cuts", 50),
+    ("onions twisted", 20),
+    ("failures spoilt", 20),
+    ("nodes asleep", 10),
+];
+
+fn missed_in_the_web(totals: &Totals, seeds: u64, size: Size) -> Vec<String> {
+    let payments = seeds.saturating_mul(u64::try_from(size.payments).unwrap_or(u64::MAX));
+    let mut missed = Vec::new();
+    for (name, floor) in WEB_FLOORS {
+        let mut counts = totals.counts().into_iter().chain(totals.web.counts());
+        let seen = counts.find(|(n, _)| *n == name).map_or(0, |(_, seen)| seen);
+        let due = floor * payments / 1_000;
         if seen < due {
             missed.push(format!("{name}: {seen}, at least {due} are due"));
         }

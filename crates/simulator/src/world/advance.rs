@@ -117,7 +117,7 @@ impl World {
                 let mut fresh = [0; 32];
                 self.rng.fill_bytes(&mut fresh);
                 match self.machines[to].prepare(&bytes, fresh)? {
-                    Some((message, taken)) => (PeerEvent::Message(message), taken),
+                    Some((message, taken)) => (PeerEvent::Message(self.twisted(to, message)), taken),
                     None => return Ok(()),
                 }
             }

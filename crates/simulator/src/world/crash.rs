@@ -42,16 +42,29 @@ pub struct Plan {
 impl World {
     /// The process of a node dies now. What it has said still arrives, or some of it.
     pub(crate) fn crash(&mut self, node: usize, loss: Loss) {
-        if self.machines[node].process.take().is_none() {
+        if self.machines[node].process.is_none() {
             return;
         }
+        self.die(node, loss);
+        let after = self.rng.gen_range(20..=200);
+        self.queue.push(self.now.plus(after), Event::Start { node });
+    }
+
+    /// The same, and nobody starts it for a while.
+    pub(crate) fn sleep(&mut self, node: usize, millis: u64) {
+        if self.machines[node].process.is_some() {
+            self.die(node, Loss::Tail);
+            self.queue.push(self.now.plus(millis), Event::Start { node });
+        }
+    }
+
+    fn die(&mut self, node: usize, loss: Loss) {
+        self.machines[node].process = None;
         self.trace.say(|| format!("{} node {node} dies", self.now.0));
         self.trace.note(b"crash");
         self.machines[node].disk.crash();
         self.cut_off(node, loss);
         self.users_of_a_dead_process(node);
-        let after = self.rng.gen_range(20..=200);
-        self.queue.push(self.now.plus(after), Event::Start { node });
     }
 
     /// Somebody copies the disk of a node.
@@ -75,8 +88,9 @@ impl World {
         if self.machines[node].process.is_some() || self.court.gone.contains(&node) {
             return Ok(());
         }
+        let signers = &crate::prototype::prototype_of(self.machines.len()).signers;
         let machine = &mut self.machines[node];
-        machine.signer = crate::prototype::prototype().signers[node].clone();
+        machine.signer = signers[node].clone();
         let (restored, owed) = Node::restore(machine.config.clone(), &machine.disk)
             .map_err(|error| Violation::new(Checker::Disk, format!("node {node} does not start: {error}")))?;
         self.processes += 1;

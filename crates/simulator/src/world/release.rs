@@ -11,8 +11,7 @@ use crate::world::World;
 use astrape_node::release::{announce, find, sign_broadcast, speak};
 use astrape_node::{Broadcast, Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
 use astrape_payment::RouteQuery;
-use astrape_primitives::{Features, NodeId};
-use astrape_routing::graph::{Direction, NewChannel, Policy};
+use astrape_primitives::NodeId;
 use astrape_routing::{Finder, Graph, Scores};
 use astrape_wire::Message;
 use bitcoin::hashes::Hash as _;
@@ -161,46 +160,10 @@ impl World {
     fn ways(&self, query: &RouteQuery) -> Found {
         let deal = self.users.by_hash.get(&query.payment_hash).map(|deal| &self.users.deals[*deal]);
         let by_gossip = deal.is_some_and(|deal| deal.flaw == Flaw::ByGossip);
-        let mut graph = if by_gossip { self.truth() } else { Graph::new() };
+        let mut graph = if by_gossip || self.web.is_there() { self.told() } else { Graph::new() };
         let mut finder = Finder::new(graph.snapshot(), &Scores::new());
         let route = Box::new(finder.find(&query.request(self.now)));
         Found::Route { payment_hash: query.payment_hash, number: query.number, route }
-    }
-
-    /// The channels that are ready, each direction by the name that its sender gave it.
-    fn truth(&self) -> Graph {
-        let mut graph = Graph::new();
-        for machine in &self.machines {
-            let channels = machine.process.iter().flat_map(|process| process.node.channels());
-            for open in channels.filter_map(|(_, channel)| channel.open()).filter(|open| open.is_ready()) {
-                let (us, peer) = (machine.node_id, open.params.peer);
-                let (id, capacity) = (open.params.local_alias, open.funding.terms.capacity);
-                let forward = &machine.config.payment.forward;
-                let known = graph.add_channel(NewChannel {
-                    short_channel_id: id,
-                    node_1: us.min(peer),
-                    node_2: us.max(peer),
-                    capacity: Some(capacity),
-                    features: Features::empty(),
-                    received: 0,
-                    stored: None,
-                });
-                let direction = if us < peer { Direction::FromNode1 } else { Direction::FromNode2 };
-                let policy = Policy {
-                    timestamp: 1,
-                    fee_base_msat: u32::try_from(forward.fee_base.0).unwrap_or(u32::MAX),
-                    fee_proportional_millionths: forward.fee_proportional_millionths,
-                    cltv_expiry_delta: forward.cltv_expiry_delta,
-                    htlc_minimum: forward.htlc_minimum,
-                    htlc_maximum: capacity.to_msat(),
-                    disabled: false,
-                    checksum: 0,
-                    stored: None,
-                };
-                known.and_then(|()| graph.set_policy(id, direction, policy)).expect("aliases are drawn once");
-            }
-        }
-        graph
     }
 
     /// The signer's answer goes to the core before the peer can have the message.
@@ -235,6 +198,7 @@ impl World {
             return Ok(());
         };
         let message = self.tampered(node, message);
+        let message = self.spoilt(node, message);
         self.checks.preimages.said(node, to, &message)?;
         self.totals.said(&message);
         let again = matches!((&self.plant, &message),

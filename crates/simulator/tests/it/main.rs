@@ -7,3 +7,4 @@ mod determinism;
 mod planted;
 mod scenarios;
 mod swarm;
+mod web;
