@@ -118,15 +118,14 @@ fn quick_forwards_earn_reputation_and_slow_ones_lose_it() {
     assert!(earned(&net) < Msat(fee.0 + 1), "{}", earned(&net));
 }
 
-/// What the middle answers to the first part of a payment, and how long its answer is.
+/// What the middle answers first to a payment, and how long its answer is.
 fn answer(net: &mut Net, amount: Msat) -> (Failure, usize) {
     let invoice = net.invoice(3, amount);
     net.members[1].said.clear();
     net.pay(0, &invoice).expect("our own channel carries it");
-    let secrets = {
-        let payment = net.members[0].node.payments().next().expect("it is under way");
-        payment.parts.values().next().expect("a part is offered").recipe.shared_secrets()
-    };
+    let payments = net.members[0].node.payments().filter(|p| p.payment_hash == invoice.payment_hash());
+    let parts = payments.flat_map(|payment| payment.parts.values());
+    let secrets: Vec<_> = parts.map(|part| part.recipe.shared_secrets()).collect();
     net.run();
     let said = net.members[1].said.iter();
     let failure = said.filter_map(|(_, message)| match message {
@@ -135,10 +134,14 @@ fn answer(net: &mut Net, amount: Msat) -> (Failure, usize) {
     });
     let UpdateFailHtlc { reason, attribution_data, .. } = failure.into_iter().next().expect("it was failed");
     let length = reason.len();
-    match decode_failure(&secrets, FailurePacket { reason, attribution_data }).source {
-        FailureSource::Hop { index: 0, failure } => (failure, length),
-        other => panic!("{other:?}"),
-    }
+    let read = |secrets: &Vec<_>| {
+        let packet = FailurePacket { reason: reason.clone(), attribution_data: attribution_data.clone() };
+        match decode_failure(secrets, packet).source {
+            FailureSource::Hop { index: 0, failure } => Some(failure),
+            _ => None,
+        }
+    };
+    (secrets.iter().find_map(read).expect("the middle has failed one of the first parts"), length)
 }
 
 // attack 51

@@ -89,6 +89,8 @@ pub(crate) fn where_nothing_is_known(
             PayOutput::Search(query) => {
                 let nothing = Err(NoRoute::UnknownNode(query.to));
                 let (next, outputs) = payment.on_route(query.number, &nothing, view);
+                // It may ask once more, and bear then what it did not before.
+                let (next, outputs) = where_nothing_is_known(next, outputs, view);
                 payment = next;
                 told.extend(outputs);
             }
