@@ -136,14 +136,11 @@ impl World {
             }
             Role::Diverts => {
                 let short_channel_id = self.another_channel(node, payload.short_channel_id);
-                Hop::Forward {
-                    payload: ForwardPayload { short_channel_id, ..payload.clone() },
-                    next: next.clone(),
-                }
+                Hop::Forward { payload: ForwardPayload { short_channel_id, ..*payload }, next: next.clone() }
             }
             Role::Shrinks => {
                 let less = payload.amt_to_forward.0 - payload.amt_to_forward.0.div_ceil(10);
-                let payload = ForwardPayload { amt_to_forward: Msat(less), ..payload.clone() };
+                let payload = ForwardPayload { amt_to_forward: Msat(less), ..*payload };
                 Hop::Forward { payload, next: next.clone() }
             }
             Role::Holds => match self.web.by_trap.get(&(node, message.payment_hash)) {
@@ -153,7 +150,7 @@ impl World {
             Role::Cheap | Role::Hasty | Role::Invents | Role::Spoils | Role::Strips => return onion,
         };
         self.totals.web.twisted += 1;
-        Arc::new(Ok(Peeled { shared_secret: shared_secret.clone(), hop }))
+        Arc::new(Ok(Peeled { shared_secret: *shared_secret, hop }))
     }
 
     /// A channel of a node other than the one that it was told.

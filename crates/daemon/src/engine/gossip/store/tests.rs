@@ -1,4 +1,5 @@
 //! What a start finds after any end.
+#![allow(clippy::unwrap_used)]
 
 use super::{IMAGE, LOG};
 use crate::engine::gossip::GossipEngine;
