@@ -141,10 +141,18 @@ pub enum ChainInput {
     },
     /// Whether the chain that we see is fresh: a source that is silent, syncing or far behind is not to be relied on for
     /// forwarding (attack 43).
-    Freshness {
-        /// Why it is stale, if it is.
-        stale: Option<String>,
-    },
+    Freshness(Freshness),
+}
+
+/// How what we see of the chain stands to the chain of this hour. Why it is not fresh is in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// We are at its tip.
+    Fresh,
+    /// Blocks that are there already have not been read, by us or by the source: nothing of ours can be in them any more.
+    Behind(String),
+    /// The newest block that anybody shows us is too old: blocks may be kept from us, while time goes by.
+    Doubtful(String),
 }
 
 /// What the signer, or the wallet beside it, answers.

@@ -39,7 +39,9 @@ mod view;
 pub use command::{Command, Refusal, Reply};
 pub use config::{Appearance, Config};
 pub use effect::{Announcement, Broadcast, Effect, Find, Parent, Speech, Watch};
-pub use input::{ChainInput, CommandId, Found, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
+pub use input::{
+    ChainInput, CommandId, Found, FreshKeys, Freshness, Input, PeerEvent, PeerMessage, SignerAnswer,
+};
 pub use journal::{
     Entry, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
 };

@@ -5,7 +5,9 @@ use crate::index::Index;
 use crate::input::Input;
 use crate::journal::{SeenOnion, Writes};
 use crate::ledger::ChannelFact;
-use crate::state::{ChainState, Counters, Ended, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate};
+use crate::state::{
+    ChainState, Counters, Ended, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate,
+};
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::Turn;
@@ -50,6 +52,8 @@ pub struct Node {
     pub(crate) own_node: Table<(), OwnNode>,
     /// What channels ask that differs from the node's policy, and what they asked before.
     pub(crate) policies: Table<ChannelKeysId, Arc<ChannelPolicy>>,
+    /// Channels that their peer has failed before it told where it is.
+    pub(crate) failed_by_peer: Table<ChannelKeysId, FailedByPeer>,
     pub(crate) owed: Table<Txid, OwedTransaction>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
@@ -110,8 +114,10 @@ pub(crate) struct World {
     pub(crate) stale: Option<String>,
     /// The tip when what we see became fresh; none while it is not.
     pub(crate) fresh_since: Option<Height>,
-    /// Channels that their peer has failed before it told where it is: since which height, and what it said.
-    pub(crate) failed_by_peer: BTreeMap<ChannelKeysId, (Height, String)>,
+    /// Whether blocks that are there already have not been read.
+    pub(crate) is_behind: bool,
+    /// Whether the newest block was read while that was so.
+    pub(crate) is_catching_up: bool,
 }
 
 /// What lookups in prepare may have missed, oldest first.
@@ -200,7 +206,8 @@ impl Node {
             estimates: None,
             stale: None,
             fresh_since: None,
-            failed_by_peer: BTreeMap::new(),
+            is_behind: false,
+            is_catching_up: false,
         };
         Self {
             suspect: config.suspect.clone(),
@@ -216,6 +223,7 @@ impl Node {
             own_updates: Table::default(),
             own_node: Table::default(),
             policies: Table::default(),
+            failed_by_peer: Table::default(),
             owed: Table::default(),
             chain: Table::default(),
             counters: Table::default(),
@@ -322,6 +330,7 @@ impl Node {
         self.own_updates.install();
         self.own_node.install();
         self.policies.install();
+        self.failed_by_peer.install();
         self.owed.install();
         self.chain.install();
         self.counters.install();
@@ -341,6 +350,7 @@ impl Node {
         self.own_updates.discard();
         self.own_node.discard();
         self.policies.discard();
+        self.failed_by_peer.discard();
         self.owed.discard();
         self.chain.discard();
         self.counters.discard();
@@ -368,6 +378,7 @@ impl Node {
         crate::record::diff_table(&self.own_updates, out);
         crate::record::diff_table(&self.own_node, out);
         crate::record::diff_table(&self.policies, out);
+        crate::record::diff_table(&self.failed_by_peer, out);
         crate::record::diff_table(&self.owed, out);
         crate::record::diff_table(&self.chain, out);
         crate::record::diff_table(&self.counters, out);

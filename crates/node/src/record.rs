@@ -12,7 +12,9 @@ mod send;
 mod single;
 
 use crate::journal::Key;
-use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate};
+use crate::state::{
+    ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate,
+};
 use crate::table::Table;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
@@ -116,6 +118,7 @@ pub(crate) struct Restored {
     pub(crate) own_updates: BTreeMap<ChannelKeysId, OwnUpdate>,
     pub(crate) own_node: BTreeMap<(), OwnNode>,
     pub(crate) policies: BTreeMap<ChannelKeysId, Arc<ChannelPolicy>>,
+    pub(crate) failed_by_peer: BTreeMap<ChannelKeysId, FailedByPeer>,
     pub(crate) chain: ChainState,
     pub(crate) counters: Counters,
     pub(crate) resolutions: BTreeMap<ChannelKeysId, Arc<Resolution>>,
@@ -148,6 +151,7 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             Kind::Owed => add(&mut restored.owed, about, value).map_err(unreadable)?,
             Kind::OwnUpdate => add(&mut restored.own_updates, about, value).map_err(unreadable)?,
             Kind::ChannelPolicy => add(&mut restored.policies, about, value).map_err(unreadable)?,
+            Kind::FailedByPeer => add(&mut restored.failed_by_peer, about, value).map_err(unreadable)?,
             Kind::OwnNode => add(&mut restored.own_node, about, value).map_err(unreadable)?,
             Kind::Chain => add(&mut chain, about, value).map_err(unreadable)?,
             Kind::Counters => add(&mut counters, about, value).map_err(unreadable)?,

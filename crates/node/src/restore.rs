@@ -48,6 +48,7 @@ impl Node {
         node.own_updates = Table::restored(restored.own_updates);
         node.own_node = Table::restored(restored.own_node);
         node.policies = Table::restored(restored.policies);
+        node.failed_by_peer = Table::restored(restored.failed_by_peer);
         node.owed = Table::restored(restored.owed);
         node.resolutions = Table::restored(restored.resolutions);
         node.coins = single(Arc::new(restored.coins));
@@ -75,6 +76,7 @@ impl Node {
         node.own_updates = self.own_updates.clone();
         node.own_node = self.own_node.clone();
         node.policies = self.policies.clone();
+        node.failed_by_peer = self.failed_by_peer.clone();
         node.owed = self.owed.clone();
         node.resolutions = self.resolutions.clone();
         node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
@@ -203,6 +205,7 @@ impl PartialEq for Node {
             && self.own_updates == other.own_updates
             && self.own_node == other.own_node
             && self.policies == other.policies
+            && self.failed_by_peer == other.failed_by_peer
             && self.owed == other.owed
             && self.resolutions == other.resolutions
             && self.chain == other.chain
@@ -228,6 +231,7 @@ impl std::fmt::Debug for Node {
             .field("known_peers", &self.known_peers)
             .field("peer_updates", &self.peer_updates)
             .field("policies", &self.policies)
+            .field("failed_by_peer", &self.failed_by_peer)
             .field("owed", &self.owed)
             .field("resolutions", &self.resolutions)
             .field("chain", &self.chain)

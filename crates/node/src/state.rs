@@ -1,5 +1,6 @@
 //! The durable parts of the node that belong to no other crate.
 
+use astrape_onchain::Nights;
 use astrape_primitives::{BlockId, Height, PaymentHash};
 use astrape_transactions::signing::WalletInput;
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
@@ -20,6 +21,8 @@ pub struct ChainState {
     pub recent: Vec<BlockId>,
     /// Time of the newest block's header, in seconds since 1970.
     pub tip_time: u32,
+    /// The blocks that came while we slept.
+    pub nights: Nights,
 }
 
 impl ChainState {
@@ -43,6 +46,15 @@ impl ChainState {
     pub fn height(&self) -> Height {
         self.tip().map_or(Height(0), |block| block.height)
     }
+}
+
+/// A channel that its peer has failed before it told where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedByPeer {
+    /// The best block when it did.
+    pub since: Height,
+    /// Why we close then, in words.
+    pub words: String,
 }
 
 /// Numbers that count up.

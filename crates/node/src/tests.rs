@@ -2,6 +2,7 @@
 //! memory only.
 
 mod aliases;
+mod court;
 mod errors;
 mod gossip;
 mod hold;
@@ -67,7 +68,7 @@ fn channel(number: u64, with: NodeId) -> Channel {
 fn node_with(config: Config, channels: Vec<Channel>) -> Node {
     let mut node = Node::new(config);
     let block = BlockId { height: Height(100), hash: bitcoin::BlockHash::all_zeros() };
-    node.chain.set((), crate::state::ChainState { recent: vec![block], tip_time: 0 });
+    node.chain.set((), crate::state::ChainState { recent: vec![block], ..Default::default() });
     for channel in channels {
         let features = crate::config::default_features();
         let connected = crate::node::ConnectedPeer { features, heard_at: NOW, probed: false };
@@ -520,13 +521,12 @@ fn a_stuck_payment_closes_its_channel_and_is_failed_back_before_the_one_it_came_
 #[test]
 fn no_channel_is_closed_from_a_stale_view_of_the_chain_nor_at_once_when_it_is_back() {
     let (mut node, _, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
-    let told =
-        |stale: Option<&str>| Input::Chain(crate::ChainInput::Freshness { stale: stale.map(str::to_owned) });
-    step(&mut node, NOW, told(Some("syncing")));
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("syncing".to_owned())));
     while node.chain().height() < Height(111) {
         assert!(!goes_on_chain(&block(&mut node)));
     }
-    let (_, effects) = step(&mut node, NOW, told(None));
+    let (_, effects) = step(&mut node, NOW, told(crate::Freshness::Fresh));
     assert!(!goes_on_chain(&effects), "the peer may not have had a chance to fail it");
     block(&mut node);
     assert!(!goes_on_chain(&block(&mut node)));

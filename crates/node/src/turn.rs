@@ -179,7 +179,7 @@ impl<'a> Turn<'a> {
                 let is_back = reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_));
                 if is_back {
                     self.node.suspect.remove(&keys);
-                    self.node.world.failed_by_peer.remove(&keys);
+                    self.node.failed_by_peer.remove(&keys);
                 }
                 self.take_transition(keys, transition);
                 if is_back {

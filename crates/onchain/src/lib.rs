@@ -15,6 +15,7 @@
 //! | [`output`] | all that comes out |
 //! | `witness` | what a spend shows: who took it, and a preimage |
 //! | [`deadline`] | when to go on chain at all, and when it is not worth it |
+//! | [`nights`] | blocks that came while we slept |
 //!
 //! # Invariants
 //! - Every fact has its height: a reorganisation undoes exactly what its blocks held.
@@ -30,6 +31,7 @@ pub mod claim;
 pub mod deadline;
 pub mod evidence;
 mod layout;
+pub mod nights;
 pub mod output;
 pub mod plan;
 pub mod resolution;
@@ -39,6 +41,7 @@ mod witness;
 
 pub use claim::{Claim, ClaimId};
 pub use evidence::{Evidence, HtlcKey, LiveHtlc};
+pub use nights::Nights;
 pub use output::{Output, Parent as ClaimParent, Story};
 pub use resolution::again::Left;
 pub use resolution::{Close, Event, Resolution, Sums, View};

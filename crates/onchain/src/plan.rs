@@ -142,12 +142,18 @@ struct Terms {
     paid: FeeratePerKw,
 }
 
-fn terms(resolution: &Resolution, shared: &Shared<'_>, items: &[(OutPoint, &Tracked)]) -> Terms {
+fn terms(
+    resolution: &Resolution,
+    view: &View<'_>,
+    shared: &Shared<'_>,
+    items: &[(OutPoint, &Tracked)],
+) -> Terms {
     let value: Sat = items.iter().map(|(_, t)| t.value()).sum();
     let weight = shared.expected_weight(items);
-    let since =
+    let claimable =
         items.iter().filter_map(|(_, t)| t.claimable_from(resolution.format)).min().unwrap_or_default();
     let deadline = items.iter().filter_map(|(_, t)| t.deadline()).min();
+    let since = fee::rises_from(claimable, deadline, view.nights.between(claimable, view.tip));
     let paid = items.iter().map(|(_, t)| t.paid).max().unwrap_or_default();
     let stake = match items.first().map(|(_, t)| &t.role) {
         Some(Role::Anchor { parent: Some(parent) }) => {
@@ -184,7 +190,7 @@ fn begin(
     let made = {
         let Some(shared) = shared(resolution) else { return Ok(()) };
         let items = items(resolution, inputs);
-        let terms = terms(resolution, &shared, &items);
+        let terms = terms(resolution, view, &shared, &items);
         let Some(wanted) = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates) else {
             return Err(NotBuilt::NotWorth);
         };
@@ -242,7 +248,7 @@ fn replacement(
         return None;
     }
     let shared = shared(resolution)?;
-    let terms = terms(resolution, &shared, &items_of);
+    let terms = terms(resolution, view, &shared, &items_of);
     let wanted = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates)?;
     if wanted < FeeratePerKw(claim.feerate.0.saturating_add(MIN_INCREMENT.0)) {
         return None;

@@ -10,6 +10,7 @@ mod sums;
 
 use crate::claim::{Claim, ClaimId};
 use crate::evidence::Evidence;
+use crate::nights::Nights;
 use crate::output::Output;
 use crate::plan::{Occasion, plan};
 use crate::spender::Spender;
@@ -138,6 +139,8 @@ pub struct View<'a> {
     pub coins: &'a [WalletInput],
     /// What the channel brings.
     pub evidence: &'a Evidence,
+    /// The blocks that came while we slept: they raise no fee.
+    pub nights: &'a Nights,
 }
 
 impl Resolution {

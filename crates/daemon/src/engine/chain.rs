@@ -16,7 +16,7 @@ use astrape_chain::{
     BlockChange, ChainSource, FeeEstimates, Follower, FollowerSettings, MempoolView, SourceError, Status,
     Update, Watch, starting_cursor,
 };
-use astrape_node::{ChainInput, Input};
+use astrape_node::{ChainInput, Freshness, Input};
 use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, FeeratePerKw, Feerates, Height};
 use astrape_wallet::WalletFinding;
 use bitcoin::hashes::Hash as _;
@@ -65,8 +65,7 @@ struct Told {
 
 async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<BlockId>) -> Result<(), Stopped> {
     // Settled: what the core made us watch before the restart is watched before the first block is looked at.
-    let stale = Some(Status::Starting.to_string());
-    shared.core.settled(Input::Chain(ChainInput::Freshness { stale })).await?;
+    shared.core.settled(Input::Chain(freshness(&Status::Starting))).await?;
     let recent = if recent.is_empty() { begin(shared, &*source).await? } else { recent };
     if let Some(tip) = recent.last() {
         shared.gossip.begin_at(tip.height);
@@ -291,8 +290,19 @@ fn found(shared: &Shared, found: anyhow::Result<Vec<WalletFinding>>) -> Result<V
 
 /// Tells the core whether what it sees of the chain can be relied on.
 async fn tell_freshness(shared: &Shared, status: &Status) -> Result<(), Stopped> {
-    let stale = (!status.is_reliable()).then(|| status.to_string());
-    shared.core.input(Input::Chain(ChainInput::Freshness { stale })).await
+    shared.core.input(Input::Chain(freshness(status))).await
+}
+
+fn freshness(status: &Status) -> ChainInput {
+    ChainInput::Freshness(match status {
+        Status::Following { .. } => Freshness::Fresh,
+        // Blocks are there that we, or our source, did not have.
+        Status::Starting
+        | Status::CatchingUp { .. }
+        | Status::SourceBehind { .. }
+        | Status::Unreachable { .. } => Freshness::Behind(status.to_string()),
+        Status::Stale { .. } => Freshness::Doubtful(status.to_string()),
+    })
 }
 
 async fn tell_fees(shared: &Shared, source: &dyn ChainSource, told: &mut Told) -> Result<(), Stopped> {

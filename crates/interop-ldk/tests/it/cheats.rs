@@ -2,7 +2,7 @@
 //! made HTLC transactions of it, and when Astrape is killed between blocks.
 
 use anyhow::{Result, ensure};
-use astrape_interop_ldk::trial::{Nights, Trial, Who};
+use astrape_interop_ldk::trial::{CAPACITY_SAT, Nights, Trial, Who};
 use astrape_interop_ldk::{Kind, Tree};
 
 /// L to M: in the old state L can take it back by timeout.
@@ -74,6 +74,8 @@ fn asleep(kind: Kind) -> Result<()> {
     let tree = trial.is_over()?;
     ensure!(second_stages(&tree) == 2, "{}", tree.told());
     let fees = trial.all_is_ours(eve, &tree)?;
+    // Blocks that came while it slept have refused it nothing: it pays for one of those to come.
+    ensure!(fees < CAPACITY_SAT / 100, "{fees} sat of fees\n{}", tree.told());
     trial.stage.agree(1, 0, &trial.with_m)?;
     println!("{kind:?}: taken for {fees} sat after sleep, with {} kills\n{}", trial.kills, tree.told());
     Ok(())

@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     OwnUpdate = 11,
     OwnNode = 12,
     Resolution = 13,
+    FailedByPeer = 14,
     ChannelPolicy = 20,
 }
 
@@ -40,6 +41,7 @@ impl Kind {
             Kind::OwnUpdate,
             Kind::OwnNode,
             Kind::Resolution,
+            Kind::FailedByPeer,
             Kind::ChannelPolicy,
         ];
         all.into_iter().find(|k| *k as u8 == *kind).map(|k| (k, rest))

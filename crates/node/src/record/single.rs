@@ -7,11 +7,12 @@ use super::parts::{
     arc_tx_of, get_all, get_keychain, get_outpoint, get_wallet_input, put_keychain, put_outpoint,
     put_wallet_input, tx_bytes,
 };
-use crate::state::{ChainState, Counters, KnownPeer, OwedTransaction, OwnNode, OwnUpdate};
+use crate::state::{ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate};
+use astrape_onchain::Nights;
 use astrape_primitives::{BlockId, ChannelKeysId, Height, NodeId};
 use astrape_wallet::{Coin, FoundCoin, Reservation};
-use astrape_wire::codec::{Field as _, read_whole};
-use astrape_wire::{ChannelUpdate, Decoded, Message};
+use astrape_wire::codec::{Field as _, Reader, read_whole};
+use astrape_wire::{ChannelUpdate, Decoded, Message, ValueError};
 use bitcoin::hashes::Hash as _;
 use bitcoin::{BlockHash, OutPoint, Txid};
 
@@ -26,7 +27,7 @@ impl Row for Coin {
     }
 
     fn id_of(bytes: &[u8]) -> Option<OutPoint> {
-        let mut reader = astrape_wire::codec::Reader::new(bytes);
+        let mut reader = Reader::new(bytes);
         get_outpoint(&mut reader).ok().filter(|_| reader.is_empty())
     }
 
@@ -237,6 +238,7 @@ impl Row for ChainState {
             .some(0, self.recent.first().map(|block| &block.height))
             .field(2, |out| self.recent.iter().for_each(|block| out.extend(block.hash.to_byte_array())))
             .value(4, &self.tip_time)
+            .some_field(5, Some(&self.nights).filter(|nights| **nights != Nights::NONE), put_nights)
             .finish()
     }
 
@@ -245,6 +247,9 @@ impl Row for ChainState {
         let first: Option<Height> = r.some(0)?;
         let hashes: Vec<[u8; 32]> = r.field(2, |r| get_all(r, |r| r.array()))?;
         let tip_time = r.value(4)?;
+        // Records of the first version have none.
+        let nights = r.some_field(5, get_nights)?.unwrap_or_default();
+        let nights = Nights::from_runs(nights).ok_or(Unreadable::Senseless("nights out of their order"))?;
         r.finish()?;
         let first = first.unwrap_or_default().0;
         let last = u32::try_from(hashes.len()).ok().and_then(|count| first.checked_add(count));
@@ -255,7 +260,42 @@ impl Row for ChainState {
             height: Height(height),
             hash: BlockHash::from_byte_array(hash),
         };
-        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time })
+        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time, nights })
+    }
+}
+
+fn put_nights(nights: &Nights, out: &mut Vec<u8>) {
+    for (first, last) in nights.runs() {
+        first.write(out);
+        last.write(out);
+    }
+}
+
+fn get_nights(r: &mut Reader<'_>) -> Result<Vec<(Height, Height)>, ValueError> {
+    get_all(r, |r| Ok((r.read()?, r.read()?)))
+}
+
+impl Row for FailedByPeer {
+    type Id = ChannelKeysId;
+    const KIND: Kind = Kind::FailedByPeer;
+
+    fn id_bytes(id: &ChannelKeysId) -> Vec<u8> {
+        id.0.to_vec()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<ChannelKeysId> {
+        Some(ChannelKeysId(bytes.try_into().ok()?))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new().value(0, &self.since).bytes(2, self.words.as_bytes()).finish()
+    }
+
+    fn decode(_: &ChannelKeysId, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let failed = Self { since: r.value(0)?, words: r.text(2)? };
+        r.finish()?;
+        Ok(failed)
     }
 }
 

@@ -69,6 +69,7 @@ fn node(seed: u64) -> Restored {
         own_updates: BTreeMap::from([(keys, OwnUpdate(g.channel_update()))]),
         own_node: BTreeMap::from([((), OwnNode(g.node_announcement()))]),
         policies: BTreeMap::new(),
+        failed_by_peer: BTreeMap::new(),
         resolutions: BTreeMap::from([(keys, Arc::new(g.court(keys)))]),
     }
 }
@@ -98,6 +99,28 @@ fn policies_of_channels_are_read_again_and_stay_readable() {
     let policy = ChannelPolicy { own: Some(asked(7)), before };
     assert_eq!(ChannelPolicy::decode(&keys(1), &bytes), Ok(policy.clone()));
     assert_eq!(policy.encode(), bytes);
+}
+
+/// The first version had neither.
+#[test]
+fn nights_and_channels_that_their_peer_has_failed_are_read_again_and_stay_readable() {
+    let mut chain = Gen(11).chain_state();
+    let without = chain.encode();
+    for height in [10, 11, 12, 40] {
+        chain.nights.sleep_through(astrape_primitives::Height(height));
+    }
+    let frozen = "05100000000a0000000c0000002800000028";
+    assert_eq!(hex(&chain.encode()), hex(&without) + frozen, "and a record without stays as it was");
+    assert_eq!(ChainState::decode(&(), &chain.encode()), Ok(chain));
+    let unordered = unhex(&(hex(&without) + "05100000000a0000000c0000000100000002"));
+    assert!(ChainState::decode(&(), &unordered).is_err());
+    let failed =
+        FailedByPeer { since: astrape_primitives::Height(700_000), words: "the peer sent: x".to_owned() };
+    let frozen = "010004000aae6002107468652070656572 2073656e743a2078".replace(' ', "");
+    assert_eq!(hex(&failed.encode()), frozen);
+    let rows = BTreeMap::from([(Kind::FailedByPeer.key(&keys(1).0), failed.encode())]);
+    let read = restore(&rows).expect("readable");
+    assert_eq!(read.failed_by_peer, BTreeMap::from([(keys(1), failed)]));
 }
 
 #[test]
@@ -143,6 +166,7 @@ fn rows_of_node(node: Restored) -> Rows {
     single_rows(node.own_updates, &mut rows);
     single_rows(node.own_node, &mut rows);
     single_rows(node.policies, &mut rows);
+    single_rows(node.failed_by_peer, &mut rows);
     single_rows(node.owed, &mut rows);
     single_rows([((), node.chain)], &mut rows);
     single_rows([((), node.counters)], &mut rows);
@@ -165,6 +189,7 @@ fn assert_same(read: &Restored, written: &Restored) {
     assert_eq!(read.own_updates, written.own_updates);
     assert_eq!(read.own_node, written.own_node);
     assert_eq!(read.policies, written.policies);
+    assert_eq!(read.failed_by_peer, written.failed_by_peer);
     assert_eq!(read.owed, written.owed);
     assert_eq!(read.chain, written.chain);
     assert_eq!(read.counters, written.counters);

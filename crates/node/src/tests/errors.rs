@@ -84,6 +84,68 @@ fn an_error_before_the_peer_told_where_it_is_leaves_its_commitment_the_time_to_s
     assert!(net.members[0].broadcast.len() > broadcast);
 }
 
+/// A row of two whose first has lost the connection, come back, and heard an error in place of `channel_reestablish`.
+fn failed_unheard() -> (Net, ChannelKeysId) {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    let channel = net.open(0, 1);
+    net.cut(0, 1);
+    net.connect(0, 1);
+    let id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    net.receive(0, 1, &error(id));
+    (net, channel)
+}
+
+// attack 48
+#[test]
+fn the_time_that_a_peers_commitment_has_after_its_error_goes_on_through_any_crash() {
+    // The process dies in any of the twelve blocks, or in all of them, and the peer never says it again.
+    for dies in (0..12).map(Some).chain([None]) {
+        let (mut net, channel) = failed_unheard();
+        let broadcast = net.members[0].broadcast.len();
+        for block in 0..12 {
+            assert_eq!(phase(&net, 0, &channel), "open", "{dies:?}, block {block}");
+            if dies.is_none_or(|at| at == block) {
+                net.restart(0);
+            }
+            net.mine(Vec::new());
+        }
+        assert_eq!(phase(&net, 0, &channel), "closing", "{dies:?}");
+        assert!(net.members[0].broadcast.len() > broadcast, "{dies:?}");
+        let open = net.members[0].node.channel(&channel).and_then(|c| c.open()).expect("kept");
+        let funding = open.funding.terms.outpoint;
+        let last = net.members[0].broadcast.last().expect("broadcast");
+        assert!(last.input.iter().any(|i| i.previous_output == funding), "our commitment");
+        let rows = net.members[0].disk.rows();
+        net.mine(Vec::new());
+        assert_eq!(net.members[0].disk.rows(), rows, "the wait is over, on the disk too");
+    }
+}
+
+// attack 48
+#[test]
+fn a_peers_commitment_that_comes_after_its_error_ends_the_wait_and_ours_never_goes_out() {
+    let (mut net, channel) = failed_unheard();
+    let theirs = net.channels(1)[0];
+    let open = net.members[1].node.channel(&theirs).and_then(|c| c.open()).expect("open");
+    let request = open.local_request();
+    let commitment = {
+        use astrape_transactions::signing::Signer as _;
+        net.members[1].signer.sign_local_commitment(&request).expect("its own")
+    };
+    net.restart(0);
+    (0..5).for_each(|_| net.mine(Vec::new()));
+    net.mine(vec![commitment]);
+    let funding = request.terms.outpoint;
+    for _ in 0..20 {
+        net.restart(0);
+        net.mine(Vec::new());
+    }
+    let ours = net.members[0].broadcast.iter();
+    assert_eq!(ours.filter(|tx| tx.input.iter().any(|i| i.previous_output == funding)).count(), 0);
+    assert_eq!(phase(&net, 0, &channel), "closing");
+}
+
 // BOLT 1.the-error-and-warning-messages.16
 #[test]
 fn an_error_or_a_warning_for_a_channel_that_we_do_not_know_is_ignored() {

@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::effect::{Broadcast, Effect};
-use crate::input::ChainInput;
+use crate::input::{ChainInput, Freshness};
 use crate::state::ChainState;
 use astrape_channel::Event;
 use astrape_primitives::{
@@ -28,7 +28,7 @@ impl Turn<'_> {
             ChainInput::Estimates(feerates) => self.estimates(feerates),
             // Broadcasts are repeated with every block while they are owed.
             ChainInput::BroadcastResult { .. } => {}
-            ChainInput::Freshness { stale } => self.freshness(stale),
+            ChainInput::Freshness(freshness) => self.freshness(freshness),
         }
     }
 
@@ -48,6 +48,7 @@ impl Turn<'_> {
         let excess = chain.recent.len().saturating_sub(ChainState::MAX_RECENT);
         chain.recent.drain(..excess);
         chain.tip_time = time;
+        self.sleep_or_wake(&mut chain, block.height);
         self.node.chain.set((), chain);
         for confirmed in matched {
             self.confirmed(block.height, confirmed);
@@ -60,6 +61,18 @@ impl Turn<'_> {
         self.deadlines();
         self.give_back_what_is_late();
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
+    }
+
+    /// Notes a block that came while we slept. The first after waking is none: before it we were there, and asked for a place
+    /// in it.
+    fn sleep_or_wake(&mut self, chain: &mut ChainState, height: Height) {
+        let world = &mut self.node.world;
+        if world.is_behind {
+            if world.is_catching_up {
+                chain.nights.sleep_through(height);
+            }
+            world.is_catching_up = true;
+        }
     }
 
     /// What a watch that was set too late for a block of ours has found in it.
@@ -107,6 +120,7 @@ impl Turn<'_> {
             return;
         }
         chain.recent.pop();
+        chain.nights.reorganised(block.height);
         assert!(!chain.recent.is_empty(), "a reorganisation deeper than {} blocks", ChainState::MAX_RECENT);
         self.node.chain.set((), chain);
         for channel in self.node.channels.keys() {
@@ -171,9 +185,16 @@ impl Turn<'_> {
     }
 
     /// Whether what we see of the chain can be relied on. When it can again, what is due by then is looked at.
-    fn freshness(&mut self, stale: Option<String>) {
-        let is_back = stale.is_none() && self.node.world.stale.is_some();
-        self.node.world.stale = stale;
+    fn freshness(&mut self, freshness: Freshness) {
+        let world = &mut self.node.world;
+        world.is_behind = matches!(freshness, Freshness::Behind(_));
+        world.is_catching_up &= world.is_behind;
+        let stale = match freshness {
+            Freshness::Fresh => None,
+            Freshness::Behind(reason) | Freshness::Doubtful(reason) => Some(reason),
+        };
+        let is_back = stale.is_none() && world.stale.is_some();
+        world.stale = stale;
         if is_back {
             self.node.world.fresh_since = Some(self.height());
             self.deadlines();

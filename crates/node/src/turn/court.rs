@@ -4,6 +4,7 @@ use super::{Turn, origin_of};
 use crate::effect::{Broadcast, Effect, Find, Parent, Watch};
 use crate::journal::RetiredHtlc;
 use crate::ledger::ChannelFact;
+use crate::state::FailedByPeer;
 use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin, Refusal};
 use astrape_onchain::{ClaimParent, Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
 use astrape_onion::Failure;
@@ -42,6 +43,7 @@ impl Turn<'_> {
     ) -> (Resolution, Vec<Output>) {
         let secp = Arc::clone(&self.node.secp);
         let coins = self.coins_for_claims(keys);
+        let nights = self.node.chain.get(&()).map(|chain| chain.nights.clone()).unwrap_or_default();
         let view = View {
             secp: &secp,
             tip: self.height(),
@@ -49,6 +51,7 @@ impl Turn<'_> {
             closing_depth: self.node.config.channel.closing_depth,
             coins: &coins,
             evidence,
+            nights: &nights,
         };
         resolution.handle(event, &view)
     }
@@ -385,24 +388,29 @@ impl Turn<'_> {
         if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
             return false;
         }
-        let since = self.height();
-        let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
-        self.node.world.failed_by_peer.entry(keys).or_insert((since, words));
+        // It says so again whenever we come back: the first time counts.
+        if !self.node.failed_by_peer.contains(&keys) {
+            let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
+            self.node.failed_by_peer.set(keys, FailedByPeer { since: self.height(), words });
+        }
         true
     }
 
-    /// Channels that their peers have failed unheard, and whose commitment does not come.
+    /// Channels that their peers have failed unheard, and whose commitment does not come. One whose state may be old waits
+    /// until that is settled.
     fn close_what_peers_failed(&mut self) {
         let tip = self.height();
-        let is_over = |since: Height| tip >= since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT);
-        let due = self.node.world.failed_by_peer.iter().filter(|(_, (since, _))| is_over(*since));
-        let due: Vec<(ChannelKeysId, String)> =
-            due.map(|(keys, (_, words))| (*keys, words.clone())).collect();
-        for (keys, reason) in due {
-            self.node.world.failed_by_peer.remove(&keys);
-            let channel = self.node.channels.get(&keys).filter(|_| !self.node.suspect.contains(&keys));
+        for keys in self.node.failed_by_peer.keys() {
+            let Some(failed) = self.node.failed_by_peer.get(&keys).cloned() else { continue };
             let is_unspent = |c: &Channel| c.open().is_some_and(|open| open.funding.spent.is_none());
-            if channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
+            let channel = self.node.channels.get(&keys);
+            if !channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
+                self.node.failed_by_peer.remove(&keys);
+            } else if tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT)
+                && !self.node.suspect.contains(&keys)
+            {
+                self.node.failed_by_peer.remove(&keys);
+                let reason = failed.words;
                 self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
             }
         }

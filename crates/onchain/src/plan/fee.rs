@@ -24,12 +24,15 @@ pub(crate) const COMMITMENT_BLOCKS: u32 = 24;
 /// Bitcoin nodes), in sat/kw.
 pub const MIN_INCREMENT: FeeratePerKw = FeeratePerKw::FLOOR;
 
+/// Blocks that a fee has to rise in, where there were so many: whoever wakes up with fewer left begins in the middle of the curve.
+pub const RISE_BLOCKS: u32 = 12;
+
 /// What the fee of a claim depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stake {
     /// The most that it may pay.
     pub(crate) budget: Sat,
-    /// The tip from which it could have been made.
+    /// The tip from which its fee rises ([`rises_from`]).
     pub(crate) since: Height,
     /// The block by which it must be in.
     pub(crate) deadline: Option<Height>,
@@ -64,6 +67,13 @@ pub(crate) fn feerate(stake: Stake, weight: u64, tip: Height, feerates: &Feerate
     let left = deadline.0.saturating_sub(tip.0.saturating_add(1));
     let estimate = feerates.within(left / 2).clamp(feerates.floor(), most);
     Some(estimate.max(on_the_curve(estimate, most, stake.since, deadline, tip)))
+}
+
+/// The tip from which a fee rises: from where the claim could have been made, less the blocks that came while we slept, and
+/// early enough for the deadline.
+pub(crate) fn rises_from(claimable: Height, deadline: Option<Height>, asleep: u32) -> Height {
+    let latest = deadline.map_or(Height(u32::MAX), |d| Height(d.0.saturating_sub(RISE_BLOCKS)));
+    claimable.plus(asleep).min(latest).max(claimable)
 }
 
 /// From `least` at `since` to `most` in the last block before the deadline.
@@ -131,6 +141,29 @@ mod tests {
         for late in [180, 181, 500, u32::MAX] {
             assert_eq!(feerate(stake(181), weight, Height(late), &low), Some(FeeratePerKw(50_000)), "{late}");
         }
+    }
+
+    #[test]
+    fn blocks_that_came_while_we_slept_raise_no_fee_but_the_deadline_is_kept() {
+        let low = Feerates::flat(FeeratePerKw(300));
+        let paid = |tip: u32, asleep: u32| {
+            let since = rises_from(Height(100), Some(Height(200)), asleep);
+            let stake = Stake { since, ..stake(200) };
+            feerate(stake, 1_000, Height(tip), &low).expect("within the budget").0
+        };
+        assert!(paid(160, 0) > 18_000, "who was awake and missed sixty blocks pays for the next");
+        assert_eq!(paid(160, 60), 300, "who slept through them begins");
+        assert_eq!(paid(188, 88), 300);
+        assert!((10_000..20_000).contains(&paid(194, 94)), "six of the last twelve blocks are gone");
+        for asleep in [0, 50, 99, u32::MAX] {
+            assert_eq!(paid(199, asleep), 50_000, "all of it in the last block");
+        }
+        assert_eq!(
+            rises_from(Height(195), Some(Height(200)), 3),
+            Height(195),
+            "never before it could be made"
+        );
+        assert_eq!(rises_from(Height(195), None, 3), Height(198));
     }
 
     // attack 37

@@ -104,6 +104,7 @@ fn ten_thousand_outputs_are_planned_in_seconds() {
         closing_depth: 6,
         coins: &[],
         evidence: &court.evidence,
+        nights: &court.nights,
     };
     let planning = std::time::Instant::now();
     for _ in 0..200 {

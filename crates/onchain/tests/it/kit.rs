@@ -1,7 +1,9 @@
 //! A channel between us and a peer on a regtest chain: commitments are signed by two signers, claims go into a mempool with
 //! Bitcoin Core's policy, and every script is judged by Bitcoin Core's engine.
 
-use astrape_onchain::{ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Output, Resolution, Story, View};
+use astrape_onchain::{
+    ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Nights, Output, Resolution, Story, View,
+};
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, FeeratePerKw, Feerates, Height, HtlcId, Msat, Network,
     PaymentPreimage, Sat, Side, Timestamp,
@@ -100,6 +102,8 @@ pub(crate) struct Court {
     pub(crate) refused: Vec<(Txid, String)>,
     /// Whether claims reach the mempool at all.
     pub(crate) deaf: bool,
+    /// Blocks that came while we slept.
+    pub(crate) nights: Nights,
 }
 
 /// A chain with nothing of ours in it.
@@ -148,6 +152,7 @@ impl Court {
             told: Vec::new(),
             refused: Vec::new(),
             deaf: false,
+            nights: Nights::NONE,
         }
     }
 
@@ -189,6 +194,7 @@ impl Court {
             closing_depth: 6,
             coins: &coins,
             evidence: &self.evidence,
+            nights: &self.nights,
         };
         let (next, outputs) = self.resolution.handle(event, &view);
         self.resolution = next;

@@ -3,7 +3,7 @@
 use crate::totals::Seen;
 use crate::violation::Violation;
 use crate::world::World;
-use astrape_node::{ChainInput, Input};
+use astrape_node::{ChainInput, Freshness, Input};
 use astrape_primitives::FeeratePerKw;
 use astrape_regtest::{RegtestChain, Weather};
 use bitcoin::{OutPoint, Txid};
@@ -148,13 +148,13 @@ pub(super) fn blind(world: &mut World) {
     let until = world.now.plus(world.rng.gen_range(500..MAX_BLIND_MILLIS));
     world.totals.court.saw(Seen::Outage);
     world.court.blind_until.insert(node, until);
-    freshness(world, node, Some("the chain source is silent".to_owned()));
+    freshness(world, node, Freshness::Behind("the chain source is silent".to_owned()));
 }
 
 /// What the shell tells its node of its chain source.
-pub(crate) fn freshness(world: &mut World, node: usize, stale: Option<String>) {
+pub(crate) fn freshness(world: &mut World, node: usize, freshness: Freshness) {
     if let Some(process) = world.process(node).map(|p| p.id) {
-        let input = Box::new(Input::Chain(ChainInput::Freshness { stale }));
+        let input = Box::new(Input::Chain(ChainInput::Freshness(freshness)));
         world.queue.push(world.now, crate::event::Event::Local { node, process, input });
     }
 }
@@ -165,14 +165,14 @@ pub(super) fn clear(world: &mut World) {
     let blind: Vec<usize> = world.court.blind_until.keys().copied().collect();
     world.court.blind_until.clear();
     for node in blind {
-        freshness(world, node, None);
+        freshness(world, node, Freshness::Fresh);
     }
     world.mine(1);
     tell(world);
 }
 
 /// The estimates follow.
-fn tell(world: &mut World) {
+pub(super) fn tell(world: &mut World) {
     let feerate = world.feerate;
     world.set_feerate(feerate);
 }

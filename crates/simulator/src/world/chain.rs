@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::violation::Violation;
 use crate::world::World;
-use astrape_node::{ChainInput, Input};
+use astrape_node::{ChainInput, Freshness, Input};
 use astrape_primitives::{BlockId, ChainEvent, FeeratePerKw, Feerates, Height, Timestamp};
 use astrape_regtest::{BlockEvent, Offer, Policy, RegtestChain};
 use bitcoin::Transaction;
@@ -136,7 +136,7 @@ impl World {
             None if first => self.tip_again(),
             None => {
                 if self.court.blind_until.remove(&node).is_some() {
-                    crate::court::freshness(self, node, None);
+                    crate::court::freshness(self, node, Freshness::Fresh);
                 }
                 return Ok(false);
             }

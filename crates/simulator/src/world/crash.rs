@@ -5,7 +5,7 @@ use crate::machine::{Pending, Process, WatchSet};
 use crate::network::Loss;
 use crate::violation::{Checker, Violation};
 use crate::world::World;
-use astrape_node::{Input, Node, TICK_MILLIS};
+use astrape_node::{Freshness, Input, Node, TICK_MILLIS};
 use astrape_primitives::{BlockId, Height};
 use rand::Rng as _;
 
@@ -117,6 +117,11 @@ impl World {
     /// What the shell of a process does at its start, in this order: fees, coins, blocks, peers.
     fn wake_the_shell(&mut self, node: usize, process: u64) {
         let now = self.now;
+        if self.court.sits {
+            // Fresh is said when it has read all blocks.
+            self.court.blind_until.entry(node).or_insert(now);
+            crate::court::freshness(self, node, Freshness::Behind("starting".to_owned()));
+        }
         for fees in super::chain::fees_told(self.chain.policy(), self.feerate) {
             self.queue.push(now, Event::Local { node, process, input: Box::new(Input::Chain(fees)) });
         }

@@ -655,7 +655,11 @@ impl Gen {
         let count = u32::try_from(self.below(5)).expect("small");
         let block =
             |height| BlockId { height: Height(height), hash: BlockHash::from_byte_array(self.bytes()) };
-        ChainState { recent: (first..first + count).map(block).collect(), tip_time: self.u32() }
+        ChainState {
+            recent: (first..first + count).map(block).collect(),
+            tip_time: self.u32(),
+            ..Default::default()
+        }
     }
 
     pub(crate) fn counters(&mut self) -> Counters {
