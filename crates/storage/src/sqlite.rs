@@ -4,9 +4,7 @@
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
 use crate::mark::{Found, MarkFile};
-use astrape_node::{
-    Entry, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
-};
+use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::{damaged, failed};
 use rusqlite::config::DbConfig;
@@ -18,6 +16,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+mod archive;
 mod checksum;
 mod error;
 mod fact;
@@ -123,6 +122,7 @@ impl SqliteJournal {
         }
         quick_check(&conn)?;
         schema::migrate(&mut conn, network, node_id)?;
+        archive::check(&conn)?;
         let (epoch, marks, commits, opened) = take_over(&mut conn, network, node_id, new, (&mark, found))?;
         // Only now that what was found is durable.
         mark.begin(&marks, commits)?;
@@ -215,7 +215,7 @@ impl Journal for SqliteJournal {
         channel: &ChannelKeysId,
         commitment: CommitmentNumber,
     ) -> Result<Vec<RetiredHtlc>, JournalError> {
-        query::retired_htlcs(&self.conn, channel, commitment)
+        archive::of_commitment(&self.conn, channel, commitment)
     }
 }
 
@@ -280,7 +280,7 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 
 /// Tables that grow with all that ever was: their rows carry checksums and are looked at when they are read, so that the time
 /// to start does not depend on how many states a channel has had.
-const ARCHIVES: [&str; 3] = ["retired_htlcs", "ledger", "onions"];
+const ARCHIVES: [&str; 4] = ["archived_htlcs", "retired_htlcs", "ledger", "onions"];
 
 /// Looks whether the tables that the node lives in are whole.
 fn quick_check(conn: &Connection) -> Result<(), JournalError> {
@@ -421,13 +421,7 @@ fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError>
     for entry in writes.ledger() {
         execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
     }
-    for htlc in writes.retired() {
-        execute(
-            tx,
-            "INSERT OR REPLACE INTO retired_htlcs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params_from_iter(query::retired_values(htlc)),
-        )?;
-    }
+    archive::add(tx, writes.retired())?;
     for onion in writes.onions() {
         let row = (onion.expiry.0, onion.replay_id);
         execute(tx, "INSERT OR IGNORE INTO onions (cltv_expiry, replay_id) VALUES (?1, ?2)", row)?;
@@ -438,23 +432,7 @@ fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError>
     for channel in writes.forget_retired() {
         execute(tx, "INSERT OR IGNORE INTO forgetting (channel) VALUES (?1)", [channel.0])?;
     }
-    forget_some(tx)
-}
-
-/// Deletes a bounded part of what channels that are over have left (attack 84).
-fn forget_some(tx: &Transaction<'_>) -> Result<(), JournalError> {
-    let first = tx
-        .prepare_cached("SELECT channel FROM forgetting LIMIT 1")
-        .and_then(|mut s| s.query_row([], |row| row.get::<_, [u8; 32]>(0)).optional())
-        .map_err(failed)?;
-    let Some(channel) = first else { return Ok(()) };
-    let sql = "DELETE FROM retired_htlcs WHERE (channel, offered_by, id) IN \
-        (SELECT channel, offered_by, id FROM retired_htlcs WHERE channel = ?1 LIMIT ?2)";
-    let most = i64::try_from(MAX_FORGOTTEN_PER_COMMIT).unwrap_or(i64::MAX);
-    if execute(tx, sql, (channel, most))? < MAX_FORGOTTEN_PER_COMMIT {
-        execute(tx, "DELETE FROM forgetting WHERE channel = ?1", [channel])?;
-    }
-    Ok(())
+    archive::forget_some(tx)
 }
 
 /// All columns by their names: the table has got some behind its checksum.
@@ -463,7 +441,7 @@ const INSERT_FACT: &str = "INSERT INTO ledger (number, at_ms, topic, kind, payme
     height, custom, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
     ?19, ?20, ?21, ?22)";
 
-fn execute(tx: &Transaction<'_>, sql: &str, params: impl rusqlite::Params) -> Result<usize, JournalError> {
+fn execute(tx: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<usize, JournalError> {
     tx.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed)
 }
 

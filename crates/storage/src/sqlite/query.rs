@@ -3,9 +3,8 @@
 use super::checksum;
 use super::error::{damaged, failed};
 use super::fact;
-use astrape_node::{Entry, JournalError, Key, RetiredHtlc, SeenOnion};
-use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
-use rusqlite::types::Value;
+use astrape_node::{Entry, JournalError, Key, SeenOnion};
+use astrape_primitives::{ChannelKeysId, PaymentHash};
 use rusqlite::{Connection, OptionalExtension as _, Params};
 use std::collections::BTreeMap;
 
@@ -41,68 +40,6 @@ pub(super) fn last_payment_fact(
     );
     let facts = facts(conn, &sql, (payment_hash.0, fact::PAYMENT))?;
     Ok(facts.into_iter().next())
-}
-
-pub(super) fn retired_htlcs(
-    conn: &Connection,
-    channel: &ChannelKeysId,
-    commitment: CommitmentNumber,
-) -> Result<Vec<RetiredHtlc>, JournalError> {
-    let mut statement = conn
-        .prepare_cached(
-            "SELECT channel, offered_by, id, amount_msat, payment_hash, cltv_expiry, first_remote, end_remote, checksum
-             FROM retired_htlcs WHERE channel = ?1 AND end_remote > ?2 AND first_remote <= ?2 ORDER BY offered_by, id",
-        )
-        .map_err(failed)?;
-    let mut rows = statement.query((channel.0, commitment.0.cast_signed())).map_err(failed)?;
-    let mut htlcs = Vec::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        htlcs.push(read_retired(row)?);
-    }
-    Ok(htlcs)
-}
-
-/// The columns of an archived HTLC in the order of the table, its checksum last.
-pub(super) fn retired_values(htlc: &RetiredHtlc) -> Vec<Value> {
-    let mut values = vec![
-        Value::Blob(htlc.channel.0.to_vec()),
-        Value::Integer(match htlc.offered_by {
-            Side::Local => 0,
-            Side::Remote => 1,
-        }),
-        Value::Integer(htlc.id.0.cast_signed()),
-        Value::Integer(htlc.amount.0.cast_signed()),
-        Value::Blob(htlc.payment_hash.0.to_vec()),
-        Value::Integer(i64::from(htlc.cltv_expiry.0)),
-        Value::Integer(htlc.first_remote.0.cast_signed()),
-        Value::Integer(htlc.end_remote.0.cast_signed()),
-    ];
-    let sum = checksum::of_values("retired_htlcs", &values);
-    values.push(Value::Blob(sum.to_vec()));
-    values
-}
-
-fn read_retired(row: &rusqlite::Row<'_>) -> Result<RetiredHtlc, JournalError> {
-    let number = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned).map_err(failed);
-    let bytes = |column: usize| row.get::<_, [u8; 32]>(column).map_err(failed);
-    let id = number(2)?;
-    let wrong = || damaged("retired_htlcs", id);
-    let htlc = RetiredHtlc {
-        channel: ChannelKeysId(bytes(0)?),
-        offered_by: match number(1)? {
-            0 => Side::Local,
-            1 => Side::Remote,
-            _ => return Err(wrong()),
-        },
-        id: HtlcId(id),
-        amount: Msat(number(3)?),
-        payment_hash: PaymentHash(bytes(4)?),
-        cltv_expiry: CltvExpiry(row.get(5).map_err(failed)?),
-        first_remote: CommitmentNumber(number(6)?),
-        end_remote: CommitmentNumber(number(7)?),
-    };
-    let sum: Value = row.get(8).map_err(failed)?;
-    if retired_values(&htlc).last() == Some(&sum) { Ok(htlc) } else { Err(wrong()) }
 }
 
 /// Facts from one number on, oldest first.

@@ -2,7 +2,7 @@
 
 use super::error::failed;
 use super::tally::{self, ChannelTally, Tally};
-use super::{fact, query, schema};
+use super::{archive, fact, query, schema};
 use astrape_node::{Entry, JournalError, RetiredHtlc, SeenOnion};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
 use rusqlite::{Connection, OpenFlags};
@@ -61,7 +61,7 @@ impl SqliteReader {
         channel: &ChannelKeysId,
         commitment: CommitmentNumber,
     ) -> Result<Vec<RetiredHtlc>, JournalError> {
-        query::retired_htlcs(&self.conn, channel, commitment)
+        archive::of_commitment(&self.conn, channel, commitment)
     }
 
     /// Facts from number `first` on, oldest first: at most `limit`, and at most [`MAX_PAGE`].

@@ -11,7 +11,36 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 4] = [INITIAL, FORGETTING, EARNING, STORIES];
+const MIGRATIONS: [&str; 5] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES];
+
+/// How many there were before the archived HTLCs moved.
+const BEFORE_ARCHIVES: usize = 4;
+
+/// What the rows mean is told in `archive`.
+const ARCHIVES: &str = "
+    -- Channels with archived HTLCs, and the number that stands for each in their rows.
+    CREATE TABLE archives (
+        channel BLOB PRIMARY KEY,
+        number INTEGER NOT NULL,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- HTLCs that are over, for the justice of revoked commitments. Each was in the peer's commitments from number
+    -- fork - before - 1 to fork + after - 1.
+    CREATE TABLE archived_htlcs (
+        channel INTEGER NOT NULL,
+        fork INTEGER NOT NULL,
+        offered_by INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        before INTEGER NOT NULL,
+        after INTEGER NOT NULL,
+        amount_msat INTEGER NOT NULL,
+        payment_hash BLOB NOT NULL,
+        cltv_expiry INTEGER NOT NULL,
+        checksum BLOB NOT NULL,
+        PRIMARY KEY (channel, fork, offered_by, id)
+    ) STRICT, WITHOUT ROWID;
+";
 
 const EARNING: &str = "
     -- How long a forward was here; the height by which something happens; what applications said with a payment.
@@ -146,17 +175,121 @@ pub(super) fn version(conn: &Connection) -> Result<usize, JournalError> {
 /// # Errors
 /// When the database is damaged, not ours, newer, or cannot be written.
 pub(super) fn migrate(conn: &mut Connection, network: Network, node_id: NodeId) -> Result<(), JournalError> {
+    migrate_to(LATEST, conn, network, node_id)
+}
+
+fn migrate_to(
+    latest: usize,
+    conn: &mut Connection,
+    network: Network,
+    node_id: NodeId,
+) -> Result<(), JournalError> {
     let done = version(conn)?;
-    for (done, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+    for (done, migration) in MIGRATIONS.iter().enumerate().take(latest).skip(done) {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         tx.execute_batch(migration).map_err(failed)?;
         if done == 0 {
             tx.execute("INSERT INTO meta VALUES (1, ?1, ?2, 0, 0)", (network.name(), node_id.as_bytes()))
                 .map_err(failed)?;
         }
+        if done == BEFORE_ARCHIVES {
+            super::archive::convert(&tx)?;
+        }
         tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
         tx.pragma_update(None, "user_version", (done + 1).to_string()).map_err(failed)?;
         tx.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqliteJournal;
+    use crate::sqlite::{DATABASE, checksum};
+    use astrape_node::{Journal as _, RetiredHtlc};
+    use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
+    use rusqlite::params_from_iter;
+    use rusqlite::types::Value;
+    use std::path::Path;
+
+    fn node() -> NodeId {
+        NodeId::from_bytes([2; 33]).expect("a point")
+    }
+
+    /// An HTLC of one of two channels, of which some live long.
+    fn htlc(n: u64) -> RetiredHtlc {
+        let life = if n.is_multiple_of(50) { 300 } else { 1 + n % 7 };
+        RetiredHtlc {
+            channel: ChannelKeysId([u8::try_from(n % 2).expect("small"); 32]),
+            offered_by: if n.is_multiple_of(3) { Side::Local } else { Side::Remote },
+            id: HtlcId(n),
+            amount: Msat(1_000 + n),
+            payment_hash: PaymentHash([u8::try_from(n % 251).expect("small"); 32]),
+            cltv_expiry: CltvExpiry(800_000),
+            first_remote: CommitmentNumber(n),
+            end_remote: CommitmentNumber(n + life),
+        }
+    }
+
+    /// As the fourth schema had them.
+    fn old_values(htlc: &RetiredHtlc) -> Vec<Value> {
+        let mut values = vec![
+            Value::Blob(htlc.channel.0.to_vec()),
+            Value::Integer(i64::from(htlc.offered_by == Side::Remote)),
+            Value::Integer(htlc.id.0.cast_signed()),
+            Value::Integer(htlc.amount.0.cast_signed()),
+            Value::Blob(htlc.payment_hash.0.to_vec()),
+            Value::Integer(i64::from(htlc.cltv_expiry.0)),
+            Value::Integer(htlc.first_remote.0.cast_signed()),
+            Value::Integer(htlc.end_remote.0.cast_signed()),
+        ];
+        values.push(Value::Blob(checksum::of_values("retired_htlcs", &values).to_vec()));
+        values
+    }
+
+    fn written_by_the_fourth(directory: &Path, htlcs: &[RetiredHtlc]) {
+        let mut conn = Connection::open(directory.join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_ARCHIVES, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        assert_eq!(version(&conn).expect("ours"), BEFORE_ARCHIVES);
+        for htlc in htlcs {
+            let sql = "INSERT INTO retired_htlcs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+            conn.execute(sql, params_from_iter(old_values(htlc))).expect("written");
+        }
+    }
+
+    #[test]
+    fn archived_htlcs_of_an_older_database_are_found_as_before() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let htlcs: Vec<RetiredHtlc> = (0..400).map(htlc).collect();
+        written_by_the_fourth(directory.path(), &htlcs);
+        for _ in 0..2 {
+            let (journal, _) = SqliteJournal::open(directory.path(), Network::Regtest, node())
+                .expect("it is brought to today");
+            for number in (0..720).map(CommitmentNumber) {
+                for channel in [0, 1].map(|byte| ChannelKeysId([byte; 32])) {
+                    let had = |h: &&RetiredHtlc| {
+                        h.channel == channel && h.first_remote <= number && number < h.end_remote
+                    };
+                    let mut expected: Vec<RetiredHtlc> = htlcs.iter().filter(had).cloned().collect();
+                    expected.sort_by_key(|h| (h.offered_by == Side::Remote, h.id));
+                    let found = journal.retired_htlcs(&channel, number).expect("readable");
+                    assert_eq!(found, expected, "commitment {}", number.0);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_archived_htlc_that_was_damaged_before_is_not_brought_along() {
+        let directory = tempfile::tempdir().expect("a directory");
+        written_by_the_fourth(directory.path(), &[htlc(1), htlc(2)]);
+        let conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        conn.execute_batch("UPDATE retired_htlcs SET amount_msat = 7 WHERE id = 2").expect("changed");
+        drop(conn);
+        for _ in 0..2 {
+            let opened = SqliteJournal::open(directory.path(), Network::Regtest, node());
+            assert!(matches!(opened, Err(JournalError::Damaged(_))), "{opened:?}");
+        }
+    }
 }

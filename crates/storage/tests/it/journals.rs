@@ -145,6 +145,35 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// However long HTLCs have lived: also from the first commitment on, and across the middle of all numbers.
+    #[test]
+    fn archived_htlcs_are_found_alike_in_sqlite_and_memory(
+        lives in prop::collection::vec((0u64..130, 0u64..130, any::<bool>()), 1..60),
+        far in prop::collection::vec((0u64..20, 0u64..20), 0..6),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut memory, mut sqlite) = (MemoryJournal::new(), open(dir.path()).0);
+        let middle = (1 << 47) - 10;
+        let far = far.into_iter().map(|(first, life)| (middle + first, life, false));
+        let mut make = Make::default();
+        for (id, (first, life, ours)) in (0..).zip(lives.into_iter().chain(far)) {
+            let side = if ours { Side::Local } else { Side::Remote };
+            make = make.retire(htlc(channel(1), side, id, first, first + life));
+        }
+        let writes = make.done();
+        memory.commit(&writes).unwrap();
+        sqlite.commit(&writes).unwrap();
+        for number in (0..264).chain(middle - 5..middle + 45).map(CommitmentNumber) {
+            let found = sqlite.retired_htlcs(&channel(1), number).unwrap();
+            prop_assert_eq!(&found, &memory.retired_htlcs(&channel(1), number).unwrap());
+            prop_assert_eq!(found, sqlite.reader().unwrap().retired_htlcs(&channel(1), number).unwrap());
+        }
+    }
+}
+
 // attack 84
 #[test]
 fn what_a_channel_that_is_over_has_left_is_deleted_a_bounded_part_with_each_commit() {
