@@ -2,7 +2,9 @@
 
 pub(crate) mod budget;
 pub(crate) mod closes;
+mod coins;
 mod disk;
+pub(crate) mod exit;
 pub(crate) mod fees;
 pub(crate) mod justice;
 mod mirror;
@@ -52,6 +54,7 @@ pub(crate) fn after_commit(
 ) -> Result<(), Violation> {
     world.totals.steps += parts.len() as u64;
     disk::check(world, node)?;
+    coins::check(world, node)?;
     if world.besieged {
         world.checks.signed.record(node, effects)?;
         preimage::check(world, node)?;

@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
+//! | `grief` | what it puts in the way of our claims, for its own coins |
 //! | `weather` | miners and chain sources |
 //! | `weigh` | what a million revoked states cost, on a real disk |
 
+mod grief;
 mod script;
 mod theft;
 mod weather;
@@ -361,6 +363,7 @@ fn act_on_chain(world: &mut World) -> Result<(), Violation> {
         89..=92 => {
             pay(world);
         }
+        93..=96 if grief::contest(world) => {}
         _ => theft::go_on(world)?,
     }
     Ok(())

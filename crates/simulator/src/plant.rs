@@ -96,8 +96,18 @@ pub enum Plant {
         /// Whose.
         node: usize,
     },
+    /// A coin of this node shows as somebody else's too to the one checker of coins.
+    SharesCoins {
+        /// Whose.
+        node: usize,
+    },
     /// Claims leave most to the miner.
     PaysTooMuch {
+        /// Whose.
+        node: usize,
+    },
+    /// The commitment of this node shows another feerate than was signed to the one checker of exits.
+    BlursSignature {
         /// Whose.
         node: usize,
     },

@@ -19,6 +19,8 @@ pub enum Checker {
     Fees,
     /// Justice is possible for every state that was ever signed.
     Justice,
+    /// Whose channel is funded can go on chain alone.
+    Exit,
     /// An honest node is never punished.
     Punished,
     /// Every output that is ours ends in our wallet.
@@ -27,6 +29,8 @@ pub enum Checker {
     Wealth,
     /// Fees on chain stay within their budgets.
     Budget,
+    /// No coin pays for two things.
+    Coins,
     /// When faults stop, all that is on chain is resolved within a number of blocks.
     Resolved,
     /// When faults stop, the world comes to rest.

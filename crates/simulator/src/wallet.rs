@@ -123,18 +123,23 @@ impl Wallet {
 
     /// What our unspent outputs in the best chain and the mempool come to, as the chain itself has it.
     pub(crate) fn total(&self, chain: &RegtestChain, from: Height) -> Sat {
-        let mut coins: BTreeMap<OutPoint, Sat> = BTreeMap::new();
+        self.coins(chain, from).iter().map(|coin| coin.amount).sum()
+    }
+
+    /// These outputs.
+    pub(crate) fn coins(&self, chain: &RegtestChain, from: Height) -> Vec<FoundCoin> {
+        let mut coins: BTreeMap<OutPoint, FoundCoin> = BTreeMap::new();
         let mut take = |tx: &Transaction| {
             for input in &tx.input {
                 coins.remove(&input.previous_output);
             }
-            coins.extend(self.coins_of(tx, false).map(|coin| (coin.outpoint, coin.amount)));
+            coins.extend(self.coins_of(tx, false).map(|coin| (coin.outpoint, coin)));
         };
         for block in (from.0..=chain.tip().height.0).filter_map(|h| chain.block_at(Height(h))) {
             block.txdata.iter().for_each(&mut take);
         }
         chain.mempool().iter().for_each(|tx| take(tx));
-        coins.values().copied().sum()
+        coins.into_values().collect()
     }
 }
 

@@ -20,6 +20,7 @@ fn the_first_start_makes_what_later_starts_find() {
     assert_eq!(names.len(), 3, "no drafts are left: {names:?}");
 }
 
+// attack 29
 #[cfg(unix)]
 #[test]
 fn only_the_owner_can_read_the_key_and_the_token() {
@@ -30,6 +31,19 @@ fn only_the_owner_can_read_the_key_and_the_token() {
     assert_eq!(mode(KEY_FILE), 0o600);
     assert_eq!(mode(TOKEN_FILE), 0o600);
     assert_eq!(mode(CERTIFICATE_FILE), 0o644);
+}
+
+// attack 29
+#[test]
+fn a_token_that_was_removed_is_replaced_and_the_old_one_is_no_longer_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let before = Credentials::load_or_create(dir.path()).expect("made");
+    fs::remove_file(dir.path().join(TOKEN_FILE)).expect("it is there");
+    let after = Credentials::load_or_create(dir.path()).expect("made");
+    assert_eq!(after.certificate, before.certificate, "clients go on trusting the node");
+    assert!(!after.token.is(before.token.reveal_hex().as_bytes()));
+    let (_, token) = load_for_client(dir.path()).expect("found");
+    assert_eq!(token, after.token);
 }
 
 #[test]

@@ -23,7 +23,7 @@ const ALREADY_KNOWN: [&str; 3] =
     ["txn-already-known", "txn-already-in-mempool", "txn-same-nonwitness-data-in-mempool"];
 
 /// Sends one transaction, or a package by `submitpackage`. Where the package as such is refused, or the node is too old
-/// to know packages, its members are sent one by one: a parent may be confirmed meanwhile, and then the child is no package
+/// to know packages or keeps them from us (`rpcwhitelist`), its members are sent one by one: a parent may be confirmed meanwhile, and then the child is no package
 /// any more. What became of the last one, the child, is the answer.
 pub(super) async fn broadcast(rpc: &RpcClient, package: &[Transaction]) -> BroadcastResult {
     let refusal = match package {
@@ -32,7 +32,9 @@ pub(super) async fn broadcast(rpc: &RpcClient, package: &[Transaction]) -> Broad
         _ => match submit_package(rpc, package).await {
             Ok(answer) if answer.package_msg == "success" => return BroadcastResult::Accepted,
             Ok(answer) => Some(answer.reason()),
+            // Too old for it, or not allowed to us.
             Err(error) if error.code() == Some(METHOD_NOT_FOUND) => None,
+            Err(RpcError::Forbidden) => None,
             Err(error) => match outcome(error) {
                 BroadcastResult::Rejected(reason) => Some(reason),
                 other => return other,

@@ -228,6 +228,18 @@ async fn without_packages_the_members_go_one_by_one() {
 }
 
 #[tokio::test]
+async fn where_packages_are_forbidden_the_members_go_one_by_one() {
+    let package = parent_and_child();
+    let (result, methods) = broadcast(&package, |call| match call.method.as_str() {
+        "submitpackage" => Reply::raw(http("403 Forbidden", "")),
+        _ => Reply::Result(json!(outpoint(1).txid.to_string())),
+    })
+    .await;
+    assert_eq!(result, BroadcastResult::Accepted);
+    assert_eq!(methods, ["submitpackage", "sendrawtransaction", "sendrawtransaction"]);
+}
+
+#[tokio::test]
 async fn a_package_whose_parent_is_confirmed_is_still_sent() {
     let package = parent_and_child();
     let parent = serialize_hex(&package[0]);

@@ -3,13 +3,19 @@
 
 use crate::kit::START;
 use crate::node::{Node, anyone};
-use astrape_primitives::Sat;
+use astrape_chain::{ChainSource as _, Watch};
+use astrape_primitives::{ChainEvent, Sat};
 use astrape_regtest::{Policy, RegtestChain};
 use bitcoin::absolute::LockTime;
 use bitcoin::blockdata::opcodes::OP_TRUE;
+use bitcoin::blockdata::opcodes::all::{OP_CHECKSIG, OP_SWAP};
 use bitcoin::consensus::encode::serialize_hex;
-use bitcoin::script::Builder;
-use bitcoin::{Amount, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness, transaction};
+use bitcoin::script::{Builder, PushBytesBuf};
+use bitcoin::secp256k1::{Message, Secp256k1, SecretKey};
+use bitcoin::sighash::SighashCache;
+use bitcoin::{
+    Amount, OutPoint, PublicKey, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness, transaction,
+};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -404,4 +410,60 @@ async fn a_miner_takes_what_bitcoind_would_take() {
     assert_eq!(ours, theirs);
     let left = both.our_mempool().len() - ours.len();
     assert!(ours.len() >= 30 && left >= 10, "{} in the block, {left} left", ours.len());
+}
+
+/// A coin and two spends of it, of which one is valid: the signature stands in the very script that it signs, and is taken out
+/// of it before that is hashed (`FindAndDelete`), or is left in. Any signature will do, for any is somebody's: whose, its
+/// hash says.
+fn signature_in_its_own_script(from: OutPoint) -> [Transaction; 3] {
+    let secp = Secp256k1::new();
+    let any = secp
+        .sign_ecdsa_recoverable(&Message::from_digest([7; 32]), &SecretKey::from_slice(&[9; 32]).unwrap());
+    let mut pushed = PushBytesBuf::try_from(any.to_standard().serialize_der().to_vec()).unwrap();
+    pushed.push(1).unwrap();
+    let with = Builder::new().push_slice(&pushed).push_opcode(OP_SWAP).push_opcode(OP_CHECKSIG).into_script();
+    let without = Builder::new().push_opcode(OP_SWAP).push_opcode(OP_CHECKSIG).into_script();
+    let mut coin = Draft { outputs: vec![900_000], ..Draft::of(&[from]) }.build();
+    coin.output[0].script_pubkey = with.clone();
+    let spend = |hashed: &ScriptBuf| {
+        let outpoint = OutPoint { txid: coin.compute_txid(), vout: 0 };
+        let mut tx = Draft { outputs: vec![800_000], signed: false, ..Draft::of(&[outpoint]) }.build();
+        let hash = SighashCache::new(&tx).legacy_signature_hash(0, hashed, 1).unwrap();
+        let signer = secp.recover_ecdsa(&Message::from(hash), &any).unwrap();
+        tx.input[0].script_sig = Builder::new().push_key(&PublicKey::new(signer)).into_script();
+        tx
+    };
+    let [valid, invalid] = [spend(&without), spend(&with)];
+    [coin, valid, invalid]
+}
+
+// attack 9
+#[tokio::test]
+async fn a_script_that_others_have_judged_wrongly_is_judged_as_bitcoin_core_does() {
+    let mut alone = RegtestChain::with_faucet(START);
+    let from = alone.fund(&anyone(), Sat(1_000_000)).unwrap();
+    alone.mine(1, &anyone());
+    let [coin, valid, invalid] = signature_in_its_own_script(from);
+    alone.mine_with(&[coin], &anyone()).unwrap();
+    assert!(alone.clone().mine_with(&[invalid], &anyone()).is_err());
+    alone.mine_with(&[valid], &anyone()).unwrap();
+    // And bitcoind has the last word: it takes the block, we follow it through its source, and it takes none with the other.
+    let Some((mut both, coins)) = Both::start().await else { return };
+    let [coin, valid, invalid] = signature_in_its_own_script(coins[0].0);
+    let from = both.ours.tip().height.0 + 1;
+    both.ours.mine_with(&[coin], &anyone()).unwrap();
+    both.hand_over(from).await;
+    let address = bitcoin::Address::from_script(&anyone(), bitcoin::Network::Regtest).unwrap().to_string();
+    let refused = both.theirs.try_call("generateblock", json!([address, [serialize_hex(&invalid)]])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let block = both.theirs.call("generateblock", json!([address, [serialize_hex(&valid)]])).await;
+    let hash = block["hash"].as_str().unwrap().parse().unwrap();
+    let source = both.theirs.source(astrape_primitives::Network::Regtest);
+    let block = source.block(hash).await.unwrap().unwrap();
+    assert!(block.txdata.contains(&valid));
+    let mut watch = Watch::new();
+    watch.add_outpoint(valid.input[0].previous_output);
+    let id = both.theirs.tip().await;
+    let ChainEvent::Connected { matched, .. } = watch.connected(id, &block) else { panic!("a block") };
+    assert_eq!(matched.len(), 1, "what spends a watched output is found in it");
 }

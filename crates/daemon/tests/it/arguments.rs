@@ -174,6 +174,7 @@ async fn every_call_refuses_bytes_that_it_cannot_read() {
     node.end().await;
 }
 
+// attack 29
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_is_carried_out_without_the_token() {
     let node = served(83).await;

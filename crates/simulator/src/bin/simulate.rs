@@ -265,7 +265,7 @@ fn missed(totals: &Totals, seeds: u64, steps: u32) -> Vec<String> {
 }
 
 /// What 1,000 seeds before the court must have seen at least, by name: about half of what they see, with 300 acts and with 40.
-const COURT_FLOORS: [(&str, u64); 34] = [
+const COURT_FLOORS: [(&str, u64); 37] = [
     ("closes by wish", 80),
     ("silences", 100),
     ("nonsense", 30),
@@ -300,6 +300,9 @@ const COURT_FLOORS: [(&str, u64); 34] = [
     ("spends by both", 80),
     ("spends by our commitment", 150),
     ("spends by theirs", 200),
+    ("claims contested", 10),
+    ("batches contested", 5),
+    ("claims pinned", 4),
 ];
 
 fn missed_before_court(totals: &Totals, seeds: u64) -> Vec<String> {

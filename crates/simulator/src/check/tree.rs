@@ -3,7 +3,7 @@
 use crate::world::World;
 use astrape_node::{ChannelFact, Fact};
 use astrape_primitives::Sat;
-use bitcoin::{OutPoint, TxOut, Txid};
+use bitcoin::{OutPoint, ScriptBuf, TxOut, Txid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of one funding that is spent.
@@ -17,6 +17,11 @@ pub(super) struct Tree {
     pub(super) fees: Sat,
     /// Outputs that nothing spends and no wallet has.
     pub(super) left: BTreeMap<OutPoint, TxOut>,
+}
+
+fn is_of_a_thief(world: &World, script: &ScriptBuf) -> bool {
+    let thief = world.court.thief.map(|node| &world.machines[node]);
+    thief.is_some_and(|machine| machine.wallet.owns(script))
 }
 
 /// All fundings of the world that are spent in the chain or the mempool.
@@ -40,7 +45,13 @@ pub(super) fn trees(world: &World) -> BTreeMap<OutPoint, Tree> {
             let brought = tx.input.iter().filter_map(|i| outputs.get(&i.previous_output));
             let brought: Sat = brought.map(|out| Sat::from(out.value)).sum();
             let paid: Sat = tx.output.iter().map(|out| Sat::from(out.value)).sum();
-            tree.fees = tree.fees.saturating_add(brought.saturating_sub(paid));
+            // What a thief adds of its own to contest an output is not taken of the channel.
+            let scripts =
+                tx.input.iter().filter_map(|i| Some(&outputs.get(&i.previous_output)?.script_pubkey));
+            let is_paid_by_thief = scripts.into_iter().any(|script| is_of_a_thief(world, script));
+            if !is_paid_by_thief {
+                tree.fees = tree.fees.saturating_add(brought.saturating_sub(paid));
+            }
             tree.spend.get_or_insert(txid);
             for input in &tx.input {
                 tree.left.remove(&input.previous_output);

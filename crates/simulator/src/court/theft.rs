@@ -22,7 +22,7 @@ pub(crate) struct Kept {
     pub(crate) node: usize,
     pub(crate) keys: ChannelKeysId,
     pub(crate) number: CommitmentNumber,
-    request: LocalCommitmentRequest,
+    pub(super) request: LocalCommitmentRequest,
     htlc_signatures: Vec<Signature>,
 }
 
@@ -149,16 +149,24 @@ fn is_revoked(world: &World, kept: &Kept) -> bool {
 
 /// The thief goes on: with HTLC transactions on its commitment, as soon as they are valid and nobody was quicker.
 pub(super) fn go_on(world: &mut World) -> Result<(), Violation> {
-    let [kept] = &world.court.kept[..] else { return Ok(()) };
-    if world.court.thief != Some(kept.node) {
-        return Ok(());
+    let Some((kept, mut loot)) = loot(world) else { return Ok(()) };
+    loot.retain(|one| world.chain.is_unspent(&one.htlc.outpoint()));
+    let is_batch = kept.request.terms.format == CommitmentFormat::Anchors && world.rng.gen_bool(0.5);
+    for group in groups(loot, is_batch) {
+        take(world, &kept, &group);
     }
-    let kept = kept.clone();
-    let Ok(commitment) = Commitment::build(&world.secp, &kept.request.terms, &kept.request.content) else {
-        return Ok(());
-    };
+    Ok(())
+}
+
+/// The commitment of the thief, and those of its HTLCs that it can take now, if no block has taken them.
+pub(super) fn loot(world: &World) -> Option<(Kept, Vec<Loot>)> {
+    let [kept] = &world.court.kept[..] else { return None };
+    if world.court.thief != Some(kept.node) {
+        return None;
+    }
+    let commitment = Commitment::build(&world.secp, &kept.request.terms, &kept.request.content).ok()?;
     if world.chain.confirmations(&commitment.txid()) == 0 {
-        return Ok(());
+        return None;
     }
     let known: BTreeMap<PaymentHash, PaymentPreimage> =
         world.users.deals.iter().map(|deal| (deal.payment_hash, deal.preimage)).collect();
@@ -167,8 +175,7 @@ pub(super) fn go_on(world: &mut World) -> Result<(), Violation> {
         let preimage = known.get(&htlc.htlc().payment_hash).copied();
         let has_preimage = htlc.direction() == HtlcDirection::Received;
         let is_expired = htlc.htlc().cltv_expiry.0 <= world.chain.tip().height.0;
-        let can = if has_preimage { preimage.is_some() } else { is_expired };
-        if can && world.chain.is_unspent(&htlc.outpoint()) {
+        if if has_preimage { preimage.is_some() } else { is_expired } {
             loot.push(Loot {
                 htlc: htlc.clone(),
                 signature: *signature,
@@ -176,18 +183,33 @@ pub(super) fn go_on(world: &mut World) -> Result<(), Violation> {
             });
         }
     }
-    let is_batch = kept.request.terms.format == CommitmentFormat::Anchors && world.rng.gen_bool(0.5);
-    for group in groups(loot, is_batch) {
-        take(world, &kept, &group);
-    }
-    Ok(())
+    Some((kept.clone(), loot))
 }
 
 /// An HTLC that the thief can take.
-struct Loot {
-    htlc: HtlcTransaction,
+pub(super) struct Loot {
+    pub(super) htlc: HtlcTransaction,
     signature: Signature,
     preimage: Option<PaymentPreimage>,
+}
+
+impl Loot {
+    /// The input that takes it.
+    pub(super) fn input(&self, kept: &Kept) -> ClaimInput {
+        ClaimInput {
+            prevout: self.htlc.output(),
+            spend: Spend::Channel {
+                keys: kept.keys,
+                witness_script: Some(self.htlc.witness_script().clone()),
+                path: SpendPath::HtlcTransaction {
+                    number: kept.number,
+                    format: kept.request.terms.format,
+                    remote_signature: self.signature,
+                    preimage: self.preimage,
+                },
+            },
+        }
+    }
 }
 
 /// Those of one lock time together, or each alone.
@@ -210,21 +232,7 @@ fn take(world: &mut World, kept: &Kept, group: &[Loot]) {
         tx.input.extend(one.htlc.tx().input.iter().cloned());
         tx.output.extend(one.htlc.tx().output.iter().cloned());
     }
-    let format = kept.request.terms.format;
-    let input = |one: &Loot| ClaimInput {
-        prevout: one.htlc.output(),
-        spend: Spend::Channel {
-            keys: kept.keys,
-            witness_script: Some(one.htlc.witness_script().clone()),
-            path: SpendPath::HtlcTransaction {
-                number: kept.number,
-                format,
-                remote_signature: one.signature,
-                preimage: one.preimage,
-            },
-        },
-    };
-    let request = ClaimRequest { tx, inputs: group.iter().map(input).collect() };
+    let request = ClaimRequest { tx, inputs: group.iter().map(|one| one.input(kept)).collect() };
     let Ok(signed) = prototype().signers[kept.node].clone().sign_claim(&request) else { return };
     if mine_with(world, &[signed]).is_some() {
         world.trace.say(|| format!("{} the thief takes {} HTLCs", world.now.0, group.len()));

@@ -172,7 +172,7 @@ pub(super) fn clear(world: &mut World) {
 }
 
 /// The estimates follow.
-pub(super) fn tell(world: &mut World) {
+fn tell(world: &mut World) {
     let feerate = world.feerate;
     world.set_feerate(feerate);
 }

@@ -87,10 +87,16 @@ pub(crate) enum Seen {
     ByTheirs,
     /// By a revoked commitment of the peer.
     ByRevoked,
+    /// A thief contested an output of a claim in the mempool, with coins of its own.
+    Contested,
+    /// Of a claim of several.
+    BatchContested,
+    /// A large child hangs on what it put there.
+    Pinned,
 }
 
 /// What each is called, in the order of [`Seen`].
-const NAMES: [&str; 35] = [
+const NAMES: [&str; 38] = [
     "closes by wish",
     "silences",
     "nonsense",
@@ -126,6 +132,9 @@ const NAMES: [&str; 35] = [
     "spends by our commitment",
     "spends by theirs",
     "spends by a revoked one",
+    "claims contested",
+    "batches contested",
+    "claims pinned",
 ];
 
 impl CourtTotals {

@@ -107,6 +107,7 @@ impl World {
         });
         self.trace.say(|| format!("{} node {node} starts, block {}", self.now.0, cursor.height.0));
         crate::check::justice::after_restart(self, node)?;
+        crate::check::exit::after_restart(self, node)?;
         for effect in owed {
             self.release_one(node, &Default::default(), effect)?;
         }

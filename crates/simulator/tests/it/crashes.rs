@@ -24,11 +24,13 @@ fn three() -> Scenario {
     line(3).calm().open_balanced(0, 1, sat(1_000_000)).open_balanced(2, 1, sat(1_000_000)).perilous()
 }
 
+// attack 24
 #[test]
 fn an_opening_with_anchors_survives_a_crash_at_every_step() {
     every_crash(&line(2).open_balanced(0, 1, sat(1_000_000)).calm().pay(0, 1, sat(1_000)), Anchors);
 }
 
+// attack 24
 #[test]
 fn an_opening_with_static_remotekey_survives_a_crash_at_every_step() {
     every_crash(&line(2).open_balanced(0, 1, sat(1_000_000)).calm().pay(0, 1, sat(1_000)), StaticRemotekey);

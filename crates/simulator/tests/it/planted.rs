@@ -30,6 +30,16 @@ fn without_the_archive_of_htlcs_there_is_no_justice() {
     assert_eq!(found(&three(), Plant::ForgetsRetired { node: 1 }), Checker::Justice);
 }
 
+// attack 24
+#[test]
+fn a_commitment_that_its_owner_could_not_bring_to_the_chain_is_noticed_at_a_restart() {
+    let script = line(2).open_balanced(0, 1, sat(1_000_000)).calm().pay(0, 1, sat(10_000));
+    let planted = script.clone().plant(Plant::BlursSignature { node: 1 });
+    script.run_with_every_crash().expect("without the bug all is well");
+    let Err(violation) = planted.run_with_every_crash() else { panic!("nobody has found it") };
+    assert_eq!(violation.checker, Checker::Exit, "{violation}");
+}
+
 #[test]
 fn a_payment_that_was_sent_and_not_received_is_noticed() {
     assert_eq!(found(&three(), Plant::HidesReceived { node: 2 }), Checker::Payments);
