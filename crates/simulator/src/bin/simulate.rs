@@ -302,7 +302,7 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("spends by theirs", 200),
     ("claims contested", 10),
     ("batches contested", 5),
-    ("claims pinned", 4),
+    ("claims pinned", 2),
 ];
 
 fn missed_before_court(totals: &Totals, seeds: u64) -> Vec<String> {
