@@ -326,7 +326,7 @@ const WEB_FLOORS: [(&str, u64); 9] = [
     ("crashes after commit", 10),
     ("cuts", 50),
     ("onions twisted", 20),
-    ("failures spoilt", 20),
+    ("failures spoilt", 5),
     ("nodes asleep", 10),
 ];
 
