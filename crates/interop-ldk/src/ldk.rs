@@ -59,6 +59,9 @@ impl Kind {
 /// Feerate of commitments at the beginning, in satoshi per 1000 weight units.
 pub const FIRST_FEERATE: u32 = 1_000;
 
+/// What it asks for each payment that it passes on.
+pub const FEE_BASE_MSAT: u32 = 1_500;
+
 /// What an anchor output holds (BOLT 3).
 const ANCHOR_SAT: u64 = 330;
 
@@ -120,7 +123,7 @@ fn config(kind: Kind) -> UserConfig {
     config.channel_handshake_config.max_inbound_htlc_value_in_flight_percent_of_channel = 100;
     config.channel_handshake_config.our_max_accepted_htlcs = 483;
     config.channel_handshake_limits.force_announced_channel_preference = false;
-    config.channel_config.forwarding_fee_base_msat = 1_500;
+    config.channel_config.forwarding_fee_base_msat = FEE_BASE_MSAT;
     config.channel_config.forwarding_fee_proportional_millionths = 250;
     config.accept_forwards_to_priv_channels = true;
     config.manually_accept_inbound_channels = true;

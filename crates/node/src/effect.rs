@@ -65,7 +65,8 @@ pub enum Speech {
     SignChannelUpdate(Box<ChannelUpdate>),
 }
 
-/// Something of ours for the whole network, to be signed first (BOLT 7). Saying it twice is saying it once.
+/// Something of our channels or of us for the whole network (BOLT 7), to be signed first if it is ours. Saying it twice is
+/// saying it once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Announcement {
     /// A channel of ours, with the peer's two signatures in it.
@@ -81,6 +82,9 @@ pub enum Announcement {
     },
     /// How we relay over a channel.
     Update(Box<ChannelUpdate>),
+    /// How the peer of a channel relays over it, with its signature: it may have told us before anybody could know the
+    /// channel, and not tell again.
+    PeerUpdate(Arc<ChannelUpdate>),
     /// Who we are.
     Node(Box<NodeAnnouncement>),
 }

@@ -98,6 +98,7 @@ pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Messa
             update.signature = by_node(update.signed_hash());
             Message::ChannelUpdate(*update)
         }
+        Announcement::PeerUpdate(update) => Message::ChannelUpdate((*update).clone()),
         Announcement::Node(mut node) => {
             node.signature = by_node(node.signed_hash());
             Message::NodeAnnouncement(*node)

@@ -8,7 +8,7 @@ use crate::node::{Node, Recent};
 use crate::record::{self, RecordError};
 use crate::table::Table;
 use crate::turn::court::effect_of;
-use crate::turn::{announcement_of, is_opening, seen_onion};
+use crate::turn::{announcement_of, is_opening, public_update, seen_onion};
 use astrape_channel::{Channel, Output, Phase};
 use astrape_onchain::{ClaimParent, Output as CourtOutput};
 use astrape_primitives::{ChannelKeysId, Side};
@@ -165,8 +165,12 @@ impl Node {
         });
         let updates = self.own_updates.iter().map(|(_, said)| said).filter(|said| !said.is_private());
         let updates = updates.map(|said| Announcement::Update(Box::new(said.0.clone())));
+        let of_peers = self.channels.iter().filter_map(|(keys, channel)| match &channel.phase {
+            Phase::Open(open) => public_update(open, self.peer_updates.get(keys)?),
+            _ => None,
+        });
         let node = self.own_node.get(&()).map(|said| Announcement::Node(Box::new(said.0.clone())));
-        channels.chain(updates).chain(node)
+        channels.chain(updates).chain(of_peers).chain(node)
     }
 }
 

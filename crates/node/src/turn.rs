@@ -8,7 +8,7 @@ mod command;
 pub(crate) mod court;
 mod gossip;
 mod jam;
-pub(crate) use gossip::{announcement_of, scid_towards_peer};
+pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
 mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};

@@ -33,7 +33,7 @@ use astrape_node::{Announcement, Speech};
 use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, Sat, ShortChannelId};
 use astrape_routing::Gossip;
 use astrape_routing::gossip::sync::{Say, Sync};
-use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Said};
+use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
 use astrape_wire::{ChannelUpdate, Message, Warning};
 use bitcoin::OutPoint;
 use conversation::{Conversation, ToServe};
@@ -248,11 +248,28 @@ impl GossipEngine {
             state.own.insert(m.short_channel_id);
         }
         let now = seconds();
-        if state.gossip.own(now, &heard, funding) {
-            for of_peer in state.peers.values() {
-                // One that has much to read already asks again later.
-                drop(of_peer.to_serve.try_send(ToServe::Own(Arc::clone(&heard.bytes))));
-            }
+        let Some(outputs) = state.gossip.own(now, &heard, funding) else {
+            return;
+        };
+        for of_peer in state.peers.values() {
+            // One that has much to read already asks again later.
+            drop(of_peer.to_serve.try_send(ToServe::Own(Arc::clone(&heard.bytes))));
+        }
+        state.follow(outputs);
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Takes what a peer has told the core of its channel with us: like anything else that others say, and only now.
+    fn of_peer(&self, message: Message) {
+        let Ok(heard) = Heard::new(message) else {
+            return;
+        };
+        let mut state = self.lock();
+        if let Offered::Verify(job) = state.gossip.offer(seconds(), heard) {
+            state.freed.push_back(*job);
+            drop(state);
+            self.work.notify_one();
         }
     }
 

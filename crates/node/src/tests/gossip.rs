@@ -255,6 +255,84 @@ fn a_restart_says_the_same_again_and_does_not_enable_what_is_away() {
     assert!(public(&tick(&mut restarted, later(31 * MINUTE))).is_empty(), "nothing has changed");
 }
 
+/// What the peer of a channel says of it, signed with its key.
+fn of_peer(number: u8, id: ShortChannelId, message_flags: u8) -> ChannelUpdate {
+    let with = peer(number);
+    let mut update = ChannelUpdate {
+        signature: Signature::from_compact(&[0; 64]).expect("in range"),
+        chain_hash: Network::Regtest.chain_hash(),
+        short_channel_id: id,
+        timestamp: 1_700_000_000,
+        message_flags,
+        channel_flags: u8::from(with > peer(1)),
+        cltv_expiry_delta: astrape_primitives::CltvDelta(40),
+        htlc_minimum_msat: Msat(1_000),
+        fee_base_msat: 7,
+        fee_proportional_millionths: 8,
+        htlc_maximum_msat: Msat(700_000_000),
+        extension: Default::default(),
+    };
+    let signer = InProcessSigner::new(&Seed::from_entropy([number; 32]), Network::Regtest);
+    let digest = update.signed_hash().to_byte_array();
+    update.signature = astrape_transactions::Signer::sign_message(&signer, digest).to_standard();
+    update
+}
+
+/// The updates of peers that the network is told.
+fn of_peers(effects: &[Effect]) -> Vec<ChannelUpdate> {
+    let update = |effect: &Effect| match effect {
+        Effect::Announce(Announcement::PeerUpdate(update)) => Some((**update).clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(update).collect()
+}
+
+fn hear(node: &mut Node, update: ChannelUpdate) {
+    let message = crate::input::PeerMessage::Other(astrape_wire::Message::ChannelUpdate(update));
+    step(node, later(1), Input::Peer { peer: peer(2), event: PeerEvent::Message(message) });
+}
+
+/// What is announced when both ends of a channel have signed.
+fn announce(node: &mut Node) -> Vec<Effect> {
+    node.channels.set(announced(1, peer(2)).keys(), Arc::new(announced(1, peer(2))));
+    let mut turn = crate::turn::Turn::new(node, later(2), astrape_primitives::Entropy::new([1; 32]));
+    turn.announced(announced(1, peer(2)).keys());
+    turn.finish().1
+}
+
+#[test]
+fn what_a_peer_said_of_a_channel_before_it_was_announced_is_told_once_it_is() {
+    let real = ShortChannelId::new(90, 3, 1).expect("small");
+    let mut node = node_with(config(), vec![known(1, peer(2))]);
+    let said = of_peer(2, real, 1);
+    hear(&mut node, said.clone());
+    assert_eq!(node.owed_to_network().count(), 0, "nobody would know the channel");
+    let effects = announce(&mut node);
+    let is_channel =
+        |effect: &Effect| matches!(effect, Effect::Announce(Announcement::Channel { .. }));
+    let is_peers = |effect: &Effect| matches!(effect, Effect::Announce(Announcement::PeerUpdate(_)));
+    assert_eq!(of_peers(&effects), std::slice::from_ref(&said));
+    assert!(effects.iter().position(is_channel) < effects.iter().position(is_peers), "the channel first");
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let told = crate::release::announce(Announcement::PeerUpdate(Arc::new(said.clone())), &signer);
+    assert_eq!(told.expect("nothing to sign"), astrape_wire::Message::ChannelUpdate(said.clone()));
+    // The gossip beside the core may lose it, as anything that it holds.
+    node.channels.install();
+    let restarted = node.after_losing_all_connections();
+    assert!(restarted.owed_to_network().any(|owed| owed == Announcement::PeerUpdate(Arc::new(said.clone()))));
+}
+
+// BOLT 7.the-channel_update-message.6
+#[test]
+fn what_a_peer_said_to_us_alone_is_not_told_to_the_network() {
+    let real = ShortChannelId::new(90, 3, 1).expect("small");
+    for said in [of_peer(2, real, 3), of_peer(2, ShortChannelId(4_242), 1)] {
+        let mut node = node_with(config(), vec![known(1, peer(2))]);
+        hear(&mut node, said);
+        assert_eq!(of_peers(&announce(&mut node)), []);
+    }
+}
+
 #[test]
 fn a_channel_that_closes_is_disabled_at_once() {
     let mut node = node_with(config(), vec![announced(1, peer(2))]);

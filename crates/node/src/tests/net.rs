@@ -305,7 +305,8 @@ impl Net {
                 let direction = Direction::from_flags(m.channel_flags);
                 let _ = self.graph.set_policy(m.short_channel_id, direction, policy(&m));
             }
-            Announcement::Node(_) => {}
+            // Its sender tells it too.
+            Announcement::PeerUpdate(_) | Announcement::Node(_) => {}
         }
     }
 

@@ -41,11 +41,13 @@ impl Turn<'_> {
     }
 
     /// A channel is announced: the network hears of it, and of how we relay over it, and of us.
-    pub(super) fn announced(&mut self, keys: ChannelKeysId) {
+    pub(crate) fn announced(&mut self, keys: ChannelKeysId) {
         let Some(open) = self.node.channels.get(&keys).and_then(|c| c.open().cloned()) else {
             return;
         };
         self.effects.extend(announcement_of(keys, &open, &self.node.config).map(Effect::Announce));
+        let of_peer = self.node.peer_updates.get(&keys);
+        self.effects.extend(of_peer.and_then(|update| public_update(&open, update)).map(Effect::Announce));
         self.refresh_update(keys);
         self.refresh_node();
     }
@@ -247,6 +249,15 @@ pub(crate) fn announcement_of(
     let we_are_first = config.node_id < open.params.peer;
     let funding = (open.funding.terms.outpoint, open.funding.terms.capacity);
     Some(Announcement::Channel { keys, announcement, we_are_first, funding })
+}
+
+/// What the peer of an announced channel has said of it, if that is for the network: under the id that the network knows, and
+/// not for us alone.
+pub(crate) fn public_update(open: &Open, said: &Arc<ChannelUpdate>) -> Option<Announcement> {
+    let is_public = open.is_announced()
+        && said.message_flags & ChannelUpdate::DONT_FORWARD == 0
+        && real_scid(open) == Some(said.short_channel_id);
+    is_public.then(|| Announcement::PeerUpdate(Arc::clone(said)))
 }
 
 /// The short channel id under which the peer knows the channel: its own alias, or the real one.

@@ -304,10 +304,15 @@ impl Gossip {
         if !self.add_channel(now, m, heard, funding) {
             return Vec::new();
         }
+        self.freed(now, m, updates)
+    }
+
+    /// What waited for a channel that is known now: the updates that came while the chain was asked, and what came before.
+    fn freed(&mut self, now: u32, m: &ChannelAnnouncement, updates: Vec<Heard>) -> Vec<Output> {
+        let early = self.early.take_updates(m.short_channel_id);
         let nodes = [m.node_id_1, m.node_id_2].into_iter().flat_map(|id| self.early.take_node(&id));
         let nodes: Vec<Heard> = nodes.collect();
-        let updates = updates.into_iter().chain(self.early.take_updates(id)).collect::<Vec<_>>();
-        let waited = updates.into_iter().chain(nodes);
+        let waited = updates.into_iter().chain(early).chain(nodes);
         waited
             .filter_map(|heard| match self.offer(now, heard) {
                 Offered::Verify(job) => Some(Output::Verify(job)),
@@ -359,11 +364,23 @@ impl Gossip {
         }
     }
 
-    /// Takes what we say ourselves: our word needs no proof. Returns the bytes for all peers, if they are news.
-    pub fn own(&mut self, now: u32, heard: &Heard, funding: Option<(OutPoint, Sat)>) -> bool {
-        match &heard.said {
+    /// Takes what we say ourselves: our word needs no proof. `None` if it is no news; otherwise it is for all peers, and what
+    /// the peer said of the channel before it was known follows.
+    pub fn own(
+        &mut self,
+        now: u32,
+        heard: &Heard,
+        funding: Option<(OutPoint, Sat)>,
+    ) -> Option<Vec<Output>> {
+        let is_new = match &heard.said {
             Said::Channel(m) => {
-                self.graph.channel(m.short_channel_id).is_none() && self.add_channel(now, m, heard, funding)
+                let id = m.short_channel_id;
+                if self.graph.channel(id).is_some() || !self.add_channel(now, m, heard, funding) {
+                    return None;
+                }
+                // The peer may have announced it before us: then the chain is being asked.
+                let waiting = self.waiting.take(id);
+                return Some(self.freed(now, m, waiting.map(|waiting| waiting.updates).unwrap_or_default()));
             }
             Said::Update(m) => {
                 let known = self.graph.channel(m.short_channel_id);
@@ -383,7 +400,8 @@ impl Gossip {
                 }
                 is_new
             }
-        }
+        };
+        is_new.then(Vec::new)
     }
 }
 

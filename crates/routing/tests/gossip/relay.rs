@@ -1,7 +1,7 @@
 //! What is passed on, to whom, and in which order.
 
 use crate::kit::{NOW, Net, Outcome, node, node_announcement, peer, scid, update};
-use astrape_routing::gossip::Filter;
+use astrape_routing::gossip::{ChainAnswer, Filter, Ignored, Output};
 use astrape_routing::gossip::serve::{Backlog, PIECE};
 use astrape_wire::{GossipTimestampFilter, Message};
 
@@ -81,13 +81,49 @@ fn what_is_ours_is_taken_at_its_word_and_told_at_once() {
     let id = scid(999);
     let ours = crate::kit::channel(0, 1, id);
     let funding = crate::kit::funding(0, 1, id);
-    assert!(net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))));
-    assert!(!net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))), "it is no news twice");
-    assert!(net.gossip.own(NOW, &update(0, 1, id, NOW), None));
-    assert!(!net.gossip.own(NOW, &update(0, 1, id, NOW), None));
-    assert!(net.gossip.own(NOW, &node_announcement(0, NOW), None));
+    assert_eq!(net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))), Some(vec![]));
+    let again = net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount)));
+    assert_eq!(again, None, "it is no news twice");
+    assert_eq!(net.gossip.own(NOW, &update(0, 1, id, NOW), None), Some(vec![]));
+    assert_eq!(net.gossip.own(NOW, &update(0, 1, id, NOW), None), None);
+    assert_eq!(net.gossip.own(NOW, &node_announcement(0, NOW), None), Some(vec![]));
     assert!(net.gossip.graph().node(&node(0)).is_some());
     assert_eq!(net.policy_at(0, 1, id), Some(NOW));
+}
+
+#[test]
+fn what_a_peer_said_of_our_channel_before_we_announced_it_is_looked_at_then() {
+    let mut net = Net::new();
+    let id = scid(999);
+    for early in [update(1, 0, id, NOW), node_announcement(1, NOW)] {
+        assert_eq!(net.hear(early), Outcome::Ignored(Ignored::Early));
+    }
+    let funding = crate::kit::funding(0, 1, id);
+    let ours = crate::kit::channel(0, 1, id);
+    let freed = net.gossip.own(NOW, &ours, Some((funding.outpoint, funding.amount))).expect("it is news");
+    assert_eq!(freed.len(), 2);
+    for output in freed {
+        let Output::Verify(job) = output else { panic!("its signature is not checked yet: {output:?}") };
+        assert_eq!(net.check(peer(1), *job), Outcome::Taken(vec![]));
+    }
+    assert_eq!(net.policy_at(1, 0, id), Some(NOW));
+    assert!(net.gossip.graph().node(&node(1)).is_some());
+    assert_eq!(net.gossip.early_count(), 0);
+}
+
+#[test]
+fn a_channel_of_ours_that_its_peer_announced_first_does_not_wait_for_the_chain() {
+    let mut net = Net::new();
+    let id = scid(900);
+    let funding = crate::kit::funding(0, 1, id);
+    let announced = crate::kit::channel(0, 1, id);
+    assert_eq!(net.hear(announced.clone()), Outcome::Taken(vec![Output::AskChain(id)]));
+    assert_eq!(net.hear(update(1, 0, id, NOW)), Outcome::Ignored(Ignored::Early));
+    let freed = net.gossip.own(NOW, &announced, Some((funding.outpoint, funding.amount)));
+    assert_eq!(freed.map(|freed| freed.len()), Some(1), "its update, which waited with it");
+    assert_eq!(net.gossip.waiting_count(), 0);
+    net.answer(id, &ChainAnswer::Unspent(funding));
+    assert!(!net.gossip.is_closed(id), "the answer comes late and changes nothing");
 }
 
 /// All that a backlog has, in pieces.

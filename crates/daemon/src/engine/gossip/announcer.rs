@@ -36,12 +36,14 @@ impl GossipEngine {
     }
 
     fn sign(&self, shared: &Shared, announcement: Announcement) {
-        let funding = match &announcement {
-            Announcement::Channel { funding, .. } => Some(*funding),
-            Announcement::Update(_) | Announcement::Node(_) => None,
+        let (is_ours, funding) = match &announcement {
+            Announcement::Channel { funding, .. } => (true, Some(*funding)),
+            Announcement::Update(_) | Announcement::Node(_) => (true, None),
+            Announcement::PeerUpdate(_) => (false, None),
         };
         match astrape_node::release::announce(announcement, &*shared.signer) {
-            Ok(message) => self.own(message, funding),
+            Ok(message) if is_ours => self.own(message, funding),
+            Ok(message) => self.of_peer(message),
             Err(error) => shared.shutdown.fail(error),
         }
     }
