@@ -21,7 +21,8 @@ use lightning::ln::channel_state::ChannelDetails;
 use lightning::ln::channelmanager::{
     Bolt11InvoiceParameters, ChainParameters, PaymentId, RecipientOnionFields, Retry,
 };
-use lightning::ln::peer_handler::IgnoringMessageHandler;
+use lightning::ln::msgs::RoutingMessageHandler;
+use lightning::ln::peer_handler::{IgnoringMessageHandler, MessageHandler};
 use lightning::onion_message::messenger::DefaultMessageRouter;
 use lightning::routing::router::{DefaultRouter, PaymentParameters, RouteParameters, RouteParametersConfig};
 use lightning::routing::scoring::{
@@ -31,7 +32,7 @@ use lightning::sign::{KeysManager, NodeSigner as _, SignerProvider as _};
 use lightning::types::features::ChannelTypeFeatures;
 use lightning::types::payment::{PaymentHash, PaymentSecret};
 use lightning::util::config::UserConfig;
-use parts::{Bumper, Drawer, Fees, Graph, Mailbox, Manager, Monitor, Notes, Peers};
+use parts::{Bumper, Drawer, Fees, GossipSync, Graph, Mailbox, Manager, Monitor, Notes, Peers};
 use purse::Purse;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,15 @@ pub enum Kind {
 impl Kind {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Anchors, Self::StaticRemoteKey];
+}
+
+/// What a node hears of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hears {
+    /// Nothing: it pays its peers, and by the hints of invoices. Its channels are private.
+    Nothing,
+    /// All of its gossip. The channels that it opens are announced.
+    Gossip,
 }
 
 /// Feerate of commitments at the beginning, in satoshi per 1000 weight units.
@@ -81,6 +91,7 @@ struct Inner {
     fees: Arc<Fees>,
     notes: Arc<Notes>,
     drawer: Arc<Drawer>,
+    graph: Arc<Graph>,
     bumper: Bumper,
     holding: Mutex<Holding>,
     old: Mutex<Vec<Old>>,
@@ -116,8 +127,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What LDK is told to do and to accept.
-fn config(kind: Kind) -> UserConfig {
+fn config(kind: Kind, hears: Hears) -> UserConfig {
     let mut config = UserConfig::default();
+    config.channel_handshake_config.announce_for_forwarding = hears == Hears::Gossip;
     config.channel_handshake_config.negotiate_anchors_zero_fee_htlc_tx = kind == Kind::Anchors;
     config.channel_handshake_config.minimum_depth = 3;
     config.channel_handshake_config.max_inbound_htlc_value_in_flight_percent_of_channel = 100;
@@ -131,11 +143,19 @@ fn config(kind: Kind) -> UserConfig {
 }
 
 impl Ldk {
-    /// Starts a node that prefers channels of one kind.
+    /// Starts a node that prefers channels of one kind and hears no gossip.
     ///
     /// # Errors
     /// When bitcoind does not answer.
     pub fn start(name: &str, bitcoind: &Arc<Bitcoind>, kind: Kind) -> Result<Self> {
+        Self::start_in_network(name, bitcoind, kind, Hears::Nothing)
+    }
+
+    /// Starts a node that hears gossip, or not.
+    ///
+    /// # Errors
+    /// When bitcoind does not answer.
+    pub fn start_in_network(name: &str, bitcoind: &Arc<Bitcoind>, kind: Kind, hears: Hears) -> Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let seed = sha256::Hash::hash(name.as_bytes()).to_byte_array();
         let keys = Arc::new(KeysManager::new(&seed, now.as_secs(), now.subsec_nanos(), true));
@@ -169,24 +189,28 @@ impl Ldk {
             Arc::clone(&monitor),
             Arc::clone(&mailbox),
             router,
-            Arc::new(DefaultMessageRouter::new(graph, Arc::clone(&keys))),
+            Arc::new(DefaultMessageRouter::new(Arc::clone(&graph), Arc::clone(&keys))),
             Arc::clone(&notes),
             Arc::clone(&keys),
             Arc::clone(&keys),
             Arc::clone(&keys),
-            config(kind),
+            config(kind, hears),
             ChainParameters { network: Network::Regtest, best_block },
             seconds,
         ));
-        let peers = Arc::new(Peers::new_channel_only(
-            Arc::clone(&manager),
-            IgnoringMessageHandler {},
-            seconds,
-            &seed,
-            Arc::clone(&notes),
-            Arc::clone(&keys),
-            IgnoringMessageHandler {},
-        ));
+        let route_handler: Arc<dyn RoutingMessageHandler + Send + Sync> = match hears {
+            Hears::Nothing => Arc::new(IgnoringMessageHandler {}),
+            Hears::Gossip => Arc::new(GossipSync::new(Arc::clone(&graph), None, Arc::clone(&notes))),
+        };
+        let handlers = MessageHandler {
+            chan_handler: Arc::clone(&manager),
+            route_handler,
+            onion_message_handler: IgnoringMessageHandler {},
+            custom_message_handler: IgnoringMessageHandler {},
+            send_only_message_handler: IgnoringMessageHandler {},
+        };
+        let peers =
+            Arc::new(Peers::new(handlers, seconds, &seed, Arc::clone(&notes), Arc::clone(&keys)));
         let inner = Arc::new(Inner {
             bitcoind: Arc::clone(bitcoind),
             manager,
@@ -202,6 +226,7 @@ impl Ldk {
             fees: Arc::clone(&fees),
             notes: Arc::clone(&notes),
             drawer,
+            graph,
             holding: Mutex::default(),
             old: Mutex::default(),
             seen: Mutex::default(),
@@ -315,6 +340,19 @@ impl Ldk {
     /// # Errors
     /// When LDK refuses to.
     pub fn begin_to_pay(&self, invoice: &str) -> Result<[u8; 32]> {
+        self.begin(invoice, Retry::Attempts(3))
+    }
+
+    /// Pays an invoice, again and again for so long if need be, and returns how that ended.
+    ///
+    /// # Errors
+    /// When LDK refuses to, or it does not end.
+    pub fn pay_within(&self, invoice: &str, time: Duration) -> Result<Ended> {
+        let hash = self.begin(invoice, Retry::Timeout(time))?;
+        self.end_of(hash)
+    }
+
+    fn begin(&self, invoice: &str, retry: Retry) -> Result<[u8; 32]> {
         let invoice = read(invoice)?;
         let hash = hash_of(&invoice);
         lock(&self.inner.seen).ended.remove(&hash);
@@ -324,7 +362,7 @@ impl Ldk {
             PaymentId(hash),
             None,
             config,
-            Retry::Attempts(3),
+            retry,
         );
         begun.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         Ok(hash)
@@ -389,6 +427,22 @@ impl Ldk {
         found.with_context(|| {
             format!("{} has no channel {channel}: {:?}", self.notes.name, self.seen().closed)
         })
+    }
+
+    /// All its channels.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelDetails> {
+        self.inner.manager.list_channels()
+    }
+
+    /// How many channels of the network it knows, and in how many directions they relay.
+    #[must_use]
+    pub fn known(&self) -> (usize, usize) {
+        let graph = self.inner.graph.read_only();
+        let open = graph.channels().unordered_iter().map(|(_, channel)| {
+            [&channel.one_to_two, &channel.two_to_one].into_iter().flatten().filter(|way| way.enabled).count()
+        });
+        (graph.channels().len(), open.sum())
     }
 
     /// Its own part and the peer's part of a channel in which nothing is in flight, in millisatoshi.

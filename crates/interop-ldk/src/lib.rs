@@ -9,12 +9,14 @@
 //! | [`seen`] | [`Seen`]: what an LDK node said of what happened |
 //! | [`trial`] | [`Trial`]: a channel with payments in flight that goes on chain, and what must come of it |
 //! | [`tree`] | [`Tree`]: the transactions that hang on a funding |
+//! | [`network`] | many nodes of both kinds that pay each other at random |
 //! | [`stage`] | [`Stage`]: bitcoind, nodes, channels between them, and whether both sides say the same |
 //!
 //! # Never
-//! It never links the node that is tested: that one is the binary that people run.
+//! It never links the node that is tested: that one is the binary that people run. Of `routing` it uses what is there for tests.
 
 pub mod ldk;
+pub mod network;
 pub mod seen;
 pub mod stage;
 pub mod tree;

@@ -3,6 +3,8 @@
 //! Its shape is that of the real one, as far as search is concerned: a node joins with a few channels to nodes that have many
 //! (so that degrees follow a power law), most nodes are leaves, and capacities and fees spread over orders of magnitude.
 
+pub mod flow;
+
 use crate::graph::{Direction, Graph, GraphError, NewChannel, Policy};
 use astrape_primitives::{CltvDelta, Features, Msat, NodeId, Sat, ShortChannelId};
 

@@ -19,7 +19,7 @@ const LDK_NODE_EXE: &str = "BENCH_LDK_NODE_EXE";
 /// When something cannot be built, or a node fails.
 pub(crate) fn payments(compare: bool, arguments: &[String]) -> Result<()> {
     let ldk_node = compare.then(|| build("ldk-node")).transpose()?;
-    among_processes("bench-payments", arguments, ldk_node.map(|exe| (LDK_NODE_EXE, exe)))
+    among_processes("interop", "bench-payments", arguments, ldk_node.map(|exe| (LDK_NODE_EXE, exe)))
 }
 
 /// Measures single operations.

@@ -12,6 +12,7 @@
 //! | `fuzz` | the fuzz targets: runs them, keeps what they find, tells what they reach | [`fuzz`] |
 //! | `mutants` | a share of the mutants of the crates where a wrong line costs money | [`mutants`] |
 //! | `soak` | payments among processes that are cut and killed, for long | here |
+//! | `network` | payments at random in a network of processes and LDK nodes | here |
 //! | `ci` | what CI runs | `.ci/run` |
 
 mod attacks;
@@ -124,6 +125,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Pay at random in a network of processes of a release build and LDK nodes; arguments are the program's own
+    Network {
+        /// For example `--nodes 30 --payments 2000 --seed 7`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run what CI runs
     Ci,
 }
@@ -167,15 +174,22 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Fuzz { target, keep: true, .. } => fuzz::keep(target.as_deref()),
         Verb::Fuzz { target, seconds, .. } => fuzz::run(target.as_deref(), seconds),
         Verb::Mutants { shard, crates } => mutants::run(&shard, &crates),
-        Verb::Soak { arguments } => among_processes("soak", &arguments, None),
+        Verb::Soak { arguments } => among_processes("interop", "soak", &arguments, None),
+        Verb::Network { arguments } => among_processes("interop-ldk", "network", &arguments, None),
         Verb::Ci => run(Command::new(root().join(".ci/run")).current_dir(root())),
     }
 }
 
-/// Runs a program of `interop` beside a real bitcoind, with nodes of a release build, and a further variable for it.
-fn among_processes(program: &str, arguments: &[String], variable: Option<(&str, PathBuf)>) -> Result<()> {
+/// Runs a program of a room beside a real bitcoind, with nodes of a release build, and a further variable for it.
+fn among_processes(
+    room: &str,
+    program: &str,
+    arguments: &[String],
+    variable: Option<(&str, PathBuf)>,
+) -> Result<()> {
     let bitcoind = bitcoind::locate()?;
     run(cargo().args(["build", "--release", "--package", "astrape-daemon", "--bin", "astrape"]))?;
-    let program = ["run", "--release", "--package", "astrape-interop", "--bin", program, "--"];
+    let package = format!("astrape-{room}");
+    let program = ["run", "--release", "--package", &package, "--bin", program, "--"];
     run(cargo().args(program).args(arguments).env(bitcoind::BITCOIND_EXE, bitcoind).envs(variable))
 }

@@ -8,8 +8,10 @@ use lightning::chain::channelmonitor::{ChannelMonitor, ChannelMonitorUpdate};
 use lightning::chain::{ChannelMonitorUpdateStatus, Filter};
 use lightning::events::bump_transaction::sync::{BumpTransactionEventHandlerSync, WalletSync};
 use lightning::ln::channelmanager::SimpleArcChannelManager;
+use lightning::ln::msgs::RoutingMessageHandler;
 use lightning::ln::peer_handler::{IgnoringMessageHandler, PeerManager};
-use lightning::routing::gossip::NetworkGraph;
+use lightning::routing::gossip::{NetworkGraph, P2PGossipSync};
+use lightning::routing::utxo::UtxoLookup;
 use lightning::sign::{InMemorySigner, KeysManager};
 use lightning::util::logger::{Level, Logger, Record};
 use lightning::util::persist::MonitorName;
@@ -36,7 +38,7 @@ pub(super) type Monitor = ChainMonitor<
 pub(super) type Peers = PeerManager<
     SocketDescriptor,
     Arc<Manager>,
-    IgnoringMessageHandler,
+    Arc<dyn RoutingMessageHandler + Send + Sync>,
     IgnoringMessageHandler,
     Arc<Notes>,
     IgnoringMessageHandler,
@@ -52,8 +54,12 @@ pub(super) type Bumper = BumpTransactionEventHandlerSync<
     Arc<Notes>,
 >;
 
-/// The public graph: empty, since all ways in these tests are by hints.
+/// The public graph: empty in a node that hears no gossip.
 pub(super) type Graph = NetworkGraph<Arc<Notes>>;
+
+/// What takes in gossip. It believes that announced channels are in the chain: whether they are is looked at by the nodes that
+/// are tested.
+pub(super) type GossipSync = P2PGossipSync<Arc<Graph>, Arc<dyn UtxoLookup + Send + Sync>, Arc<Notes>>;
 
 /// Transactions to be broadcast. LDK hands them over wherever it is; the driver sends them.
 #[derive(Default)]

@@ -6,6 +6,7 @@ use astrape_channel::{NewHtlc, OnionSource, Refusal, Resolution};
 use astrape_onion::{Failure, FailurePacket, OnionRecipe};
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy, Taught};
 use astrape_primitives::{ChannelKeysId, Msat, NodeId, ShortChannelId, Timestamp};
+use astrape_routing::synthetic::flow::Balances;
 use astrape_routing::synthetic::{self, Dice, Link};
 use astrape_routing::{Crossing, Finder, Graph, Scores};
 use std::collections::{BTreeMap, VecDeque};
@@ -313,8 +314,7 @@ impl World {
     /// The most that could flow between two nodes, by the balances that nobody knows, less what is not passed on by a node
     /// that fails everything: the bound of any payment, fees left out.
     fn max_flow(&self, from: usize, to: usize) -> u64 {
-        let mut residual: BTreeMap<(usize, usize), u64> = BTreeMap::new();
-        let mut neighbours = vec![Vec::new(); self.ids.len()];
+        let mut known = Balances::default();
         for (number, link) in self.links.iter().enumerate() {
             let ends = link.ends.map(|end| end as usize);
             for (end, sender) in ends.into_iter().enumerate() {
@@ -322,39 +322,10 @@ impl World {
                     continue;
                 }
                 let most = self.balances[number][end].min(link.policies[end].htlc_maximum.0 * 16);
-                *residual.entry((sender, ends[1 - end])).or_default() += most;
-                neighbours[sender].push(ends[1 - end]);
-                neighbours[ends[1 - end]].push(sender);
+                known.add(sender, ends[1 - end], most);
             }
         }
-        let mut flow = 0;
-        loop {
-            let mut before: Vec<Option<usize>> = vec![None; self.ids.len()];
-            let mut queue = VecDeque::from([from]);
-            while let Some(at) = queue.pop_front() {
-                for next in &neighbours[at] {
-                    let open = residual.get(&(at, *next)).copied().unwrap_or(0) > 0;
-                    if open && before[*next].is_none() && *next != from {
-                        before[*next] = Some(at);
-                        queue.push_back(*next);
-                    }
-                }
-            }
-            if before[to].is_none() {
-                return flow;
-            }
-            let mut way = vec![to];
-            while let Some(at) = before[way[way.len() - 1]] {
-                way.push(at);
-            }
-            let pairs = || way.windows(2).map(|pair| (pair[1], pair[0]));
-            let width = pairs().map(|pair| residual[&pair]).min().unwrap_or(0);
-            for (a, b) in pairs() {
-                *residual.entry((a, b)).or_default() -= width;
-                *residual.entry((b, a)).or_default() += width;
-            }
-            flow += width;
-        }
+        known.max_flow(from, to)
     }
 
     fn money(&self) -> u64 {

@@ -4,6 +4,7 @@ use crate::check::{fee, holds, towards};
 use crate::kit::{Sketch, find, in_parts, nodes, policy, request, sketched};
 use astrape_primitives::{CltvDelta, Msat, NodeId, ShortChannelId};
 use astrape_routing::search::{Limits, Weights};
+use astrape_routing::synthetic::flow::Balances;
 use astrape_routing::{Graph, Policy, Request};
 use proptest::prelude::*;
 
@@ -84,37 +85,17 @@ fn cost(
     Some((total + (over - amount.0) as f64, over - amount.0, blocks))
 }
 
-/// The largest flow, where a channel holds its capacity in each direction that is open (Edmonds and Karp).
+/// The largest flow, where a channel holds its capacity in each direction that is open.
 fn max_flow(sketch: &Sketch, from: usize, to: usize) -> u64 {
-    let mut left = [[0_u64; NODES]; NODES];
+    let mut balances = Balances::default();
     for (ends, capacity, policies) in sketch.iter().filter(|(ends, ..)| ends[0] != ends[1]) {
         for ((one, two), policy) in [(ends[0], ends[1]), (ends[1], ends[0])].into_iter().zip(policies) {
             if !policy.disabled {
-                left[one][two] += capacity * 1_000;
+                balances.add(one, two, capacity * 1_000);
             }
         }
     }
-    let mut flow = 0;
-    loop {
-        let (mut before, mut queue) = ([None; NODES], std::collections::VecDeque::from([from]));
-        while let Some(node) = queue.pop_front() {
-            for next in 0..NODES {
-                if left[node][next] > 0 && before[next].is_none() && next != from {
-                    before[next] = Some(node);
-                    queue.push_back(next);
-                }
-            }
-        }
-        let Some(_) = before[to] else { return flow };
-        let way = || std::iter::successors(Some(to), |node| before[*node]).take_while(|node| *node != from);
-        let step = |node: usize| (before[node].expect("a step of the way"), node);
-        let width = way().map(step).map(|(one, two)| left[one][two]).min().expect("a way has steps");
-        for (one, two) in way().map(step) {
-            left[one][two] -= width;
-            left[two][one] += width;
-        }
-        flow += width;
-    }
+    balances.max_flow(from, to)
 }
 
 /// A sketch where only the capacities count.
