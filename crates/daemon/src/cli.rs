@@ -31,7 +31,7 @@ Exit codes:
   1  refused or failed; the message says why and what to do
   2  the command line, the environment or the file with options is wrong
   3  the node cannot be reached
-  4  the payment failed: nothing was paid
+  4  the payment failed: nothing was paid; or the probe reached nobody
   5  the payment is still under way: see `astrape payments`
 
 Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
@@ -120,6 +120,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Pay(Pay),
     /// Show the way that a payment would take, without paying
     Route(Route),
+    /// Find out whether a payment could arrive, by one that nobody can settle: nothing is paid
+    Probe(Probe),
     /// Move balance from one channel to another, through the network
     Rebalance(Rebalance),
     /// Show payments sent and received, newest first
@@ -352,6 +354,21 @@ pub struct Route {
     /// Most that the way may cost, instead of the node's share of the amount
     #[arg(long, value_name = "AMOUNT")]
     pub max_fee: Option<Msat>,
+}
+
+/// Find out whether a payment could arrive.
+#[derive(Args, Clone, Debug)]
+pub struct Probe {
+    /// The id of a node; or an invoice, lnbc…, or a link, bitcoin:…?lightning=…, which is not paid
+    pub dest: String,
+    /// How much, where no invoice says it
+    pub amount: Option<Msat>,
+    /// Most that the way may cost, instead of the node's share of the amount
+    #[arg(long, value_name = "AMOUNT")]
+    pub max_fee: Option<Msat>,
+    /// How long to try and to wait for the answer, at most 10m: 30, 90s, 2m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Seconds>,
 }
 
 /// Pay an invoice.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`table`] | tables, and lists of names and values |
 //! | [`words`] | amounts, times, states and ids in words |
-//! | [`node`], [`money`], [`channels`], [`closes`], [`invoices`], [`payments`], [`policies`], [`stats`], [`events`] | the answers |
+//! | [`node`], [`money`], [`channels`], [`closes`], [`invoices`], [`payments`], [`policies`], [`probe`], [`stats`], [`events`] | the answers |
 
 pub mod channels;
 pub mod closes;
@@ -15,6 +15,7 @@ pub mod money;
 pub mod node;
 pub mod payments;
 pub mod policies;
+pub mod probe;
 pub mod route;
 pub mod stats;
 pub mod table;

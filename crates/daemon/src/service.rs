@@ -9,7 +9,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `rebalance`, `stats`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -25,6 +25,7 @@ mod payable;
 mod payments;
 mod peers;
 mod policies;
+mod probe;
 mod rebalance;
 mod refusal;
 mod route;
@@ -125,6 +126,7 @@ calls! {
     decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
     pay(PayRequest) -> PayResponse;
     find_route(FindRouteRequest) -> FindRouteResponse;
+    probe(ProbeRequest) -> ProbeResponse;
     rebalance(RebalanceRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;

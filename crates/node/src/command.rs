@@ -5,7 +5,7 @@ use crate::journal::Entry;
 use astrape_invoice::Invoice;
 use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
-    ChannelKeysId, CltvDelta, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, Sat,
+    ChannelKeysId, CltvDelta, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
 };
 use bitcoin::{ScriptBuf, Txid};
 
@@ -66,6 +66,8 @@ pub enum Command {
     },
     /// Pay an invoice, or a node without one.
     Pay(Box<PayCommand>),
+    /// Find out whether a payment could arrive. Nothing is paid; the answer comes at the end.
+    Probe(Box<ProbeCommand>),
     /// Send coins on chain.
     Withdraw(Box<WithdrawCommand>),
 }
@@ -166,6 +168,47 @@ impl PayCommand {
     }
 }
 
+/// Find out whether a payment could arrive, by an HTLC that nobody can settle.
+#[derive(Clone, Debug)]
+pub struct ProbeCommand {
+    /// Where.
+    pub node: NodeId,
+    /// An invoice of the node, which says how it can be reached, and how much it wants.
+    pub invoice: Option<Box<Invoice>>,
+    /// How much, where no invoice says so.
+    pub amount: Option<Msat>,
+    /// The most that the way may cost; a policy's share of the amount otherwise.
+    pub max_fee: Option<Msat>,
+    /// How long to try, and to wait for the answer, in seconds; the policy's otherwise.
+    pub retry_secs: Option<u64>,
+    /// Fresh random bytes, of which nobody knows a preimage.
+    pub payment_hash: PaymentHash,
+    /// Fresh random bytes.
+    pub payment_secret: PaymentSecret,
+}
+
+/// What a probe has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probed {
+    /// Whether it has reached the node: a payment would have arrived a moment ago.
+    pub reached: bool,
+    /// What the way would have cost.
+    pub fee: Msat,
+    /// The nodes on it, our peer first: of the way that reached the node, or on which the probe still is.
+    pub hops: Vec<NodeId>,
+    /// How many ways were tried.
+    pub attempts: u64,
+    /// What the node said, or why and where the last way ended.
+    pub words: String,
+}
+
+impl Probed {
+    /// One that reached nobody.
+    pub(crate) const fn failed(attempts: u64, words: String) -> Self {
+        Self { reached: false, fee: Msat::ZERO, hops: Vec::new(), attempts, words }
+    }
+}
+
 /// Send coins on chain.
 #[derive(Clone, Debug)]
 pub struct WithdrawCommand {
@@ -196,6 +239,8 @@ pub enum Reply {
         /// Its hash.
         payment_hash: PaymentHash,
     },
+    /// The probe is over.
+    Probed(Box<Probed>),
     /// It was paid before: nothing was sent now.
     AlreadyPaid(Box<Entry>),
     /// The transaction is made and owed to the network.

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::index::Index;
-use crate::input::Input;
+use crate::input::{CommandId, Input};
 use crate::journal::{SeenOnion, Writes};
 use crate::ledger::ChannelFact;
 use crate::state::{
@@ -65,6 +65,8 @@ pub struct Node {
     pub(crate) peers: Table<NodeId, ConnectedPeer>,
     /// Volatile: openings that wait for `accept_channel`.
     pub(crate) openings: Table<ChannelKeysId, PendingOpening>,
+    /// Volatile: probes under way. They have no records.
+    pub(crate) probes: Table<PaymentHash, Probing>,
     /// Volatile: what the world is like.
     pub(crate) world: World,
     /// Volatile: what lookups in prepare may have missed.
@@ -100,6 +102,13 @@ pub struct ConnectedPeer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PendingOpening {
     pub(crate) change_script: ScriptBuf,
+}
+
+/// A probe, and who waits for its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Probing {
+    pub(crate) payment: Arc<Payment>,
+    pub(crate) command: CommandId,
 }
 
 /// What the world is like, as far as it can change without us.
@@ -231,6 +240,7 @@ impl Node {
             index: Index::default(),
             peers: Table::default(),
             openings: Table::default(),
+            probes: Table::default(),
             world,
             recent: Recent::default(),
             away: SharedMap::new(),
@@ -336,6 +346,7 @@ impl Node {
         self.counters.install();
         self.peers.install();
         self.openings.install();
+        self.probes.install();
     }
 
     fn discard(&mut self) {
@@ -356,6 +367,7 @@ impl Node {
         self.counters.discard();
         self.peers.discard();
         self.openings.discard();
+        self.probes.discard();
     }
 
     /// The rows that the step's changes lead to, from what it touched alone.

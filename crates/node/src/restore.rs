@@ -217,6 +217,7 @@ impl PartialEq for Node {
             && self.index == other.index
             && self.peers == other.peers
             && self.openings == other.openings
+            && self.probes == other.probes
             && self.world == other.world
             && self.suspect == other.suspect
             && self.quarantined == other.quarantined

@@ -12,6 +12,7 @@ mod money;
 mod net;
 mod openings;
 mod policies;
+mod probes;
 mod replays;
 mod ways;
 mod whole;

@@ -15,6 +15,7 @@ pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 mod pay;
 mod peer;
 mod policy;
+pub(crate) mod probe;
 mod receive;
 mod relay;
 

@@ -31,8 +31,8 @@ use astrape_invoice::Invoice;
 use astrape_onion::OnionRecipe;
 use astrape_primitives::amount::MAX_MONEY_SAT;
 use astrape_primitives::{
-    ChannelKeysId, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, Sat, ShortChannelId,
-    Timestamp,
+    ChannelKeysId, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
+    ShortChannelId, Timestamp,
 };
 use astrape_routing::{NoRoute, Route};
 use learn::{Lesson, Verdict};
@@ -86,6 +86,17 @@ pub enum Payee {
         /// For applications, by type from 65536 on.
         custom_records: BTreeMap<u64, Vec<u8>>,
     },
+    /// A node that is to be reached and not paid: nobody knows a preimage of the hash, so that nothing can be settled.
+    Probe {
+        /// Which.
+        node: NodeId,
+        /// Fresh random bytes.
+        payment_hash: PaymentHash,
+        /// The same: the recipient cannot tell the HTLC from one for an invoice that it has forgotten.
+        payment_secret: PaymentSecret,
+        /// An invoice of the node: how it can be reached, and for how much.
+        invoice: Option<Box<Invoice>>,
+    },
 }
 
 impl Payee {
@@ -95,6 +106,7 @@ impl Payee {
         match self {
             Self::Invoice(invoice) => invoice.payment_hash(),
             Self::Keysend { preimage, .. } => preimage.payment_hash(),
+            Self::Probe { payment_hash, .. } => *payment_hash,
         }
     }
 
@@ -103,7 +115,7 @@ impl Payee {
     pub fn node(&self) -> NodeId {
         match self {
             Self::Invoice(invoice) => invoice.payee(),
-            Self::Keysend { node, .. } => *node,
+            Self::Keysend { node, .. } | Self::Probe { node, .. } => *node,
         }
     }
 }
@@ -163,6 +175,13 @@ pub enum What {
         preimage: PaymentPreimage,
         /// For applications.
         custom_records: BTreeMap<u64, Vec<u8>>,
+    },
+    /// Nothing: the recipient is only to be reached. Such a payment is never durable.
+    Probe {
+        /// What the onion carries.
+        payment_secret: PaymentSecret,
+        /// An invoice of the recipient.
+        invoice: Option<Box<Invoice>>,
     },
 }
 
@@ -265,6 +284,15 @@ pub enum PayOutput {
         /// What their hops get.
         fee: Msat,
     },
+    /// A probe has reached the recipient, who gave it back. It is over.
+    Reached {
+        /// What the hops would have taken.
+        fee: Msat,
+        /// They, our peer first and the recipient last.
+        hops: Vec<NodeId>,
+        /// What the recipient says, in words.
+        words: String,
+    },
     /// It failed for good, nothing is in flight, nothing was paid.
     Failed {
         /// Why, and what to do, in words.
@@ -312,6 +340,7 @@ impl Payment {
                 What::Invoice(invoice.to_string())
             }
             Payee::Keysend { preimage, custom_records, .. } => What::Keysend { preimage, custom_records },
+            Payee::Probe { payment_secret, invoice, .. } => What::Probe { payment_secret, invoice },
         };
         let payment = Self {
             payment_hash,
@@ -361,7 +390,11 @@ impl Payment {
         };
         let lesson = learn::from_answer(&failed, how, view.tip);
         next.lessons.read(&failed, &lesson);
-        let outputs = next.go_on(lesson, view);
+        let outputs = match lesson.verdict {
+            // The recipient has it, and does not know what for.
+            Verdict::GiveUp if self.is_probe() => next.reached(&failed, lesson),
+            _ => next.go_on(lesson, view),
+        };
         (next, outputs)
     }
 
@@ -429,10 +462,24 @@ impl Payment {
         self.parts.is_empty() && (self.preimage.is_some() || self.gave_up.is_some())
     }
 
+    /// Whether it is only to reach the recipient.
+    #[must_use]
+    pub const fn is_probe(&self) -> bool {
+        matches!(self.what, What::Probe { .. })
+    }
+
     /// What the recipient and the hops get of the parts in flight.
     #[must_use]
     pub fn in_flight(&self) -> (Msat, Msat) {
         (self.parts.values().map(|p| p.amount).sum(), self.parts.values().map(|p| p.fee).sum())
+    }
+
+    /// A probe has done what it was to do.
+    fn reached(&mut self, part: &PaymentPart, lesson: Lesson) -> Vec<PayOutput> {
+        let mut outputs = teach(lesson.taught);
+        self.gave_up = Some(lesson.words.clone());
+        outputs.push(PayOutput::Reached { fee: part.fee, hops: part.nodes().collect(), words: lesson.words });
+        outputs
     }
 
     /// After a part has failed: tries the rest anew, or gives up; tells of the failure when the last part is back.
@@ -501,6 +548,7 @@ fn teach(taught: Vec<Taught>) -> Vec<PayOutput> {
 fn check(request: &PayRequest, view: &PayView<'_>) -> Result<Msat, PayRefusal> {
     let invoice = match &request.payee {
         Payee::Invoice(invoice) => Some(invoice),
+        Payee::Probe { invoice, .. } => invoice.as_ref(),
         Payee::Keysend { .. } => None,
     };
     let other = invoice.map(|invoice| invoice.network()).filter(|network| *network != request.network);

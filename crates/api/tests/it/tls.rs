@@ -46,6 +46,7 @@ macro_rules! echo {
 echo! {
     get_info(GetInfoRequest) -> GetInfoResponse;
     find_route(FindRouteRequest) -> FindRouteResponse;
+    probe(ProbeRequest) -> ProbeResponse;
     rebalance(RebalanceRequest) -> PayResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;
     get_graph_node(GetGraphNodeRequest) -> GetGraphNodeResponse;

@@ -54,6 +54,7 @@ impl Asking {
             Action::Decode { invoice } => self.decode(invoice).await,
             Action::Pay(pay) => self.pay(pay).await,
             Action::Route(route) => self.route(route).await,
+            Action::Probe(probe) => self.probe(probe).await,
             Action::Rebalance(rebalance) => self.rebalance(rebalance).await,
             Action::Payments(page) => self.payments(page).await,
             Action::Forwards(page) => self.forwards(page).await,

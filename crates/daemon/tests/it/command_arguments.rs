@@ -297,6 +297,12 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
     let dear = ["lots", "-1", "", huge];
     rows.extend(each("route", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
+    rows.push(row("probe", "", &["x", "1", "2"], 2, UNEXPECTED));
+    rows.push(row("probe", "dest", &[""], 1, "invoice: it is missing"));
+    rows.extend(each("probe", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
+    rows.extend(each("probe", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
+    let late = ["soon", "0", "-1", "", huge];
+    rows.extend(each("probe", "timeout", &["lnbcrt1", "--timeout", "?"], &late, 2, TIME));
     let node = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     let records = ["", "x", "65536", "65535=00", "65536=0", "65536=zz", long];
     let pay_node = &[node, "--amount", "1", "--record", "?"];

@@ -29,6 +29,8 @@ impl Row for Payment {
         let (invoice, keysend) = match &self.what {
             What::Invoice(text) => (Some(text.as_bytes()), None),
             What::Keysend { preimage, custom_records } => (None, Some((preimage, custom_records))),
+            // Stands in a table that has no records.
+            What::Probe { .. } => (None, None),
         };
         let own = self.lessons.own.iter();
         let channels = self.lessons.channels.iter();

@@ -1,4 +1,4 @@
-//! The user's commands, each answered once in the step that takes it.
+//! The user's commands, each answered once in the step that takes it; a probe at its end.
 
 use super::Turn;
 use crate::command::{Command, Refusal, Reply};
@@ -16,12 +16,14 @@ const MAX_ADDRESSES: usize = 8;
 
 impl Turn<'_> {
     pub(super) fn command(&mut self, id: CommandId, command: Command) {
-        let reply = self.carry_out(command);
-        self.effects.push(Effect::Reply { command: id, reply });
+        if let Some(reply) = self.carry_out(id, command) {
+            self.effects.push(Effect::Reply { command: id, reply });
+        }
     }
 
-    fn carry_out(&mut self, command: Command) -> Result<Reply, Refusal> {
-        match command {
+    /// The answer; none yet to a probe that has begun.
+    fn carry_out(&mut self, id: CommandId, command: Command) -> Option<Result<Reply, Refusal>> {
+        Some(match command {
             Command::RememberPeer { peer, addresses } => self.remember_peer(peer, addresses),
             Command::ForgetPeer { peer } => self.forget_peer(peer),
             Command::OpenChannel(command) => self.open_channel(*command),
@@ -39,8 +41,9 @@ impl Turn<'_> {
             }
             Command::CancelInvoice { payment_hash, earlier } => self.cancel_invoice(payment_hash, earlier),
             Command::Pay(command) => self.pay(*command),
+            Command::Probe(command) => return self.probe(id, *command).err().map(Err),
             Command::Withdraw(command) => self.withdraw(&command),
-        }
+        })
     }
 
     fn remember_peer(&mut self, peer: NodeId, mut addresses: Vec<String>) -> Result<Reply, Refusal> {

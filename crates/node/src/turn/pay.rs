@@ -51,7 +51,7 @@ impl Turn<'_> {
         Ok(Reply::Paying { payment_hash })
     }
 
-    fn pay_view<'v>(&self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
+    pub(super) fn pay_view<'v>(&self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
         PayView {
             payer: config.node_id,
             channels,
@@ -67,7 +67,7 @@ impl Turn<'_> {
         hash: PaymentHash,
         go_on: impl FnOnce(&Payment, &PayView<'_>) -> (Payment, Vec<PayOutput>),
     ) {
-        let Some(payment) = self.node.payments.get(&hash).cloned() else {
+        let Some(payment) = self.payment(&hash) else {
             return;
         };
         let config = Arc::clone(&self.node.config);
@@ -83,16 +83,18 @@ impl Turn<'_> {
 
     /// Questions that are open for long.
     pub(super) fn look_at_payments(&mut self) {
+        self.look_at_probes();
         let now = self.now;
-        let due: Vec<PaymentHash> =
-            self.node.payments.iter().filter(|(_, p)| p.is_due(now)).map(|(hash, _)| *hash).collect();
+        let of_probes = self.node.probes.iter().map(|(hash, probing)| (hash, &probing.payment));
+        let all = self.node.payments.iter().chain(of_probes);
+        let due: Vec<PaymentHash> = all.filter(|(_, p)| p.is_due(now)).map(|(hash, _)| *hash).collect();
         if due.is_empty() {
             return;
         }
         let config = Arc::clone(&self.node.config);
         let channels = self.node.own_channels();
         for hash in due {
-            let next = self.node.payments.get(&hash);
+            let next = self.payment(&hash);
             let next = next.and_then(|payment| payment.on_tick(&self.pay_view(&config, &channels)));
             if let Some((next, outputs)) = next {
                 self.take_payment(hash, next, outputs);
@@ -101,7 +103,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn part_fulfilled(&mut self, hash: PaymentHash, part: u64, preimage: PaymentPreimage) {
-        if let Some(payment) = self.node.payments.get(&hash).cloned() {
+        if let Some(payment) = self.payment(&hash) {
             let (next, outputs) = payment.on_fulfilled(part, preimage);
             self.take_payment(hash, next, outputs);
         }
@@ -122,6 +124,9 @@ impl Turn<'_> {
 
     /// Installs the next value of a payment, or ends it.
     fn take_payment(&mut self, hash: PaymentHash, next: Payment, outputs: Vec<PayOutput>) {
+        if let Some(command) = self.node.probes.get(&hash).map(|probing| probing.command) {
+            return self.take_probe(hash, command, next, outputs);
+        }
         let (destination, amount) = (next.destination, next.amount);
         self.node.payments.set(hash, Arc::new(next));
         for output in outputs {
@@ -142,6 +147,8 @@ impl Turn<'_> {
                 PayOutput::Sent { preimage, amount, fee } => {
                     Fact::PaymentSent { payment_hash: hash, preimage, amount, fee, destination }
                 }
+                // Of probes alone.
+                PayOutput::Reached { .. } => continue,
                 PayOutput::Failed { reason } => {
                     Fact::PaymentFailed { payment_hash: hash, amount, destination, reason }
                 }

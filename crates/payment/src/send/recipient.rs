@@ -5,9 +5,9 @@ use astrape_invoice::{Invoice, RouteHint};
 use astrape_primitives::{CltvDelta, Feature, Features, NodeId, PaymentPreimage, PaymentSecret};
 use std::collections::BTreeMap;
 
-/// Blocks from the tip to the expiry of a payment without invoice, which says nothing of what its recipient asks for: more
+/// Blocks from the tip to the expiry of a payment without an invoice, where nothing says of what its recipient asks for: more
 /// than the implementations ask for by default.
-const KEYSEND_FINAL_DELTA: CltvDelta = CltvDelta(42);
+const USUAL_FINAL_DELTA: CltvDelta = CltvDelta(42);
 
 /// Who is paid, and what it must be told.
 pub(super) struct Recipient {
@@ -20,6 +20,8 @@ pub(super) struct Recipient {
     pub(super) metadata: Option<Vec<u8>>,
     pub(super) keysend_preimage: Option<PaymentPreimage>,
     pub(super) custom_records: BTreeMap<u64, Vec<u8>>,
+    /// It is only to be reached.
+    is_probed: bool,
 }
 
 impl Recipient {
@@ -29,6 +31,9 @@ impl Recipient {
             Payee::Invoice(invoice) => Self::by_invoice(invoice),
             Payee::Keysend { node, preimage, custom_records } => {
                 Self::by_keysend(*node, *preimage, custom_records)
+            }
+            Payee::Probe { node, payment_secret, invoice, .. } => {
+                Self::by_probe(*node, *payment_secret, invoice.as_deref())
             }
         }
     }
@@ -41,6 +46,9 @@ impl Recipient {
             }
             What::Keysend { preimage, custom_records } => {
                 Ok(Self::by_keysend(node, *preimage, custom_records))
+            }
+            What::Probe { payment_secret, invoice } => {
+                Ok(Self::by_probe(node, *payment_secret, invoice.as_deref()))
             }
         }
     }
@@ -55,6 +63,7 @@ impl Recipient {
             metadata: invoice.payment_metadata().map(<[u8]>::to_vec),
             keysend_preimage: None,
             custom_records: BTreeMap::new(),
+            is_probed: false,
         }
     }
 
@@ -63,16 +72,33 @@ impl Recipient {
             node,
             features: None,
             hints: Vec::new(),
-            final_delta: KEYSEND_FINAL_DELTA,
+            final_delta: USUAL_FINAL_DELTA,
             secret: None,
             metadata: None,
             keysend_preimage: Some(preimage),
             custom_records: custom_records.clone(),
+            is_probed: false,
         }
     }
 
-    /// Whether it takes a payment in several parts.
+    /// Somebody who knows nothing of it, reached as its invoice says or as usual.
+    fn by_probe(node: NodeId, secret: PaymentSecret, invoice: Option<&Invoice>) -> Self {
+        Self {
+            node,
+            features: invoice.map(|invoice| invoice.features().clone()),
+            hints: invoice.map_or_else(Vec::new, |invoice| invoice.route_hints().to_vec()),
+            final_delta: invoice.map_or(USUAL_FINAL_DELTA, Invoice::min_final_cltv_expiry_delta),
+            secret: Some(secret),
+            metadata: None,
+            keysend_preimage: None,
+            custom_records: BTreeMap::new(),
+            is_probed: true,
+        }
+    }
+
+    /// Whether it takes a payment in several parts. A probe goes in one: parts of nothing are given back one by one, before the
+    /// others are there.
     pub(super) fn takes_parts(&self) -> bool {
-        self.secret.is_some() && self.features.as_ref().is_some_and(|f| f.supports(Feature::BasicMpp))
+        !self.is_probed && self.secret.is_some() && self.features.as_ref().is_some_and(|f| f.supports(Feature::BasicMpp))
     }
 }

@@ -11,6 +11,7 @@ mod keysend;
 mod network;
 mod offers;
 mod parts;
+mod probes;
 mod properties;
 mod receive;
 mod refusals;

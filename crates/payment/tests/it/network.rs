@@ -250,6 +250,7 @@ impl World {
                     end = Some(End::Paid);
                     continue;
                 }
+                reached @ PayOutput::Reached { .. } => panic!("this is no probe: {reached:?}"),
                 PayOutput::Failed { reason } => {
                     end = Some(End::Failed(reason));
                     continue;

@@ -140,6 +140,7 @@ impl Watch {
                     assert_eq!(preimage, PREIMAGE);
                     assert!(amount <= self.amount && fee <= self.max_fee);
                 }
+                reached @ PayOutput::Reached { .. } => panic!("this is no probe: {reached:?}"),
                 PayOutput::Failed { reason } => {
                     self.failed += 1;
                     assert!(!reason.is_empty());

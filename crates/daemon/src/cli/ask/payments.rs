@@ -2,11 +2,11 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Page, Pay, Rebalance, Route, Stats};
+use crate::cli::{Page, Pay, Probe, Rebalance, Route, Stats};
 use crate::render;
 use astrape_api::v1::{
     FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
-    PaymentState, RebalanceRequest,
+    PaymentState, ProbeRequest, RebalanceRequest,
 };
 use astrape_primitives::NodeId;
 use std::io::IsTerminal as _;
@@ -56,6 +56,20 @@ impl Asking {
         };
         let found = self.client.find_route(request).await?.into_inner();
         self.show(&found, render::route::route)
+    }
+
+    pub(super) async fn probe(mut self, probe: &Probe) -> Result<(), Failure> {
+        let (invoice, node_id) = payee(&probe.dest);
+        let request = ProbeRequest {
+            invoice,
+            node_id,
+            amount_msat: probe.amount.map(|amount| amount.0),
+            max_fee_msat: probe.max_fee.map(|fee| fee.0),
+            timeout_secs: probe.timeout.map(|time| time.0),
+        };
+        let answer = self.client.probe(request).await?.into_inner();
+        self.show(&answer, render::probe::probe)?;
+        if answer.reached { Ok(()) } else { Err(Failure::PaymentFailed) }
     }
 
     pub(super) async fn payments(mut self, page: &Page) -> Result<(), Failure> {

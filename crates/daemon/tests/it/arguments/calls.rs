@@ -57,7 +57,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
         "Rebalance" => vec![("amount_msat", Value::Number(1_000)), ("from", text("abcd"))],
-        "FindRoute" => vec![("invoice", text(&here.own_invoice))],
+        "FindRoute" | "Probe" => vec![("invoice", text(&here.own_invoice))],
         _ => Vec::new(),
     }
 }
@@ -298,6 +298,14 @@ fn payments(table: &mut Table, here: &Here) {
     table.numbers("amount_msat", &[0], NOT_ZERO);
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.of("Probe");
+    table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
+    table.missing("invoice", MISSING).nonsense("invoice", "");
+    table.not_now("invoice", text(&here.own_invoice), "own");
+    table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.numbers("timeout_secs", &[0, 601, u64::MAX], "it is in seconds, from 1 to 600");
 }
 
 fn graph(table: &mut Table) {
