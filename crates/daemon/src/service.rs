@@ -9,7 +9,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -18,6 +18,7 @@ mod facts;
 mod forced;
 mod graph;
 mod info;
+mod intercept;
 mod invoices;
 mod money;
 mod named;
@@ -92,6 +93,7 @@ macro_rules! calls {
         #[tonic::async_trait]
         impl Node for NodeService {
             type EventsStream = facts::Events;
+            type InterceptStream = intercept::HeldHtlcs;
 
             $(async fn $call(&self, request: Request<$request>) -> Result<Response<$response>, Status> {
                 self.$call(request.into_inner()).await.map(Response::new)
@@ -99,6 +101,10 @@ macro_rules! calls {
 
             async fn events(&self, request: Request<EventsRequest>) -> Result<Response<Self::EventsStream>, Status> {
                 self.events(request.into_inner()).await.map(Response::new)
+            }
+
+            async fn intercept(&self, request: Request<InterceptRequest>) -> Result<Response<Self::InterceptStream>, Status> {
+                self.intercept(request.into_inner()).await.map(Response::new)
             }
         }
     };
@@ -130,6 +136,7 @@ calls! {
     rebalance(RebalanceRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
+    resolve_htlc(ResolveHtlcRequest) -> ResolveHtlcResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;
     get_graph_node(GetGraphNodeRequest) -> GetGraphNodeResponse;
     get_graph_channel(GetGraphChannelRequest) -> GetGraphChannelResponse;

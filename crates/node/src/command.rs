@@ -5,7 +5,7 @@ use crate::journal::Entry;
 use astrape_invoice::Invoice;
 use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
-    ChannelKeysId, CltvDelta, FeeratePerKw, Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
+    ChannelKeysId, CltvDelta, FeeratePerKw, HtlcId, Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
 };
 use bitcoin::{ScriptBuf, Txid};
 
@@ -68,8 +68,31 @@ pub enum Command {
     Pay(Box<PayCommand>),
     /// Find out whether a payment could arrive. Nothing is paid; the answer comes at the end.
     Probe(Box<ProbeCommand>),
+    /// What an application has decided on a forward that waits for it.
+    Intercepted {
+        /// The channel that it came in over.
+        channel: ChannelKeysId,
+        /// Its id there.
+        htlc: HtlcId,
+        /// What.
+        verdict: Verdict,
+    },
     /// Send coins on chain.
     Withdraw(Box<WithdrawCommand>),
+}
+
+/// What an application decides on a forward that waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on.
+    Resume {
+        /// Over this channel; over the one that its sender named otherwise.
+        over: Option<ChannelKeysId>,
+        /// With this amount; with what its sender meant otherwise.
+        amount: Option<Msat>,
+    },
+    /// It goes back.
+    Fail,
 }
 
 /// Open a channel.
@@ -325,6 +348,12 @@ pub enum Refusal {
     /// As many as the node keeps.
     #[error("there are {0} {1} already, which is the most: {2}")]
     TooMany(usize, &'static str, &'static str),
+    /// No such forward waits.
+    #[error("no such HTLC waits for an application (any more)")]
+    NoSuchHtlc,
+    /// A forward is not resumed in this way.
+    #[error("{0}")]
+    Resume(#[from] astrape_payment::intercept::ResumeRefusal),
     /// The channel's state may be old.
     #[error(
         "the state of this channel may be old (the journal was put back from a copy?): wait until its peer is connected"

@@ -11,8 +11,10 @@ use crate::state::{
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::Turn;
+use crate::turn::intercept::HeldId;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
+use astrape_payment::intercept::Held;
 use astrape_payment::jam::Reputation;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
@@ -54,6 +56,8 @@ pub struct Node {
     pub(crate) policies: Table<ChannelKeysId, Arc<ChannelPolicy>>,
     /// Channels that their peer has failed before it told where it is.
     pub(crate) failed_by_peer: Table<ChannelKeysId, FailedByPeer>,
+    /// Forwards that wait for an application, by the channel that they came in over and their id there.
+    pub(crate) held: Table<HeldId, Held>,
     pub(crate) owed: Table<Txid, OwedTransaction>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
@@ -233,6 +237,7 @@ impl Node {
             own_node: Table::default(),
             policies: Table::default(),
             failed_by_peer: Table::default(),
+            held: Table::default(),
             owed: Table::default(),
             chain: Table::default(),
             counters: Table::default(),
@@ -341,6 +346,7 @@ impl Node {
         self.own_node.install();
         self.policies.install();
         self.failed_by_peer.install();
+        self.held.install();
         self.owed.install();
         self.chain.install();
         self.counters.install();
@@ -362,6 +368,7 @@ impl Node {
         self.own_node.discard();
         self.policies.discard();
         self.failed_by_peer.discard();
+        self.held.discard();
         self.owed.discard();
         self.chain.discard();
         self.counters.discard();
@@ -391,6 +398,7 @@ impl Node {
         crate::record::diff_table(&self.own_node, out);
         crate::record::diff_table(&self.policies, out);
         crate::record::diff_table(&self.failed_by_peer, out);
+        crate::record::diff_table(&self.held, out);
         crate::record::diff_table(&self.owed, out);
         crate::record::diff_table(&self.chain, out);
         crate::record::diff_table(&self.counters, out);

@@ -18,8 +18,9 @@ use crate::state::{
 use crate::table::Table;
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
+use astrape_payment::intercept::Held;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
-use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash};
+use astrape_primitives::{ChannelKeysId, HtlcId, NodeId, PaymentHash};
 use astrape_wallet::{Coin, Coins};
 use bitcoin::{OutPoint, Txid};
 use channel::ChannelRows;
@@ -119,6 +120,7 @@ pub(crate) struct Restored {
     pub(crate) own_node: BTreeMap<(), OwnNode>,
     pub(crate) policies: BTreeMap<ChannelKeysId, Arc<ChannelPolicy>>,
     pub(crate) failed_by_peer: BTreeMap<ChannelKeysId, FailedByPeer>,
+    pub(crate) held: BTreeMap<(ChannelKeysId, HtlcId), Held>,
     pub(crate) chain: ChainState,
     pub(crate) counters: Counters,
     pub(crate) resolutions: BTreeMap<ChannelKeysId, Arc<Resolution>>,
@@ -152,6 +154,7 @@ pub(crate) fn restore(rows: &BTreeMap<Key, Vec<u8>>) -> Result<Restored, RecordE
             Kind::OwnUpdate => add(&mut restored.own_updates, about, value).map_err(unreadable)?,
             Kind::ChannelPolicy => add(&mut restored.policies, about, value).map_err(unreadable)?,
             Kind::FailedByPeer => add(&mut restored.failed_by_peer, about, value).map_err(unreadable)?,
+            Kind::Held => add(&mut restored.held, about, value).map_err(unreadable)?,
             Kind::OwnNode => add(&mut restored.own_node, about, value).map_err(unreadable)?,
             Kind::Chain => add(&mut chain, about, value).map_err(unreadable)?,
             Kind::Counters => add(&mut counters, about, value).map_err(unreadable)?,

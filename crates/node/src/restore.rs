@@ -49,6 +49,7 @@ impl Node {
         node.own_node = Table::restored(restored.own_node);
         node.policies = Table::restored(restored.policies);
         node.failed_by_peer = Table::restored(restored.failed_by_peer);
+        node.held = Table::restored(restored.held);
         node.owed = Table::restored(restored.owed);
         node.resolutions = Table::restored(restored.resolutions);
         node.coins = single(Arc::new(restored.coins));
@@ -77,6 +78,7 @@ impl Node {
         node.own_node = self.own_node.clone();
         node.policies = self.policies.clone();
         node.failed_by_peer = self.failed_by_peer.clone();
+        node.held = self.held.clone();
         node.owed = self.owed.clone();
         node.resolutions = self.resolutions.clone();
         node.coins = single(self.coins.get(&()).cloned().unwrap_or_default());
@@ -210,6 +212,7 @@ impl PartialEq for Node {
             && self.own_node == other.own_node
             && self.policies == other.policies
             && self.failed_by_peer == other.failed_by_peer
+            && self.held == other.held
             && self.owed == other.owed
             && self.resolutions == other.resolutions
             && self.chain == other.chain
@@ -237,6 +240,7 @@ impl std::fmt::Debug for Node {
             .field("peer_updates", &self.peer_updates)
             .field("policies", &self.policies)
             .field("failed_by_peer", &self.failed_by_peer)
+            .field("held", &self.held)
             .field("owed", &self.owed)
             .field("resolutions", &self.resolutions)
             .field("chain", &self.chain)

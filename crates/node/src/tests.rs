@@ -7,6 +7,7 @@ mod errors;
 mod gossip;
 mod hold;
 mod hostile;
+mod intercepts;
 mod jamming;
 mod money;
 mod net;

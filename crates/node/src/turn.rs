@@ -9,6 +9,7 @@ pub(crate) mod court;
 mod gossip;
 mod jam;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
+pub(crate) mod intercept;
 mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};

@@ -4,10 +4,11 @@ use crate::command::PayCommand;
 use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
-use crate::turn::scid_towards_peer;
-use astrape_channel::{Channel, Open};
+use crate::turn::{incoming_htlc, scid_towards_peer};
+use astrape_channel::{Channel, Htlc, Open};
 use astrape_invoice::RouteHint;
 use astrape_onchain::{Resolution, Spender, Sums};
+use astrape_payment::intercept::Held;
 use astrape_payment::{
     OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
 };
@@ -18,6 +19,7 @@ use astrape_primitives::{
 use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
 use bitcoin::{ScriptBuf, Txid};
+use std::sync::Arc;
 
 /// Route hints in an invoice: more make it too long for a QR code.
 const MAX_ROUTE_HINTS: usize = 5;
@@ -103,6 +105,13 @@ impl Node {
     /// Payments of ours that are under way.
     pub fn payments(&self) -> impl Iterator<Item = &Payment> {
         self.payments.iter().map(|(_, payment)| &**payment)
+    }
+
+    /// Forwards that wait for an application: their channel and id there, the HTLC, and since when it waits.
+    pub fn held(&self) -> impl Iterator<Item = (ChannelKeysId, Arc<Htlc>, Held)> + '_ {
+        self.held.iter().filter_map(|((keys, id), held)| {
+            Some((*keys, incoming_htlc(self.channels.get(keys)?, *id)?, *held))
+        })
     }
 
     /// Invoices of ours that are not paid.

@@ -1,5 +1,6 @@
 //! What the operator chose for payments: numbers with names.
 
+use crate::intercept::Intercept;
 use astrape_primitives::{CltvDelta, Msat, Timestamp};
 
 /// Blocks before its expiry by which an HTLC that we fulfil must be settled, or its channel goes on chain: `2R+G+S` of BOLT 2
@@ -260,6 +261,10 @@ pub struct PaymentPolicy {
     pub max_fee_millionths: u32,
     /// A lower limit than this is never set by [`PaymentPolicy::max_fee_millionths`]: small payments meet base fees too.
     pub max_fee_floor: Msat,
+    /// About which forwards an application is asked.
+    pub intercept: Intercept,
+    /// For how long such a forward waits for its answer, in milliseconds.
+    pub intercept_millis: u64,
     /// How long a payment is retried when the user says nothing, in seconds.
     pub retry_secs: u64,
     /// Blocks added to what the recipient asks for, since some may be mined on the way.
@@ -288,6 +293,8 @@ impl Default for PaymentPolicy {
             min_part: Msat(1_000_000),
             max_fee_millionths: 5_000,
             max_fee_floor: Msat(5_000),
+            intercept: Intercept::Nothing,
+            intercept_millis: 10 * 60_000,
             retry_secs: 60,
             expiry_slack_blocks: 3,
             max_shadow_blocks: 36,

@@ -22,6 +22,7 @@ macro_rules! echo {
         #[tonic::async_trait]
         impl Node for Echo {
             type EventsStream = tokio_stream::Iter<std::vec::IntoIter<Result<Event, Status>>>;
+            type InterceptStream = tokio_stream::Iter<std::vec::IntoIter<Result<HeldHtlc, Status>>>;
 
             async fn decode_invoice(
                 &self,
@@ -36,6 +37,10 @@ macro_rules! echo {
                 Ok(Response::new(tokio_stream::iter(events)))
             }
 
+            async fn intercept(&self, _: Request<InterceptRequest>) -> Result<Response<Self::InterceptStream>, Status> {
+                Err(Status::unimplemented("intercept"))
+            }
+
             $(async fn $call(&self, _: Request<$request>) -> Result<Response<$response>, Status> {
                 Err(Status::unimplemented(stringify!($call)))
             })+
@@ -48,6 +53,7 @@ echo! {
     find_route(FindRouteRequest) -> FindRouteResponse;
     probe(ProbeRequest) -> ProbeResponse;
     rebalance(RebalanceRequest) -> PayResponse;
+    resolve_htlc(ResolveHtlcRequest) -> ResolveHtlcResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;
     get_graph_node(GetGraphNodeRequest) -> GetGraphNodeResponse;
     get_graph_channel(GetGraphChannelRequest) -> GetGraphChannelResponse;

@@ -81,6 +81,8 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     node.channel.minimum_depth = settings.minimum_depth;
     node.payment.forward = settings.relay.clone();
     node.payment.accept_keysend = settings.accept_keysend;
+    node.payment.intercept = settings.intercept;
+    node.payment.intercept_millis = settings.intercept_secs * 1_000;
     node.appearance = astrape_node::Appearance {
         alias: settings.alias.clone().unwrap_or_else(|| usual_alias(&signer.node_id())),
         rgb_color: settings.color,

@@ -2,7 +2,8 @@
 //! in its help.
 
 use super::log::{LogFilter, LogFormat};
-use super::values::{ApiAt, ChannelSecretsHex, HostPort, ListenAt, NetworkName, SecretHex};
+use super::values::{ApiAt, ChannelSecretsHex, HostPort, Intercepted, ListenAt, NetworkName, SecretHex};
+use crate::cli::amounts::Seconds;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
@@ -96,6 +97,13 @@ pub struct RunOptions {
         help_heading = CHANNELS
     )]
     pub no_keysend: bool,
+    /// Forwards that wait for an application to decide on them, by the API: none, all, or those to short channel ids from FIRST to
+    /// LAST, which are no channels [default: none]
+    #[arg(long, env = "ASTRAPE_INTERCEPT", value_name = "none|all|FIRST-LAST", help_heading = CHANNELS)]
+    pub intercept: Option<Intercepted>,
+    /// For how long they wait before they are given back: 90s, 10m, 1h [default: 10m]
+    #[arg(long, env = "ASTRAPE_INTERCEPT_TIMEOUT", value_name = "TIME", help_heading = CHANNELS)]
+    pub intercept_timeout: Option<Seconds>,
     /// Confirmations of a funding before its channel is used, from 1 to 144 [default: 3 to 6, by the amount]
     #[arg(
         long,

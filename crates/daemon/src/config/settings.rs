@@ -7,6 +7,7 @@ use super::{ConfigError, Place, RunOptions};
 use crate::engine::bootstrap::usual_seeds;
 use astrape_chain::{Auth, BitcoindConfig};
 use astrape_payment::ForwardPolicy;
+use astrape_payment::intercept::Intercept;
 use astrape_primitives::{CltvDelta, FeeratePerKw, Height, Msat, Network};
 use astrape_signer::DeveloperKeys;
 use astrape_wire::{Address, Addresses, Hostname};
@@ -20,6 +21,10 @@ const MAX_CLTV_EXPIRY_DELTA: u16 = 2016;
 
 /// Longest alias, in bytes (BOLT 7).
 const MAX_ALIAS: usize = 32;
+
+/// For how long a forward waits for an application, in seconds, when nothing is said, and at most.
+const USUAL_INTERCEPT_SECS: u64 = 600;
+const MAX_INTERCEPT_SECS: u64 = 86_400;
 
 /// Addresses to listen at.
 const MAX_LISTEN: usize = 16;
@@ -47,6 +52,10 @@ pub struct Settings {
     pub relay: ForwardPolicy,
     /// Whether payments without an invoice are taken.
     pub accept_keysend: bool,
+    /// About which forwards an application is asked.
+    pub intercept: Intercept,
+    /// For how long they wait, in seconds.
+    pub intercept_secs: u64,
     /// Confirmations of a funding; `None` chooses by the amount.
     pub minimum_depth: Option<u32>,
     /// What is logged.
@@ -86,6 +95,8 @@ impl Settings {
             wallet_birthday: options.wallet_birthday.map(Height),
             relay: relay(&options)?,
             accept_keysend: !options.no_keysend,
+            intercept: options.intercept.unwrap_or_default().0,
+            intercept_secs: intercept_secs(&options)?,
             minimum_depth: options.minimum_depth,
             developer: developer(&options, place.network)?,
             log_filter: options.log_level.clone().unwrap_or_default(),
@@ -223,6 +234,16 @@ fn relay(options: &RunOptions) -> Result<ForwardPolicy, ConfigError> {
     })
 }
 
+fn intercept_secs(options: &RunOptions) -> Result<u64, ConfigError> {
+    let secs = options.intercept_timeout.map_or(USUAL_INTERCEPT_SECS, |time| time.0);
+    if secs > MAX_INTERCEPT_SECS {
+        return Err(ConfigError::refused(format!(
+            "intercept-timeout: {MAX_INTERCEPT_SECS} seconds are the most; what waits longer locks money of all who sent it on"
+        )));
+    }
+    Ok(secs)
+}
+
 fn developer(options: &RunOptions, network: Network) -> Result<Developer, ConfigError> {
     let chosen = [
         ("dev-node-key", options.dev_node_key.is_some()),
@@ -317,6 +338,9 @@ mod tests {
             &["--bitcoind-cookie=/c", "--announce=a.example:1,b.example:2"],
             &["--bitcoind-cookie=/c", "--minimum-depth=0"],
             &["--bitcoind-cookie=/c", "--wallet-birthday=yesterday"],
+            &["--bitcoind-cookie=/c", "--intercept=1x2x3"],
+            &["--bitcoind-cookie=/c", "--intercept=1x2x3-1x2x2"],
+            &["--bitcoind-cookie=/c", "--intercept-timeout=25h"],
             &["--bitcoind-cookie=/c", "--dev-fixed-feerate-perkw=252"],
         ] {
             refusal(Network::Regtest, words);
@@ -335,6 +359,8 @@ mod tests {
             "--cltv-expiry-delta=40",
             "--alias=Zoë",
             "--wallet-birthday=7",
+            "--intercept=16000000x0x0-16000000x0x99",
+            "--intercept-timeout=90s",
         ];
         let settings = resolve(Network::Signet, &words).unwrap();
         assert_eq!(settings.listen.len(), 2);
@@ -345,6 +371,11 @@ mod tests {
         assert_eq!(settings.relay.cltv_expiry_delta, CltvDelta(40));
         assert_eq!(settings.alias.as_deref(), Some("Zoë"));
         assert_eq!(settings.wallet_birthday, Some(Height(7)));
+        let id = |text: &str| text.parse().unwrap();
+        let range = Intercept::Range { first: id("16000000x0x0"), last: id("16000000x0x99") };
+        assert_eq!((settings.intercept, settings.intercept_secs), (range, 90));
+        let all = resolve(Network::Signet, &["--bitcoind-cookie=/c", "--intercept=all"]).unwrap();
+        assert_eq!((all.intercept, all.intercept_secs), (Intercept::Everything, 600));
         assert!(
             resolve(Network::Signet, &["--bitcoind-cookie=/c", "--listen=none"]).unwrap().listen.is_empty()
         );

@@ -1,6 +1,7 @@
 //! Values of options and arguments that are more than a number.
 
-use astrape_primitives::{Network, NodeId};
+use astrape_payment::intercept::Intercept;
+use astrape_primitives::{Network, NodeId, ShortChannelId};
 use astrape_signer::ChannelSecrets;
 use core::fmt;
 use core::str::FromStr;
@@ -23,6 +24,33 @@ impl FromStr for NetworkName {
     fn from_str(text: &str) -> Result<Self, String> {
         let names = Network::ALL.map(Network::name).join(", ");
         Network::from_name(text).map(Self).ok_or_else(|| format!("there is no such network, only {names}"))
+    }
+}
+
+/// About which forwards an application is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intercepted(pub Intercept);
+
+impl FromStr for Intercepted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            "it is none, all, or two short channel ids, the lesser first, as 16000000x0x0-16000000x0x99".to_owned()
+        };
+        Ok(Self(match text {
+            "none" => Intercept::Nothing,
+            "all" => Intercept::Everything,
+            range => {
+                let (first, last) = range.split_once('-').ok_or_else(wrong)?;
+                let id = |text: &str| text.parse::<ShortChannelId>().map_err(|_| wrong());
+                let (first, last) = (id(first)?, id(last)?);
+                if first > last {
+                    return Err(wrong());
+                }
+                Intercept::Range { first, last }
+            }
+        }))
     }
 }
 

@@ -352,6 +352,8 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
         ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "4294967296", huge]),
         ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", huge]),
         ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
+        ("intercept", "--intercept", vec!["some", "1x2x3", "1x2x4-1x2x3", "", huge]),
+        ("intercept_timeout", "--intercept-timeout", vec!["soon", "0", "25h", "", huge]),
         ("log_level", "--log-level", vec!["loud", "info,=", huge]),
         ("log_format", "--log-format", vec!["xml", ""]),
         ("dev_node_key", "--dev-node-key", vec!["", "11", "xx", huge]),

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Resolution = 13,
     FailedByPeer = 14,
     ChannelPolicy = 20,
+    Held = 21,
 }
 
 impl Kind {
@@ -43,6 +44,7 @@ impl Kind {
             Kind::Resolution,
             Kind::FailedByPeer,
             Kind::ChannelPolicy,
+            Kind::Held,
         ];
         all.into_iter().find(|k| *k as u8 == *kind).map(|k| (k, rest))
     }

@@ -1,11 +1,12 @@
-//! What channels ask for forwarding.
+//! What channels ask for forwarding, and forwards that wait for an application.
 
 use super::Row;
 use super::codec::{In, Out, Unreadable};
 use super::key::Kind;
 use super::parts::get_all;
+use astrape_payment::intercept::Held;
 use astrape_payment::{ChannelPolicy, ForwardPolicy, InboundFee};
-use astrape_primitives::{ChannelKeysId, Msat, Timestamp};
+use astrape_primitives::{ChannelKeysId, HtlcId, Msat, Timestamp};
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
 
@@ -42,6 +43,31 @@ impl Row for ChannelPolicy {
         let before = r.field(2, |r| get_all(r, |r| Ok((get_policy(r)?, Timestamp(r.read()?)))))?;
         r.finish()?;
         Ok(Self { own, before })
+    }
+}
+
+impl Row for Held {
+    type Id = (ChannelKeysId, HtlcId);
+    const KIND: Kind = Kind::Held;
+
+    fn id_bytes((channel, htlc): &Self::Id) -> Vec<u8> {
+        [&channel.0[..], &htlc.0.to_be_bytes()].concat()
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<Self::Id> {
+        let (channel, htlc) = bytes.split_first_chunk::<32>()?;
+        Some((ChannelKeysId(*channel), HtlcId(u64::from_be_bytes(htlc.try_into().ok()?))))
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        Out::new().value(0, &self.since.0).finish()
+    }
+
+    fn decode(_: &Self::Id, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut r = In::new(bytes)?;
+        let since = Timestamp(r.value(0)?);
+        r.finish()?;
+        Ok(Self { since })
     }
 }
 

@@ -70,6 +70,7 @@ fn node(seed: u64) -> Restored {
         own_node: BTreeMap::from([((), OwnNode(g.node_announcement()))]),
         policies: BTreeMap::new(),
         failed_by_peer: BTreeMap::new(),
+        held: BTreeMap::new(),
         resolutions: BTreeMap::from([(keys, Arc::new(g.court(keys)))]),
     }
 }
@@ -121,6 +122,19 @@ fn nights_and_channels_that_their_peer_has_failed_are_read_again_and_stay_readab
     let rows = BTreeMap::from([(Kind::FailedByPeer.key(&keys(1).0), failed.encode())]);
     let read = restore(&rows).expect("readable");
     assert_eq!(read.failed_by_peer, BTreeMap::from([(keys(1), failed)]));
+}
+
+#[test]
+fn a_forward_that_waits_for_an_application_is_read_again_and_stays_readable() {
+    let (id, held) = ((keys(1), HtlcId(7)), Held { since: Timestamp::from_secs(1_700_000_000) });
+    let mut rows = Rows::new();
+    single_rows([(id, held)], &mut rows);
+    assert_eq!(restore(&rows).expect("readable").held, BTreeMap::from([(id, held)]));
+    // Written by the first version that had them.
+    assert_eq!(held.encode(), unhex("0100080000018bcfe56800"));
+    let of_another = Key([&rows.keys().next().expect("one").0[..], &[0]].concat());
+    let rows = BTreeMap::from([(of_another, held.encode())]);
+    assert!(restore(&rows).is_err(), "an id that is too long is none");
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Turn<'_> {
         self.owe_again();
         self.deadlines();
         self.give_back_what_is_late();
+        self.look_at_held();
         self.writes.forget_onions_before = Some(astrape_primitives::CltvExpiry(block.height.0));
     }
 

@@ -42,6 +42,7 @@ impl Turn<'_> {
             Command::CancelInvoice { payment_hash, earlier } => self.cancel_invoice(payment_hash, earlier),
             Command::Pay(command) => self.pay(*command),
             Command::Probe(command) => return self.probe(id, *command).err().map(Err),
+            Command::Intercepted { channel, htlc, verdict } => self.intercepted((channel, htlc), &verdict),
             Command::Withdraw(command) => self.withdraw(&command),
         })
     }

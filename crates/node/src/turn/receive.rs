@@ -201,6 +201,7 @@ impl Turn<'_> {
             }
         }
         self.give_back_what_is_late();
+        self.look_at_held();
         self.expire_invoices(self.now);
         self.look_at_payments();
         self.look_at_gossip();

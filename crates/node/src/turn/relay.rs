@@ -31,8 +31,11 @@ impl Turn<'_> {
     }
 
     fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
-        let target = self.node.index.by_scid(payload.short_channel_id);
         let config = std::sync::Arc::clone(&self.node.config);
+        if config.payment.intercept.takes(payload.short_channel_id) {
+            return self.hold(keys, htlc, payload);
+        }
+        let target = self.node.index.by_scid(payload.short_channel_id);
         let policies = target.map(|keys| self.node.policies_taken(&keys, self.now)).unwrap_or_default();
         let inbound = self.node.policies_taken(&keys, self.now);
         let inbound: Vec<_> = inbound.iter().map(|policy| policy.inbound).collect();
@@ -60,7 +63,7 @@ impl Turn<'_> {
         }
     }
 
-    fn usable(&self, keys: ChannelKeysId) -> Result<(), &'static str> {
+    pub(super) fn usable(&self, keys: ChannelKeysId) -> Result<(), &'static str> {
         match self.node.channels.get(&keys) {
             None => Err("there is no such channel"),
             Some(_) if self.node.quarantined.contains_key(&keys) => Err("the channel is quarantined"),

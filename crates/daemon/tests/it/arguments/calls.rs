@@ -57,6 +57,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
         "Rebalance" => vec![("amount_msat", Value::Number(1_000)), ("from", text("abcd"))],
+        "ResolveHtlc" => vec![("channel", text("abcd")), ("fail", Value::Flag(true))],
         "FindRoute" | "Probe" => vec![("invoice", text(&here.own_invoice))],
         _ => Vec::new(),
     }
@@ -148,6 +149,7 @@ pub(crate) fn rows(here: &Here) -> Vec<Row> {
     invoices(&mut table);
     payments(&mut table, here);
     lists(&mut table);
+    intercepts(&mut table);
     graph(&mut table);
     table.rows
 }
@@ -306,6 +308,22 @@ fn payments(table: &mut Table, here: &Here) {
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("timeout_secs", &[0, 601, u64::MAX], "it is in seconds, from 1 to 600");
+}
+
+fn intercepts(table: &mut Table) {
+    let names = "a channel is named by its id";
+    table.of("ResolveHtlc");
+    table.missing("channel", names).nonsense("channel", names);
+    table.not_found("channel", text("1x2x3"), "astrape channels");
+    for (argument, value) in [
+        ("over", text("abcd")),
+        ("htlc_id", Value::Number(7)),
+        ("amount_msat", Value::Number(1)),
+        ("fail", Value::Flag(false)),
+    ] {
+        // The channel is looked at first.
+        table.not_found(argument, value, "astrape channels");
+    }
 }
 
 fn graph(table: &mut Table) {
