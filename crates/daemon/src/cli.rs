@@ -127,7 +127,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     /// Show payments sent and received, newest first
     Payments(Page),
     /// Show payments of others that were forwarded, newest first
-    Forwards(Page),
+    Forwards(Forwards),
     /// Show what forwarding has earned and how much of it went through, by day and by channel
     Stats(Stats),
     /// Tell what happens, as it happens, until interrupted
@@ -402,6 +402,23 @@ pub struct Page {
     /// Only those before this number: for the next page
     #[arg(long, value_name = "N")]
     pub before: Option<u64>,
+}
+
+/// A part of the list of forwards.
+#[derive(Args, Clone, Debug)]
+pub struct Forwards {
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
+    /// Only those over this channel: channel id, short channel id, alias or funding outpoint, or the beginning of the id
+    #[arg(long, value_name = "CHANNEL")]
+    pub channel: Option<String>,
+    /// Only those from so long ago on: 24h, 30d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Seconds>,
+    /// Only those before so long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Seconds>,
 }
 
 /// A shell that is completed for.

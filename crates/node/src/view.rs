@@ -9,6 +9,7 @@ use astrape_channel::{Channel, Htlc, Open};
 use astrape_invoice::RouteHint;
 use astrape_onchain::{Resolution, Spender, Sums};
 use astrape_payment::intercept::Held;
+use astrape_payment::jam::Reputation;
 use astrape_payment::{
     OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
 };
@@ -179,6 +180,12 @@ impl Node {
     /// Channels whose state may be old, until their peer has told where it is.
     pub fn suspect(&self) -> impl Iterator<Item = ChannelKeysId> {
         self.suspect.iter().copied()
+    }
+
+    /// What the forwards over a channel have paid and cost, since the process started.
+    #[must_use]
+    pub fn reputation(&self, keys: &ChannelKeysId) -> Reputation {
+        self.reputations.get(keys).copied().unwrap_or_default()
     }
 
     /// The channels that a payment may begin with.

@@ -57,7 +57,7 @@ impl Asking {
             Action::Probe(probe) => self.probe(probe).await,
             Action::Rebalance(rebalance) => self.rebalance(rebalance).await,
             Action::Payments(page) => self.payments(page).await,
-            Action::Forwards(page) => self.forwards(page).await,
+            Action::Forwards(forwards) => self.forwards(forwards).await,
             Action::Events { since } => self.events(*since).await,
             Action::Graph { part } => self.graph(part.as_ref()).await,
             Action::Stop => self.stop().await,

@@ -4,6 +4,7 @@ use super::facts::Heard;
 use super::forced::forced_close;
 use super::info::saturate;
 use super::{NodeService, argument, named, policies, refusal};
+use crate::engine::clock;
 use astrape_api::v1::{
     Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ForcedClose,
     ListChannelsRequest, ListChannelsResponse, OpenChannelRequest, OpenChannelResponse,
@@ -188,6 +189,7 @@ fn close_response(
 
 /// A channel as the contract has it.
 pub(super) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessage {
+    let (reputation, now) = (node.reputation(&keys), clock::now());
     let message = ChannelMessage {
         channel_id: channel.channel_id().to_string(),
         keys_id: keys.to_string(),
@@ -198,6 +200,8 @@ pub(super) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> Ch
         short_channel_id: node.short_channel_id(&keys).map(|scid| scid.to_string()),
         sendable_msat: channel.sendable().0,
         policy: Some(policies::policy(node, keys)),
+        earned_out_msat: reputation.earned_out.at(now).0,
+        earned_in_msat: reputation.earned_in.at(now).0,
         ..ChannelMessage::default()
     };
     match (&channel.phase, channel.open()) {

@@ -10,6 +10,16 @@ use tonic::Status;
 /// Fewest digits of an id: less would name one channel today and two tomorrow.
 const MIN_DIGITS: usize = 4;
 
+impl super::NodeService {
+    /// The same for a channel that may be over: then our own name for it is all there is.
+    pub(crate) fn once_channel(&self, field: &str, name: &str) -> Result<ChannelKeysId, Status> {
+        channel(&self.snapshot(), field, name).or_else(|status| {
+            let mut keys = [0; 32];
+            hex::decode_to_slice(name, &mut keys).map(|()| ChannelKeysId(keys)).map_err(|_| status)
+        })
+    }
+}
+
 /// The channel that `name` means: its id, our own name for it, its short channel id, its alias, its funding outpoint, or a
 /// beginning of one of the first two that fits no other.
 pub(crate) fn channel(node: &Node, field: &str, name: &str) -> Result<ChannelKeysId, Status> {

@@ -80,11 +80,24 @@ impl NodeService {
         request: ListForwardsRequest,
     ) -> Result<ListForwardsResponse, Status> {
         let limit = argument::limit("limit", request.limit)?;
+        let channel = request.channel.as_deref().map(|name| self.once_channel("channel", name)).transpose()?;
+        let (since, until) = (request.since.unwrap_or(0), request.until.unwrap_or(u64::MAX));
+        if since >= until {
+            let field = if request.since.is_some() { "since" } else { "until" };
+            return Err(argument::invalid(field, "the end must come after the begin"));
+        }
+        let times = (in_ms(since), in_ms(until));
         let before = request.before;
-        let forwards = self.handle.read(move |ledger| ledger.forwards(before, limit)).await;
+        let forwards =
+            self.handle.read(move |ledger| ledger.forwards_of(channel.as_ref(), times, before, limit)).await;
         let forwards = forwards.map_err(refusal::ledger)?;
         Ok(ListForwardsResponse { forwards: forwards.iter().filter_map(facts::forward).collect() })
     }
+}
+
+/// As the ledger has times.
+fn in_ms(secs: u64) -> u64 {
+    secs.saturating_mul(1_000).min(i64::MAX.unsigned_abs())
 }
 
 fn ends(entry: &Entry, hash: PaymentHash) -> bool {

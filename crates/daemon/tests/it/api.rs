@@ -172,7 +172,7 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
     for limit in [0, 1_001, u32::MAX] {
         let request = ListPaymentsRequest { limit: Some(limit), before: None };
         is_refused("payments", "limit", client.list_payments(request).await);
-        let request = ListForwardsRequest { limit: Some(limit), before: None };
+        let request = ListForwardsRequest { limit: Some(limit), ..Default::default() };
         is_refused("forwards", "limit", client.list_forwards(request).await);
     }
     let request = ConnectPeerRequest { node_id: own_id.clone(), address: "127.0.0.1:1".into() };

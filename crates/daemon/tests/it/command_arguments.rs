@@ -93,6 +93,13 @@ fn rows() -> Vec<Row> {
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
     }
+    rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "channel: "));
+    rows.push(row("forwards", "channel", &["--channel", "abcd"], 1, "astrape channels"));
+    for argument in ["since", "until"] {
+        let option = format!("--{argument}");
+        rows.extend(each("forwards", argument, &[&option, "?"], &["soon", "0", "-1", "", &huge], 2, TIME));
+    }
+    rows.push(row("forwards", "until", &["--since", "1h", "--until", "2h"], 1, "after the begin"));
     rows.extend(each(
         "connect",
         "peer",

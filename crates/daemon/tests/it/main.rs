@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod api;
+mod applications;
 mod arguments;
 mod closes;
 mod command_arguments;

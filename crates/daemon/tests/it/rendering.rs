@@ -506,3 +506,25 @@ fn coins_that_are_missing_for_closes_are_told_below_the_channels() {
     let expected = format!("\n\n{}\n", warning.expect("coins are missing"));
     assert!(shown.ends_with(&expected) && shown.contains("15,000 sat"), "{shown}");
 }
+
+#[test]
+fn a_probe_says_whether_a_payment_could_arrive_or_where_it_could_not() {
+    let reached = ProbeResponse {
+        reached: true,
+        fee_msat: 5_000,
+        hops: vec![A.into(), id("ab")],
+        attempts: 2,
+        reason: "the recipient did not take it".into(),
+    };
+    shows(
+        &render::probe::probe(&reached),
+        "
+        Reached: a payment could arrive, for a fee of 5 sat; 2 ways were tried.
+        hop  node
+          1  0279be66
+          2  abababab
+        ",
+    );
+    let failed = ProbeResponse { attempts: 1, reason: "hop 2 is short of money".into(), ..Default::default() };
+    assert_eq!(render::probe::probe(&failed), "Not reached: hop 2 is short of money. 1 way was tried.\n");
+}

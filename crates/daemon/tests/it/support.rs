@@ -1,7 +1,7 @@
 //! Nodes on an embedded chain, with sockets on loopback and journals on disk.
 
 use astrape_daemon::engine::{ChainBackend, EmbeddedChain, EngineConfig, Handle, Running, start};
-use astrape_invoice::{Description, Invoice, InvoiceDraft};
+use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
 use astrape_node::command::{OpenChannelCommand, PayCommand};
 use astrape_node::{ChannelFact, Command, Config, Entry, Fact, Reply};
 use astrape_payment::OpenInvoice;
@@ -184,6 +184,11 @@ impl Member {
 
     /// An invoice of ours.
     pub(crate) async fn invoice(&self, amount: Msat) -> Invoice {
+        self.invoice_by(amount, |_| {}).await
+    }
+
+    /// An invoice of ours with other hints than the node's.
+    pub(crate) async fn invoice_by(&self, amount: Msat, change: impl Fn(&mut RouteHint)) -> Invoice {
         let preimage = PaymentPreimage(self.handle.random());
         let payment_secret = PaymentSecret(self.handle.random());
         let now = astrape_daemon::engine::clock::now();
@@ -200,6 +205,7 @@ impl Member {
         draft.amount = Some(amount);
         draft.min_final_cltv_expiry_delta = node.config().payment.min_final_cltv_expiry_delta;
         draft.route_hints = node.route_hints();
+        draft.route_hints.iter_mut().flatten().for_each(change);
         let unsigned = draft.to_unsigned().unwrap();
         let signature = self.handle.signer().sign_message(unsigned.signing_digest());
         let invoice = unsigned.finish(&signature).unwrap();

@@ -62,6 +62,25 @@ pub(super) fn facts_before(
     facts(conn, &sql, (topic, before.map_or(i64::MAX, signed), limit_of(limit)))
 }
 
+/// Forwards over a channel, if one is given, from a time on and before another: before one number, newest first.
+pub(super) fn forwards_of(
+    conn: &Connection,
+    channel: Option<&ChannelKeysId>,
+    (from_ms, to_ms): (u64, u64),
+    before: Option<u64>,
+    limit: usize,
+) -> Result<Vec<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = ?1 AND number < ?2
+             AND (?3 IS NULL OR channel = ?3 OR other_channel = ?3) AND at_ms >= ?4 AND at_ms < ?5
+             ORDER BY number DESC LIMIT ?6",
+        fact::COLUMNS
+    );
+    let before = before.map_or(i64::MAX, signed);
+    let channel = channel.map(|channel| channel.0);
+    facts(conn, &sql, (fact::FORWARD, before, channel, signed(from_ms), signed(to_ms), limit_of(limit)))
+}
+
 /// The ends of channels before one number, newest first, of channels whose id begins with `digits`.
 pub(super) fn ends_of_channels(
     conn: &Connection,

@@ -89,6 +89,21 @@ impl SqliteReader {
         query::facts_before(&self.conn, fact::FORWARD, before, limit)
     }
 
+    /// The same of those alone that came in or went out, or were to go out, over a channel, if one is given, from a time on and
+    /// before another, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn forwards_of(
+        &self,
+        channel: Option<&ChannelKeysId>,
+        (from_ms, to_ms): (u64, u64),
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, JournalError> {
+        query::forwards_of(&self.conn, channel, (from_ms, to_ms), before, limit)
+    }
+
     /// The facts that ended channels, newest first, of numbers below `before` if given, and of channels whose id or name begins
     /// with these hexadecimal digits: at most `limit`, and at most [`MAX_PAGE`].
     ///

@@ -104,7 +104,7 @@ fn a_reader_beside_the_journal_sees_each_commit() {
 }
 
 #[test]
-fn forwards_are_counted_by_period_and_by_channel() {
+fn forwards_are_found_and_counted_by_time_and_by_channel() {
     let dir = tempfile::tempdir().unwrap();
     let (mut journal, _) = open(dir.path());
     let forwarded = |amount_out: u64, fee: u64, outgoing: u8| Fact::Forwarded {
@@ -160,6 +160,15 @@ fn forwards_are_counted_by_period_and_by_channel() {
         "a period is a millisecond at least"
     );
     assert!(reader.forwards_by_period(4_001, u64::MAX, u64::MAX).unwrap().is_empty());
+    let numbers = |of: Option<u8>, times, before| {
+        let listed = reader.forwards_of(of.map(channel).as_ref(), times, before, 3).unwrap();
+        listed.into_iter().map(|entry| entry.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(Some(2), (1_000, 4_000), None), [4, 1], "also those that failed");
+    assert_eq!(numbers(Some(1), (1_000, 4_000), None), [4, 3, 2], "a page, the newest first");
+    assert_eq!(numbers(Some(1), (1_000, 4_000), Some(2)), [1], "the next page");
+    assert_eq!(numbers(None, (3_000, u64::MAX), None), [5, 4, 3], "of all channels");
+    assert!(numbers(Some(9), (0, u64::MAX), None).is_empty());
     let channels = reader.forwards_by_channel(1_000, 4_000).unwrap();
     let of = |number: u8| channels.iter().find(|tally| tally.channel == [number; 32]).copied().unwrap();
     assert_eq!(channels.len(), 3);

@@ -2,7 +2,8 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::cli::{Page, Pay, Probe, Rebalance, Route, Stats};
+use crate::cli::amounts::Seconds;
+use crate::cli::{Forwards, Page, Pay, Probe, Rebalance, Route, Stats};
 use crate::render;
 use astrape_api::v1::{
     FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
@@ -79,10 +80,8 @@ impl Asking {
     }
 
     pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_secs());
         let request = GetStatsRequest {
-            since: Some(now.saturating_sub(stats.since.0)),
+            since: Some(now().saturating_sub(stats.since.0)),
             until: None,
             period_secs: Some(stats.period.0),
             limit: Some(stats.limit),
@@ -91,11 +90,23 @@ impl Asking {
         self.show(&stats, render::stats::stats)
     }
 
-    pub(super) async fn forwards(mut self, page: &Page) -> Result<(), Failure> {
-        let request = ListForwardsRequest { limit: Some(page.limit), before: page.before };
+    pub(super) async fn forwards(mut self, forwards: &Forwards) -> Result<(), Failure> {
+        let ago = |time: Seconds| now().saturating_sub(time.0);
+        let request = ListForwardsRequest {
+            limit: Some(forwards.page.limit),
+            before: forwards.page.before,
+            channel: forwards.channel.clone(),
+            since: forwards.since.map(ago),
+            until: forwards.until.map(ago),
+        };
         let forwards = self.client.list_forwards(request).await?.into_inner();
         self.show(&forwards, render::payments::forwards)
     }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// An invoice, or a node.

@@ -350,6 +350,14 @@ fn lists(table: &mut Table) {
             table.taken("before", Value::Number(before));
         }
     }
+    table.of("ListForwards");
+    table.wrong("channel", text(""), names).nonsense("channel", names);
+    table.not_found("channel", text("1x2x3"), "astrape channels");
+    table.taken("channel", text("ab".repeat(32)));
+    table.numbers("since", &[u64::MAX], "the end must come after the begin");
+    table.taken("since", Value::Number(0));
+    table.numbers("until", &[0], "the end must come after the begin");
+    table.taken("until", Value::Number(1));
     table.of("GetStats");
     table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
     table.numbers("period_secs", &[0, 1, 7_000], "more than 366 periods");
