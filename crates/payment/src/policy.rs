@@ -24,6 +24,10 @@ pub const MAX_HOLD_BLOCKS: u16 = 1_800;
 /// of the pen (BOLT 4, "Failure Messages").
 pub const MAX_OVERPAYMENT_FACTOR: u64 = 2;
 
+/// Parts of a payment that may be in flight after some have failed, as a multiple of those at the beginning: what failed is split
+/// further, and what is in flight cannot be joined again. A payment of nearly all that can flow needs them.
+pub const RETRY_PARTS_FACTOR: usize = 3;
+
 /// For how long what was asked before a change is still taken, in milliseconds: payers do not hear of it at once.
 pub const OLD_POLICY_MILLIS: u64 = 10 * 60_000;
 
@@ -249,7 +253,7 @@ pub struct PaymentPolicy {
     pub max_open_invoices: usize,
     /// Most parts of a payment to us: each holds a slot of a channel, and the set is one record.
     pub max_parts_per_set: usize,
-    /// Most parts of a payment of ours at a time.
+    /// Most parts into which a payment of ours is split at once. Retries may bring it to [`RETRY_PARTS_FACTOR`] times as many.
     pub max_payment_parts: usize,
     /// Most HTLCs that one payment of ours offers, retries included.
     pub max_payment_attempts: u64,
@@ -288,7 +292,7 @@ impl Default for PaymentPolicy {
             max_open_invoices: 100_000,
             max_parts_per_set: 128,
             max_payment_parts: 16,
-            max_payment_attempts: 64,
+            max_payment_attempts: 128,
             max_hops: 20,
             min_part: Msat(1_000_000),
             max_fee_millionths: 5_000,

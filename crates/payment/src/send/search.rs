@@ -2,7 +2,7 @@
 
 use super::recipient::Recipient;
 use super::{OwnChannel, Payment};
-use crate::policy::PaymentPolicy;
+use crate::policy::{PaymentPolicy, RETRY_PARTS_FACTOR};
 use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_routing::search::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights};
@@ -112,7 +112,11 @@ impl Payment {
 
     /// How many parts may still be made.
     pub(super) fn parts_left(&self, recipient: &Recipient, policy: &PaymentPolicy) -> usize {
-        let most = if recipient.takes_parts() { policy.max_payment_parts } else { 1 };
+        let most = match (recipient.takes_parts(), self.attempts) {
+            (false, _) => 1,
+            (true, 0) => policy.max_payment_parts,
+            (true, _) => policy.max_payment_parts.saturating_mul(RETRY_PARTS_FACTOR),
+        };
         let attempts_left = policy.max_payment_attempts.saturating_sub(self.attempts);
         most.saturating_sub(self.parts.len()).min(usize::try_from(attempts_left).unwrap_or(usize::MAX))
     }

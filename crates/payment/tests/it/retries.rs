@@ -7,6 +7,7 @@ use crate::support::{
 use astrape_channel::{NewHtlc, Origin, Refusal, Resolution};
 use astrape_invoice::RouteHint;
 use astrape_onion::Failure;
+use astrape_payment::policy::RETRY_PARTS_FACTOR;
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy};
 use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, ShortChannelId, Timestamp};
 
@@ -302,7 +303,27 @@ fn attempts_are_counted_and_bounded() {
     paying.payment.attempts = most;
     let outputs = paying.fail(0, 0, &Failure::UnknownNextPeer);
     let [PayOutput::Failed { reason }] = &outputs[..] else { panic!("{outputs:?}") };
-    assert!(reason.ends_with("(64 attempts were made)"), "{reason}");
+    assert!(reason.ends_with(&format!("({most} attempts were made)")), "{reason}");
+}
+
+#[test]
+fn what_failed_may_be_split_further_while_the_other_parts_are_in_flight() {
+    let policy = PaymentPolicy { max_payment_parts: 2, ..PaymentPolicy::default() };
+    let invoice = finish(&draft(Some(sat(5_000)), vec![vec![hop(2, 22)], vec![hop(4, 44)]]));
+    let channels = [own(1, 2, sat(3_000)), own(2, 4, sat(3_000))];
+    let preview = Payment::preview(request(invoice.clone()), &view(&channels, &policy)).expect("it may");
+    assert_eq!(preview.limits.max_parts, 2, "at first");
+    let (payment, offers) = begin(request(invoice), &view(&channels, &policy)).expect("there is a way");
+    assert_eq!(offers.len(), 2);
+    // The channels hold little more now, so that the network must be asked for the rest.
+    let channels = [own(1, 2, sat(100)), own(2, 4, sat(100))];
+    let how = failed_by(&payment.parts[&0], 0, &Failure::UnknownNextPeer);
+    let (_, outputs) = payment.on_failed(0, &how, &view(&channels, &policy));
+    let asked = outputs.iter().find_map(|output| match output {
+        PayOutput::Search(query) => Some(query.limits.max_parts),
+        _ => None,
+    });
+    assert_eq!(asked, Some(2 * RETRY_PARTS_FACTOR - 1), "{outputs:?}");
 }
 
 #[test]
