@@ -92,6 +92,7 @@ struct Inner {
     notes: Arc<Notes>,
     drawer: Arc<Drawer>,
     graph: Arc<Graph>,
+    hears: Hears,
     bumper: Bumper,
     holding: Mutex<Holding>,
     old: Mutex<Vec<Old>>,
@@ -209,8 +210,7 @@ impl Ldk {
             custom_message_handler: IgnoringMessageHandler {},
             send_only_message_handler: IgnoringMessageHandler {},
         };
-        let peers =
-            Arc::new(Peers::new(handlers, seconds, &seed, Arc::clone(&notes), Arc::clone(&keys)));
+        let peers = Arc::new(Peers::new(handlers, seconds, &seed, Arc::clone(&notes), Arc::clone(&keys)));
         let inner = Arc::new(Inner {
             bitcoind: Arc::clone(bitcoind),
             manager,
@@ -227,6 +227,7 @@ impl Ldk {
             notes: Arc::clone(&notes),
             drawer,
             graph,
+            hears,
             holding: Mutex::default(),
             old: Mutex::default(),
             seen: Mutex::default(),
@@ -357,13 +358,7 @@ impl Ldk {
         let hash = hash_of(&invoice);
         lock(&self.inner.seen).ended.remove(&hash);
         let config = RouteParametersConfig::default();
-        let begun = self.inner.manager.pay_for_bolt11_invoice(
-            &invoice,
-            PaymentId(hash),
-            None,
-            config,
-            retry,
-        );
+        let begun = self.inner.manager.pay_for_bolt11_invoice(&invoice, PaymentId(hash), None, config, retry);
         begun.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         Ok(hash)
     }

@@ -2,7 +2,7 @@
 //! them, of which all learn by gossip. Then anybody pays anybody, and an oracle who knows all balances says before each
 //! payment whether it can arrive.
 //!
-//! `cargo xtask network --nodes 30 --payments 2000` plays it whole in a release build, and `tests/it/network.rs` in small.
+//! `cargo xtask network --nodes 30 --payments 2000` plays it in a release build.
 //! Payments are made one after the other, and the oracle looks when nothing is in flight: so it is exact.
 //!
 //! | room | what is in it |

@@ -5,7 +5,8 @@ use crate::journal::Entry;
 use astrape_invoice::Invoice;
 use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
-    ChannelKeysId, CltvDelta, FeeratePerKw, HtlcId, Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
+    ChannelKeysId, CltvDelta, FeeratePerKw, HtlcId, Msat, NodeId, PaymentHash, PaymentPreimage,
+    PaymentSecret, Sat,
 };
 use bitcoin::{ScriptBuf, Txid};
 

@@ -55,7 +55,13 @@ pub struct Held {
 impl Held {
     /// Whether it has waited for as long as it may.
     #[must_use]
-    pub fn is_late(&self, payload: &ForwardPayload, now: Timestamp, tip: Height, policy: &PaymentPolicy) -> bool {
+    pub fn is_late(
+        &self,
+        payload: &ForwardPayload,
+        now: Timestamp,
+        tip: Height,
+        policy: &PaymentPolicy,
+    ) -> bool {
         now.since(self.since) >= policy.intercept_millis || tip >= held_until(payload, policy)
     }
 }
@@ -112,7 +118,9 @@ fn check_time(
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResumeRefusal {
     /// The chain may be old.
-    #[error("what this node sees of the chain may be old, so that no expiry can be judged: wait until it is in sync")]
+    #[error(
+        "what this node sees of the chain may be old, so that no expiry can be judged: wait until it is in sync"
+    )]
     Stale,
     /// No channel.
     #[error("no channel has the short channel id that the sender named: say over which one to forward it")]
@@ -129,7 +137,9 @@ pub enum ResumeRefusal {
         there: Msat,
     },
     /// Hardly anything.
-    #[error("{wanted} are less than half of the {meant} that the sender meant to be forwarded: the rest would be lost to the payee")]
+    #[error(
+        "{wanted} are less than half of the {meant} that the sender meant to be forwarded: the rest would be lost to the payee"
+    )]
     Less {
         /// By the application.
         wanted: Msat,

@@ -36,7 +36,8 @@ impl FromStr for Intercepted {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            "it is none, all, or two short channel ids, the lesser first, as 16000000x0x0-16000000x0x99".to_owned()
+            "it is none, all, or two short channel ids, the lesser first, as 16000000x0x0-16000000x0x99"
+                .to_owned()
         };
         Ok(Self(match text {
             "none" => Intercept::Nothing,

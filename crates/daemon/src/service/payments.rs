@@ -80,7 +80,8 @@ impl NodeService {
         request: ListForwardsRequest,
     ) -> Result<ListForwardsResponse, Status> {
         let limit = argument::limit("limit", request.limit)?;
-        let channel = request.channel.as_deref().map(|name| self.once_channel("channel", name)).transpose()?;
+        let channel =
+            request.channel.as_deref().map(|name| self.once_channel("channel", name)).transpose()?;
         let (since, until) = (request.since.unwrap_or(0), request.until.unwrap_or(u64::MAX));
         if since >= until {
             let field = if request.since.is_some() { "since" } else { "until" };

@@ -53,7 +53,10 @@ async fn an_application_is_told_of_a_forward_and_sends_it_on_by_a_channel_of_its
     // Whoever comes later is told it too, and each once.
     let mut second = bob.client.intercept(InterceptRequest {}).await.unwrap().into_inner();
     assert_eq!(second.message().await.unwrap(), Some(held.clone()));
-    assert!(tokio::time::timeout(Duration::from_millis(300), stream.message()).await.is_err(), "it is told once");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), stream.message()).await.is_err(),
+        "it is told once"
+    );
 
     let channels = bob.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
     let onward = channels.iter().find(|channel| channel.peer == carol.member.id().to_string()).unwrap();

@@ -520,11 +520,12 @@ fn a_probe_says_whether_a_payment_could_arrive_or_where_it_could_not() {
         &render::probe::probe(&reached),
         "
         Reached: a payment could arrive, for a fee of 5 sat; 2 ways were tried.
-        hop  node
-          1  0279be66
-          2  abababab
+        HOP  NODE
+          1  0279be667ef9…
+          2  abababababab…
         ",
     );
-    let failed = ProbeResponse { attempts: 1, reason: "hop 2 is short of money".into(), ..Default::default() };
+    let failed =
+        ProbeResponse { attempts: 1, reason: "hop 2 is short of money".into(), ..Default::default() };
     assert_eq!(render::probe::probe(&failed), "Not reached: hop 2 is short of money. 1 way was tried.\n");
 }

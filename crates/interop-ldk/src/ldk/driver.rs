@@ -1,6 +1,6 @@
 //! What turns the wheels of an LDK node: events, the chain, connections.
 
-use super::Inner;
+use super::{Hears, Inner};
 use anyhow::{Context as _, Result};
 use bitcoin::{Address, Amount, Block, BlockHash, Denomination, Network, ScriptBuf, Transaction, consensus};
 use lightning::chain::{BestBlock, Listen as _};
@@ -17,9 +17,12 @@ const TURN: Duration = Duration::from_millis(5);
 /// How often the chain is asked and lost peers are dialled.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How often a node of a network is told that time goes by: after three times, LDK gives back parts whose payment is not whole.
+const TICK: Duration = Duration::from_secs(20);
+
 /// Runs until the node is to stop. What fails is told by the node's end.
 pub(super) fn run(node: &Inner) {
-    let mut looked = Instant::now();
+    let (mut looked, mut ticked) = (Instant::now(), Instant::now());
     while !node.stopping.load(Ordering::SeqCst) {
         node.manager.get_event_or_persistence_needed_future().wait_timeout(TURN);
         let _gate = node.gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,6 +34,10 @@ pub(super) fn run(node: &Inner) {
         }
         if node.manager.needs_pending_htlc_processing() {
             node.manager.process_pending_htlc_forwards();
+        }
+        if node.hears == Hears::Gossip && ticked.elapsed() > TICK {
+            ticked = Instant::now();
+            node.manager.timer_tick_occurred();
         }
         node.peers.process_events();
         broadcast(node);

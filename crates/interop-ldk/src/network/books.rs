@@ -41,7 +41,8 @@ impl Net {
         let asked = super::all(clients.map(|(at, mut client)| async move {
             Ok((at, client.list_channels(ListChannelsRequest {}).await?.into_inner().channels))
         }))?;
-        let of_ours = asked.into_iter().map(|(at, channels)| (at, channels.into_iter().map(View::ours).collect()));
+        let of_ours =
+            asked.into_iter().map(|(at, channels)| (at, channels.into_iter().map(View::ours).collect()));
         let of_theirs = self.members.iter().enumerate().filter_map(|(at, member)| match member {
             Member::Ours { .. } => None,
             Member::Theirs { node, .. } => Some((at, node.channels().iter().map(View::theirs).collect())),
@@ -56,7 +57,11 @@ impl Net {
                 books.balances.add(at, to, view.sendable_msat);
                 if !view.rests {
                     books.rests = false;
-                    books.restless.push(format!("{} with {}", self.members[at].name(), self.members[to].name()));
+                    books.restless.push(format!(
+                        "{} with {}",
+                        self.members[at].name(),
+                        self.members[to].name()
+                    ));
                 }
             }
         }
@@ -91,7 +96,8 @@ impl Net {
                     let got: u64 = received.values().map(|payment| payment.amount_msat).sum();
                     let passed = daemon.forwards()?;
                     let passed = passed.iter().filter(|forward| forward["failure"].is_null());
-                    let earned: u64 = passed.map(|forward| number(forward, "fee_msat")).sum::<Result<u64>>()?;
+                    let earned: u64 =
+                        passed.map(|forward| number(forward, "fee_msat")).sum::<Result<u64>>()?;
                     ensure!(
                         before[&at] + got + earned == after[&at] + spent,
                         "{} had {} msat and has {}; it got {got}, earned {earned} and spent {spent}",

@@ -175,7 +175,8 @@ fn openings(plan: &Plan, members: &[Member], dice: &mut Dice) -> Vec<Opening> {
     let mut openings = Vec::new();
     while openings.len() < plan.channels {
         let late = openings.len() + 1;
-        let (one, bound) = if late < members.len() { (late, late) } else { (below(dice, members.len()), members.len()) };
+        let (one, bound) =
+            if late < members.len() { (late, late) } else { (below(dice, members.len()), members.len()) };
         let other = below(dice, bound);
         // LDK nodes do not listen, so they have no channels among themselves.
         let is_possible = one != other && (members[one].is_ours() || members[other].is_ours());

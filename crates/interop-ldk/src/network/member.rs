@@ -13,10 +13,7 @@ use std::time::Duration;
 /// A node.
 pub(super) enum Member {
     /// A process of ours, with its API.
-    Ours {
-        daemon: Box<Daemon>,
-        client: Client,
-    },
+    Ours { daemon: Box<Daemon>, client: Client },
     /// One made of LDK.
     Theirs { name: String, node: Box<Ldk> },
 }

@@ -52,7 +52,10 @@ impl Tally {
     /// How long `percent` in a hundred of those took at most that arrived.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> Duration {
-        self.latencies.get(self.latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
+        self.latencies
+            .get(self.latencies.len().saturating_sub(1) * percent / 100)
+            .copied()
+            .unwrap_or_default()
     }
 }
 

@@ -10,5 +10,4 @@ mod direct;
 mod failures;
 mod fees;
 mod forwards;
-mod network;
 mod reorgs;

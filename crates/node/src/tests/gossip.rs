@@ -308,8 +308,7 @@ fn what_a_peer_said_of_a_channel_before_it_was_announced_is_told_once_it_is() {
     hear(&mut node, said.clone());
     assert_eq!(node.owed_to_network().count(), 0, "nobody would know the channel");
     let effects = announce(&mut node);
-    let is_channel =
-        |effect: &Effect| matches!(effect, Effect::Announce(Announcement::Channel { .. }));
+    let is_channel = |effect: &Effect| matches!(effect, Effect::Announce(Announcement::Channel { .. }));
     let is_peers = |effect: &Effect| matches!(effect, Effect::Announce(Announcement::PeerUpdate(_)));
     assert_eq!(of_peers(&effects), std::slice::from_ref(&said));
     assert!(effects.iter().position(is_channel) < effects.iter().position(is_peers), "the channel first");

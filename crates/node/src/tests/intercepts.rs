@@ -49,7 +49,11 @@ fn waiting(net: &Net) -> Vec<(ChannelKeysId, HtlcId)> {
     net.members[1].node.held().map(|(channel, htlc, _)| (channel, htlc.id)).collect()
 }
 
-fn decide(net: &mut Net, (channel, htlc): (ChannelKeysId, HtlcId), verdict: Verdict) -> Result<Reply, Refusal> {
+fn decide(
+    net: &mut Net,
+    (channel, htlc): (ChannelKeysId, HtlcId),
+    verdict: Verdict,
+) -> Result<Reply, Refusal> {
     let reply = net.command(1, Command::Intercepted { channel, htlc, verdict });
     net.run();
     reply

@@ -19,7 +19,8 @@ pub(crate) const MAX_PROBES: usize = 32;
 impl Turn<'_> {
     /// The user wants to know whether a node can be reached. The answer comes when the probe is over.
     pub(in crate::turn) fn probe(&mut self, id: CommandId, command: ProbeCommand) -> Result<(), Refusal> {
-        let ProbeCommand { node, invoice, amount, max_fee, retry_secs, payment_hash, payment_secret } = command;
+        let ProbeCommand { node, invoice, amount, max_fee, retry_secs, payment_hash, payment_secret } =
+            command;
         if self.node.probes.len() >= MAX_PROBES {
             return Err(Refusal::TooMany(MAX_PROBES, "probes under way", "wait until some have ended"));
         }
@@ -90,7 +91,9 @@ impl Turn<'_> {
         for (hash, payment) in late {
             let hops = payment.parts.values().next().map_or_else(Vec::new, |part| part.nodes().collect());
             let words = match (&payment.last_failure, hops.is_empty()) {
-                (_, false) => "no answer came in time: a node on the way holds it, and what is locked comes back by itself",
+                (_, false) => {
+                    "no answer came in time: a node on the way holds it, and what is locked comes back by itself"
+                }
                 (Some(failure), true) => failure,
                 (None, true) => "no way was found in time",
             };

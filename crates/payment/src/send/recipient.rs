@@ -99,6 +99,8 @@ impl Recipient {
     /// Whether it takes a payment in several parts. A probe goes in one: parts of nothing are given back one by one, before the
     /// others are there.
     pub(super) fn takes_parts(&self) -> bool {
-        !self.is_probed && self.secret.is_some() && self.features.as_ref().is_some_and(|f| f.supports(Feature::BasicMpp))
+        !self.is_probed
+            && self.secret.is_some()
+            && self.features.as_ref().is_some_and(|f| f.supports(Feature::BasicMpp))
     }
 }

@@ -48,7 +48,9 @@ fn a_probe_goes_in_one_part_where_a_payment_would_be_split() {
     let policy = PaymentPolicy::default();
     let channels = [own(1, 2, sat(3_000)), own(2, 4, sat(3_000))];
     let (amount, largest) = (sat(5_000), sat(3_000));
-    assert!(begin(request(invoice(amount)), &view(&channels, &policy)).is_ok_and(|(_, offers)| offers.len() == 2));
+    assert!(
+        begin(request(invoice(amount)), &view(&channels, &policy)).is_ok_and(|(_, offers)| offers.len() == 2)
+    );
     let refused = Payment::start(probe(invoice(amount)), &view(&channels, &policy)).map(|_| ());
     assert_eq!(refused, Err(PayRefusal::NotEnoughInOne { amount, largest }));
 }

@@ -366,12 +366,7 @@ impl Gossip {
 
     /// Takes what we say ourselves: our word needs no proof. `None` if it is no news; otherwise it is for all peers, and what
     /// the peer said of the channel before it was known follows.
-    pub fn own(
-        &mut self,
-        now: u32,
-        heard: &Heard,
-        funding: Option<(OutPoint, Sat)>,
-    ) -> Option<Vec<Output>> {
+    pub fn own(&mut self, now: u32, heard: &Heard, funding: Option<(OutPoint, Sat)>) -> Option<Vec<Output>> {
         let is_new = match &heard.said {
             Said::Channel(m) => {
                 let id = m.short_channel_id;

@@ -30,7 +30,8 @@ impl Balances {
             neighbours.entry(*two).or_default().push(*one);
         }
         let mut flow = 0;
-        while let Some(way) = shortest(&neighbours, from, to, |step| left.get(&step).is_some_and(|l| *l > 0)) {
+        while let Some(way) = shortest(&neighbours, from, to, |step| left.get(&step).is_some_and(|l| *l > 0))
+        {
             let width = way.iter().filter_map(|step| left.get(step)).min().copied().unwrap_or(0);
             for (one, two) in way {
                 *left.entry((one, two)).or_default() -= width;
@@ -97,8 +98,17 @@ mod tests {
     #[test]
     fn a_flow_goes_over_several_ways_and_takes_back_what_was_in_its_way() {
         // The shortest way is over 1 and 2, and would block both of the long ones.
-        let net =
-            balances(&[(0, 1, 5), (1, 2, 5), (2, 9, 5), (0, 3, 5), (3, 4, 5), (4, 2, 5), (1, 5, 5), (5, 6, 5), (6, 9, 5)]);
+        let net = balances(&[
+            (0, 1, 5),
+            (1, 2, 5),
+            (2, 9, 5),
+            (0, 3, 5),
+            (3, 4, 5),
+            (4, 2, 5),
+            (1, 5, 5),
+            (5, 6, 5),
+            (6, 9, 5),
+        ]);
         assert_eq!(net.max_flow(0, 9), 10);
         assert_eq!(net.max_flow(9, 0), 0, "each direction has its own balance");
         assert_eq!((net.max_flow(0, 0), net.max_flow(0, 77)), (0, 0));

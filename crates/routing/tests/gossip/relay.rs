@@ -1,8 +1,8 @@
 //! What is passed on, to whom, and in which order.
 
 use crate::kit::{NOW, Net, Outcome, node, node_announcement, peer, scid, update};
-use astrape_routing::gossip::{ChainAnswer, Filter, Ignored, Output};
 use astrape_routing::gossip::serve::{Backlog, PIECE};
+use astrape_routing::gossip::{ChainAnswer, Filter, Ignored, Output};
 use astrape_wire::{GossipTimestampFilter, Message};
 
 fn filter(first_timestamp: u32, timestamp_range: u32) -> Filter {

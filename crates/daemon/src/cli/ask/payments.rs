@@ -1,8 +1,8 @@
 //! Payments.
 
 use super::Asking;
-use crate::cli::exit::Failure;
 use crate::cli::amounts::Seconds;
+use crate::cli::exit::Failure;
 use crate::cli::{Forwards, Page, Pay, Probe, Rebalance, Route, Stats};
 use crate::render;
 use astrape_api::v1::{

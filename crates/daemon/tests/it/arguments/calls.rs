@@ -317,8 +317,11 @@ fn intercepts(table: &mut Table) {
     table.not_found("channel", text("1x2x3"), "astrape channels");
     for (argument, value) in [
         ("over", text("abcd")),
+        ("over", text("a".repeat(60_000))),
         ("htlc_id", Value::Number(7)),
-        ("amount_msat", Value::Number(1)),
+        ("htlc_id", Value::Number(u64::MAX)),
+        ("amount_msat", Value::Number(0)),
+        ("amount_msat", Value::Number(u64::MAX)),
         ("fail", Value::Flag(false)),
     ] {
         // The channel is looked at first.
@@ -357,7 +360,7 @@ fn lists(table: &mut Table) {
     table.numbers("since", &[u64::MAX], "the end must come after the begin");
     table.taken("since", Value::Number(0));
     table.numbers("until", &[0], "the end must come after the begin");
-    table.taken("until", Value::Number(1));
+    table.taken("until", Value::Number(1)).taken("until", Value::Number(u64::MAX));
     table.of("GetStats");
     table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
     table.numbers("period_secs", &[0, 1, 7_000], "more than 366 periods");
