@@ -75,7 +75,7 @@ pub fn play(plan: &Plan) -> Result<Option<Report>> {
         let record = net.pay(&deal, &mut report)?;
         records.push(record);
         books = net.rest()?;
-        if report.payments() % 100 == 0 {
+        if report.payments().is_multiple_of(100) {
             println!("after {:.0} s: {report}", begin.elapsed().as_secs_f32());
         }
     }
