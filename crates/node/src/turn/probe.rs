@@ -62,7 +62,10 @@ impl Turn<'_> {
         for output in outputs {
             match output {
                 PayOutput::Offer(channel, new) => self.drive(channel, Event::Command(Command::Add(new))),
-                PayOutput::Search(query) => self.effects.push(Effect::Find(Find::Route(query))),
+                PayOutput::Search(mut query) => {
+                    query.in_flight.extend(self.node.under_way_beside(hash));
+                    self.effects.push(Effect::Find(Find::Route(query)));
+                }
                 PayOutput::Teach(taught) => self.effects.push(Effect::Teach(taught)),
                 PayOutput::Reached { fee, hops, words } => {
                     self.end_probe(hash, Probed { reached: true, fee, hops, attempts, words });
