@@ -110,13 +110,13 @@ fn open(directory: &Path, network: Network) -> GossipEngine {
 fn learn(engine: &GossipEngine, n: u32) {
     let mut state = engine.lock();
     let channel = Heard::new(Message::ChannelAnnouncement(announcement(n))).unwrap();
-    assert!(state.gossip.own(NOW, &channel, Some((outpoint(n), Sat(1_000)))));
-    assert!(state.gossip.own(NOW, &Heard::new(Message::ChannelUpdate(update(n, n))).unwrap(), None));
+    assert!(state.gossip.own(NOW, &channel, Some((outpoint(n), Sat(1_000)))).is_some());
+    assert!(state.gossip.own(NOW, &Heard::new(Message::ChannelUpdate(update(n, n))).unwrap(), None).is_some());
 }
 
 fn reprice(engine: &GossipEngine, n: u32, fee: u32) {
     let heard = Heard::new(Message::ChannelUpdate(update(n, fee))).unwrap();
-    assert!(engine.lock().gossip.own(NOW, &heard, None));
+    assert!(engine.lock().gossip.own(NOW, &heard, None).is_some());
 }
 
 /// All that is known: channels, and which of them are closed.
