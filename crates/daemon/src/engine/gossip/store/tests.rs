@@ -111,7 +111,9 @@ fn learn(engine: &GossipEngine, n: u32) {
     let mut state = engine.lock();
     let channel = Heard::new(Message::ChannelAnnouncement(announcement(n))).unwrap();
     assert!(state.gossip.own(NOW, &channel, Some((outpoint(n), Sat(1_000)))).is_some());
-    assert!(state.gossip.own(NOW, &Heard::new(Message::ChannelUpdate(update(n, n))).unwrap(), None).is_some());
+    assert!(
+        state.gossip.own(NOW, &Heard::new(Message::ChannelUpdate(update(n, n))).unwrap(), None).is_some()
+    );
 }
 
 fn reprice(engine: &GossipEngine, n: u32, fee: u32) {
