@@ -77,7 +77,13 @@ pub struct RunOptions {
 
     /// Height of the first block in which the seed may have coins, if its words were used before; a wallet that has not looked
     /// there begins anew [default: where the chain is; for words of an earlier node, the first block of Astrape's time]
-    #[arg(long, env = "ASTRAPE_WALLET_BIRTHDAY", value_name = "HEIGHT", help_heading = CHAIN)]
+    #[arg(
+        long,
+        env = "ASTRAPE_WALLET_BIRTHDAY",
+        value_name = "HEIGHT",
+        value_parser = clap::value_parser!(u32).range(0..500_000_000),
+        help_heading = CHAIN
+    )]
     pub wallet_birthday: Option<u32>,
 
     /// Fee for each payment that is forwarded, in millisatoshi [default: 1000]

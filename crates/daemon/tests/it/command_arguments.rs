@@ -358,6 +358,7 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
         ("fee_base_msat", "--fee-base-msat", vec!["-1", "x", "", "4294967296", huge]),
         ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "4294967296", huge]),
         ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", huge]),
+        ("wallet_birthday", "--wallet-birthday", vec!["-1", "x", "", "500000000", huge]),
         ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
         ("intercept", "--intercept", vec!["some", "1x2x3", "1x2x4-1x2x3", "", huge]),
         ("intercept_timeout", "--intercept-timeout", vec!["soon", "0", "25h", "", huge]),

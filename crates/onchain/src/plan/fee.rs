@@ -47,7 +47,7 @@ pub(crate) fn budget(value: Sat, has_deadline: bool, weight: u64) -> Sat {
         percent(DEADLINE_BUDGET_PERCENT)
     } else {
         // The least that is relayed, as long as more than half is left.
-        percent(SAFE_BUDGET_PERCENT).max(FeeratePerKw::FLOOR.fee(weight).min(percent(50)))
+        percent(SAFE_BUDGET_PERCENT).max(fee(FeeratePerKw::FLOOR, weight).min(percent(50)))
     }
 }
 
@@ -180,9 +180,19 @@ mod tests {
     #[test]
     fn small_safe_outputs_may_pay_the_least_fee_and_nothing_is_spent_for_less_than_half() {
         assert_eq!(budget(Sat(1_000_000), false, 600), Sat(100_000));
-        assert_eq!(budget(Sat(1_000), false, 600), Sat(151));
+        assert_eq!(budget(Sat(1_000), false, 600), Sat(152));
         assert_eq!(budget(Sat(200), false, 600), Sat(100));
         assert_eq!(budget(Sat(1_001), true, 600), Sat(500));
+    }
+
+    #[test]
+    fn what_is_worth_twice_the_least_fee_is_claimed_at_it_whatever_its_weight() {
+        for weight in 1..2_000 {
+            let value = Sat(2 * fee(FeeratePerKw::FLOOR, weight).0);
+            let stake = Stake::at_leisure(budget(value, false, weight), Height(1));
+            let paid = feerate(stake, weight, Height(2), &Feerates::flat(FeeratePerKw::FLOOR));
+            assert!(paid.is_some_and(|paid| paid >= FeeratePerKw::FLOOR), "{weight}: {paid:?}");
+        }
     }
 
     #[test]
