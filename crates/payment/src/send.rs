@@ -256,7 +256,7 @@ impl PaymentPart {
 pub struct Lessons {
     /// The largest HTLC that is still worth trying over a channel of ours.
     pub own: BTreeMap<ChannelKeysId, Msat>,
-    /// The largest amount that is still worth trying over a channel of others.
+    /// The largest amount that is still worth trying over a channel of others, by all parts that are in flight together.
     pub channels: BTreeMap<ShortChannelId, Msat>,
     /// Nodes that are not to be used.
     pub nodes: BTreeSet<NodeId>,
@@ -388,7 +388,7 @@ impl Payment {
         let Some(failed) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let lesson = learn::from_answer(&failed, how, view.tip);
+        let lesson = learn::from_answer(&failed, &next.parts, how, view.tip);
         next.lessons.read(&failed, &lesson);
         let outputs = match lesson.verdict {
             // The recipient has it, and does not know what for.

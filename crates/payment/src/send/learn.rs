@@ -1,11 +1,12 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
-use super::teach::Taught;
+use super::teach::{Passage, Taught};
 use super::{Lessons, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{Failure, FailureSource, decode_failure};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
+use std::collections::BTreeMap;
 
 /// What was learnt.
 pub(super) struct Lesson {
@@ -101,8 +102,13 @@ pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
     }
 }
 
-/// Of the answer to a part.
-pub(super) fn from_answer(part: &PaymentPart, how: &Resolution, tip: Height) -> Lesson {
+/// Of the answer to a part, while the others are in flight.
+pub(super) fn from_answer(
+    part: &PaymentPart,
+    others: &BTreeMap<u64, PaymentPart>,
+    how: &Resolution,
+    tip: Height,
+) -> Lesson {
     let Resolution::Failed(packet) = how else {
         return from_malformed(part, how);
     };
@@ -117,8 +123,10 @@ pub(super) fn from_answer(part: &PaymentPart, how: &Resolution, tip: Height) -> 
             read_from: None,
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
-            let verdict = from_hop(part, index, &failure);
-            let taught = part.stuck(index, &failure);
+            // What others of its parts have there already can be carried.
+            let there = part.crossings().nth(index).map_or(Msat::ZERO, |failed| in_flight(others, &failed));
+            let verdict = from_hop(part, there, index, &failure);
+            let taught = part.stuck(there, index, &failure);
             let words = words::hop_failed(part, index, &failure);
             Lesson { words, verdict, taught, read_from: Some(index) }
         }
@@ -149,17 +157,25 @@ fn anybody(part: &PaymentPart) -> Vec<Avoid> {
 }
 
 /// A hop between our peer and the recipient.
-fn from_hop(part: &PaymentPart, index: usize, failure: &Failure) -> Verdict {
+fn from_hop(part: &PaymentPart, there: Msat, index: usize, failure: &Failure) -> Verdict {
     let avoid = if failure.is_node() && !failure.is_bad_onion() {
         Avoid::Node(part.node(index))
     } else if matches!(failure, Failure::TemporaryChannelFailure) {
         // How much it can carry is not said: some less is worth a try where the payment may be split.
-        channel_to(part, index + 1, worth_a_try(part.amount))
+        channel_to(part, index + 1, there.saturating_add(worth_a_try(part.amount)))
     } else {
         // Also where the channel asks for more: what it asks now is not said to those who keep no `channel_update`.
         channel_to(part, index + 1, Msat::ZERO)
     };
     Verdict::Avoid(vec![avoid])
+}
+
+/// What parts have in flight over a channel, in the direction of one of them.
+fn in_flight(parts: &BTreeMap<u64, PaymentPart>, over: &Passage) -> Msat {
+    let same = |other: &Passage| {
+        (other.short_channel_id, other.direction) == (over.short_channel_id, over.direction)
+    };
+    parts.values().flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
 }
 
 /// What may still go where `amount` did not: a quarter less, so that few attempts tell how much there is.

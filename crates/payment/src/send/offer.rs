@@ -2,7 +2,7 @@
 
 use super::recipient::Recipient;
 use super::search::MAX_SEARCHES;
-use super::{PayOutput, PayView, Payment, PaymentPart, plan};
+use super::{Lessons, PayOutput, PayView, Payment, PaymentPart, plan};
 use crate::policy::PaymentPolicy;
 use crate::refusal::PayRefusal;
 use crate::route::{self, Way};
@@ -83,9 +83,20 @@ impl Payment {
             amount: self.amount.saturating_sub(amount),
             max_fee: self.max_fee.saturating_sub(fee),
             max_parts: self.parts_left(recipient, policy),
-            lessons: &self.lessons,
+            lessons: self.lessons_left(),
             policy,
         }
+    }
+
+    /// What failures have taught of what can still be sent beside the parts in flight.
+    fn lessons_left(&self) -> Lessons {
+        let mut left = self.lessons.clone();
+        for passage in self.parts.values().flat_map(PaymentPart::crossings) {
+            if let Some(most) = left.channels.get_mut(&passage.short_channel_id) {
+                *most = most.saturating_sub(passage.amount);
+            }
+        }
+        left
     }
 
     /// A new question to path search. Without a channel it waits until there is one.

@@ -20,7 +20,8 @@ pub(super) struct Goal<'a> {
     pub(super) max_fee: Msat,
     /// How many parts may still be made.
     pub(super) max_parts: usize,
-    pub(super) lessons: &'a Lessons,
+    /// With what is in flight taken off.
+    pub(super) lessons: Lessons,
     pub(super) policy: &'a PaymentPolicy,
 }
 

@@ -56,11 +56,13 @@ impl PaymentPart {
         self.crossings().take(index).map(|passage| passage.taught(passage.amount, Outcome::Passed)).collect()
     }
 
-    /// Hop `index` did not pass it on.
-    pub(super) fn stuck(&self, index: usize, failure: &Failure) -> Vec<Taught> {
+    /// Hop `index` did not pass it on, over a channel where other parts have `there` in flight.
+    pub(super) fn stuck(&self, there: Msat, index: usize, failure: &Failure) -> Vec<Taught> {
         let mut taught = self.reached(index);
         let lacks = match failure {
-            Failure::TemporaryChannelFailure => self.crossings().nth(index).map(|passage| passage.amount),
+            Failure::TemporaryChannelFailure => {
+                self.crossings().nth(index).map(|passage| passage.amount.saturating_add(there))
+            }
             // Whatever is sent, it is not passed on, for a while at least.
             Failure::UnknownNextPeer
             | Failure::PermanentChannelFailure

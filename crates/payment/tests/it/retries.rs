@@ -8,8 +8,9 @@ use astrape_channel::{NewHtlc, Origin, Refusal, Resolution};
 use astrape_invoice::RouteHint;
 use astrape_onion::Failure;
 use astrape_payment::policy::RETRY_PARTS_FACTOR;
-use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPart, PaymentPolicy};
 use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, ShortChannelId, Timestamp};
+use astrape_routing::Outcome;
 
 const AMOUNT: Msat = Msat(1_000_000);
 
@@ -304,6 +305,31 @@ fn attempts_are_counted_and_bounded() {
     let outputs = paying.fail(0, 0, &Failure::UnknownNextPeer);
     let [PayOutput::Failed { reason }] = &outputs[..] else { panic!("{outputs:?}") };
     assert!(reason.ends_with(&format!("({most} attempts were made)")), "{reason}");
+}
+
+#[test]
+fn what_other_parts_have_in_a_channel_is_not_taken_for_what_it_lacks() {
+    let hints = vec![vec![hop(2, 22)], vec![hop(2, 33)]];
+    let channels = [own(1, 2, sat(3_000)), own(2, 2, sat(3_000))];
+    let mut paying = Paying::new(sat(5_000), hints, &channels);
+    let over = |part: &PaymentPart| part.channels.clone();
+    let parts = paying.payment.parts.clone();
+    let [first, second] = [&parts[&0], &parts[&1]];
+    assert_eq!((over(first), over(second)), (vec![ShortChannelId(22)], vec![ShortChannelId(22)]));
+    let policy = PaymentPolicy::default();
+    let how = failed_by(second, 0, &Failure::TemporaryChannelFailure);
+    let taught = paying.payment.on_failed(1, &how, &view(&channels, &policy)).1;
+    let stuck = taught.iter().find_map(|output| match output {
+        PayOutput::Teach(taught) => taught.last().map(|taught| (taught.outcome, taught.amount)),
+        _ => None,
+    });
+    assert_eq!(stuck, Some((Outcome::Stuck, first.amount.saturating_add(second.amount))));
+    paying.fail_with(1, &how);
+    let most = paying.payment.lessons.channels[&ShortChannelId(22)];
+    assert_eq!(most, Msat(first.amount.0 + second.amount.0 - second.amount.0.div_ceil(4)));
+    // What is left of it beside the first part is less than what failed: that goes the other way.
+    let again = paying.payment.parts.values().filter(|part| part.channels == [ShortChannelId(33)]);
+    assert_eq!(again.map(|part| part.amount).collect::<Vec<_>>(), [second.amount]);
 }
 
 #[test]
