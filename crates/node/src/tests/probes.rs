@@ -1,6 +1,7 @@
 //! Probes: they find out whether a payment could arrive, and leave nothing behind but what was learnt.
 
 use super::net::Net;
+use super::ways::net;
 use crate::command::{Command, ProbeCommand, Probed, Refusal, Reply};
 use crate::input::{CommandId, Input};
 use crate::ledger::Fact;
@@ -9,17 +10,6 @@ use astrape_primitives::{Msat, PaymentHash, PaymentSecret};
 use astrape_routing::Outcome;
 
 const AMOUNT: Msat = Msat(50_000_000);
-
-/// Nodes with announced channels between some of them.
-fn net(nodes: usize, channels: &[(usize, usize)]) -> Net {
-    let mut net = Net::new(nodes);
-    net.announces = true;
-    for (from, to) in channels {
-        net.connect(*from, *to);
-        net.open(*from, *to);
-    }
-    net
-}
 
 /// Begins to probe, and gives the reply if there is one already.
 fn begin(net: &mut Net, from: usize, to: usize, amount: Msat) -> Option<Result<Reply, Refusal>> {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 const AMOUNT: Msat = Msat(50_000_000);
 
 /// Nodes with announced channels between some of them.
-fn net(nodes: usize, channels: &[(usize, usize)]) -> Net {
+pub(super) fn net(nodes: usize, channels: &[(usize, usize)]) -> Net {
     let mut net = Net::new(nodes);
     net.announces = true;
     for (from, to) in channels {
