@@ -4,6 +4,7 @@
 use crate::common::{paid, paid_by};
 use anyhow::{Result, ensure};
 use astrape_interop::accounts::payments;
+use astrape_interop::wire::Wire;
 use astrape_interop_ldk::stage::{TO_END, side};
 use astrape_interop_ldk::{Ended, Kind, Stage};
 use rand::{Rng as _, SeedableRng as _};
@@ -16,14 +17,17 @@ use std::time::{Duration, Instant};
 const CAPACITY_SAT: u64 = 5_000_000;
 const PUSH_SAT: u64 = 2_500_000;
 
-/// Payments each way while the wire is cut.
+/// Payments each way in a burst while the wire is cut.
 const BURST: usize = 100;
 
-/// Of those, at least so many must have been paid each way: to fail all is to end them, too.
+/// Of each burst, at least so many must have been paid each way: to fail all is to end them, too.
 const MIN_PAID: usize = 10;
 
-/// Cuts that must have hit.
+/// Cuts that must have hit: bursts follow one another until they have.
 const MIN_CUTS: u32 = 10;
+
+/// No more bursts than these: a wire that they do not get cut is not being cut.
+const MAX_BURSTS: usize = 20;
 
 /// Kills of our process.
 const KILLS: u32 = 5;
@@ -82,54 +86,86 @@ fn cut(kind: Kind, opener: Opener, seed: u64) -> Result<()> {
         Opener::Ours => stage.astrape_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?,
         Opener::Theirs => stage.ldk_opens(0, 0, CAPACITY_SAT, PUSH_SAT)?,
     };
-    let before = stage.agree(0, 0, &channel)?;
-    let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let amounts: Vec<u64> = (0..BURST).map(|_| random.gen_range(1_000..5_000_000)).collect();
-    let to_theirs: Vec<String> =
-        amounts.iter().map(|&msat| Ok(theirs.invoice(msat)?.to_string())).collect::<Result<_>>()?;
-    let to_ours: Vec<String> =
-        amounts.iter().map(|msat| ours.invoice(&format!("{msat}msat"), "cut")).collect::<Result<_>>()?;
-
-    let over = AtomicBool::new(false);
-    let (ours_ended, theirs_ended) = thread::scope(|scope| -> Result<_> {
-        let cutter = scope.spawn(|| {
-            let mut feerates = FEERATES.iter().cycle();
-            while !over.load(Ordering::SeqCst) {
-                if let (Opener::Theirs, Some(per_kw)) = (opener, feerates.next()) {
-                    theirs.set_feerate(*per_kw);
-                }
-                wire.cut_after(random.gen_range(1..8_000));
-                thread::sleep(Duration::from_millis(random.gen_range(100..500)));
-            }
-        });
-        // Four of ours at a time, each a command and so a process, and six of theirs.
-        let ours_pay = side_by_side(scope, &to_theirs, 4, |invoice| end_of(ours, invoice));
-        let theirs_pay = side_by_side(scope, &to_ours, 6, |invoice| patiently(theirs, invoice));
-        let ended = (all(ours_pay), all(theirs_pay));
-        over.store(true, Ordering::SeqCst);
-        cutter.join().map_err(|_| anyhow::anyhow!("the cutter panicked"))?;
-        Ok((ended.0?, ended.1?))
-    })?;
-    wire.cut_after(u32::MAX);
-
-    let after = stage.agree(0, 0, &channel)?;
-    let sent: u64 = amounts.iter().zip(&ours_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
-    let got: u64 = amounts.iter().zip(&theirs_ended).filter(|(_, paid)| **paid).map(|(msat, _)| msat).sum();
-    let counts = [&ours_ended, &theirs_ended].map(|ended| ended.iter().filter(|paid| **paid).count());
-    println!(
-        "{kind:?}, opened by {opener:?}, seed {seed}: {} cuts; paid {counts:?} of {BURST} each way",
-        wire.cuts()
-    );
-    ensure!(after.0 + sent == before.0 + got, "{before:?} - {sent} + {got}: {after:?}");
+    let (mut sent, mut got, mut bursts) = (0, 0, 0);
+    while wire.cuts() < MIN_CUTS {
+        ensure!(bursts < MAX_BURSTS, "only {} cuts in {bursts} bursts", wire.cuts());
+        bursts += 1;
+        let before = stage.agree(0, 0, &channel)?;
+        let burst = Burst::of(&stage, &mut random)?;
+        let (forth, back) = burst.pay_under_cuts(&stage, &wire, opener, &mut random)?;
+        let after = stage.agree(0, 0, &channel)?;
+        ensure!(after.0 + forth == before.0 + back, "{before:?} - {forth} + {back}: {after:?}");
+        (sent, got) = (sent + forth, got + back);
+    }
+    println!("{kind:?}, opened by {opener:?}, seed {seed}: {} cuts in {bursts} bursts", wire.cuts());
+    let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
     let seen = theirs.seen();
     ensure!(seen.twice.is_empty() && seen.claimed.values().sum::<u64>() == sent, "{sent}: {seen:?}");
     let received: u64 = payments(ours, "received")?.values().map(|payment| payment.amount_msat).sum();
     ensure!(received == got, "ours says it received {received}, theirs that it sent {got}");
-    ensure!(counts.iter().all(|&count| count >= MIN_PAID), "only {counts:?} were paid");
-    ensure!(wire.cuts() >= MIN_CUTS, "only {} cuts", wire.cuts());
     stage.closes((0, 0, &channel), |stage| stage.ldk[0].close(&channel))?;
     Ok(())
+}
+
+/// The same amounts each way, at once.
+struct Burst {
+    amounts: Vec<u64>,
+    to_theirs: Vec<String>,
+    to_ours: Vec<String>,
+}
+
+impl Burst {
+    fn of(stage: &Stage, random: &mut ChaCha8Rng) -> Result<Self> {
+        let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
+        let amounts: Vec<u64> = (0..BURST).map(|_| random.gen_range(1_000..5_000_000)).collect();
+        let to_theirs = amounts.iter().map(|&msat| Ok(theirs.invoice(msat)?.to_string()));
+        let to_ours = amounts.iter().map(|msat| ours.invoice(&format!("{msat}msat"), "cut"));
+        Ok(Self {
+            to_theirs: to_theirs.collect::<Result<_>>()?,
+            to_ours: to_ours.collect::<Result<_>>()?,
+            amounts,
+        })
+    }
+
+    /// Pays all while the wire is cut again and again. Returns what was paid forth and back, in millisatoshi.
+    fn pay_under_cuts(
+        &self,
+        stage: &Stage,
+        wire: &Wire,
+        opener: Opener,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(u64, u64)> {
+        let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
+        let over = AtomicBool::new(false);
+        let ended = thread::scope(|scope| -> Result<_> {
+            let cutter = scope.spawn(|| {
+                let mut feerates = FEERATES.iter().cycle();
+                while !over.load(Ordering::SeqCst) {
+                    if let (Opener::Theirs, Some(per_kw)) = (opener, feerates.next()) {
+                        theirs.set_feerate(*per_kw);
+                    }
+                    wire.cut_after(random.gen_range(1..8_000));
+                    thread::sleep(Duration::from_millis(random.gen_range(100..500)));
+                }
+            });
+            // Four of ours at a time, each a command and so a process, and six of theirs.
+            let ours_pay = side_by_side(scope, &self.to_theirs, 4, |invoice| end_of(ours, invoice));
+            let theirs_pay = side_by_side(scope, &self.to_ours, 6, |invoice| patiently(theirs, invoice));
+            let ended = (all(ours_pay), all(theirs_pay));
+            over.store(true, Ordering::SeqCst);
+            cutter.join().map_err(|_| anyhow::anyhow!("the cutter panicked"))?;
+            Ok([ended.0?, ended.1?])
+        })?;
+        wire.cut_after(u32::MAX);
+        let counts = ended.each_ref().map(|ended| ended.iter().filter(|paid| **paid).count());
+        println!("paid {counts:?} of {BURST} each way");
+        ensure!(counts.iter().all(|&count| count >= MIN_PAID), "only {counts:?} were paid");
+        let [forth, back] = ended.map(|ended| {
+            self.amounts.iter().zip(ended).filter(|(_, paid)| *paid).map(|(msat, _)| msat).sum()
+        });
+        Ok((forth, back))
+    }
 }
 
 /// Pays invoices in so many threads, and leaves their order to [`all`].
