@@ -3,28 +3,30 @@
 //! A directory holds the database, its lock and its mark. The lock keeps a second process out; should it fail (a network
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
-use crate::mark::{Found, MarkFile};
+use crate::mark::MarkFile;
 use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
-use error::{damaged, failed};
+use error::failed;
+use owner::{Epoch, take_over, write_mark};
 use rusqlite::config::DbConfig;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params_from_iter,
-};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use write::{execute, write_rows};
 
 mod archive;
 mod checksum;
 mod error;
 mod fact;
+mod owner;
 mod query;
 mod reader;
 mod schema;
 mod tally;
 mod wallet;
+mod write;
 
 pub use reader::{MAX_PAGE, SqliteReader};
 pub use tally::{ChannelTally, MAX_PERIODS, Tally};
@@ -69,33 +71,6 @@ pub struct Opened {
     pub suspect: Vec<ChannelKeysId>,
     /// Why the journal seems to be an old copy, if it does.
     pub stale: Option<String>,
-}
-
-/// Who holds the database: taken over by each process that opens it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Epoch(i64);
-
-impl Epoch {
-    /// Whether we still hold it, in the transaction that is to write.
-    fn check(self, tx: &Transaction<'_>) -> Result<(), JournalError> {
-        let present: i64 = tx
-            .prepare_cached("SELECT epoch FROM meta")
-            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
-            .map_err(failed)?;
-        if Epoch(present) == self { Ok(()) } else { Err(self.lost(present)) }
-    }
-
-    fn lost(self, present: i64) -> JournalError {
-        JournalError::Fenced(format!("epoch {present} took over from ours, {}", self.0))
-    }
-}
-
-/// The row that says whose journal it is.
-struct Meta {
-    network: String,
-    node_id: Vec<u8>,
-    epoch: i64,
-    commits: u64,
 }
 
 impl SqliteJournal {
@@ -158,15 +133,7 @@ impl SqliteJournal {
     fn write(&mut self, writes: &Writes) -> Result<(), JournalError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let commits = self.commits + 1;
-        let held = execute(
-            &tx,
-            "UPDATE meta SET commits = ?1 WHERE epoch = ?2",
-            (commits.cast_signed(), self.epoch.0),
-        )?;
-        if held != 1 {
-            self.epoch.check(&tx)?;
-            return Err(damaged("meta", 1));
-        }
+        self.epoch.count(&tx, commits)?;
         write_rows(&tx, writes)?;
         let mut cleared = Vec::new();
         for (channel, number) in writes.marks() {
@@ -296,153 +263,6 @@ fn quick_check(conn: &Connection) -> Result<(), JournalError> {
         }
     }
     Ok(())
-}
-
-/// Makes the journal this process's, and compares it with the mark.
-fn take_over(
-    conn: &mut Connection,
-    network: Network,
-    node_id: NodeId,
-    new: bool,
-    (mark, found): (&MarkFile, Found),
-) -> Result<(Epoch, BTreeMap<ChannelKeysId, CommitmentNumber>, u64, Opened), JournalError> {
-    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let meta = read_meta(&tx)?;
-    if meta.network != network.name() {
-        return Err(JournalError::Foreign(format!("it is for {}, and the node for {network}", meta.network)));
-    }
-    if meta.node_id != node_id.as_bytes() {
-        let owner: String = meta.node_id.iter().map(|b| format!("{b:02x}")).collect();
-        return Err(JournalError::Foreign(format!("it is of node {owner}, and this is {node_id}")));
-    }
-    let marks = read_marks(&tx)?;
-    let stale = if new { None } else { staleness(&meta, &marks, mark, found) };
-    let led =
-        mark.marks().iter().filter(|(channel, number)| marks.get(channel).is_none_or(|known| known < number));
-    let led: Vec<ChannelKeysId> = match found {
-        _ if new => Vec::new(),
-        Found::Whole => led.map(|(channel, _)| *channel).collect(),
-        // It proves nothing: any of them may have gone on.
-        Found::Absent | Found::Damaged => marks.keys().copied().collect(),
-    };
-    for channel in &led {
-        execute(&tx, "INSERT OR IGNORE INTO suspects (channel) VALUES (?1)", [channel.0])?;
-    }
-    let suspect = read_suspects(&tx)?;
-    let commits = meta.commits.max(mark.commits());
-    let epoch = Epoch(meta.epoch + 1);
-    execute(&tx, "UPDATE meta SET epoch = ?1, commits = ?2", (epoch.0, commits.cast_signed()))?;
-    tx.commit().map_err(failed)?;
-    Ok((epoch, marks, commits, Opened { new, suspect, stale }))
-}
-
-/// Why the database seems to be older than what the node has done.
-fn staleness(
-    meta: &Meta,
-    marks: &BTreeMap<ChannelKeysId, CommitmentNumber>,
-    mark: &MarkFile,
-    found: Found,
-) -> Option<String> {
-    match found {
-        // Before the first commit there is nothing that could be old.
-        Found::Absent if meta.commits == 0 && marks.is_empty() => None,
-        Found::Absent => Some("the high-water mark is missing: the database may be a copy".to_owned()),
-        Found::Damaged => Some("the high-water mark is damaged or of another node".to_owned()),
-        Found::Whole if mark.commits() > meta.commits => Some(format!(
-            "the database knows {} commits, but the node has made {}: it is an old copy",
-            meta.commits,
-            mark.commits()
-        )),
-        Found::Whole => None,
-    }
-}
-
-fn read_meta(tx: &Transaction<'_>) -> Result<Meta, JournalError> {
-    let row = tx
-        .query_row("SELECT network, node_id, epoch, commits FROM meta", [], |row| {
-            Ok(Meta {
-                network: row.get(0)?,
-                node_id: row.get(1)?,
-                epoch: row.get(2)?,
-                commits: row.get::<_, i64>(3)?.cast_unsigned(),
-            })
-        })
-        .optional()
-        .map_err(failed)?;
-    row.ok_or_else(|| damaged("meta", 1))
-}
-
-fn read_marks(tx: &Transaction<'_>) -> Result<BTreeMap<ChannelKeysId, CommitmentNumber>, JournalError> {
-    let mut statement = tx.prepare("SELECT channel, number, checksum FROM marks").map_err(failed)?;
-    let mut rows = statement.query([]).map_err(failed)?;
-    let mut marks = BTreeMap::new();
-    while let Some(row) = rows.next().map_err(failed)? {
-        let channel = ChannelKeysId(row.get(0).map_err(failed)?);
-        let number = row.get::<_, i64>(1).map_err(failed)?.cast_unsigned();
-        let sum: Vec<u8> = row.get(2).map_err(failed)?;
-        if sum != mark_checksum(&channel, number) {
-            return Err(damaged("marks", channel));
-        }
-        marks.insert(channel, CommitmentNumber(number));
-    }
-    Ok(marks)
-}
-
-fn read_suspects(tx: &Transaction<'_>) -> Result<Vec<ChannelKeysId>, JournalError> {
-    let mut statement = tx.prepare("SELECT channel FROM suspects ORDER BY channel").map_err(failed)?;
-    let rows = statement.query_map([], |row| row.get(0).map(ChannelKeysId)).map_err(failed)?;
-    rows.collect::<Result<_, _>>().map_err(failed)
-}
-
-fn mark_checksum(channel: &ChannelKeysId, number: u64) -> [u8; checksum::LEN] {
-    checksum::of_bytes("marks", &[&channel.0, &number.to_be_bytes()])
-}
-
-fn write_mark(
-    tx: &Transaction<'_>,
-    channel: &ChannelKeysId,
-    number: CommitmentNumber,
-) -> Result<(), JournalError> {
-    let row = (channel.0, number.0.cast_signed(), mark_checksum(channel, number.0));
-    execute(tx, "INSERT OR REPLACE INTO marks (channel, number, checksum) VALUES (?1, ?2, ?3)", row)?;
-    Ok(())
-}
-
-fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError> {
-    for (key, value) in writes.records() {
-        match value {
-            Some(value) => {
-                let row = (&key.0, checksum::seal("records", &key.0, value));
-                execute(tx, "INSERT OR REPLACE INTO records (key, value) VALUES (?1, ?2)", row)?
-            }
-            None => execute(tx, "DELETE FROM records WHERE key = ?1", [&key.0])?,
-        };
-    }
-    for entry in writes.ledger() {
-        execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
-    }
-    archive::add(tx, writes.retired())?;
-    for onion in writes.onions() {
-        let row = (onion.expiry.0, onion.replay_id);
-        execute(tx, "INSERT OR IGNORE INTO onions (cltv_expiry, replay_id) VALUES (?1, ?2)", row)?;
-    }
-    if let Some(expiry) = writes.forget_onions_before() {
-        execute(tx, "DELETE FROM onions WHERE cltv_expiry < ?1", [expiry.0])?;
-    }
-    for channel in writes.forget_retired() {
-        execute(tx, "INSERT OR IGNORE INTO forgetting (channel) VALUES (?1)", [channel.0])?;
-    }
-    archive::forget_some(tx)
-}
-
-/// All columns by their names: the table has got some behind its checksum.
-const INSERT_FACT: &str = "INSERT INTO ledger (number, at_ms, topic, kind, payment_hash, preimage, channel, \
-    other_channel, channel_id, peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, took_ms, \
-    height, custom, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-    ?19, ?20, ?21, ?22)";
-
-fn execute(tx: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<usize, JournalError> {
-    tx.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed)
 }
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use astrape_primitives::{
 };
 use bitcoin::hashes::Hash as _;
 use bitcoin::{OutPoint, Txid};
+use row::Row;
 use rusqlite::types::Value;
 use std::collections::BTreeMap;
+
+mod row;
 
 /// The columns in their order; the checksum is the last.
 pub(super) const COLUMNS: &str = "number, at_ms, topic, kind, payment_hash, preimage, channel, other_channel, channel_id, \
@@ -33,32 +36,6 @@ pub(super) const CHANNEL: &str = "channel";
 pub(super) const OVER: &str = "over";
 /// Topic of what happened to coins.
 const WALLET: &str = "wallet";
-
-/// A row of the ledger. Which columns a kind fills is said where it is written and where it is read, side by side below.
-#[derive(Debug, Default)]
-struct Row {
-    number: u64,
-    at: u64,
-    topic: String,
-    kind: String,
-    payment_hash: Option<[u8; 32]>,
-    preimage: Option<[u8; 32]>,
-    channel: Option<[u8; 32]>,
-    other_channel: Option<[u8; 32]>,
-    channel_id: Option<[u8; 32]>,
-    peer: Option<[u8; 33]>,
-    txid: Option<[u8; 32]>,
-    vout: Option<u32>,
-    amount_msat: Option<u64>,
-    fee_msat: Option<u64>,
-    amount_sat: Option<u64>,
-    fee_sat: Option<u64>,
-    by_us: Option<bool>,
-    detail: Option<String>,
-    took_ms: Option<u64>,
-    height: Option<u32>,
-    custom: Option<Vec<u8>>,
-}
 
 /// The values of a row, its checksum last.
 pub(super) fn values(entry: &Entry) -> Vec<Value> {
@@ -92,62 +69,6 @@ pub(super) fn read(row: &rusqlite::Row<'_>) -> Result<Entry, JournalError> {
 }
 
 impl Row {
-    fn into_values(self) -> Vec<Value> {
-        let blob = |b: Option<[u8; 32]>| b.map_or(Value::Null, |b| Value::Blob(b.to_vec()));
-        // Amounts are far below 2^63; what is not is kept as the same 64 bits.
-        let number = |n: Option<u64>| n.map_or(Value::Null, |n| Value::Integer(n.cast_signed()));
-        vec![
-            number(Some(self.number)),
-            number(Some(self.at)),
-            Value::Text(self.topic),
-            Value::Text(self.kind),
-            blob(self.payment_hash),
-            blob(self.preimage),
-            blob(self.channel),
-            blob(self.other_channel),
-            blob(self.channel_id),
-            self.peer.map_or(Value::Null, |p| Value::Blob(p.to_vec())),
-            blob(self.txid),
-            number(self.vout.map(u64::from)),
-            number(self.amount_msat),
-            number(self.fee_msat),
-            number(self.amount_sat),
-            number(self.fee_sat),
-            number(self.by_us.map(u64::from)),
-            self.detail.map_or(Value::Null, Value::Text),
-            number(self.took_ms),
-            number(self.height.map(u64::from)),
-            self.custom.map_or(Value::Null, Value::Blob),
-        ]
-    }
-
-    fn from_values(values: Vec<Value>) -> Option<Row> {
-        let mut cells = Cells(values.into_iter());
-        Some(Row {
-            number: cells.number()??,
-            at: cells.number()??,
-            topic: cells.text()??,
-            kind: cells.text()??,
-            payment_hash: cells.bytes()?,
-            preimage: cells.bytes()?,
-            channel: cells.bytes()?,
-            other_channel: cells.bytes()?,
-            channel_id: cells.bytes()?,
-            peer: cells.bytes()?,
-            txid: cells.bytes()?,
-            vout: cells.number()?.map(u32::try_from).transpose().ok()?,
-            amount_msat: cells.number()?,
-            fee_msat: cells.number()?,
-            amount_sat: cells.number()?,
-            fee_sat: cells.number()?,
-            by_us: cells.number()?.map(|n| n != 0),
-            detail: cells.text()?,
-            took_ms: cells.number()?,
-            height: cells.number()?.map(u32::try_from).transpose().ok()?,
-            custom: cells.blob()?,
-        })
-    }
-
     fn of(entry: &Entry) -> Row {
         let (topic, kind) = names(&entry.fact);
         let row = Row {
@@ -423,43 +344,6 @@ fn custom_of(mut bytes: &[u8]) -> Option<BTreeMap<u64, Vec<u8>>> {
         bytes = rest;
     }
     Some(records)
-}
-
-/// The values of a row one after another: `None` for one of another type, `Some(None)` for none.
-struct Cells(std::vec::IntoIter<Value>);
-
-impl Cells {
-    fn number(&mut self) -> Option<Option<u64>> {
-        match self.0.next()? {
-            Value::Null => Some(None),
-            Value::Integer(number) => Some(Some(number.cast_unsigned())),
-            _ => None,
-        }
-    }
-
-    fn text(&mut self) -> Option<Option<String>> {
-        match self.0.next()? {
-            Value::Null => Some(None),
-            Value::Text(text) => Some(Some(text)),
-            _ => None,
-        }
-    }
-
-    fn blob(&mut self) -> Option<Option<Vec<u8>>> {
-        match self.0.next()? {
-            Value::Null => Some(None),
-            Value::Blob(blob) => Some(Some(blob)),
-            _ => None,
-        }
-    }
-
-    fn bytes<const N: usize>(&mut self) -> Option<Option<[u8; N]>> {
-        match self.0.next()? {
-            Value::Null => Some(None),
-            Value::Blob(blob) => blob.try_into().ok().map(Some),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

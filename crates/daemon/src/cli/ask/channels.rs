@@ -1,8 +1,8 @@
 //! Channels.
 
 use super::Asking;
+use crate::cli::arguments::{Close, Onchain, Open, SetChannel};
 use crate::cli::exit::Failure;
-use crate::cli::{Close, Onchain, Open, SetChannel};
 use crate::render;
 use astrape_api::v1::{
     CloseChannelRequest, ListChannelsRequest, ListClosesRequest, OpenChannelRequest, SetChannelRequest,

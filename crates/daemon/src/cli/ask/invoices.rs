@@ -2,8 +2,8 @@
 
 use super::Asking;
 use crate::cli::amounts::AmountOrAny;
+use crate::cli::arguments::{Invoice, InvoicePage, Settle};
 use crate::cli::exit::Failure;
-use crate::cli::{Invoice, InvoicePage, Settle};
 use crate::render;
 use astrape_api::v1::{
     CancelInvoiceRequest, CreateInvoiceRequest, DecodeInvoiceRequest, ListInvoicesRequest,

@@ -1,8 +1,8 @@
 //! What the node owns, and coins on chain.
 
 use super::Asking;
-use crate::cli::Withdraw;
 use crate::cli::amounts::AmountOrAll;
+use crate::cli::arguments::Withdraw;
 use crate::cli::exit::Failure;
 use crate::render;
 use astrape_api::v1::{GetBalanceRequest, ListFundsRequest, NewAddressRequest, WithdrawRequest};

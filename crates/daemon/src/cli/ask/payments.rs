@@ -2,8 +2,8 @@
 
 use super::Asking;
 use crate::cli::amounts::Seconds;
+use crate::cli::arguments::{Forwards, Page, Pay, Probe, Rebalance, Route, Stats};
 use crate::cli::exit::Failure;
-use crate::cli::{Forwards, Page, Pay, Probe, Rebalance, Route, Stats};
 use crate::render;
 use astrape_api::v1::{
     FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
