@@ -256,7 +256,7 @@ impl PaymentPart {
 pub struct Lessons {
     /// The largest HTLC that is still worth trying over a channel of ours.
     pub own: BTreeMap<ChannelKeysId, Msat>,
-    /// The largest amount that is still worth trying over a channel of others, by all parts that are in flight together.
+    /// The largest amount that may be in a channel of others, for all parts that are in flight together: one more failed.
     pub channels: BTreeMap<ShortChannelId, Msat>,
     /// Nodes that are not to be used.
     pub nodes: BTreeSet<NodeId>,
@@ -264,6 +264,8 @@ pub struct Lessons {
     pub suspects: BTreeMap<NodeId, u32>,
     /// Nodes that were suspected so often are used all the same: there was no way without them.
     pub bears: u32,
+    /// How far beyond half of what may be in a channel it goes: there was no way with less.
+    pub dares: u32,
 }
 
 /// What follows for the node.

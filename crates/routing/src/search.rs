@@ -70,11 +70,25 @@ impl Finder {
         }
     }
 
-    /// Finds the way, or the ways, of least cost within the limits.
+    /// Finds the way, or the ways, of least cost within the limits. Where what was learnt leaves none, it is looked for against
+    /// that: others move money too, and only an attempt tells whether they did.
     ///
     /// # Errors
     /// Says which limit stands in the way, or where how much is missing.
     pub fn find(&mut self, request: &Request<'_>) -> Result<Route, NoRoute> {
+        let found = self.search_once(request);
+        match found {
+            Err(reason) if reason.is_want_of_money() && self.field.has_learnt() => {
+                self.field.doubts = true;
+                let doubtful = self.search_once(request);
+                self.field.doubts = false;
+                doubtful.map_err(|_| reason)
+            }
+            found => found,
+        }
+    }
+
+    fn search_once(&mut self, request: &Request<'_>) -> Result<Route, NoRoute> {
         self.field.clear();
         let found = self.search(request);
         self.field.clear();

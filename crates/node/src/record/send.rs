@@ -68,6 +68,7 @@ impl Row for Payment {
                 put_suspects,
             )
             .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
+            .some(38, Some(&self.lessons.dares).filter(|dares| **dares > 0))
             .finish()
     }
 
@@ -99,6 +100,7 @@ impl Row for Payment {
                 nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
                 suspects: suspects.unwrap_or_default().into_iter().collect(),
                 bears: r.some(36)?.unwrap_or_default(),
+                dares: r.some(38)?.unwrap_or_default(),
             },
             preimage: r.some(20)?,
             gave_up: r.some_text(22)?,

@@ -40,6 +40,9 @@ pub(super) enum Avoid {
 /// like it.
 const MAX_BORNE: u32 = 1;
 
+/// How often more is dared: then a sixty-fourth of what may be in a channel is left.
+const MAX_DARED: u32 = 5;
+
 impl Lessons {
     pub(super) fn add(&mut self, avoid: Avoid) {
         let lower = |old: &mut Msat, most: Msat| *old = most.min(*old);
@@ -71,6 +74,19 @@ impl Lessons {
         let opens = self.bears < MAX_BORNE && self.suspects.values().any(|times| *times == self.bears + 1);
         self.bears += u32::from(opens);
         opens
+    }
+
+    /// There is no way with half of what may be in channels that failed: more of it is to be tried. `false` when that opens none.
+    pub(super) fn dare(&mut self) -> bool {
+        let opens = self.dares < MAX_DARED && self.channels.values().any(|most| *most > Msat::ZERO);
+        self.dares += u32::from(opens);
+        opens
+    }
+
+    /// What is worth a try where so much may be: half of it, three quarters, seven eighths. Whether it arrives or not, each
+    /// attempt then takes as much off what is not known, and few tell how much a channel has.
+    pub(super) const fn worth_a_try(&self, room: Msat) -> Msat {
+        Msat(room.0 - (room.0 >> (self.dares + 1)))
     }
 
     /// Takes what an answer of a part says of the nodes before the one that it comes from: who has passed on what can be read is
@@ -124,8 +140,10 @@ pub(super) fn from_answer(
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
             // What others of its parts have there already can be carried.
-            let there = part.crossings().nth(index).map_or(Msat::ZERO, |failed| in_flight(others, &failed));
-            let verdict = from_hop(part, there, index, &failure);
+            let crossing = part.crossings().nth(index);
+            let there = crossing.map_or(Msat::ZERO, |failed| in_flight(others, &failed));
+            let less = crossing.map_or(Msat::ZERO, |failed| failed.amount.saturating_sub(Msat(1)));
+            let verdict = from_hop(part, there.saturating_add(less), index, &failure);
             let taught = part.stuck(there, index, &failure);
             let words = words::hop_failed(part, index, &failure);
             Lesson { words, verdict, taught, read_from: Some(index) }
@@ -156,13 +174,13 @@ fn anybody(part: &PaymentPart) -> Vec<Avoid> {
         .collect()
 }
 
-/// A hop between our peer and the recipient.
-fn from_hop(part: &PaymentPart, there: Msat, index: usize, failure: &Failure) -> Verdict {
+/// A hop between our peer and the recipient, whose next channel has `most` if it is too little that failed.
+fn from_hop(part: &PaymentPart, most: Msat, index: usize, failure: &Failure) -> Verdict {
     let avoid = if failure.is_node() && !failure.is_bad_onion() {
         Avoid::Node(part.node(index))
     } else if matches!(failure, Failure::TemporaryChannelFailure) {
-        // How much it can carry is not said: some less is worth a try where the payment may be split.
-        channel_to(part, index + 1, there.saturating_add(worth_a_try(part.amount)))
+        // How much it can carry is not said: less is worth a try where the payment may be split.
+        channel_to(part, index + 1, most)
     } else {
         // Also where the channel asks for more: what it asks now is not said to those who keep no `channel_update`.
         channel_to(part, index + 1, Msat::ZERO)
@@ -176,11 +194,6 @@ fn in_flight(parts: &BTreeMap<u64, PaymentPart>, over: &Passage) -> Msat {
         (other.short_channel_id, other.direction) == (over.short_channel_id, over.direction)
     };
     parts.values().flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
-}
-
-/// What may still go where `amount` did not: a quarter less, so that few attempts tell how much there is.
-const fn worth_a_try(amount: Msat) -> Msat {
-    Msat(amount.0 - amount.0.div_ceil(4))
 }
 
 fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {

@@ -90,13 +90,10 @@ impl Payment {
 
     /// What failures have taught of what can still be sent beside the parts in flight.
     fn lessons_left(&self) -> Lessons {
-        let mut left = self.lessons.clone();
-        for passage in self.parts.values().flat_map(PaymentPart::crossings) {
-            if let Some(most) = left.channels.get_mut(&passage.short_channel_id) {
-                *most = most.saturating_sub(passage.amount);
-            }
+        Lessons {
+            channels: self.rooms().map(|room| (room.channel, room.more)).collect(),
+            ..self.lessons.clone()
         }
-        left
     }
 
     /// A new question to path search. Without a channel it waits until there is one.
@@ -140,7 +137,7 @@ impl Payment {
                 self.asked_at = Some(view.now);
                 return Ok(Vec::new());
             }
-            Err(_) if self.lessons.bear() => {
+            Err(_) if self.lessons.dare() || self.lessons.bear() => {
                 return self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string());
             }
             Err(reason) => return Err(self.in_words(reason, &recipient, view)),

@@ -7,6 +7,7 @@ use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_routing::search::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights};
 use astrape_routing::{Route, search::RoutePart};
+use std::collections::BTreeMap;
 
 /// Searches for one payment: each failed part leads to one at most, and each channel of ours that is gone meanwhile.
 pub(super) const MAX_SEARCHES: u64 = 256;
@@ -67,6 +68,18 @@ impl RouteQuery {
     }
 }
 
+/// A channel that failed is not tried with less than this part of the payment.
+const WORTH_A_TRY: u64 = 256;
+
+/// A channel that failed, and what of a payment may go over it.
+pub(super) struct Room {
+    pub(super) channel: ShortChannelId,
+    /// What the parts in flight have there.
+    pub(super) in_flight: Msat,
+    /// What may be tried beside them.
+    pub(super) more: Msat,
+}
+
 /// Why an answer cannot be followed: it does not fit the payment, or not any more.
 pub(super) struct Outdated;
 
@@ -81,8 +94,8 @@ impl Payment {
     ) -> RouteQuery {
         let (amount, fee) = self.in_flight();
         let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
-        let (closed, limited): (Vec<_>, Vec<_>) =
-            self.lessons.channels.iter().map(|(id, most)| (*id, *most)).partition(|(_, most)| most.0 == 0);
+        let limits = self.rooms().map(|room| (room.channel, room.in_flight.saturating_add(room.more)));
+        let (closed, limited): (Vec<_>, Vec<_>) = limits.partition(|(_, most)| most.0 == 0);
         RouteQuery {
             payment_hash: self.payment_hash,
             number: self.searches,
@@ -103,6 +116,21 @@ impl Payment {
             without_nodes: self.lessons.avoided().collect(),
             in_flight: self.under_way().collect(),
         }
+    }
+
+    /// What may still be tried over channels of others that failed, beside the parts in flight.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = Room> + '_ {
+        let mut in_flight: BTreeMap<ShortChannelId, Msat> = BTreeMap::new();
+        for crossing in self.under_way() {
+            let sum = in_flight.entry(crossing.short_channel_id).or_default();
+            *sum = sum.saturating_add(crossing.amount);
+        }
+        let least = Msat(self.amount.0 / WORTH_A_TRY);
+        self.lessons.channels.iter().map(move |(channel, most)| {
+            let in_flight = in_flight.get(channel).copied().unwrap_or_default();
+            let more = self.lessons.worth_a_try(most.saturating_sub(in_flight));
+            Room { channel: *channel, in_flight, more: if more < least { Msat::ZERO } else { more } }
+        })
     }
 
     /// What its parts in flight take of channels of others: what they carry, other HTLCs of ours cannot have.

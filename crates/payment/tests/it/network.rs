@@ -12,8 +12,17 @@ use astrape_routing::{Crossing, Finder, Graph, Scores};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-const NODES: u16 = 200;
-const CHANNELS: usize = 600;
+/// How large a network.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    nodes: u16,
+    channels: usize,
+}
+
+const LARGE: Size = Size { nodes: 200, channels: 600 };
+
+/// So few ways that who pays as much as can flow needs nearly all of them.
+const SMALL: Size = Size { nodes: 20, channels: 45 };
 
 /// What a node does to an HTLC that it is to pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +59,11 @@ enum End {
 }
 
 impl World {
-    fn new(seed: u64, dishonest: u64) -> Self {
+    fn new(seed: u64, size: Size, dishonest: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let ids: Vec<NodeId> = (0..NODES).map(node_of).collect();
-        let mut links =
-            synthetic::links(seed, NODES.into(), CHANNELS, u32::try_from(NOW.secs()).expect("in time"));
+        let ids: Vec<NodeId> = (0..size.nodes).map(node_of).collect();
+        let began = u32::try_from(NOW.secs()).expect("in time");
+        let mut links = synthetic::links(seed, size.nodes.into(), size.channels, began);
         for link in &mut links {
             link.policies.iter_mut().for_each(|policy| policy.disabled = false);
         }
@@ -64,7 +73,7 @@ impl World {
             [here, all - here]
         });
         let balances = balances.collect();
-        let habits = (0..NODES)
+        let habits = (0..size.nodes)
             .map(|_| match dice.below(100) {
                 roll if roll >= dishonest => Habit::Honest,
                 roll => {
@@ -360,12 +369,12 @@ struct Seen {
 }
 
 fn run(seed: u64, dishonest: u64, payments: u32) -> Seen {
-    let mut world = World::new(seed, dishonest);
+    let mut world = World::new(seed, LARGE, dishonest);
     let mut dice = Dice::new(seed ^ 0xabcd);
     let mut seen = Seen::default();
     let money = world.money();
     for number in 0..payments {
-        let pick = |dice: &mut Dice| usize::try_from(dice.below(NODES.into())).expect("small");
+        let pick = |dice: &mut Dice| usize::try_from(dice.below(LARGE.nodes.into())).expect("small");
         let (payer, payee) = (pick(&mut dice), pick(&mut dice));
         if payer == payee {
             continue;
@@ -414,4 +423,56 @@ fn among_nodes_that_fail_and_garble_every_payment_ends_once() {
     let seen = run(7, 15, 150);
     assert!(seen.paid > 60, "{seen:?}");
     assert!(seen.htlcs > u64::from(seen.paid), "some had to be tried again");
+}
+
+/// No channel asks for more than this at least.
+const LEAST: u64 = 10_000;
+
+/// Payments of any order of magnitude up to what can flow, and of just that in a third of the cases.
+fn run_to_the_limit(seed: u64, payments: u32) -> Seen {
+    let mut world = World::new(seed, SMALL, 0);
+    let mut dice = Dice::new(seed ^ 0xabcd);
+    let mut seen = Seen::default();
+    while seen.paid + seen.failed < payments {
+        let pick = |dice: &mut Dice| usize::try_from(dice.below(SMALL.nodes.into())).expect("small");
+        let (payer, payee) = (pick(&mut dice), pick(&mut dice));
+        let flow = world.max_flow(payer, payee);
+        if payer == payee || flow < LEAST {
+            continue;
+        }
+        let most = flow + flow / 10;
+        let most = if dice.below(3) == 0 { most } else { most >> dice.below(most.ilog2().into()) };
+        let amount = LEAST + dice.below(most.max(1));
+        let number = u8::try_from((seen.paid + seen.failed) % 251).expect("small");
+        let (end, htlcs) = world.pay(payer, payee, Msat(amount), number);
+        seen.htlcs += htlcs;
+        match end {
+            End::Paid => seen.paid += 1,
+            End::Failed(reason) => {
+                seen.failed += 1;
+                if flow >= amount + amount / 20 {
+                    seen.failed_with_flow += 1;
+                    eprintln!("{amount} of {flow} after {htlcs} HTLCs: {reason}");
+                } else {
+                    seen.no_flow += 1;
+                }
+            }
+        }
+        world.now = world.now.plus(1_000);
+    }
+    seen
+}
+
+#[test]
+fn payments_arrive_that_need_nearly_all_that_can_flow() {
+    let mut all = Seen::default();
+    for seed in 1..=6 {
+        let seen = run_to_the_limit(seed, 100);
+        all.paid += seen.paid;
+        all.failed_with_flow += seen.failed_with_flow;
+        all.no_flow += seen.no_flow;
+        all.htlcs += seen.htlcs;
+    }
+    eprintln!("{all:?}");
+    assert!(all.failed_with_flow * 200 <= all.paid, "less than 99.5% of what can arrive: {all:?}");
 }

@@ -179,12 +179,23 @@ fn a_channel_that_does_not_take_a_part_is_avoided_or_used_for_less() {
 }
 
 #[test]
-fn a_channel_of_others_that_was_too_small_is_tried_with_a_quarter_less_where_parts_are_taken() {
+fn a_channel_of_others_that_was_too_small_is_tried_with_half_where_parts_are_taken() {
     let mut paying = Paying::new(sat(4_000), two_hints(), &[own(1, 2, sat(6_000)), own(2, 3, sat(6_000))]);
     let outputs = paying.fail(0, 0, &Failure::TemporaryChannelFailure);
     assert_eq!(offers(&outputs).len(), 1, "all over the other");
     let outputs = paying.fail(1, 0, &Failure::TemporaryChannelFailure);
     assert_eq!(offers(&outputs).len(), 2);
+    let amounts: Vec<Msat> = paying.payment.parts.values().map(|part| part.amount).collect();
+    assert_eq!(amounts, [sat(2_000), sat(2_000)]);
+}
+
+#[test]
+fn more_than_half_of_what_may_be_in_a_channel_is_dared_where_there_is_no_way_with_less() {
+    let channels = [own(1, 2, sat(6_000)), own(2, 3, sat(1_500))];
+    let mut paying = Paying::new(sat(4_000), two_hints(), &channels);
+    let outputs = paying.fail(0, 0, &Failure::TemporaryChannelFailure);
+    // With half of 4,000 and 1,500 it is too little, with three quarters it is enough.
+    assert_eq!(paying.payment.lessons.dares, 1, "{outputs:?}");
     let amounts: Vec<Msat> = paying.payment.parts.values().map(|part| part.amount).collect();
     assert_eq!(amounts, [sat(3_000), sat(1_000)]);
 }
@@ -326,8 +337,8 @@ fn what_other_parts_have_in_a_channel_is_not_taken_for_what_it_lacks() {
     assert_eq!(stuck, Some((Outcome::Stuck, first.amount.saturating_add(second.amount))));
     paying.fail_with(1, &how);
     let most = paying.payment.lessons.channels[&ShortChannelId(22)];
-    assert_eq!(most, Msat(first.amount.0 + second.amount.0 - second.amount.0.div_ceil(4)));
-    // What is left of it beside the first part is less than what failed: that goes the other way.
+    assert_eq!(most, Msat(first.amount.0 + second.amount.0 - 1));
+    // What is worth a try of it beside the first part is less than what failed: that goes the other way.
     let again = paying.payment.parts.values().filter(|part| part.channels == [ShortChannelId(33)]);
     assert_eq!(again.map(|part| part.amount).collect::<Vec<_>>(), [second.amount]);
 }

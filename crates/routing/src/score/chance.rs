@@ -89,6 +89,12 @@ pub(crate) fn nats_between(amount: u64, at_least: u64, at_most: u64, capacity: u
     Some(nats(chance(part(at_least), part(at_most), part(amount))))
 }
 
+/// What it costs to send `more` than is believed to be there: the worst, and the more the farther.
+#[expect(clippy::cast_precision_loss, reason = "24 bits are enough for an estimate")]
+pub(crate) fn nats_against(more: u64, capacity: u64) -> f32 {
+    MAX_NATS * (1.0 + more as f32 / capacity.max(1) as f32)
+}
+
 /// The chance that `nats` stand for, in millionths.
 #[expect(
     clippy::cast_possible_truncation,

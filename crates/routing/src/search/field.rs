@@ -3,7 +3,7 @@
 
 use super::request::Request;
 use crate::graph::Direction;
-use crate::score::chance::{nats_between, nats_unknown};
+use crate::score::chance::{nats_against, nats_between, nats_unknown};
 use crate::score::{Bounds, Scores, seconds};
 use crate::snapshot::{Edge, Place, Snapshot};
 use astrape_primitives::{NodeId, ShortChannelId};
@@ -51,6 +51,8 @@ pub(super) struct Field {
     added_to: BTreeMap<u32, Vec<u32>>,
     added_from: BTreeMap<u32, Vec<(u32, u32)>>,
     now: u32,
+    /// What was learnt may have passed: it costs to go against it, and no more.
+    pub(super) doubts: bool,
 }
 
 impl Field {
@@ -66,6 +68,7 @@ impl Field {
             added_to: BTreeMap::new(),
             added_from: BTreeMap::new(),
             now: 0,
+            doubts: false,
         };
         field.learn(scores);
         field
@@ -90,6 +93,11 @@ impl Field {
             }
         }
         self.learnt = self.states.len();
+    }
+
+    /// Whether anything is known of liquidity.
+    pub(super) fn has_learnt(&self) -> bool {
+        self.learnt > 0
     }
 
     /// Takes away what the last request has added.
@@ -246,7 +254,7 @@ impl Field {
         let room = match self.state(edge) {
             Some(State { closed: true, .. }) => 0,
             Some(State { exact: Some(exact), .. }) => *exact,
-            Some(State { bounds: Some(bounds), direction, .. }) => {
+            Some(State { bounds: Some(bounds), direction, .. }) if !self.doubts => {
                 bounds.at(self.now, self.place(edge).capacity, *direction).1
             }
             _ => self.place(edge).capacity,
@@ -276,7 +284,9 @@ impl Field {
             _ if edge.inverse_capacity == 0.0 => Some(0.0),
             (None, Some(bounds)) => {
                 let (at_least, at_most) = bounds.at(self.now, place.capacity, state.direction);
-                nats_between(total, at_least, at_most, place.capacity)
+                let believed = nats_between(total, at_least, at_most, place.capacity);
+                let doubted = self.doubts && total <= place.capacity;
+                believed.or_else(|| doubted.then(|| nats_against(total - at_most, place.capacity)))
             }
             (None, None) => (total <= place.capacity).then(|| nats_unknown(total, edge.inverse_capacity)),
         }

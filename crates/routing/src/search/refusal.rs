@@ -82,6 +82,16 @@ pub enum NoRoute {
     },
 }
 
+impl NoRoute {
+    /// Whether money is missing in channels of others.
+    pub(super) const fn is_want_of_money(&self) -> bool {
+        matches!(
+            self,
+            Self::NotEnoughInbound { .. } | Self::NotEnoughBetween { .. } | Self::TooManyParts { .. }
+        )
+    }
+}
+
 fn sat(amount: &Msat) -> Sat {
     amount.to_sat_ceil()
 }

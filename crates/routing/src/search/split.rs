@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 /// Most units and remainders that are placed in one search.
 const MAX_ROUNDS: u32 = 512;
 
+/// A part may give up so small a part of the whole to leave no crumbs.
+const SMALL_PART: u64 = 64;
+
 /// What a search works with.
 pub(super) struct Tools<'a> {
     pub(super) field: &'a mut Field,
@@ -93,6 +96,9 @@ impl Work {
         }
         let aim = Aim { amount, ..self.aim };
         let widest = tools.ahead.widest(tools.field, &aim, &self.guide, tools.barred);
+        if widest > amount && self.give_up_some(tools, amount) {
+            return true;
+        }
         self.split.full = widest == 0 && !self.split.short_of_parts;
         self.unit = widest.min(amount / 2);
         self.unit > 0
@@ -224,6 +230,23 @@ impl Work {
         });
         self.count(tools.field);
         worked
+    }
+
+    /// There is a way for more than what is left: hops there take no HTLC as small as that. So the largest part gives up as much
+    /// again; false when that is no small thing.
+    fn give_up_some(&mut self, tools: &mut Tools<'_>, amount: u64) -> bool {
+        if amount < self.split.missing || amount > self.aim.amount / SMALL_PART {
+            return false;
+        }
+        let largest = (0..self.split.lanes.len()).max_by_key(|at| self.split.lanes[*at].delivered);
+        let Some((at, lane)) = largest.map(|at| (at, &self.split.lanes[at])) else { return false };
+        let less = lane.delivered.checked_sub(amount).filter(|less| *less > 0);
+        let smaller = less.and_then(|less| Lane::new(tools.field, &self.aim, lane.edges.clone(), less));
+        let Some(smaller) = smaller else { return false };
+        self.replace(tools, at, smaller);
+        self.split.missing += amount;
+        self.unit = self.split.missing;
+        true
     }
 
     /// Makes a part larger by as much as it has room for, up to `amount`; false when none has any.
