@@ -292,7 +292,7 @@ impl Default for PaymentPolicy {
             max_open_invoices: 100_000,
             max_parts_per_set: 128,
             max_payment_parts: 16,
-            max_payment_attempts: 128,
+            max_payment_attempts: 256,
             max_hops: 20,
             min_part: Msat(1_000_000),
             max_fee_millionths: 5_000,

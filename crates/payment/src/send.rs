@@ -264,8 +264,8 @@ pub struct Lessons {
     pub suspects: BTreeMap<NodeId, u32>,
     /// Nodes that were suspected so often are used all the same: there was no way without them.
     pub bears: u32,
-    /// How far beyond half of what may be in a channel it goes: there was no way with less.
-    pub dares: u32,
+    /// By channels of others that failed, how far beyond half of what may be there it goes: there was no way with less.
+    pub dares: BTreeMap<ShortChannelId, u32>,
 }
 
 /// What follows for the node.
@@ -390,7 +390,8 @@ impl Payment {
         let Some(failed) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let lesson = learn::from_answer(&failed, &next.parts, how, view.tip);
+        let lesson =
+            learn::from_answer(&failed, next.parts.range(..part).map(|(_, earlier)| earlier), how, view.tip);
         next.lessons.read(&failed, &lesson);
         let outputs = match lesson.verdict {
             // The recipient has it, and does not know what for.

@@ -9,7 +9,7 @@ use astrape_payment::send::{Lessons, What};
 use astrape_payment::{Payment, PaymentPart};
 use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_wire::ValueError;
-use astrape_wire::codec::{Field as _, Reader};
+use astrape_wire::codec::{Field, Reader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -62,13 +62,9 @@ impl Row for Payment {
             .some(28, self.asked_at.map(|at| at.0).as_ref())
             .some(30, keysend.map(|(preimage, _)| preimage))
             .some_field(32, keysend.map(|(_, records)| records), put_records)
-            .some_field(
-                34,
-                Some(&self.lessons.suspects).filter(|suspects| !suspects.is_empty()),
-                put_suspects,
-            )
+            .some_field(34, Some(&self.lessons.suspects).filter(|suspects| !suspects.is_empty()), put_each)
             .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
-            .some(38, Some(&self.lessons.dares).filter(|dares| **dares > 0))
+            .some_field(38, Some(&self.lessons.dares).filter(|dares| !dares.is_empty()), put_each)
             .finish()
     }
 
@@ -81,6 +77,8 @@ impl Row for Payment {
         let channels =
             r.field(16, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<Msat>()?))))?;
         let suspects = r.some_field(34, |r| get_all(r, |r| Ok((r.read::<NodeId>()?, r.read::<u32>()?))))?;
+        let dares =
+            r.some_field(38, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<u32>()?))))?;
         let payment = Self {
             payment_hash: *id,
             destination: r.value(0)?,
@@ -100,7 +98,7 @@ impl Row for Payment {
                 nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
                 suspects: suspects.unwrap_or_default().into_iter().collect(),
                 bears: r.some(36)?.unwrap_or_default(),
-                dares: r.some(38)?.unwrap_or_default(),
+                dares: dares.unwrap_or_default().into_iter().collect(),
             },
             preimage: r.some(20)?,
             gave_up: r.some_text(22)?,
@@ -123,9 +121,9 @@ fn what(r: &mut In<'_>) -> Result<What, Unreadable> {
     }
 }
 
-fn put_suspects(suspects: &BTreeMap<NodeId, u32>, out: &mut Vec<u8>) {
-    for (node, times) in suspects {
-        node.write(out);
+fn put_each<K: Field>(counts: &BTreeMap<K, u32>, out: &mut Vec<u8>) {
+    for (key, times) in counts {
+        key.write(out);
         times.write(out);
     }
 }

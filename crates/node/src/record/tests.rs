@@ -9,9 +9,9 @@ use astrape_channel::{How, Open, Phase};
 use astrape_onion::{Hop, PeelFailure, Peeled};
 use astrape_payment::send::{Lessons, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
-use astrape_primitives::{HtlcId, Msat, PaymentPreimage, Side, Timestamp};
+use astrape_primitives::{HtlcId, Msat, PaymentPreimage, ShortChannelId, Side, Timestamp};
 use examples::Gen;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 type Rows = BTreeMap<Key, Vec<u8>>;
@@ -371,7 +371,7 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     let lessons = Lessons {
         suspects: BTreeMap::from([(Gen(3).node(), 1), (Gen(4).node(), 1)]),
         bears: 1,
-        dares: 2,
+        dares: BTreeMap::from([(ShortChannelId(9), 2)]),
         ..plain.lessons.clone()
     };
     let doubting = Payment { lessons, ..plain.clone() };
@@ -385,7 +385,7 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     let of_what = hex(&without.encode());
     let records = "201600000000000100010002010200000000000111700000";
     let of_doubting = hex(&doubting.encode());
-    assert!(of_doubting.ends_with("00000001240400000001260400000002"), "{of_doubting}");
+    assert!(of_doubting.ends_with("00000001240400000001260c000000000000000900000002"), "{of_doubting}");
     assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 

@@ -6,7 +6,6 @@ use crate::words;
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{Failure, FailureSource, decode_failure};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
-use std::collections::BTreeMap;
 
 /// What was learnt.
 pub(super) struct Lesson {
@@ -48,7 +47,10 @@ impl Lessons {
         let lower = |old: &mut Msat, most: Msat| *old = most.min(*old);
         match avoid {
             Avoid::Own(keys, most) => lower(self.own.entry(keys).or_insert(most), most),
-            Avoid::Channel(channel, most) => lower(self.channels.entry(channel).or_insert(most), most),
+            Avoid::Channel(channel, most) => {
+                lower(self.channels.entry(channel).or_insert(most), most);
+                self.dares.remove(&channel);
+            }
             Avoid::Node(node) => {
                 self.nodes.insert(node);
             }
@@ -78,15 +80,23 @@ impl Lessons {
 
     /// There is no way with half of what may be in channels that failed: more of it is to be tried. `false` when that opens none.
     pub(super) fn dare(&mut self) -> bool {
-        let opens = self.dares < MAX_DARED && self.channels.values().any(|most| *most > Msat::ZERO);
-        self.dares += u32::from(opens);
+        let mut opens = false;
+        for channel in
+            self.channels.iter().filter(|(_, most)| **most > Msat::ZERO).map(|(channel, _)| channel)
+        {
+            let dared = self.dares.entry(*channel).or_default();
+            if *dared < MAX_DARED {
+                (*dared, opens) = (*dared + 1, true);
+            }
+        }
         opens
     }
 
-    /// What is worth a try where so much may be: half of it, three quarters, seven eighths. Whether it arrives or not, each
-    /// attempt then takes as much off what is not known, and few tell how much a channel has.
-    pub(super) const fn worth_a_try(&self, room: Msat) -> Msat {
-        Msat(room.0 - (room.0 >> (self.dares + 1)))
+    /// What is worth a try where so much may be: half of it, or three quarters, or seven eighths. Whether that arrives or not, what
+    /// is not known gets less, and few attempts tell how much a channel has.
+    pub(super) fn worth_a_try(&self, channel: ShortChannelId, room: Msat) -> Msat {
+        let dared = self.dares.get(&channel).copied().unwrap_or(0);
+        Msat(room.0 - (room.0 >> (dared + 1)))
     }
 
     /// Takes what an answer of a part says of the nodes before the one that it comes from: who has passed on what can be read is
@@ -118,10 +128,11 @@ pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
     }
 }
 
-/// Of the answer to a part, while the others are in flight.
-pub(super) fn from_answer(
+/// Of the answer to a part. Those that were made earlier and are in flight have got where it did not: what they have in a channel
+/// can be carried. Of later ones that is not known.
+pub(super) fn from_answer<'a>(
     part: &PaymentPart,
-    others: &BTreeMap<u64, PaymentPart>,
+    earlier: impl Iterator<Item = &'a PaymentPart>,
     how: &Resolution,
     tip: Height,
 ) -> Lesson {
@@ -139,9 +150,8 @@ pub(super) fn from_answer(
             read_from: None,
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
-            // What others of its parts have there already can be carried.
             let crossing = part.crossings().nth(index);
-            let there = crossing.map_or(Msat::ZERO, |failed| in_flight(others, &failed));
+            let there = crossing.map_or(Msat::ZERO, |failed| in_flight(earlier, &failed));
             let less = crossing.map_or(Msat::ZERO, |failed| failed.amount.saturating_sub(Msat(1)));
             let verdict = from_hop(part, there.saturating_add(less), index, &failure);
             let taught = part.stuck(there, index, &failure);
@@ -189,11 +199,11 @@ fn from_hop(part: &PaymentPart, most: Msat, index: usize, failure: &Failure) -> 
 }
 
 /// What parts have in flight over a channel, in the direction of one of them.
-fn in_flight(parts: &BTreeMap<u64, PaymentPart>, over: &Passage) -> Msat {
+fn in_flight<'a>(parts: impl Iterator<Item = &'a PaymentPart>, over: &Passage) -> Msat {
     let same = |other: &Passage| {
         (other.short_channel_id, other.direction) == (over.short_channel_id, over.direction)
     };
-    parts.values().flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
+    parts.flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
 }
 
 fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {

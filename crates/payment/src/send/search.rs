@@ -9,8 +9,9 @@ use astrape_routing::search::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Req
 use astrape_routing::{Route, search::RoutePart};
 use std::collections::BTreeMap;
 
-/// Searches for one payment: each failed part leads to one at most, and each channel of ours that is gone meanwhile.
-pub(super) const MAX_SEARCHES: u64 = 256;
+/// Searches for one payment: each failed part leads to one, to some more where more is dared, and each channel of ours that is
+/// gone meanwhile.
+pub(super) const MAX_SEARCHES: u64 = 1_024;
 
 /// A question that is not answered for so long is asked again: a crash takes it, or a shell that has too much to do.
 pub(super) const ASK_AGAIN_MILLIS: u64 = 5_000;
@@ -128,7 +129,7 @@ impl Payment {
         let least = Msat(self.amount.0 / WORTH_A_TRY);
         self.lessons.channels.iter().map(move |(channel, most)| {
             let in_flight = in_flight.get(channel).copied().unwrap_or_default();
-            let more = self.lessons.worth_a_try(most.saturating_sub(in_flight));
+            let more = self.lessons.worth_a_try(*channel, most.saturating_sub(in_flight));
             Room { channel: *channel, in_flight, more: if more < least { Msat::ZERO } else { more } }
         })
     }

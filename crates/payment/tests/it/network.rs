@@ -366,6 +366,8 @@ struct Seen {
     failed_with_flow: u32,
     no_flow: u32,
     htlcs: u64,
+    /// How those failed that could have been paid.
+    words: Vec<String>,
 }
 
 fn run(seed: u64, dishonest: u64, payments: u32) -> Seen {
@@ -450,9 +452,9 @@ fn run_to_the_limit(seed: u64, payments: u32) -> Seen {
             End::Paid => seen.paid += 1,
             End::Failed(reason) => {
                 seen.failed += 1;
-                if flow >= amount + amount / 20 {
+                if flow >= amount + amount / 50 {
                     seen.failed_with_flow += 1;
-                    eprintln!("{amount} of {flow} after {htlcs} HTLCs: {reason}");
+                    seen.words.push(format!("{amount} of {flow} after {htlcs} HTLCs: {reason}"));
                 } else {
                     seen.no_flow += 1;
                 }
@@ -471,8 +473,8 @@ fn payments_arrive_that_need_nearly_all_that_can_flow() {
         all.paid += seen.paid;
         all.failed_with_flow += seen.failed_with_flow;
         all.no_flow += seen.no_flow;
+        all.words.extend(seen.words);
         all.htlcs += seen.htlcs;
     }
-    eprintln!("{all:?}");
     assert!(all.failed_with_flow * 200 <= all.paid, "less than 99.5% of what can arrive: {all:?}");
 }

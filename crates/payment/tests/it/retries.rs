@@ -195,7 +195,7 @@ fn more_than_half_of_what_may_be_in_a_channel_is_dared_where_there_is_no_way_wit
     let mut paying = Paying::new(sat(4_000), two_hints(), &channels);
     let outputs = paying.fail(0, 0, &Failure::TemporaryChannelFailure);
     // With half of 4,000 and 1,500 it is too little, with three quarters it is enough.
-    assert_eq!(paying.payment.lessons.dares, 1, "{outputs:?}");
+    assert_eq!(paying.payment.lessons.dares[&ShortChannelId(22)], 1, "{outputs:?}");
     let amounts: Vec<Msat> = paying.payment.parts.values().map(|part| part.amount).collect();
     assert_eq!(amounts, [sat(3_000), sat(1_000)]);
 }

@@ -757,7 +757,7 @@ impl Gen {
                 nodes: self.many(2, Self::node).into_iter().collect(),
                 suspects: Default::default(),
                 bears: 0,
-                dares: 0,
+                dares: Default::default(),
             },
             preimage: self.some(|g| PaymentPreimage(g.bytes())),
             gave_up: self.some(Self::text),
