@@ -34,7 +34,7 @@ use astrape_primitives::{
     ChannelKeysId, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, Sat,
     ShortChannelId, Timestamp,
 };
-use astrape_routing::{NoRoute, Route};
+use astrape_routing::{Direction, NoRoute, Route};
 use learn::{Lesson, Verdict};
 use recipient::Recipient;
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +157,7 @@ impl Circle {
                 lessons.own.insert(channel.keys, Msat::ZERO);
             }
             if channel.keys == self.out || self.back.is_some_and(|back| back != channel.keys) {
-                lessons.channels.extend(channel.inbound.into_iter().flatten().map(|id| (id, Msat::ZERO)));
+                channel.inbound.into_iter().flatten().for_each(|id| lessons.close(id));
             }
         }
         lessons
@@ -256,16 +256,23 @@ impl PaymentPart {
 pub struct Lessons {
     /// The largest HTLC that is still worth trying over a channel of ours.
     pub own: BTreeMap<ChannelKeysId, Msat>,
-    /// The largest amount that may be in a channel of others, for all parts that are in flight together: one more failed.
-    pub channels: BTreeMap<ShortChannelId, Msat>,
+    /// What is known of channels of others that failed.
+    pub channels: BTreeMap<(ShortChannelId, Direction), Limit>,
     /// Nodes that are not to be used.
     pub nodes: BTreeSet<NodeId>,
     /// How often nodes stood on a way whose failure could not be read and named nobody.
     pub suspects: BTreeMap<NodeId, u32>,
     /// Nodes that were suspected so often are used all the same: there was no way without them.
     pub bears: u32,
-    /// By channels of others that failed, how far beyond half of what may be there it goes: there was no way with less.
-    pub dares: BTreeMap<ShortChannelId, u32>,
+}
+
+/// What may be in a channel of others that failed, one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// The most that may be there, for all parts that are in flight together: one millisatoshi more failed.
+    pub most: Msat,
+    /// How far beyond half of it is gone: there was no way with less.
+    pub dared: u32,
 }
 
 /// What follows for the node.

@@ -28,7 +28,7 @@ mod start;
 mod tree;
 
 pub use refusal::NoRoute;
-pub use request::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, MAX_PARTS, Request, Start, Weights};
+pub use request::{Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, MAX_PARTS, Request, Start, Weights};
 pub use route::{Route, RouteHop, RoutePart};
 
 use crate::score::Scores;

@@ -39,7 +39,11 @@ struct Outcome {
 /// # Errors
 /// When cargo-mutants cannot be run, or the tests fail without a mutant.
 pub(crate) fn run(shard: &str, crates: &[String]) -> Result<()> {
-    let changed = capture(Command::new("git").args(["status", "--porcelain", "--untracked-files=no", "crates"]).current_dir(root()))?;
+    let changed = capture(
+        Command::new("git")
+            .args(["status", "--porcelain", "--untracked-files=no", "crates"])
+            .current_dir(root()),
+    )?;
     ensure!(changed.is_empty(), "commit first: mutants are made in this clone\n{changed}");
     let missing = "cargo-mutants is needed: cargo install cargo-mutants --locked";
     capture(cargo().args(["mutants", "--version"])).context(missing)?;

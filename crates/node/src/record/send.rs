@@ -5,11 +5,12 @@ use super::codec::{In, Out, Unreadable, read_with};
 use super::key::Kind;
 use super::parts::get_all;
 use astrape_onion::OnionRecipe;
-use astrape_payment::send::{Lessons, What};
+use astrape_payment::send::{Lessons, Limit, What};
 use astrape_payment::{Payment, PaymentPart};
 use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
+use astrape_routing::Direction;
 use astrape_wire::ValueError;
-use astrape_wire::codec::{Field, Reader};
+use astrape_wire::codec::{Field as _, Reader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ impl Row for Payment {
             What::Probe { .. } => (None, None),
         };
         let own = self.lessons.own.iter();
-        let channels = self.lessons.channels.iter();
+        let (closed, limited) = by_channel(&self.lessons);
         Out::new()
             .value(0, &self.destination)
             .field(2, |out| [self.amount, self.max_fee].iter().for_each(|amount| amount.write(out)))
@@ -49,7 +50,7 @@ impl Row for Payment {
                 });
             })
             .field(16, |out| {
-                channels.for_each(|(channel, most)| {
+                closed.into_iter().for_each(|(channel, most)| {
                     channel.write(out);
                     most.write(out);
                 });
@@ -62,9 +63,13 @@ impl Row for Payment {
             .some(28, self.asked_at.map(|at| at.0).as_ref())
             .some(30, keysend.map(|(preimage, _)| preimage))
             .some_field(32, keysend.map(|(_, records)| records), put_records)
-            .some_field(34, Some(&self.lessons.suspects).filter(|suspects| !suspects.is_empty()), put_each)
+            .some_field(
+                34,
+                Some(&self.lessons.suspects).filter(|suspects| !suspects.is_empty()),
+                put_suspects,
+            )
             .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
-            .some_field(38, Some(&self.lessons.dares).filter(|dares| !dares.is_empty()), put_each)
+            .some_field(38, Some(&limited).filter(|limited| !limited.is_empty()), put_limits)
             .finish()
     }
 
@@ -77,8 +82,10 @@ impl Row for Payment {
         let channels =
             r.field(16, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<Msat>()?))))?;
         let suspects = r.some_field(34, |r| get_all(r, |r| Ok((r.read::<NodeId>()?, r.read::<u32>()?))))?;
-        let dares =
-            r.some_field(38, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<u32>()?))))?;
+        let limited = r.some_field(38, |r| get_all(r, get_limit))?;
+        let both = channels.into_iter().flat_map(|(channel, most)| {
+            Direction::BOTH.map(|direction| ((channel, direction), Limit { most, dared: 0 }))
+        });
         let payment = Self {
             payment_hash: *id,
             destination: r.value(0)?,
@@ -94,11 +101,10 @@ impl Row for Payment {
             parts: parts.into_iter().map(with_recipe).collect::<Result<_, _>>()?,
             lessons: Lessons {
                 own: own.into_iter().collect(),
-                channels: channels.into_iter().collect(),
+                channels: both.chain(limited.unwrap_or_default()).collect(),
                 nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
                 suspects: suspects.unwrap_or_default().into_iter().collect(),
                 bears: r.some(36)?.unwrap_or_default(),
-                dares: dares.unwrap_or_default().into_iter().collect(),
             },
             preimage: r.some(20)?,
             gave_up: r.some_text(22)?,
@@ -121,11 +127,42 @@ fn what(r: &mut In<'_>) -> Result<What, Unreadable> {
     }
 }
 
-fn put_each<K: Field>(counts: &BTreeMap<K, u32>, out: &mut Vec<u8>) {
-    for (key, times) in counts {
-        key.write(out);
+fn put_suspects(suspects: &BTreeMap<NodeId, u32>, out: &mut Vec<u8>) {
+    for (node, times) in suspects {
+        node.write(out);
         times.write(out);
     }
+}
+
+/// Limits that are the same both ways stand as the first version had all of them, by channel alone; and the others.
+fn by_channel(lessons: &Lessons) -> (Vec<(ShortChannelId, Msat)>, Vec<(Crossed, Limit)>) {
+    let is_same = |(channel, direction): &Crossed, limit: &Limit| {
+        limit.dared == 0 && lessons.channels.get(&(*channel, direction.reverse())) == Some(limit)
+    };
+    let (same, others): (Vec<_>, Vec<_>) = lessons
+        .channels
+        .iter()
+        .map(|(key, limit)| (*key, *limit))
+        .partition(|(key, limit)| is_same(key, limit));
+    let once = same.into_iter().filter(|((_, direction), _)| *direction == Direction::FromNode1);
+    (once.map(|((channel, _), limit)| (channel, limit.most)).collect(), others)
+}
+
+/// A channel, one way.
+type Crossed = (ShortChannelId, Direction);
+
+fn put_limits(limits: &Vec<(Crossed, Limit)>, out: &mut Vec<u8>) {
+    for ((channel, direction), limit) in limits {
+        channel.write(out);
+        u8::from(*direction == Direction::FromNode2).write(out);
+        limit.most.write(out);
+        limit.dared.write(out);
+    }
+}
+
+fn get_limit(r: &mut Reader<'_>) -> Result<(Crossed, Limit), ValueError> {
+    let key = (r.read()?, Direction::from_flags(r.read()?));
+    Ok((key, Limit { most: r.read()?, dared: r.read()? }))
 }
 
 fn put_records(records: &BTreeMap<u64, Vec<u8>>, out: &mut Vec<u8>) {

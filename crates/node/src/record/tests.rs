@@ -7,9 +7,10 @@ use crate::journal::Key;
 use astrape_channel::htlc::{Direction, Htlc, OnionSource, Resolution};
 use astrape_channel::{How, Open, Phase};
 use astrape_onion::{Hop, PeelFailure, Peeled};
-use astrape_payment::send::{Lessons, What};
+use astrape_payment::send::{Lessons, Limit, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
 use astrape_primitives::{HtlcId, Msat, PaymentPreimage, ShortChannelId, Side, Timestamp};
+use astrape_routing::Direction as Way;
 use examples::Gen;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -371,7 +372,11 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     let lessons = Lessons {
         suspects: BTreeMap::from([(Gen(3).node(), 1), (Gen(4).node(), 1)]),
         bears: 1,
-        dares: BTreeMap::from([(ShortChannelId(9), 2)]),
+        channels: BTreeMap::from([
+            ((ShortChannelId(8), Way::FromNode1), Limit::default()),
+            ((ShortChannelId(8), Way::FromNode2), Limit::default()),
+            ((ShortChannelId(9), Way::FromNode2), Limit { most: Msat(7), dared: 2 }),
+        ]),
         ..plain.lessons.clone()
     };
     let doubting = Payment { lessons, ..plain.clone() };
@@ -385,7 +390,10 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     let of_what = hex(&without.encode());
     let records = "201600000000000100010002010200000000000111700000";
     let of_doubting = hex(&doubting.encode());
-    assert!(of_doubting.ends_with("00000001240400000001260c000000000000000900000002"), "{of_doubting}");
+    assert!(
+        of_doubting.ends_with("000000012404000000012615000000000000000901000000000000000700000002"),
+        "{of_doubting}"
+    );
     assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 

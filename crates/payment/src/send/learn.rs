@@ -1,11 +1,12 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
 use super::teach::{Passage, Taught};
-use super::{Lessons, PaymentPart};
+use super::{Lessons, Limit, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{Failure, FailureSource, decode_failure};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
+use astrape_routing::Direction;
 
 /// What was learnt.
 pub(super) struct Lesson {
@@ -29,7 +30,7 @@ pub(super) enum Verdict {
 /// Something that is not to be used, or only for less.
 pub(super) enum Avoid {
     Own(ChannelKeysId, Msat),
-    Channel(ShortChannelId, Msat),
+    Channel(Passage, Msat),
     Node(NodeId),
     /// One of several may have done it.
     Suspect(NodeId),
@@ -47,9 +48,11 @@ impl Lessons {
         let lower = |old: &mut Msat, most: Msat| *old = most.min(*old);
         match avoid {
             Avoid::Own(keys, most) => lower(self.own.entry(keys).or_insert(most), most),
-            Avoid::Channel(channel, most) => {
-                lower(self.channels.entry(channel).or_insert(most), most);
-                self.dares.remove(&channel);
+            Avoid::Channel(passage, Msat::ZERO) => self.close(passage.short_channel_id),
+            Avoid::Channel(passage, most) => {
+                let limit = self.channels.entry((passage.short_channel_id, passage.direction));
+                let limit = limit.or_insert(Limit { most, dared: 0 });
+                *limit = Limit { most: most.min(limit.most), dared: 0 };
             }
             Avoid::Node(node) => {
                 self.nodes.insert(node);
@@ -60,6 +63,11 @@ impl Lessons {
 }
 
 impl Lessons {
+    /// A channel of others is not to be used, whichever way.
+    pub(super) fn close(&mut self, channel: ShortChannelId) {
+        self.channels.extend(Direction::BOTH.map(|direction| ((channel, direction), Limit::default())));
+    }
+
     /// Nodes that are not to be used: those that failed, and those that are suspected more often than is borne.
     pub(super) fn avoided(&self) -> impl Iterator<Item = NodeId> + '_ {
         let suspected = self.suspects.iter().filter(|(_, times)| **times > self.bears).map(|(node, _)| *node);
@@ -81,22 +89,11 @@ impl Lessons {
     /// There is no way with half of what may be in channels that failed: more of it is to be tried. `false` when that opens none.
     pub(super) fn dare(&mut self) -> bool {
         let mut opens = false;
-        for channel in
-            self.channels.iter().filter(|(_, most)| **most > Msat::ZERO).map(|(channel, _)| channel)
-        {
-            let dared = self.dares.entry(*channel).or_default();
-            if *dared < MAX_DARED {
-                (*dared, opens) = (*dared + 1, true);
-            }
+        let tried = |limit: &&mut Limit| limit.most > Msat::ZERO && limit.dared < MAX_DARED;
+        for limit in self.channels.values_mut().filter(tried) {
+            (limit.dared, opens) = (limit.dared + 1, true);
         }
         opens
-    }
-
-    /// What is worth a try where so much may be: half of it, or three quarters, or seven eighths. Whether that arrives or not, what
-    /// is not known gets less, and few attempts tell how much a channel has.
-    pub(super) fn worth_a_try(&self, channel: ShortChannelId, room: Msat) -> Msat {
-        let dared = self.dares.get(&channel).copied().unwrap_or(0);
-        Msat(room.0 - (room.0 >> (dared + 1)))
     }
 
     /// Takes what an answer of a part says of the nodes before the one that it comes from: who has passed on what can be read is
@@ -107,6 +104,15 @@ impl Lessons {
                 self.suspects.remove(&node);
             }
         }
+    }
+}
+
+impl Limit {
+    /// What is worth a try beside what is in flight: half of what else may be there, or three quarters, or seven eighths. Whether
+    /// that arrives or not, what is not known gets less, and few attempts tell how much a channel has.
+    pub(super) fn worth_a_try(&self, in_flight: Msat) -> Msat {
+        let room = self.most.saturating_sub(in_flight);
+        room.saturating_sub(Msat(room.0.checked_shr(self.dared.saturating_add(1)).unwrap_or(0)))
     }
 }
 
@@ -225,8 +231,8 @@ fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Heig
 
 /// The channel by which hop `index` was reached.
 fn channel_to(part: &PaymentPart, index: usize, most: Msat) -> Avoid {
-    match index.checked_sub(1).and_then(|before| part.channels.get(before)) {
-        Some(channel) => Avoid::Channel(*channel, most),
+    match index.checked_sub(1).and_then(|before| part.crossings().nth(before)) {
+        Some(passage) => Avoid::Channel(passage, most),
         None => Avoid::Own(part.channel, most),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::recipient::Recipient;
 use super::search::MAX_SEARCHES;
-use super::{Lessons, PayOutput, PayView, Payment, PaymentPart, plan};
+use super::{PayOutput, PayView, Payment, PaymentPart, plan};
 use crate::policy::PaymentPolicy;
 use crate::refusal::PayRefusal;
 use crate::route::{self, Way};
@@ -12,6 +12,7 @@ use astrape_primitives::{ChannelKeysId, CltvExpiry, Height, Msat, ShortChannelId
 use astrape_routing::{NoRoute, Route, search::RoutePart};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use plan::{Goal, Share};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 type Made = (PaymentPart, NewHtlc);
@@ -83,17 +84,20 @@ impl Payment {
             amount: self.amount.saturating_sub(amount),
             max_fee: self.max_fee.saturating_sub(fee),
             max_parts: self.parts_left(recipient, policy),
-            lessons: self.lessons_left(),
+            lessons: &self.lessons,
+            rooms: self.rooms_by_channel(),
             policy,
         }
     }
 
-    /// What failures have taught of what can still be sent beside the parts in flight.
-    fn lessons_left(&self) -> Lessons {
-        Lessons {
-            channels: self.rooms().map(|room| (room.channel, room.more)).collect(),
-            ..self.lessons.clone()
+    /// What may still be tried over channels of others that failed, whichever way.
+    fn rooms_by_channel(&self) -> BTreeMap<ShortChannelId, Msat> {
+        let mut rooms = BTreeMap::new();
+        for (bound, more) in self.rooms() {
+            let room = rooms.entry(bound.short_channel_id).or_insert(more);
+            *room = more.min(*room);
         }
+        rooms
     }
 
     /// A new question to path search. Without a channel it waits until there is one.

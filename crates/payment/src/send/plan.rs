@@ -20,8 +20,9 @@ pub(super) struct Goal<'a> {
     pub(super) max_fee: Msat,
     /// How many parts may still be made.
     pub(super) max_parts: usize,
-    /// With what is in flight taken off.
-    pub(super) lessons: Lessons,
+    pub(super) lessons: &'a Lessons,
+    /// What may still be sent over channels that failed.
+    pub(super) rooms: BTreeMap<ShortChannelId, Msat>,
     pub(super) policy: &'a PaymentPolicy,
 }
 
@@ -101,7 +102,7 @@ fn candidates<'a>(goal: &Goal<'a>, channels: &'a [OwnChannel]) -> Result<Vec<Can
         candidates.extend(own.iter().map(|channel| Candidate {
             channel,
             tail,
-            capacity: goal.lessons.capacity(channel, tail),
+            capacity: goal.capacity(channel, tail),
         }));
     }
     match shortest {
@@ -135,11 +136,12 @@ fn tails(recipient: &Recipient) -> Vec<&[RouteHint]> {
     tails
 }
 
-impl Lessons {
+impl Goal<'_> {
     /// The most that can arrive over a way, as far as is known.
     fn capacity(&self, channel: &OwnChannel, tail: &[RouteHint]) -> Msat {
-        let own = self.own.get(&channel.keys).map_or(channel.sendable, |most| channel.sendable.min(*most));
-        let limits = tail.iter().filter_map(|hop| self.channels.get(&hop.short_channel_id));
+        let own = self.lessons.own.get(&channel.keys);
+        let own = own.map_or(channel.sendable, |most| channel.sendable.min(*most));
+        let limits = tail.iter().filter_map(|hop| self.rooms.get(&hop.short_channel_id));
         limits.copied().fold(route::delivered(tail, own), Msat::min)
     }
 }
@@ -203,7 +205,7 @@ fn fill<'a>(goal: &Goal<'_>, ordered: &[Candidate<'a>]) -> Option<Vec<Share<'a>>
             continue;
         }
         let room = candidate.tail.iter().filter_map(|hop| {
-            let most = goal.lessons.channels.get(&hop.short_channel_id)?;
+            let most = goal.rooms.get(&hop.short_channel_id)?;
             Some(most.saturating_sub(used.get(&hop.short_channel_id).copied().unwrap_or_default()))
         });
         let mut amount = room.fold(candidate.capacity, Msat::min).min(rest);

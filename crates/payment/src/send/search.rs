@@ -5,7 +5,10 @@ use super::{OwnChannel, Payment};
 use crate::policy::{PaymentPolicy, RETRY_PARTS_FACTOR};
 use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
-use astrape_routing::search::{FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights};
+use astrape_routing::Direction;
+use astrape_routing::search::{
+    Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights,
+};
 use astrape_routing::{Route, search::RoutePart};
 use std::collections::BTreeMap;
 
@@ -37,10 +40,8 @@ pub struct RouteQuery {
     pub limits: Limits,
     /// Our channels, named by our alias, with what they can send.
     pub channels: Vec<FirstHop>,
-    /// Channels that failed.
-    pub without_channels: Vec<ShortChannelId>,
     /// Channels that failed with more than this.
-    pub at_most: Vec<(ShortChannelId, Msat)>,
+    pub at_most: Vec<Bound>,
     /// Nodes that failed.
     pub without_nodes: Vec<NodeId>,
     /// The other parts of the payment, and those of other payments of ours.
@@ -59,7 +60,7 @@ impl RouteQuery {
             amount: self.amount,
             limits: self.limits,
             through: &[],
-            without_channels: &self.without_channels,
+            without_channels: &[],
             at_most: &self.at_most,
             without_nodes: &self.without_nodes,
             in_flight: &self.in_flight,
@@ -71,15 +72,6 @@ impl RouteQuery {
 
 /// A channel that failed is not tried with less than this part of the payment.
 const WORTH_A_TRY: u64 = 256;
-
-/// A channel that failed, and what of a payment may go over it.
-pub(super) struct Room {
-    pub(super) channel: ShortChannelId,
-    /// What the parts in flight have there.
-    pub(super) in_flight: Msat,
-    /// What may be tried beside them.
-    pub(super) more: Msat,
-}
 
 /// Why an answer cannot be followed: it does not fit the payment, or not any more.
 pub(super) struct Outdated;
@@ -95,8 +87,6 @@ impl Payment {
     ) -> RouteQuery {
         let (amount, fee) = self.in_flight();
         let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
-        let limits = self.rooms().map(|room| (room.channel, room.in_flight.saturating_add(room.more)));
-        let (closed, limited): (Vec<_>, Vec<_>) = limits.partition(|(_, most)| most.0 == 0);
         RouteQuery {
             payment_hash: self.payment_hash,
             number: self.searches,
@@ -112,25 +102,25 @@ impl Payment {
                 max_parts: self.parts_left(recipient, policy),
             },
             channels: channels.iter().map(|channel| self.first_hop(channel)).collect(),
-            without_channels: closed.into_iter().map(|(id, _)| id).collect(),
-            at_most: limited,
+            at_most: self.rooms().map(|(bound, _)| bound).collect(),
             without_nodes: self.lessons.avoided().collect(),
             in_flight: self.under_way().collect(),
         }
     }
 
-    /// What may still be tried over channels of others that failed, beside the parts in flight.
-    pub(super) fn rooms(&self) -> impl Iterator<Item = Room> + '_ {
-        let mut in_flight: BTreeMap<ShortChannelId, Msat> = BTreeMap::new();
+    /// What may be sent over channels of others that failed: with what is in flight, and beside it.
+    pub(super) fn rooms(&self) -> impl Iterator<Item = (Bound, Msat)> + '_ {
+        let mut in_flight: BTreeMap<(ShortChannelId, Direction), Msat> = BTreeMap::new();
         for crossing in self.under_way() {
-            let sum = in_flight.entry(crossing.short_channel_id).or_default();
+            let sum = in_flight.entry((crossing.short_channel_id, crossing.direction)).or_default();
             *sum = sum.saturating_add(crossing.amount);
         }
         let least = Msat(self.amount.0 / WORTH_A_TRY);
-        self.lessons.channels.iter().map(move |(channel, most)| {
-            let in_flight = in_flight.get(channel).copied().unwrap_or_default();
-            let more = self.lessons.worth_a_try(*channel, most.saturating_sub(in_flight));
-            Room { channel: *channel, in_flight, more: if more < least { Msat::ZERO } else { more } }
+        self.lessons.channels.iter().map(move |(key, limit)| {
+            let in_flight = in_flight.get(key).copied().unwrap_or_default();
+            let more = Some(limit.worth_a_try(in_flight)).filter(|more| *more >= least).unwrap_or_default();
+            let (short_channel_id, direction) = *key;
+            (Bound { short_channel_id, direction, most: in_flight.saturating_add(more) }, more)
         })
     }
 

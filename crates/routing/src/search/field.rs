@@ -128,11 +128,12 @@ impl Field {
             let closed: Vec<u32> = self.edges_over(&snapshot, *id).collect();
             closed.into_iter().for_each(|edge| self.state_mut(edge).closed = true);
         }
-        for (id, most) in request.at_most {
-            let limited: Vec<u32> = self.edges_over(&snapshot, *id).collect();
+        for bound in request.at_most {
+            let same = |edge: &u32| self.direction(*edge) == bound.direction;
+            let limited: Vec<u32> = self.edges_over(&snapshot, bound.short_channel_id).filter(same).collect();
             limited.into_iter().for_each(|edge| {
                 let state = self.state_mut(edge);
-                state.limit = state.limit.min(most.0);
+                state.limit = state.limit.min(bound.most.0);
             });
         }
         for busy in request.in_flight {
@@ -218,10 +219,9 @@ impl Field {
         places.get(edge).unwrap_or_else(|| &self.added[edge - places.len()].1)
     }
 
-    /// Which way an edge of the snapshot goes.
+    /// Which way an edge goes.
     pub(super) fn direction(&self, edge: u32) -> Direction {
-        let from = self.snapshot.id(self.edge(edge).from);
-        let to = self.snapshot.id(self.place(edge).to);
+        let (from, to) = (self.id(self.edge(edge).from), self.id(self.place(edge).to));
         if from < to { Direction::FromNode1 } else { Direction::FromNode2 }
     }
 

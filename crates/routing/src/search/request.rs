@@ -62,6 +62,17 @@ pub struct InFlight {
     pub amount: Msat,
 }
 
+/// No more than this is to be sent over a channel, whatever it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The channel.
+    pub short_channel_id: ShortChannelId,
+    /// Which way.
+    pub direction: Direction,
+    /// How much, with what is under way.
+    pub most: Msat,
+}
+
 /// What a way may be at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -124,7 +135,7 @@ pub struct Request<'a> {
     /// Channels that are not to be used.
     pub without_channels: &'a [ShortChannelId],
     /// Channels over which no more than this is to be sent, all parts together.
-    pub at_most: &'a [(ShortChannelId, Msat)],
+    pub at_most: &'a [Bound],
     /// Nodes that are not to be used.
     pub without_nodes: &'a [NodeId],
     /// What is under way already.

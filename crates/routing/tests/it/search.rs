@@ -3,7 +3,7 @@
 use crate::check::holds;
 use crate::kit::{Sketch, channel, find, in_parts, line, nodes, policy, request, scid, sketched, ways};
 use astrape_primitives::{CltvDelta, Feature, Features, Msat, NodeId, Timestamp};
-use astrape_routing::search::{InFlight, Limits, Weights};
+use astrape_routing::search::{Bound, InFlight, Limits, Weights};
 use astrape_routing::{
     Crossing, Direction, Finder, NewChannel, NoRoute, NodeInfo, Outcome, Policy, Request, Scores,
 };
@@ -132,7 +132,10 @@ fn what_is_under_way_is_not_there_twice() {
 fn a_channel_carries_no_more_than_the_request_allows_all_parts_together() {
     let ids = nodes(4);
     let mut graph = sketched(&diamond(), &ids);
-    let most = [(scid(1), Msat(299_999_999))];
+    let direction = if ids[1] < ids[3] { Direction::FromNode1 } else { Direction::FromNode2 };
+    let bound = Bound { short_channel_id: scid(1), direction, most: Msat(299_999_999) };
+    let back = [Bound { direction: direction.reverse(), ..bound }];
+    let most = [bound];
     let wanted = Request { at_most: &most, ..request(ids[0], ids[3], Msat(300_000_000)) };
     assert_eq!(find(&mut graph, &wanted).map(|route| ways(&route, &ids)), Ok(vec![vec![2, 3]]));
     let by_one = Request { without_nodes: &ids[2..3], ..wanted };
@@ -143,6 +146,7 @@ fn a_channel_carries_no_more_than_the_request_allows_all_parts_together() {
     let mut finder = Finder::new(graph.snapshot(), &Scores::new());
     assert!(finder.find(&by_one).is_err());
     assert!(finder.find(&Request { at_most: &[], ..by_one }).is_ok());
+    assert!(finder.find(&Request { at_most: &back, ..by_one }).is_ok(), "the other way is another matter");
 }
 
 #[test]

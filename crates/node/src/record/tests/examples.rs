@@ -19,7 +19,7 @@ use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
     PeelFailure, Peeled, SharedSecret,
 };
-use astrape_payment::send::{Lessons, What};
+use astrape_payment::send::{Lessons, Limit, What};
 use astrape_payment::{
     ChannelPolicy, ForwardPolicy, InboundFee, OpenInvoice, Part, Payment, PaymentPart, Receiving,
 };
@@ -753,11 +753,16 @@ impl Gen {
             asked_at: None,
             lessons: Lessons {
                 own: self.many(2, |g| (ChannelKeysId(g.bytes()), g.msat())).into_iter().collect(),
-                channels: self.many(2, |g| (ShortChannelId(g.next()), g.msat())).into_iter().collect(),
+                channels: self
+                    .many(2, |g| (ShortChannelId(g.next()), Limit { most: g.msat(), dared: 0 }))
+                    .into_iter()
+                    .flat_map(|(channel, limit)| {
+                        astrape_routing::Direction::BOTH.map(|way| ((channel, way), limit))
+                    })
+                    .collect(),
                 nodes: self.many(2, Self::node).into_iter().collect(),
                 suspects: Default::default(),
                 bears: 0,
-                dares: Default::default(),
             },
             preimage: self.some(|g| PaymentPreimage(g.bytes())),
             gave_up: self.some(Self::text),
