@@ -138,10 +138,11 @@ impl Field {
         }
         for busy in request.in_flight {
             let same = |edge: &u32| self.direction(*edge) == busy.direction;
-            if let Some(edge) = snapshot.edges_over(busy.short_channel_id).find(same) {
+            let busied: Vec<u32> = self.edges_over(&snapshot, busy.short_channel_id).filter(same).collect();
+            busied.into_iter().for_each(|edge| {
                 let state = self.state_mut(edge);
                 state.flow = state.flow.saturating_add(busy.amount.0);
-            }
+            });
         }
     }
 

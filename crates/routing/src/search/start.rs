@@ -82,6 +82,11 @@ fn add_own(field: &mut Field, source: u32, channel: &FirstHop) {
 fn add_hint(field: &mut Field, hint: &[HintHop], target: u32) {
     let ends: Vec<u32> = hint.iter().map(|hop| field.node(hop.node)).chain([target]).collect();
     for (hop, ends) in hint.iter().zip(ends.windows(2)) {
+        // What the network tells of a channel says how much it holds, and what is known of that.
+        let known = |edge: u32| field.edge(edge).from == ends[0] && field.place(edge).to == ends[1];
+        if field.snapshot.edges_over(hop.short_channel_id).any(known) {
+            continue;
+        }
         let edge = Edge {
             from: ends[0],
             fee_base_msat: hop.fee_base_msat,

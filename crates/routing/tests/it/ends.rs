@@ -2,8 +2,8 @@
 
 use crate::kit::{find, in_parts, line, nodes, request, scid};
 use astrape_primitives::{CltvDelta, Msat, ShortChannelId};
-use astrape_routing::search::{FirstHop, HintHop, Start};
-use astrape_routing::{NoRoute, Request};
+use astrape_routing::search::{Bound, FirstHop, HintHop, InFlight, Start};
+use astrape_routing::{Direction, NoRoute, Request};
 
 fn own(number: u64, peer: astrape_primitives::NodeId, sendable: u64) -> FirstHop {
     FirstHop {
@@ -73,6 +73,40 @@ fn a_route_hint_leads_to_a_node_that_nobody_knows() {
     );
     assert_eq!(hops[2].amount, Msat(10_000_000 + 500 + 20_000));
     assert_eq!(hops.iter().map(|hop| hop.blocks).collect::<Vec<_>>(), [90, 50, 25, 0]);
+}
+
+#[test]
+fn a_hint_of_a_channel_that_the_network_knows_makes_it_no_wider() {
+    let ids = nodes(3);
+    let mut graph = line(&ids);
+    let hint = HintHop {
+        node: ids[1],
+        short_channel_id: scid(1),
+        fee_base_msat: 0,
+        fee_proportional_millionths: 0,
+        cltv_expiry_delta: CltvDelta(6),
+    };
+    let hints = [vec![hint]];
+    let most = find(&mut graph, &request(ids[0], ids[2], Msat(990_000_000))).map(|route| route.fee);
+    let hinted = Request { hints: &hints, ..request(ids[0], ids[2], Msat(990_000_000)) };
+    assert_eq!(find(&mut graph, &hinted).map(|route| route.fee), most, "nor cheaper");
+    let more = Request { amount: Msat(2_000_000_000), ..hinted };
+    assert!(find(&mut graph, &more).is_err(), "it holds less");
+    // Of one that it does not know, what is under way counts beside what a request allows.
+    let from_1 = if ids[1] < ids[2] { Direction::FromNode1 } else { Direction::FromNode2 };
+    let hints = [vec![HintHop { short_channel_id: ShortChannelId(900), ..hint }]];
+    let (short_channel_id, direction) = (ShortChannelId(900), from_1);
+    let most = [Bound { short_channel_id, direction, most: Msat(500_000) }];
+    let without = [scid(1)];
+    let wanted = Request {
+        hints: &hints,
+        at_most: &most,
+        without_channels: &without,
+        ..request(ids[0], ids[2], Msat(300_000))
+    };
+    assert!(find(&mut graph, &wanted).is_ok());
+    let busy = [InFlight { short_channel_id, direction, amount: Msat(300_000) }];
+    assert!(find(&mut graph, &Request { in_flight: &busy, ..wanted }).is_err());
 }
 
 #[test]
