@@ -18,3 +18,4 @@ mod refusals;
 mod relay;
 mod retries;
 mod support;
+mod waiting;
