@@ -16,6 +16,7 @@ use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::intercept::Held;
 use astrape_payment::jam::Reputation;
+use astrape_payment::probing::Unpaid;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
     ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, HtlcId, NodeId, PaymentHash, SharedMap,
@@ -81,6 +82,8 @@ pub struct Node {
     pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
+    /// Volatile: what came back unpaid of the forwards from one channel over another.
+    pub(crate) unpaid: SharedMap<(ChannelKeysId, ChannelKeysId), Unpaid>,
     /// Volatile: when what we say of our channels was last compared with what should be said.
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
@@ -250,6 +253,7 @@ impl Node {
             recent: Recent::default(),
             away: SharedMap::new(),
             reputations: SharedMap::new(),
+            unpaid: SharedMap::new(),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
             unproposed: BTreeSet::new(),

@@ -14,6 +14,7 @@ mod net;
 mod openings;
 mod policies;
 mod probes;
+mod probing;
 mod replays;
 mod ways;
 mod whole;

@@ -5,7 +5,7 @@ use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::{incoming_htlc, scid_towards_peer};
-use astrape_channel::{Channel, Htlc, Open};
+use astrape_channel::{Channel, Htlc, Open, Phase, Shutdown};
 use astrape_invoice::RouteHint;
 use astrape_onchain::{Resolution, Spender, Sums};
 use astrape_payment::intercept::Held;
@@ -240,14 +240,18 @@ impl Node {
     }
 
     /// How others can reach us: one hop over each channel whose peer has told what it asks (BOLT 11 `r`), the largest first.
+    /// Channels whose peers are away are named where there is no other: who pays a node that the network does not know needs
+    /// one, and they may be back by then.
     #[must_use]
     pub fn route_hints(&self) -> Vec<Vec<RouteHint>> {
         let mut hints: Vec<_> = self
             .channels
             .iter()
-            .filter(|(_, channel)| channel.is_usable())
             .filter_map(|(keys, channel)| {
-                let open = channel.open()?;
+                let open = match &channel.phase {
+                    Phase::Open(open) if open.is_ready() && open.shutdown == Shutdown::default() => open,
+                    _ => return None,
+                };
                 let update = self.peer_updates.get(keys)?;
                 let hint = RouteHint {
                     node_id: open.params.peer,
@@ -256,10 +260,12 @@ impl Node {
                     fee_proportional_millionths: update.fee_proportional_millionths,
                     cltv_expiry_delta: update.cltv_expiry_delta,
                 };
-                Some((open.balances.remote, hint))
+                Some(((channel.is_usable(), open.balances.remote), hint))
             })
             .collect();
-        hints.sort_by_key(|(inbound, _)| std::cmp::Reverse(*inbound));
+        hints.sort_by_key(|(worth, _)| std::cmp::Reverse(*worth));
+        let is_any_usable = hints.first().is_some_and(|((is_usable, _), _)| *is_usable);
+        hints.retain(|((is_usable, _), _)| *is_usable == is_any_usable);
         hints.into_iter().take(MAX_ROUTE_HINTS).map(|(_, hint)| vec![hint]).collect()
     }
 }

@@ -146,6 +146,8 @@ pub enum Jam {
     Amount,
     /// The outgoing channel holds too much for too long.
     Stuck,
+    /// Too much came back unpaid of late ([`crate::probing`]).
+    Unpaid,
 }
 
 impl fmt::Display for Jam {
@@ -158,6 +160,9 @@ impl fmt::Display for Jam {
                 "what may still be in flight in the channel that it came in over is kept for channels of good reputation"
             }
             Jam::Stuck => "the channel that it was to go out over holds too much for too long already",
+            Jam::Unpaid => {
+                "too many forwards from the channel that it came in over to the one that it was to go out over came back unpaid of late"
+            }
         })
     }
 }

@@ -7,6 +7,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`jam`] | whether a forward may use what others need more: slots, amounts, time; and who has earned it |
+//! | [`probing`] | how often others may find out by failures what a channel has |
 //! | [`policy`] | [`ForwardPolicy`], [`PaymentPolicy`]: the operator's choices, with their reasons |
 //! | [`relay`](mod@relay) | whether an HTLC is passed on, and as what (BOLT 2, 4 and 7) |
 //! | [`receive`](mod@receive) | whether an HTLC pays an invoice of ours; sets of several parts (BOLT 4) |
@@ -30,6 +31,7 @@ pub mod answer;
 pub mod intercept;
 pub mod jam;
 pub mod policy;
+pub mod probing;
 pub mod receive;
 pub mod refusal;
 pub mod relay;

@@ -228,6 +228,7 @@ async fn what_cannot_be_done_now_is_refused_with_what_helps() {
     node.end().await;
 }
 
+// BOLT 11.tagged-fields.18
 // attack 27
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_live_by_the_api_alone() {

@@ -5,7 +5,7 @@ use super::net::Net;
 use crate::index::real_scid;
 use crate::ledger::Fact;
 use astrape_channel::Open;
-use astrape_primitives::{Msat, ShortChannelId};
+use astrape_primitives::{Msat, NodeId, ShortChannelId};
 
 fn open_of(net: &Net, who: usize, with: usize) -> &Open {
     let peer = net.id(with);
@@ -95,4 +95,30 @@ fn nobody_pays_over_a_private_channel_by_its_real_id() {
     let Some(Fact::PaymentFailed { .. }) = net.members[0].facts.last() else {
         panic!("{:?}", net.members[0].facts)
     };
+}
+
+// BOLT 11.tagged-fields.18
+#[test]
+fn an_invoice_of_a_node_that_nobody_knows_names_a_channel_also_while_its_peer_is_away() {
+    let amount = Msat(5_000_000);
+    let mut net = Net::new(3);
+    net.open(0, 1);
+    net.open(1, 2);
+    let peers = |net: &mut Net| -> Vec<NodeId> {
+        net.invoice(2, amount).route_hints().iter().map(|way| way[0].node_id).collect()
+    };
+    assert_eq!(peers(&mut net), [net.id(1)]);
+    net.cut(1, 2);
+    assert_eq!(peers(&mut net), [net.id(1)], "it may be back when somebody pays");
+    let invoice = net.invoice(2, amount);
+    net.connect(1, 2);
+    net.run();
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    assert!(matches!(net.members[0].facts.last(), Some(Fact::PaymentSent { .. })));
+    net.connect(0, 2);
+    net.open(0, 2);
+    assert_eq!(peers(&mut net).len(), 2);
+    net.cut(1, 2);
+    assert_eq!(peers(&mut net), [net.id(0)], "nobody is sent to who is away while another is there");
 }

@@ -7,6 +7,7 @@ use crate::ledger::Fact;
 use astrape_onion::{Failure, FailurePacket, FailureSource, decode_failure};
 use astrape_payment::jam::{RESOLUTION_MILLIS, Reputation};
 use astrape_payment::policy::OLD_POLICY_MILLIS;
+use astrape_payment::probing::{MAX_UNPAID, Unpaid};
 use astrape_primitives::{ChannelKeysId, Msat};
 use astrape_wire::{Message, UpdateFailHtlc};
 use std::sync::Arc;
@@ -156,6 +157,16 @@ fn who_probes_a_channel_is_told_the_same_whatever_it_lacks() {
     let (told, length) = answer(&mut net, Msat(sendable.0 + 1));
     assert_eq!(told, Failure::TemporaryChannelFailure, "it lacks a millisatoshi");
     assert_eq!(answer(&mut net, Msat(sendable.0 + 100_000_000)), (told.clone(), length), "it lacks much");
+    // There is balance, and it was asked for too often.
+    let of_prober = |net: &Net| {
+        let mut channels = net.members[1].node.channels();
+        channels.find(|(_, channel)| channel.peer() == net.id(0)).expect("it is open").0
+    };
+    let pair = (of_prober(&net), honest);
+    let account = (0..MAX_UNPAID).fold(Unpaid::default(), |account, _| account.after_unpaid(net.now));
+    net.members[1].node.unpaid.insert(pair, account);
+    assert_eq!(answer(&mut net, AMOUNT), (told.clone(), length), "nobody is told how often was too often");
+    net.members[1].node.unpaid.remove(&pair);
     // There is balance, and no slot.
     hold(&mut net, FOR_ALL);
     assert_eq!(answer(&mut net, AMOUNT), (told.clone(), length), "it lacks slots");

@@ -3,6 +3,7 @@
 use super::{Turn, incoming_htlc, origin_of};
 use astrape_channel::{Htlc, NewHtlc, Open, Origin};
 use astrape_payment::jam::{Candidate, Jam, RESOLUTION_MILLIS, Usage, is_good, judge, risk};
+use astrape_payment::probing::{MAX_ACCOUNTS, Unpaid};
 use astrape_primitives::{ChannelKeysId, HtlcId, Msat, Side};
 
 impl Turn<'_> {
@@ -14,6 +15,9 @@ impl Turn<'_> {
         outgoing: ChannelKeysId,
         new: &NewHtlc,
     ) -> Result<(), Jam> {
+        if self.node.unpaid.get(&(incoming, outgoing)).is_some_and(|account| account.is_used_up(self.now)) {
+            return Err(Jam::Unpaid);
+        }
         let candidate = Candidate {
             amount: htlc.amount,
             fee: htlc.amount.saturating_sub(new.amount),
@@ -82,6 +86,42 @@ impl Turn<'_> {
         let now = self.now;
         self.change_reputation(incoming, |reputation| reputation.after_incoming(fee, now));
         self.change_reputation(outgoing, |reputation| reputation.after_outgoing(fee, true, took_ms, now));
+        if let Some(account) = self.node.unpaid.get(&(incoming, outgoing)).map(|a| a.after_paid(now)) {
+            self.account(incoming, outgoing, account);
+        }
+    }
+
+    /// A forward came back: that tells its sender that there was enough.
+    pub(super) fn forward_unpaid(&mut self, incoming: ChannelKeysId, outgoing: ChannelKeysId) {
+        let before = self.node.unpaid.get(&(incoming, outgoing)).copied().unwrap_or_default();
+        self.account(incoming, outgoing, before.after_unpaid(self.now));
+    }
+
+    /// The outgoing channel did not take a forward: that tells its sender that there was not enough.
+    pub(super) fn forward_refused(&mut self, incoming: ChannelKeysId, outgoing: ChannelKeysId) {
+        let before = self.node.unpaid.get(&(incoming, outgoing)).copied().unwrap_or_default();
+        self.account(incoming, outgoing, before.after_refused(self.now));
+    }
+
+    /// Keeps an account of what came back, as long as there is something to remember.
+    fn account(&mut self, incoming: ChannelKeysId, outgoing: ChannelKeysId, account: Unpaid) {
+        if account.is_clear(self.now) {
+            self.node.unpaid.remove(&(incoming, outgoing));
+            return;
+        }
+        self.node.unpaid.insert((incoming, outgoing), account);
+        if self.node.unpaid.len() > MAX_ACCOUNTS {
+            self.forget_accounts();
+        }
+    }
+
+    /// Makes room: an eighth of the accounts go, those first that are clear or will be soonest.
+    fn forget_accounts(&mut self) {
+        let mut all: Vec<_> = self.node.unpaid.iter().map(|(pair, account)| (*account, *pair)).collect();
+        all.sort_unstable();
+        for (_, pair) in all.into_iter().take(MAX_ACCOUNTS / 8) {
+            self.node.unpaid.remove(&pair);
+        }
     }
 
     /// A forward has brought nothing, after some time.

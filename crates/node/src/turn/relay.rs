@@ -160,6 +160,7 @@ impl Turn<'_> {
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
                     let resolution = answer::fail_from_downstream(&htlc, how, self.held(&htlc));
+                    self.forward_unpaid(channel, outgoing);
                     self.forward_failed(channel, &htlc, Some(outgoing), None);
                     self.resolve(channel, id, resolution);
                 }
@@ -179,6 +180,7 @@ impl Turn<'_> {
             Origin::Payment { part, .. } => self.part_not_offered(payment_hash, part, refusal),
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
+                    self.forward_refused(channel, outgoing);
                     self.forward_failed(channel, &htlc, Some(outgoing), Some(refusal.to_string()));
                     self.fail_incoming(channel, &htlc, &Failure::TemporaryChannelFailure);
                 }

@@ -12,6 +12,7 @@ mod network;
 mod offers;
 mod parts;
 mod probes;
+mod probing;
 mod properties;
 mod receive;
 mod refusals;
