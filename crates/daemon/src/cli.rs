@@ -19,7 +19,7 @@ mod run;
 use crate::config::values::PeerAt;
 use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
 use arguments::{
-    Close, Forwards, Invoice, InvoicePage, Onchain, Open, Page, Pay, Probe, Rebalance, Route, SetChannel,
+    Close, Forwards, Invoice, InvoicePage, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
     Settle, Stats, Withdraw,
 };
 use clap::error::{ContextKind, ContextValue};
@@ -129,7 +129,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     /// Move balance from one channel to another, through the network
     Rebalance(Rebalance),
     /// Show payments sent and received, newest first
-    Payments(Page),
+    Payments(Payments),
     /// Show payments of others that were forwarded, newest first
     Forwards(Forwards),
     /// Show what forwarding has earned and how much of it went through, by day and by channel

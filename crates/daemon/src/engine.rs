@@ -18,6 +18,7 @@
 //! | [`bootstrap`] | the first peers, by DNS seeds |
 //! | [`gossip`] | what others say of the network: a second machine, beside the core |
 //! | `router` | ways for payments, and what is known of liquidity |
+//! | `trips` | parts of payments that ended lately, with the hold times of their hops |
 //! | `lookup` | lookups in the journal beside the core |
 //! | [`outcomes`] | payments whose end is waited for |
 //! | `published` | the newest snapshot of the node |
@@ -51,6 +52,7 @@ mod release;
 mod router;
 mod signal;
 mod tick;
+pub(crate) mod trips;
 mod wallet;
 
 pub use chain::embedded::EmbeddedChain;
@@ -89,6 +91,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use trips::Trips;
 use wallet::Wallet;
 
 /// Facts that a slow listener may be behind before it misses some.
@@ -115,6 +118,7 @@ pub(crate) struct Shared {
     pub(crate) wallet_birthday: Option<Height>,
     pub(crate) gossip: GossipEngine,
     pub(crate) router: Router,
+    pub(crate) trips: Trips,
     pub(crate) commands: Commands,
     pub(crate) outcomes: Outcomes,
     pub(crate) facts: broadcast::Sender<Entry>,
@@ -191,6 +195,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         wallet_birthday: config.wallet_birthday,
         gossip,
         router: Router::open(&config.data_dir),
+        trips: Trips::default(),
         commands: Commands::default(),
         outcomes: Outcomes::default(),
         facts: broadcast::Sender::new(MAX_UNREAD_FACTS),

@@ -220,6 +220,8 @@ pub struct Probed {
     pub fee: Msat,
     /// The nodes on it, our peer first: of the way that reached the node, or on which the probe still is.
     pub hops: Vec<NodeId>,
+    /// How long each of them held the probe that has reached the node, in milliseconds, as far as they tell and can be believed.
+    pub hold_times: Vec<u64>,
     /// How many ways were tried.
     pub attempts: u64,
     /// What the node said, or why and where the last way ended.
@@ -229,7 +231,7 @@ pub struct Probed {
 impl Probed {
     /// One that reached nobody.
     pub(crate) const fn failed(attempts: u64, words: String) -> Self {
-        Self { reached: false, fee: Msat::ZERO, hops: Vec::new(), attempts, words }
+        Self { reached: false, fee: Msat::ZERO, hops: Vec::new(), hold_times: Vec::new(), attempts, words }
     }
 }
 

@@ -1,7 +1,7 @@
 //! All that leaves the node. A new variant needs an ADR.
 
 use astrape_channel::Outgoing;
-use astrape_payment::{RouteQuery, Taught};
+use astrape_payment::{RouteQuery, Trip};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Height, NodeId, Sat};
 use astrape_transactions::signing::{ClaimRequest, ClosingRequest, LocalCommitmentRequest, WalletRequest};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
@@ -47,8 +47,9 @@ pub enum Effect {
     Announce(Announcement),
     /// Look this up outside and answer with [`crate::Input::Signer`] or [`crate::Input::Found`].
     Find(Find),
-    /// Keep what a payment of ours has taught of channels of others, for path search. Lost, nothing is lost but time.
-    Teach(Vec<Taught>),
+    /// A part of a payment of ours is over: keep what it teaches of channels of others, for path search, and what its hops tell, for
+    /// people. Lost, nothing is lost but time.
+    Teach(Box<Trip>),
 }
 
 /// Something to say to a peer.

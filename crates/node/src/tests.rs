@@ -6,6 +6,7 @@ mod court;
 mod errors;
 mod gossip;
 mod hold;
+mod hold_times;
 mod hostile;
 mod intercepts;
 mod jamming;

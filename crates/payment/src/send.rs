@@ -12,6 +12,7 @@
 //! | `offer` | HTLCs made of ways |
 //! | `learn` | what a failure teaches this payment |
 //! | `teach` | what it teaches all others |
+//! | `trip` | what becomes of a part, and how long each hop held it |
 //! | `recipient` | who is paid, and what it must be told |
 
 mod learn;
@@ -20,9 +21,11 @@ mod plan;
 mod recipient;
 mod search;
 mod teach;
+mod trip;
 
 pub use search::RouteQuery;
 pub use teach::Taught;
+pub use trip::{Trip, TripEnd};
 
 use crate::policy::{MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
 use crate::refusal::PayRefusal;
@@ -35,6 +38,7 @@ use astrape_primitives::{
     ShortChannelId, Timestamp,
 };
 use astrape_routing::{Direction, NoRoute, Route};
+use astrape_wire::AttributionData;
 use learn::{Lesson, Verdict};
 use recipient::Recipient;
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,8 +286,8 @@ pub enum PayOutput {
     Offer(ChannelKeysId, NewHtlc),
     /// Ask path search, and give its answer to [`Payment::on_route`].
     Search(Box<RouteQuery>),
-    /// Tell path search what was learnt. It may get lost.
-    Teach(Vec<Taught>),
+    /// Tell path search and people of a part that is over. It may get lost.
+    Teach(Box<Trip>),
     /// The recipient has given the preimage: it arrived. Parts that are still in flight end on their own.
     Sent {
         /// The proof.
@@ -299,6 +303,8 @@ pub enum PayOutput {
         fee: Msat,
         /// They, our peer first and the recipient last.
         hops: Vec<NodeId>,
+        /// How long each of them held it, in milliseconds, as far as they tell.
+        hold_times: Vec<u64>,
         /// What the recipient says, in words.
         words: String,
     },
@@ -372,11 +378,19 @@ impl Payment {
         Ok((payment, recipient))
     }
 
-    /// A part was fulfilled: the payment arrived. [`PayOutput::Sent`] comes once.
+    /// A part was fulfilled: the payment arrived. [`PayOutput::Sent`] comes once. `attribution_data` is what came with the preimage.
     #[must_use]
-    pub fn on_fulfilled(&self, part: u64, preimage: PaymentPreimage) -> (Self, Vec<PayOutput>) {
+    pub fn on_fulfilled(
+        &self,
+        part: u64,
+        preimage: PaymentPreimage,
+        attribution_data: Option<AttributionData>,
+        now: Timestamp,
+    ) -> (Self, Vec<PayOutput>) {
         let mut next = self.clone();
-        let mut outputs = teach(next.parts.remove(&part).map(|part| part.paid()).unwrap_or_default());
+        let arrived = next.parts.remove(&part);
+        let trip = arrived.map(|way| self.trip(part, way, now, TripEnd::Arrived { attribution_data }));
+        let mut outputs: Vec<PayOutput> = trip.map(PayOutput::Teach).into_iter().collect();
         if self.preimage.is_some() || self.is_over() {
             return (next, outputs);
         }
@@ -390,21 +404,26 @@ impl Payment {
     /// A part was failed, irrevocably.
     #[must_use]
     pub fn on_failed(&self, part: u64, how: &Resolution, view: &PayView<'_>) -> (Self, Vec<PayOutput>) {
-        if let Resolution::Fulfilled { preimage, .. } = how {
-            return self.on_fulfilled(part, *preimage);
+        if let Resolution::Fulfilled { preimage, attribution_data } = how {
+            return self.on_fulfilled(part, *preimage, attribution_data.clone(), view.now);
         }
         let mut next = self.clone();
         let Some(failed) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let lesson =
-            learn::from_answer(&failed, next.parts.range(..part).map(|(_, earlier)| earlier), how, view.tip);
-        next.lessons.read(&failed, &lesson);
-        let outputs = match lesson.verdict {
+        let earlier = next.parts.range(..part).map(|(_, earlier)| earlier);
+        let Lesson { words, verdict, taught, hold_times, read_from: by } =
+            learn::from_answer(&failed, earlier, how, view.tip);
+        next.lessons.read(&failed, by);
+        let end = TripEnd::Failed { words: words.clone(), taught, hold_times, by };
+        let trip = self.trip(part, failed, view.now, end);
+        let follows = match verdict {
             // The recipient has it, and does not know what for.
-            Verdict::GiveUp if self.is_probe() => next.reached(&failed, lesson),
-            _ => next.go_on(lesson, view),
+            Verdict::GiveUp if self.is_probe() => vec![next.reached(&trip, words)],
+            verdict => next.go_on(words, verdict, view),
         };
+        let mut outputs = vec![PayOutput::Teach(trip)];
+        outputs.extend(follows);
         (next, outputs)
     }
 
@@ -415,8 +434,8 @@ impl Payment {
         let Some(refused) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let lesson = learn::from_refusal(&refused, refusal);
-        let outputs = next.go_on(lesson, view);
+        let (words, verdict) = learn::from_refusal(&refused, refusal);
+        let outputs = next.go_on(words, verdict, view);
         (next, outputs)
     }
 
@@ -485,29 +504,26 @@ impl Payment {
     }
 
     /// A probe has done what it was to do.
-    fn reached(&mut self, part: &PaymentPart, lesson: Lesson) -> Vec<PayOutput> {
-        let mut outputs = teach(lesson.taught);
-        self.gave_up = Some(lesson.words.clone());
-        outputs.push(PayOutput::Reached { fee: part.fee, hops: part.nodes().collect(), words: lesson.words });
-        outputs
+    fn reached(&mut self, trip: &Trip, words: String) -> PayOutput {
+        let part = &trip.part;
+        self.gave_up = Some(words.clone());
+        let (fee, hops, hold_times) = (part.fee, part.nodes().collect(), trip.hold_times());
+        PayOutput::Reached { fee, hops, hold_times, words }
     }
 
     /// After a part has failed: tries the rest anew, or gives up; tells of the failure when the last part is back.
-    fn go_on(&mut self, lesson: Lesson, view: &PayView<'_>) -> Vec<PayOutput> {
-        let mut outputs = teach(lesson.taught);
+    fn go_on(&mut self, words: String, verdict: Verdict, view: &PayView<'_>) -> Vec<PayOutput> {
         if self.preimage.is_some() {
-            return outputs;
+            return Vec::new();
         }
-        self.last_failure = Some(lesson.words);
+        self.last_failure = Some(words);
         if self.gave_up.is_some() {
-            outputs.extend(self.end());
-            return outputs;
+            return self.end().into_iter().collect();
         }
-        outputs.extend(match self.retry(lesson.verdict, view) {
+        match self.retry(verdict, view) {
             Ok(offers) => offers,
             Err(why) => self.give_up(&why),
-        });
-        outputs
+        }
     }
 
     /// The error says why nothing more is tried; it is empty where the failure says enough.
@@ -548,10 +564,6 @@ impl Payment {
 enum Due {
     End,
     Question,
-}
-
-fn teach(taught: Vec<Taught>) -> Vec<PayOutput> {
-    if taught.is_empty() { Vec::new() } else { vec![PayOutput::Teach(taught)] }
 }
 
 /// What has nothing to do with ways. Gives the amount to pay.

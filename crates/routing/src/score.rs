@@ -3,6 +3,8 @@
 //! A channel holds a fixed sum; how it lies between its two ends is not told. An HTLC that got through says "at least", one
 //! that did not says "less than", and both say the opposite of the other direction. Such knowledge gets old: half of what
 //! it says beyond the channel's capacity is forgotten each [`HALF_LIFE_SECS`].
+//!
+//! A channel may also be slow to cross, as its two ends tell. That is forgotten in the same way.
 
 pub(crate) mod chance;
 mod record;
@@ -21,6 +23,15 @@ pub const MAX_AGE_SECS: u32 = 20 * HALF_LIFE_SECS;
 
 /// Most channels of which something is known; the oldest are forgotten first. About 50 bytes each.
 pub const MAX_KNOWN: usize = 200_000;
+
+/// A delay counts for no more, in milliseconds, whatever is told: one word must not outweigh many for long.
+pub const MAX_DELAY_MILLIS: u32 = 60_000;
+
+/// So long a channel may take, in milliseconds: two rounds of signatures between computers far apart.
+pub const USUAL_DELAY_MILLIS: u32 = 2_000;
+
+/// A channel that takes [`MAX_DELAY_MILLIS`] is as unwelcome as one that fails every second time: in nats.
+const SLOWEST_NATS: f32 = core::f32::consts::LN_2;
 
 /// A channel of others that an HTLC of ours was to cross.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +64,12 @@ pub(crate) struct Bounds {
     pub(crate) at_most: u64,
     /// When they were learnt, in seconds of UNIX time.
     pub(crate) learnt: u32,
+    /// How long the channel takes, in milliseconds: each word counts half, all before it the other half.
+    pub(crate) delay: u32,
 }
 
 impl Bounds {
-    const NOTHING: Self = Self { at_least: 0, at_most: u64::MAX, learnt: 0 };
+    const NOTHING: Self = Self { at_least: 0, at_most: u64::MAX, learnt: 0, delay: 0 };
 
     /// What they say at `now` (seconds) of a channel, for one direction: at least, at most. The former is never greater,
     /// the latter never above the capacity.
@@ -68,6 +81,19 @@ impl Bounds {
             Direction::FromNode1 => (at_least, at_most),
             Direction::FromNode2 => (capacity - at_most, capacity - at_least),
         }
+    }
+
+    /// How long the channel takes, as far as that is remembered at `now` (seconds).
+    fn delay_at(&self, now: u32) -> u32 {
+        let left = fade(self.delay.into(), now.saturating_sub(self.learnt));
+        u32::try_from(left).expect("no more than it was")
+    }
+
+    /// What it is worth to avoid a channel that takes long, in nats: none up to [`USUAL_DELAY_MILLIS`], and more with each second.
+    #[expect(clippy::cast_precision_loss, reason = "24 bits are enough for an estimate")]
+    pub(crate) fn slowness_at(&self, now: u32) -> f32 {
+        let beyond = self.delay_at(now).saturating_sub(USUAL_DELAY_MILLIS);
+        beyond as f32 / (MAX_DELAY_MILLIS - USUAL_DELAY_MILLIS) as f32 * SLOWEST_NATS
     }
 
     /// With what was learnt at `now`.
@@ -88,10 +114,11 @@ impl Bounds {
             Outcome::Stuck => at_least = at_least.min(at_most),
             Outcome::Passed | Outcome::Paid => at_most = at_most.max(at_least),
         }
+        let (learnt, delay) = (now, self.delay_at(now));
         match crossing.direction {
-            Direction::FromNode1 => Self { at_least, at_most, learnt: now },
+            Direction::FromNode1 => Self { at_least, at_most, learnt, delay },
             Direction::FromNode2 => {
-                Self { at_least: capacity - at_most, at_most: capacity - at_least, learnt: now }
+                Self { at_least: capacity - at_most, at_most: capacity - at_least, learnt, delay }
             }
         }
     }
@@ -140,6 +167,21 @@ impl Scores {
         if self.known.len() > MAX_KNOWN {
             self.forget_oldest();
         }
+    }
+
+    /// Learns how long a channel took, in milliseconds, after what became of the HTLC at it: of channels of which nothing is known
+    /// that is not remembered either.
+    pub fn learn_delay(&mut self, id: ShortChannelId, delay_ms: u64) {
+        if let Some(bounds) = self.known.get_mut(&id) {
+            let told = u32::try_from(delay_ms).unwrap_or(u32::MAX).min(MAX_DELAY_MILLIS);
+            bounds.delay = bounds.delay.midpoint(told);
+        }
+    }
+
+    /// How long a channel takes at `now`, in milliseconds, as far as its ends have told; 0 without knowledge.
+    #[must_use]
+    pub fn delay(&self, id: ShortChannelId, now: Timestamp) -> u64 {
+        self.known.get(&id).map_or(0, |bounds| bounds.delay_at(seconds(now)).into())
     }
 
     /// Forgets what says nothing any more.

@@ -242,6 +242,17 @@ pub struct Page {
     pub before: Option<u64>,
 }
 
+/// A part of the list of payments.
+#[derive(Args, Clone, Debug)]
+pub struct Payments {
+    /// Which page.
+    #[command(flatten)]
+    pub page: Page,
+    /// Show the parts of each, with their hops and how long each held it: of the payments that ended since the start, the last 1000 parts
+    #[arg(long)]
+    pub parts: bool,
+}
+
 /// A part of the list of forwards.
 #[derive(Args, Clone, Debug)]
 pub struct Forwards {

@@ -7,7 +7,7 @@ use super::gossip::GossipEngine;
 use super::{Shared, clock};
 use astrape_node::{Found, Input};
 use astrape_payment::{RouteQuery, Taught};
-use astrape_primitives::Timestamp;
+use astrape_primitives::{ShortChannelId, Timestamp};
 use astrape_routing::{Crossing, Finder, NoRoute, Request, Route, Scores};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,6 +62,15 @@ impl Router {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (crossing, outcome) in crossings {
             known.scores.learn(&crossing, outcome, now);
+            known.is_saved = false;
+        }
+    }
+
+    /// Keeps how long channels took to cross, in milliseconds.
+    pub(crate) fn learn_delays(&self, delays: &[(ShortChannelId, u64)]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (channel, delay_ms) in delays {
+            known.scores.learn_delay(*channel, *delay_ms);
             known.is_saved = false;
         }
     }

@@ -3,7 +3,7 @@
 use super::table::{list, table};
 use super::words::{msat, payment_state, short, time};
 use astrape_api::v1::{
-    Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection, PaymentState,
+    Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
 
 /// How a payment of ours ended.
@@ -24,7 +24,39 @@ pub fn ended(payment: &Payment) -> String {
             format!("The payment of {amount} is still under way: see `astrape payments`.")
         }
     };
-    format!("{headline}\n{}", list(&rows))
+    format!("{headline}\n{}{}", list(&rows), parts(payment))
+}
+
+/// The parts of a payment, each with its hops and how long each held it, as far as that is known; nothing if there are none.
+fn parts(payment: &Payment) -> String {
+    if payment.parts.is_empty() {
+        return String::new();
+    }
+    let headings = ["part", "amount", "fee", "state", "after", "way"];
+    let rows = (1..).zip(&payment.parts).map(|(number, part)| part_row(number, part));
+    format!("\n{}", table(&headings, &[0, 1, 2, 4], rows.collect()))
+}
+
+fn part_row(number: usize, part: &PaymentPart) -> Vec<String> {
+    let state = payment_state(part.state()).to_owned();
+    vec![
+        number.to_string(),
+        msat(part.amount_msat),
+        msat(part.fee_msat),
+        part.reason.as_ref().map_or(state.clone(), |reason| format!("{state}: {reason}")),
+        part.took_ms.map_or("-".to_owned(), took),
+        way(&part.hops, &part.hold_times_ms),
+    ]
+}
+
+/// Hops in the order of the money, each with how long it held what was sent, if it says so.
+pub(super) fn way(hops: &[String], hold_times_ms: &[u64]) -> String {
+    let times = hold_times_ms.iter().copied().chain(std::iter::repeat(0));
+    let hop = |(hop, time): (&String, u64)| match time {
+        0 => short(hop),
+        time => format!("{} ({})", short(hop), took(time)),
+    };
+    hops.iter().zip(times).map(hop).collect::<Vec<_>>().join(" > ")
 }
 
 /// Payments sent and received.
@@ -37,12 +69,25 @@ pub fn payments(answer: &ListPaymentsResponse) -> String {
     table(&headings, &[0, 3, 4], answer.payments.iter().map(row).collect())
 }
 
+/// The same, each sent one with its parts, as far as they are remembered.
+#[must_use]
+pub fn payments_with_parts(answer: &ListPaymentsResponse) -> String {
+    let known = |payment: &&Payment| !payment.parts.is_empty();
+    let shown = answer.payments.iter().filter(known).map(|payment| {
+        let (amount, hash) = (msat(payment.amount_msat), &payment.payment_hash);
+        format!("\n{amount}, {}: payment {hash}{}", payment_state(payment.state()), parts(payment))
+    });
+    payments(answer) + &shown.collect::<String>()
+}
+
 fn row(payment: &Payment) -> Vec<String> {
     let (direction, fee) = match payment.direction() {
         PaymentDirection::Received => ("received", "-".to_owned()),
         PaymentDirection::Sent | PaymentDirection::Unspecified => ("sent", msat(payment.fee_msat)),
     };
-    let state = match payment.parts.len() {
+    let is_over =
+        |part: &&PaymentPart| matches!(part.state(), PaymentState::Succeeded | PaymentState::Failed);
+    let state = match payment.parts.len() - payment.parts.iter().filter(is_over).count() {
         0 => payment_state(payment.state()).to_owned(),
         parts => format!("{} ({})", payment_state(payment.state()), in_parts(parts, payment.attempts)),
     };

@@ -1,5 +1,6 @@
 //! What a probe has found.
 
+use super::payments::took;
 use super::table::table;
 use super::words::{msat, short};
 use astrape_api::v1::ProbeResponse;
@@ -19,6 +20,10 @@ pub fn probe(answer: &ProbeResponse) -> String {
     if answer.hops.is_empty() {
         return format!("{headline}\n");
     }
-    let rows = (1..).zip(&answer.hops).map(|(at, hop): (usize, _)| vec![at.to_string(), short(hop)]);
-    format!("{headline}\n{}", table(&["hop", "node"], &[0], rows.collect()))
+    let times = answer.hold_times_ms.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let rows = (1..).zip(&answer.hops).zip(times).map(|((at, hop), time): ((usize, _), _)| {
+        let held = time.filter(|time| *time > 0).map_or("-".to_owned(), took);
+        vec![at.to_string(), short(hop), held]
+    });
+    format!("{headline}\n{}", table(&["hop", "node", "held it for"], &[0, 2], rows.collect()))
 }

@@ -4,12 +4,14 @@ use super::payable::Wanted;
 use super::{NodeService, argument, facts, refusal};
 use crate::engine::CommandError;
 use crate::engine::outcomes::PaymentEnd;
+use crate::engine::trips::{ByPayment, Ended};
 use astrape_api::v1::{
     ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse, PayRequest,
     PayResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
+use astrape_payment::TripEnd;
 use astrape_primitives::{Msat, PaymentHash};
 use tonic::Status;
 
@@ -35,7 +37,8 @@ impl NodeService {
 
     /// Has the core pay, and waits for the end.
     pub(super) async fn pay_and_wait(&self, command: PayCommand) -> Result<PayResponse, Status> {
-        let end = self.handle.payment_end(command.payee.payment_hash());
+        let hash = command.payee.payment_hash();
+        let end = self.handle.payment_end(hash);
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
             Ok(Reply::AlreadyPaid(entry)) => *entry,
             // Asked for twice, it is paid once, and told to both.
@@ -45,7 +48,11 @@ impl NodeService {
             Ok(other) => return Err(Status::internal(format!("the core gave another answer: {other:?}"))),
             Err(error) => return Err(refusal::command(error)),
         };
-        Ok(PayResponse { payment: facts::payment(&entry) })
+        let payment = facts::payment(&entry).map(|payment| {
+            let parts = self.handle.trips_of(&hash).iter().map(|part| ended(part)).collect();
+            Payment { parts, ..payment }
+        });
+        Ok(PayResponse { payment })
     }
 
     /// Waits for the fact that ends a payment of ours.
@@ -71,7 +78,13 @@ impl NodeService {
         };
         let under_way = node.payments().filter(|payment| before.is_none() && !has_ended(payment));
         let pending = under_way.filter(|payment| payment.preimage.is_none()).map(pending);
-        let payments = pending.chain(ended.iter().filter_map(facts::payment)).take(limit).collect();
+        let payments: Vec<Payment> =
+            pending.chain(ended.iter().filter_map(facts::payment)).take(limit).collect();
+        let trips = self.handle.trips();
+        // To read many hold times takes its time.
+        let join = move || payments.into_iter().map(|payment| with_parts(payment, &trips)).collect();
+        let payments = tokio::task::spawn_blocking(join).await;
+        let payments = payments.map_err(|error| Status::internal(format!("hold times: {error}")))?;
         Ok(ListPaymentsResponse { payments })
     }
 
@@ -126,10 +139,39 @@ fn pending(payment: &astrape_payment::Payment) -> Payment {
     }
 }
 
+/// A part in flight.
 fn part(part: &astrape_payment::PaymentPart) -> PaymentPart {
     PaymentPart {
         amount_msat: part.amount.0,
         fee_msat: part.fee.0,
         hops: part.nodes().map(|node| node.to_string()).collect(),
+        state: PaymentState::Pending.into(),
+        ..PaymentPart::default()
     }
+}
+
+/// A part that ended.
+fn ended(ended: &Ended) -> PaymentPart {
+    let trip = ended.trip();
+    let (state, reason) = match &trip.end {
+        TripEnd::Arrived { .. } => (PaymentState::Succeeded, None),
+        TripEnd::Failed { words, .. } => (PaymentState::Failed, Some(words.clone())),
+    };
+    PaymentPart {
+        state: state.into(),
+        hold_times_ms: ended.hold_times().to_vec(),
+        took_ms: Some(trip.took_ms),
+        reason,
+        ..part(&trip.part)
+    }
+}
+
+/// A payment with those of its parts that ended and are remembered, before those in flight.
+fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
+    let is_sent = payment.direction() == PaymentDirection::Sent;
+    let Some(over) = trips.get(&payment.payment_hash).filter(|_| is_sent) else {
+        return payment;
+    };
+    let parts = over.iter().map(|part| ended(part)).chain(payment.parts).collect();
+    Payment { parts, ..payment }
 }

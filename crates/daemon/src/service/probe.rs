@@ -48,6 +48,7 @@ impl NodeService {
                 hops: probed.hops.iter().map(ToString::to_string).collect(),
                 attempts: probed.attempts,
                 reason: probed.words,
+                hold_times_ms: probed.hold_times,
             }),
             other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
         }

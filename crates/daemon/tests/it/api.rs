@@ -292,6 +292,15 @@ async fn two_nodes_live_by_the_api_alone() {
     assert_eq!(Some(&first), second.unwrap().into_inner().payment.as_ref());
     let third = alice.client.pay(pay).await.unwrap().into_inner().payment.unwrap();
     assert_eq!(third, first, "paid before: told again");
+    let [part] = &first.parts[..] else { panic!("{first:?}") };
+    assert_eq!(
+        (part.state(), part.amount_msat, &part.hops),
+        (PaymentState::Succeeded, 50_000_000, &vec![first.destination.clone().unwrap()])
+    );
+    assert_eq!(part.hold_times_ms.len(), 1, "bob has told how long he held it: {part:?}");
+    assert!(part.hold_times_ms[0] <= part.took_ms.unwrap());
+    let listed = alice.client.list_payments(ListPaymentsRequest::default()).await.unwrap().into_inner();
+    assert_eq!(listed.payments[0].parts, first.parts);
     until("the payment has settled", async || {
         let mut client = bob.client.clone();
         let balance = client.get_balance(GetBalanceRequest {}).await.unwrap().into_inner();

@@ -86,6 +86,7 @@ fn rows() -> Vec<Row> {
         row("run", "", &["more"], 2, UNEXPECTED),
     ]);
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
+    rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
     rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
     rows.push(row("onchain", "channel", &["abcd"], 1, "astrape onchain"));
     for command in ["payments", "forwards", "onchain"] {

@@ -172,6 +172,46 @@ fn the_end_of_a_payment_is_told_in_words() {
 }
 
 #[test]
+fn the_parts_of_a_payment_are_told_with_their_hops_and_how_long_each_held_it() {
+    let part = |state: PaymentState| PaymentPart {
+        amount_msat: 25_000_000,
+        fee_msat: 1_000,
+        hops: vec![id("ab"), id("cd")],
+        state: state.into(),
+        ..PaymentPart::default()
+    };
+    let failed = PaymentPart {
+        hold_times_ms: vec![700],
+        took_ms: Some(800),
+        reason: Some("it was full".into()),
+        ..part(PaymentState::Failed)
+    };
+    let arrived = PaymentPart {
+        hold_times_ms: vec![11_000, 300],
+        took_ms: Some(12_000),
+        ..part(PaymentState::Succeeded)
+    };
+    let parts = vec![failed, arrived, part(PaymentState::Pending)];
+    let sent = Payment { parts, attempts: 3, ..payment(PaymentState::Pending) };
+    let answer = ListPaymentsResponse { payments: vec![sent, payment(PaymentState::Failed)] };
+    shows(
+        &render::payments::payments_with_parts(&answer),
+        "
+        NUMBER  TIME (UTC)  DIRECTION      AMOUNT    FEE  STATE                                  PAYMENT
+             -  -           sent       50,000 sat  0 sat  under way (1 part under way, 3 tried)  121212121212…
+             -  -           sent       50,000 sat  0 sat  failed                                 121212121212…
+
+        50,000 sat, under way: payment 1212121212121212121212121212121212121212121212121212121212121212
+        PART      AMOUNT    FEE  STATE                 AFTER  WAY
+           1  25,000 sat  1 sat  failed: it was full  800 ms  abababababab… (700 ms) > cdcdcdcdcdcd…
+           2  25,000 sat  1 sat  succeeded              12 s  abababababab… (11 s) > cdcdcdcdcdcd… (300 ms)
+           3  25,000 sat  1 sat  under way                 -  abababababab… > cdcdcdcdcdcd…
+        ",
+    );
+    assert!(!render::payments::payments(&answer).contains("PART "), "only when asked for");
+}
+
+#[test]
 fn payments_and_forwards_are_a_line_each() {
     let sent = Payment {
         number: Some(7),
@@ -515,14 +555,15 @@ fn a_probe_says_whether_a_payment_could_arrive_or_where_it_could_not() {
         hops: vec![A.into(), id("ab")],
         attempts: 2,
         reason: "the recipient did not take it".into(),
+        hold_times_ms: vec![12_300],
     };
     shows(
         &render::probe::probe(&reached),
         "
         Reached: a payment could arrive, for a fee of 5 sat; 2 ways were tried.
-        HOP  NODE
-          1  0279be667ef9…
-          2  abababababab…
+        HOP  NODE           HELD IT FOR
+          1  0279be667ef9…         12 s
+          2  abababababab…            -
         ",
     );
     let failed =

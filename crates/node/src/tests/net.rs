@@ -16,7 +16,7 @@ use crate::turn::Turn;
 use crate::{Broadcast, Refusal};
 use astrape_channel::{Event, Opening, Phase};
 use astrape_onion::{Hop, peel};
-use astrape_payment::{RouteQuery, Taught};
+use astrape_payment::{RouteQuery, Taught, Trip};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, CommitmentNumber, ConfirmedTx, Entropy, Features, Height, Msat,
     Network, NodeId, PaymentHash, PaymentPreimage, Sat, Timestamp,
@@ -135,6 +135,8 @@ pub(super) struct Net {
     probed: Vec<(usize, NodeId)>,
     /// What payments have taught, and what is known by that.
     pub(super) taught: Vec<Taught>,
+    /// The parts that are over, of all payments.
+    pub(super) trips: Vec<Trip>,
     scores: Scores,
     /// Whether after each step the disk is held against the node.
     pub(super) is_checked: bool,
@@ -177,6 +179,7 @@ impl Net {
             unanswered: Vec::new(),
             probed: Vec::new(),
             taught: Vec::new(),
+            trips: Vec::new(),
             scores: Scores::new(),
             is_checked: false,
             more_follow: false,
@@ -259,7 +262,7 @@ impl Net {
             }
             Effect::Watch(_) => {}
             Effect::Announce(announcement) => self.tell_all(announcement),
-            Effect::Teach(taught) => self.learn(taught),
+            Effect::Teach(trip) => self.learn(*trip),
             Effect::Find(Find::Route(query)) => {
                 if self.searches {
                     let found = self.ways(&query);
@@ -310,8 +313,8 @@ impl Net {
         }
     }
 
-    fn learn(&mut self, taught: Vec<Taught>) {
-        for taught in taught {
+    fn learn(&mut self, trip: Trip) {
+        for taught in trip.taught() {
             self.taught.push(taught);
             // Of the channels of hints nothing is known.
             let Some(channel) = self.graph.channel(taught.short_channel_id) else { continue };
@@ -323,6 +326,10 @@ impl Net {
             };
             self.scores.learn(&crossing, taught.outcome, self.now);
         }
+        for (channel, delay_ms) in trip.delays(&trip.hold_times()) {
+            self.scores.learn_delay(channel, delay_ms);
+        }
+        self.trips.push(trip);
     }
 
     /// What path search says.

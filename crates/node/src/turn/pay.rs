@@ -10,6 +10,7 @@ use astrape_channel::{Command, Event, Resolution};
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment};
 use astrape_primitives::{PaymentHash, PaymentPreimage};
 use astrape_routing::{NoRoute, Route};
+use astrape_wire::AttributionData;
 use std::sync::Arc;
 
 /// Payments of ours that may be under way at a time: each is a record and some HTLCs.
@@ -102,9 +103,15 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn part_fulfilled(&mut self, hash: PaymentHash, part: u64, preimage: PaymentPreimage) {
+    pub(super) fn part_fulfilled(
+        &mut self,
+        hash: PaymentHash,
+        part: u64,
+        preimage: PaymentPreimage,
+        attribution_data: Option<AttributionData>,
+    ) {
         if let Some(payment) = self.payment(&hash) {
-            let (next, outputs) = payment.on_fulfilled(part, preimage);
+            let (next, outputs) = payment.on_fulfilled(part, preimage, attribution_data, self.now);
             self.take_payment(hash, next, outputs);
         }
     }
@@ -140,8 +147,8 @@ impl Turn<'_> {
                     self.effects.push(Effect::Find(Find::Route(query)));
                     continue;
                 }
-                PayOutput::Teach(taught) => {
-                    self.effects.push(Effect::Teach(taught));
+                PayOutput::Teach(trip) => {
+                    self.effects.push(Effect::Teach(trip));
                     continue;
                 }
                 PayOutput::Sent { preimage, amount, fee } => {

@@ -66,9 +66,9 @@ impl Turn<'_> {
                     query.in_flight.extend(self.node.under_way_beside(hash));
                     self.effects.push(Effect::Find(Find::Route(query)));
                 }
-                PayOutput::Teach(taught) => self.effects.push(Effect::Teach(taught)),
-                PayOutput::Reached { fee, hops, words } => {
-                    self.end_probe(hash, Probed { reached: true, fee, hops, attempts, words });
+                PayOutput::Teach(trip) => self.effects.push(Effect::Teach(trip)),
+                PayOutput::Reached { fee, hops, hold_times, words } => {
+                    self.end_probe(hash, Probed { reached: true, fee, hops, hold_times, attempts, words });
                 }
                 PayOutput::Failed { reason } => self.end_probe(hash, Probed::failed(attempts, reason)),
                 PayOutput::Sent { .. } => {

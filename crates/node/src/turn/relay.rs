@@ -125,7 +125,7 @@ impl Turn<'_> {
     ) {
         let (channel, id) = match origin {
             Origin::Payment { payment_hash, part } => {
-                return self.part_fulfilled(payment_hash, part, preimage);
+                return self.part_fulfilled(payment_hash, part, preimage, attribution);
             }
             Origin::Relay { channel, id } => (channel, id),
         };

@@ -4,7 +4,7 @@ use super::teach::{Passage, Taught};
 use super::{Lessons, Limit, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
-use astrape_onion::{Failure, FailureSource, decode_failure};
+use astrape_onion::{DecodedFailure, Failure, FailureSource, HoldTime, decode_failure};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
 use astrape_routing::Direction;
 
@@ -16,6 +16,8 @@ pub(super) struct Lesson {
     pub(super) verdict: Verdict,
     /// For path search.
     pub(super) taught: Vec<Taught>,
+    /// How long the hops held the part, as they tell.
+    pub(super) hold_times: Vec<HoldTime>,
     /// Which hop signed what was read, from 0: those before have passed it on as it was.
     pub(super) read_from: Option<usize>,
 }
@@ -98,8 +100,8 @@ impl Lessons {
 
     /// Takes what an answer of a part says of the nodes before the one that it comes from: who has passed on what can be read is
     /// suspected no more.
-    pub(super) fn read(&mut self, part: &PaymentPart, lesson: &Lesson) {
-        if let Some(index) = lesson.read_from {
+    pub(super) fn read(&mut self, part: &PaymentPart, read_from: Option<usize>) {
+        if let Some(index) = read_from {
             for node in part.nodes().take(index) {
                 self.suspects.remove(&node);
             }
@@ -117,7 +119,7 @@ impl Limit {
 }
 
 /// Of a channel of ours that did not take a part: smaller parts may fit where only the amount was wrong.
-pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
+pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> (String, Verdict) {
     let sent = part.amount.saturating_add(part.fee);
     let most = match refusal {
         Refusal::InsufficientBalance { missing } => sent.saturating_sub(*missing),
@@ -126,12 +128,7 @@ pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> Lesson {
     };
     // Lower in any case, so that the same is never tried again.
     let most = most.min(sent.saturating_sub(Msat(1)));
-    Lesson {
-        words: words::not_offered(part.node(0), refusal),
-        verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, most)]),
-        taught: Vec::new(),
-        read_from: None,
-    }
+    (words::not_offered(part.node(0), refusal), Verdict::Avoid(vec![Avoid::Own(part.channel, most)]))
 }
 
 /// Of the answer to a part. Those that were made earlier and are in flight have got where it did not: what they have in a channel
@@ -145,7 +142,8 @@ pub(super) fn from_answer<'a>(
     let Resolution::Failed(packet) = how else {
         return from_malformed(part, how);
     };
-    match decode_failure(&part.recipe.shared_secrets(), packet.clone()).source {
+    let DecodedFailure { source, hold_times } = decode_failure(&part.recipe.shared_secrets(), packet.clone());
+    match source {
         FailureSource::Unreadable { blamed } => Lesson {
             words: words::unreadable(part, blamed),
             verdict: Verdict::Avoid(match blamed {
@@ -153,6 +151,7 @@ pub(super) fn from_answer<'a>(
                 None => anybody(part),
             }),
             taught: Vec::new(),
+            hold_times,
             read_from: None,
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
@@ -162,9 +161,11 @@ pub(super) fn from_answer<'a>(
             let verdict = from_hop(part, there.saturating_add(less), index, &failure);
             let taught = part.stuck(there, index, &failure);
             let words = words::hop_failed(part, index, &failure);
-            Lesson { words, verdict, taught, read_from: Some(index) }
+            Lesson { words, verdict, taught, hold_times, read_from: Some(index) }
         }
-        FailureSource::Hop { index, failure } => from_recipient(part, index, &failure, tip),
+        FailureSource::Hop { index, failure } => {
+            Lesson { hold_times, ..from_recipient(part, index, &failure, tip) }
+        }
     }
 }
 
@@ -177,6 +178,7 @@ fn from_malformed(part: &PaymentPart, how: &Resolution) -> Lesson {
         words: words::malformed(part.node(0), code),
         verdict: Verdict::Avoid(vec![Avoid::Own(part.channel, Msat::ZERO)]),
         taught: Vec::new(),
+        hold_times: Vec::new(),
         read_from: None,
     }
 }
@@ -214,19 +216,17 @@ fn in_flight<'a>(parts: impl Iterator<Item = &'a PaymentPart>, over: &Passage) -
 
 fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {
     let words = words::hop_failed(part, index, failure);
-    let (taught, read_from) = (part.reached(index), Some(index));
-    match failure {
+    let (words, verdict) = match failure {
         // The node before has passed on less, or less time, than it was told to.
         Failure::FinalIncorrectCltvExpiry { .. } | Failure::FinalIncorrectHtlcAmount { .. } => {
-            let verdict = Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]);
-            Lesson { words, verdict, taught, read_from }
+            (words, Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]))
         }
         Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
-            let words = format!("{words}; {}", words::behind(*height, tip));
-            Lesson { words, verdict: Verdict::GiveUp, taught, read_from }
+            (format!("{words}; {}", words::behind(*height, tip)), Verdict::GiveUp)
         }
-        _ => Lesson { words, verdict: Verdict::GiveUp, taught, read_from },
-    }
+        _ => (words, Verdict::GiveUp),
+    };
+    Lesson { words, verdict, taught: part.reached(index), hold_times: Vec::new(), read_from: Some(index) }
 }
 
 /// The channel by which hop `index` was reached.

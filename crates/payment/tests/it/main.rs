@@ -19,4 +19,5 @@ mod refusals;
 mod relay;
 mod retries;
 mod support;
+mod trips;
 mod waiting;

@@ -212,8 +212,8 @@ impl World {
             let (amount_out, fee_out) = payment.in_flight();
             assert!(amount_out <= amount && fee_out <= payment.max_fee);
             let (next, more) = match output {
-                PayOutput::Teach(taught) => {
-                    self.learn(&taught);
+                PayOutput::Teach(trip) => {
+                    self.learn(&trip.taught());
                     continue;
                 }
                 PayOutput::Search(query) => {
@@ -278,11 +278,11 @@ impl World {
                 for (link, end, amount) in locked {
                     self.balances[link][1 - end] += amount;
                 }
-                let (next, outputs) = payment.on_fulfilled(part, PREIMAGE);
+                let (next, outputs) = payment.on_fulfilled(part, PREIMAGE, None, self.now);
                 payment = next;
                 for output in outputs {
                     match output {
-                        PayOutput::Teach(taught) => self.learn(&taught),
+                        PayOutput::Teach(trip) => self.learn(&trip.taught()),
                         PayOutput::Sent { preimage, .. } => {
                             assert_eq!((preimage, end.take()), (PREIMAGE, None), "it is sent once");
                             end = Some(End::Paid);

@@ -68,10 +68,10 @@ fn a_probe_has_arrived_when_the_recipient_gives_it_back_and_goes_on_when_a_hop_d
     let (number, part) = next.parts.first_key_value().expect("it is in flight");
     let unknown = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: AMOUNT, height: TIP };
     let (over, outputs) = next.on_failed(*number, &failed_by(part, 1, &unknown), &view);
-    let [PayOutput::Teach(taught), PayOutput::Reached { fee, hops, words }] = &outputs[..] else {
+    let [PayOutput::Teach(trip), PayOutput::Reached { fee, hops, words, .. }] = &outputs[..] else {
         panic!("{outputs:?}")
     };
-    assert!(taught.iter().all(|taught| taught.outcome == Outcome::Passed));
+    assert!(trip.taught().iter().all(|taught| taught.outcome == Outcome::Passed));
     assert_eq!((*fee, hops.last()), (part.fee, Some(&node(PAYEE))));
     assert!(words.contains("did not take it"), "{words}");
     assert!(over.is_over() && over.preimage.is_none());

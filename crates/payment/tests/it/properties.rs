@@ -133,7 +133,10 @@ impl Watch {
                     payment = next;
                     outputs.extend(more);
                 }
-                PayOutput::Teach(taught) => assert!(!taught.is_empty()),
+                PayOutput::Teach(trip) => {
+                    assert_eq!(trip.payment_hash, payment.payment_hash);
+                    assert!(!trip.part.channels.is_empty() || trip.taught().is_empty());
+                }
                 PayOutput::Offer(channel, new) => self.offer(channel, &new, channels),
                 PayOutput::Sent { preimage, amount, fee } => {
                     self.sent += 1;
@@ -193,7 +196,7 @@ fn apply(payment: &Payment, part: u64, end: &End, channels: &[OwnChannel]) -> (P
     let view = view(channels, &policy);
     let failed = |how: &Resolution| payment.on_failed(part, how, &view);
     match end {
-        End::Fulfilled => payment.on_fulfilled(part, PREIMAGE),
+        End::Fulfilled => payment.on_fulfilled(part, PREIMAGE, None, NOW),
         End::Failed { hop, failure } => failed(&failed_by(&payment.parts[&part], hop % hops, failure)),
         End::Garbled => {
             failed(&Resolution::Failed(FailurePacket { reason: vec![3; 292], attribution_data: None }))

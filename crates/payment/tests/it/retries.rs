@@ -59,7 +59,7 @@ impl Paying {
 
     fn fulfil(&mut self, part: u64) -> Vec<PayOutput> {
         let (channels, policy) = (&self.channels, PaymentPolicy::default());
-        let (next, outputs) = self.payment.on_fulfilled(part, PREIMAGE);
+        let (next, outputs) = self.payment.on_fulfilled(part, PREIMAGE, None, self.now);
         let (next, outputs) = where_nothing_is_known(next, outputs, &view(channels, &policy));
         self.payment = next;
         outputs
@@ -335,7 +335,7 @@ fn what_other_parts_have_in_a_channel_is_not_taken_for_what_it_lacks() {
     let how = failed_by(second, 0, &Failure::TemporaryChannelFailure);
     let taught = paying.payment.on_failed(1, &how, &view(&channels, &policy)).1;
     let stuck = taught.iter().find_map(|output| match output {
-        PayOutput::Teach(taught) => taught.last().map(|taught| (taught.outcome, taught.amount)),
+        PayOutput::Teach(trip) => trip.taught().last().map(|taught| (taught.outcome, taught.amount)),
         _ => None,
     });
     assert_eq!(stuck, Some((Outcome::Stuck, first.amount.saturating_add(second.amount))));

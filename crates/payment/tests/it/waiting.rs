@@ -95,9 +95,9 @@ fn what_was_paid_teaches_what_each_channel_has_carried() {
     let channels = [own(1, 2, sat(5_000))];
     let invoice = finish(&draft(Some(AMOUNT), vec![vec![hop(2, 22)]]));
     let (payment, _) = begin(request(invoice), &view(&channels, &policy)).expect("there is a way");
-    let (_, outputs) = payment.on_fulfilled(0, PREIMAGE);
+    let (_, outputs) = payment.on_fulfilled(0, PREIMAGE, None, NOW);
     let taught = outputs.iter().find_map(|output| match output {
-        PayOutput::Teach(taught) => Some(taught.clone()),
+        PayOutput::Teach(trip) => Some(trip.taught()),
         _ => None,
     });
     let taught: Vec<_> = taught

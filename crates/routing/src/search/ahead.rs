@@ -167,6 +167,7 @@ impl Ahead {
             let Some(fee) = fee(edge, amount) else { return };
             (fee, edge.cltv_expiry_delta)
         };
+        let nats = nats + field.slowness(number);
         let cost = aim.prices.cost(fee, nats, delta).saturating_add(after).saturating_sub(before);
         let arc = Arc { edge: number, back: false };
         self.enter(aim, here, &Step { from: node, to, arc, cost, blocks: delta.into() });

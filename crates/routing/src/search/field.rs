@@ -263,6 +263,13 @@ impl Field {
         room.min(limit)
     }
 
+    /// What it is worth to avoid an edge that takes long, in nats.
+    #[inline]
+    pub(super) fn slowness(&self, number: u32) -> f32 {
+        let bounds = self.state(number).and_then(|state| state.bounds);
+        bounds.map_or(0.0, |bounds| bounds.slowness_at(self.now))
+    }
+
     /// The risk of one more HTLC over an edge, beside what is planned; `None` when it cannot be.
     #[inline]
     pub(super) fn more_nats(&self, number: u32, edge: &Edge, amount: u64) -> Option<f32> {

@@ -62,7 +62,7 @@ impl Lane {
                 (field.nats(*number, flow.checked_add(*amount)?)? - field.nats(*number, flow)?).max(0.0);
             let (fee, delta) =
                 if at == 0 { (0, 0) } else { (self.amounts[at - 1] - amount, edge.cltv_expiry_delta) };
-            cost = cost.saturating_add(aim.prices.cost(fee, nats, delta));
+            cost = cost.saturating_add(aim.prices.cost(fee, nats + field.slowness(*number), delta));
         }
         Some(cost)
     }

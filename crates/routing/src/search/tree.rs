@@ -187,7 +187,7 @@ impl Tree {
             return;
         }
         let Some(nats) = field.more_nats(number, edge, here.amount) else { return };
-        let cost = here.cost.saturating_add(aim.prices.cost(fee, nats, delta));
+        let cost = here.cost.saturating_add(aim.prices.cost(fee, nats + field.slowness(number), delta));
         let whole = cost.saturating_add(u64::from(hops) * self.hop);
         if whole >= self.best || (known && cost >= there.cost) {
             return;

@@ -2,7 +2,7 @@
 
 use crate::kit::scid;
 use astrape_primitives::{Msat, Timestamp};
-use astrape_routing::score::{HALF_LIFE_SECS, MAX_KNOWN, ScoresError};
+use astrape_routing::score::{HALF_LIFE_SECS, MAX_DELAY_MILLIS, MAX_KNOWN, ScoresError};
 use astrape_routing::{Crossing, Direction, Outcome, Scores};
 use proptest::prelude::*;
 
@@ -122,11 +122,56 @@ proptest! {
             let direction = if forth { Direction::FromNode1 } else { Direction::FromNode2 };
             let crossing = Crossing { direction, capacity: Msat(capacity), ..crossing(amount) };
             scores.learn(&crossing, [Outcome::Passed, Outcome::Stuck, Outcome::Paid][outcome], Timestamp(when));
+            scores.learn_delay(scid(1), amount);
         }
         for direction in Direction::BOTH {
             let (least, most) = scores.bounds(scid(1), direction, Msat(capacity), Timestamp(now));
             prop_assert!(least <= most && most.0 <= capacity);
         }
+        prop_assert!(scores.delay(scid(1), Timestamp(now)) <= MAX_DELAY_MILLIS.into());
         prop_assert_eq!(Scores::from_bytes(&scores.to_bytes()), Ok(scores));
     }
+}
+
+#[test]
+fn how_long_a_channel_takes_is_half_the_newest_word_and_is_forgotten_with_time() {
+    let mut scores = Scores::new();
+    scores.learn_delay(scid(1), 8_000);
+    assert!(scores.is_empty(), "nothing else is known of it");
+    scores.learn(&crossing(5), Outcome::Passed, NOW);
+    assert_eq!(scores.delay(scid(1), NOW), 0);
+    scores.learn_delay(scid(1), 8_000);
+    assert_eq!(scores.delay(scid(1), NOW), 4_000);
+    scores.learn(&crossing(5), Outcome::Passed, NOW);
+    scores.learn_delay(scid(1), 20_000);
+    assert_eq!(scores.delay(scid(1), NOW), 12_000);
+    assert_eq!(scores.delay(scid(1), after(1)), 6_000);
+    assert_eq!(scores.delay(scid(1), after(20)), 0);
+    // What is learnt later of its liquidity does not make old delays new.
+    scores.learn(&crossing(5), Outcome::Paid, after(1));
+    assert_eq!(scores.delay(scid(1), after(2)), 3_000);
+}
+
+#[test]
+fn a_delay_beyond_belief_counts_as_a_minute() {
+    let mut scores = Scores::new();
+    scores.learn(&crossing(5), Outcome::Passed, NOW);
+    for _ in 0..100 {
+        scores.learn_delay(scid(1), u64::MAX);
+    }
+    let most = u64::from(MAX_DELAY_MILLIS);
+    assert!((most - 1..=most).contains(&scores.delay(scid(1), NOW)));
+}
+
+#[test]
+fn scores_of_the_version_without_delays_are_read() {
+    // One channel, as the version before wrote it: 600x1x0, from 1,000 to 2,000 msat at its first end, learnt at 1,000,000 s.
+    let mut written = b"astscor1".to_vec();
+    written.extend(scid(600).0.to_be_bytes());
+    written.extend([1_000_u64, 2_000].into_iter().flat_map(u64::to_be_bytes));
+    written.extend(1_000_000_u32.to_be_bytes());
+    written.extend(0x9934_0406_u32.to_be_bytes());
+    let scores = Scores::from_bytes(&written).expect("it is whole");
+    assert_eq!(scores.bounds(scid(600), Direction::FromNode1, CAPACITY, NOW), (Msat(1_000), Msat(2_000)));
+    assert_eq!(scores.delay(scid(600), NOW), 0);
 }

@@ -177,6 +177,40 @@ fn a_channel_that_failed_is_the_last_resort_until_that_is_long_ago() {
 }
 
 #[test]
+fn a_slow_channel_is_avoided_while_the_other_way_is_hardly_dearer_and_the_chance_is_told_as_it_is() {
+    let ids = nodes(4);
+    // By node 1 it is a little cheaper than by node 2.
+    let mut sketch = diamond();
+    sketch[3].2 = [Policy { fee_base_msat: 2_000, ..policy(5) }; 2];
+    let mut graph = sketched(&sketch, &ids);
+    let wanted = request(ids[0], ids[3], Msat(100_000_000));
+    let snapshot = graph.snapshot();
+    let mut finder = Finder::new(snapshot.clone(), &Scores::new());
+    let route = finder.find(&wanted).expect("by node 1");
+    assert_eq!(ways(&route, &ids), [[1, 3]]);
+    let crossing = route.parts[0].hops[1].crossing().expect("a channel of the graph");
+    // A word that says nothing of liquidity.
+    let nothing = Crossing { amount: Msat(0), ..crossing };
+    let mut scores = Scores::new();
+    scores.learn(&nothing, Outcome::Passed, wanted.now);
+    let found = |finder: &mut Finder, scores: &Scores, wanted: &Request<'_>| {
+        finder.look_at(&snapshot, scores);
+        let route = finder.find(wanted).expect("there are two ways");
+        (ways(&route, &ids), route.chance_millionths)
+    };
+    let quick = found(&mut finder, &scores, &wanted);
+    assert_eq!(quick.0, [[1, 3]]);
+    scores.learn_delay(crossing.short_channel_id, 4_000);
+    assert_eq!(found(&mut finder, &scores, &wanted), quick, "two seconds are as usual");
+    scores.learn_delay(crossing.short_channel_id, 30_000);
+    assert_eq!(found(&mut finder, &scores, &wanted).0, [[2, 3]]);
+    let only = Request { without_nodes: &ids[2..3], ..wanted };
+    assert_eq!(found(&mut finder, &scores, &only), quick, "it is slow, and as likely as before");
+    let later = Request { now: wanted.now.plus(10 * 3_600_000), ..wanted };
+    assert_eq!(found(&mut finder, &scores, &later).0, [[1, 3]], "that was long ago");
+}
+
+#[test]
 fn channels_and_nodes_can_be_left_out() {
     let ids = nodes(4);
     let mut graph = sketched(&diamond(), &ids);

@@ -2,7 +2,7 @@
 
 use super::Asking;
 use crate::cli::amounts::Seconds;
-use crate::cli::arguments::{Forwards, Page, Pay, Probe, Rebalance, Route, Stats};
+use crate::cli::arguments::{Forwards, Pay, Payments, Probe, Rebalance, Route, Stats};
 use crate::cli::exit::Failure;
 use crate::render;
 use astrape_api::v1::{
@@ -73,10 +73,12 @@ impl Asking {
         if answer.reached { Ok(()) } else { Err(Failure::PaymentFailed) }
     }
 
-    pub(super) async fn payments(mut self, page: &Page) -> Result<(), Failure> {
-        let request = ListPaymentsRequest { limit: Some(page.limit), before: page.before };
+    pub(super) async fn payments(mut self, asked: &Payments) -> Result<(), Failure> {
+        let request = ListPaymentsRequest { limit: Some(asked.page.limit), before: asked.page.before };
         let payments = self.client.list_payments(request).await?.into_inner();
-        self.show(&payments, render::payments::payments)
+        let render =
+            if asked.parts { render::payments::payments_with_parts } else { render::payments::payments };
+        self.show(&payments, render)
     }
 
     pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {

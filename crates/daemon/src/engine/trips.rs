@@ -1,0 +1,134 @@
+//! Parts of our payments that ended lately: what became of them, and how long each hop held them. For people, and for path search, which
+//! likes channels less that are slow to cross. Nothing here is durable.
+
+use super::{Handle, Shared, clock};
+use astrape_payment::Trip;
+use astrape_primitives::{PaymentHash, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::runtime::Handle as Runtime;
+
+/// Parts that are remembered: some kilobytes each.
+const MAX_KEPT: usize = 1_000;
+
+/// Parts whose hold times are read in one second, though nobody has asked for them: each takes some multiplications on the curve for
+/// each of its hops, and to know a few is enough.
+const MAX_READ_PER_SEC: u32 = 32;
+
+/// A part that ended.
+pub(crate) struct Ended {
+    trip: Trip,
+    hold_times: OnceLock<Vec<u64>>,
+}
+
+impl Ended {
+    fn new(trip: Trip) -> Self {
+        Self { trip, hold_times: OnceLock::new() }
+    }
+
+    /// The part, and how it ended.
+    pub(crate) const fn trip(&self) -> &Trip {
+        &self.trip
+    }
+
+    /// As [`Trip::hold_times`], read once.
+    pub(crate) fn hold_times(&self) -> &[u64] {
+        self.hold_times.get_or_init(|| self.trip.hold_times())
+    }
+}
+
+/// Parts that ended lately, oldest first.
+#[derive(Default)]
+pub(crate) struct Trips {
+    kept: Mutex<VecDeque<Arc<Ended>>>,
+    pace: Mutex<Pace>,
+}
+
+/// Parts by the hash of their payment, in the order in which they ended.
+pub(crate) type ByPayment = BTreeMap<String, Vec<Arc<Ended>>>;
+
+/// How many were read in the second that is now.
+#[derive(Default)]
+struct Pace {
+    second: u64,
+    read: u32,
+}
+
+impl Pace {
+    /// Whether one more may be read.
+    fn allows(&mut self, now: Timestamp) -> bool {
+        if self.second != now.secs() {
+            *self = Self { second: now.secs(), read: 0 };
+        }
+        self.read += 1;
+        self.read <= MAX_READ_PER_SEC
+    }
+}
+
+impl Trips {
+    fn keep(&self, trip: Trip) -> Arc<Ended> {
+        let ended = Arc::new(Ended::new(trip));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MAX_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back(Arc::clone(&ended));
+        ended
+    }
+
+    fn of(&self, payment_hash: &PaymentHash) -> Vec<Arc<Ended>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().filter(|ended| ended.trip.payment_hash == *payment_hash).cloned().collect()
+    }
+
+    fn by_payment(&self) -> ByPayment {
+        let mut all = ByPayment::new();
+        for ended in self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            all.entry(ended.trip.payment_hash.to_string()).or_default().push(Arc::clone(ended));
+        }
+        all
+    }
+
+    fn may_read(&self, now: Timestamp) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).allows(now)
+    }
+}
+
+impl Handle {
+    /// The parts of a payment of ours that ended lately and are remembered.
+    pub(crate) fn trips_of(&self, payment_hash: &PaymentHash) -> Vec<Arc<Ended>> {
+        self.shared.trips.of(payment_hash)
+    }
+
+    /// All parts that are remembered.
+    pub(crate) fn trips(&self) -> ByPayment {
+        self.shared.trips.by_payment()
+    }
+}
+
+/// Keeps a part that ended. What it says of liquidity is learnt at once; its hold times are read on a thread that may take its time.
+pub(crate) fn take(shared: &Arc<Shared>, runtime: &Runtime, trip: Trip) {
+    shared.router.learn(&shared.gossip, &trip.taught());
+    let crosses = !trip.part.channels.is_empty();
+    let ended = shared.trips.keep(trip);
+    if crosses && shared.trips.may_read(clock::now()) {
+        let shared = Arc::clone(shared);
+        runtime.spawn_blocking(move || {
+            shared.router.learn_delays(&ended.trip.delays(ended.hold_times()));
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_read_in_a_second_and_no_more_until_the_next() {
+        let mut pace = Pace::default();
+        let now = Timestamp::from_secs(1_700_000_000);
+        let read = (0..100).filter(|_| pace.allows(now)).count();
+        assert_eq!(read, MAX_READ_PER_SEC as usize);
+        assert!(pace.allows(now.plus(1_000)));
+    }
+}
