@@ -18,6 +18,7 @@
 //! | [`bootstrap`] | the first peers, by DNS seeds |
 //! | [`gossip`] | what others say of the network: a second machine, beside the core |
 //! | `router` | ways for payments, and what is known of liquidity |
+//! | `targets` | whom to probe while nothing else is under way |
 //! | `trips` | parts of payments that ended lately, with the hold times of their hops |
 //! | `lookup` | lookups in the journal beside the core |
 //! | [`outcomes`] | payments whose end is waited for |
@@ -51,6 +52,7 @@ mod published;
 mod release;
 mod router;
 mod signal;
+mod targets;
 mod tick;
 pub(crate) mod trips;
 mod wallet;

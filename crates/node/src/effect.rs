@@ -181,6 +181,8 @@ pub enum Find {
     },
     /// Ways through the network for what is missing of a payment ([`crate::input::Found::Route`]).
     Route(Box<RouteQuery>),
+    /// Nodes that are worth a probe that nobody has asked for ([`crate::input::Found::ProbeTargets`]). It may get lost.
+    ProbeTargets,
 }
 
 impl Broadcast {

@@ -204,4 +204,9 @@ pub enum Found {
         /// The ways, or why there are none.
         route: Box<Result<Route, NoRoute>>,
     },
+    /// Whom to probe while nothing else is under way ([`crate::effect::Find::ProbeTargets`]).
+    ProbeTargets {
+        /// At most [`astrape_payment::background::MAX_TARGETS`] are looked at.
+        nodes: Vec<NodeId>,
+    },
 }

@@ -84,6 +84,8 @@ pub struct Node {
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
     pub(crate) unpaid: SharedMap<(ChannelKeysId, ChannelKeysId), Unpaid>,
+    /// Volatile: when the next probe that nobody asks for may begin; 0 after a start.
+    pub(crate) next_background_probe: Timestamp,
     /// Volatile: when what we say of our channels was last compared with what should be said.
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
@@ -115,7 +117,8 @@ pub(crate) struct PendingOpening {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Probing {
     pub(crate) payment: Arc<Payment>,
-    pub(crate) command: CommandId,
+    /// None: nobody has asked for it.
+    pub(crate) command: Option<CommandId>,
 }
 
 /// What the world is like, as far as it can change without us.
@@ -254,6 +257,7 @@ impl Node {
             away: SharedMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
+            next_background_probe: Timestamp(0),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
             unproposed: BTreeSet::new(),

@@ -159,6 +159,8 @@ pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<S
             let shown = SecretKey::from_slice(&check.secret).map(|s| PublicKey::from_secret_key(secp, &s));
             SignerAnswer::SecretChecked { channel: check.keys, genuine: shown == Ok(point) }
         }
-        Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } | Find::Route(_) => return None,
+        Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } | Find::Route(_) | Find::ProbeTargets => {
+            return None;
+        }
     })
 }

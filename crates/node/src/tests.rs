@@ -2,6 +2,7 @@
 //! memory only.
 
 mod aliases;
+mod background;
 mod court;
 mod errors;
 mod gossip;

@@ -1,6 +1,7 @@
 //! What one input does to the node. Messages between its parts run to quiet within the turn; then what waits is signed,
 //! and the writes are derived.
 
+mod background;
 mod chain;
 mod channel;
 mod coins;
@@ -91,6 +92,7 @@ impl<'a> Turn<'a> {
             Input::Found(Found::Route { payment_hash, number, route }) => {
                 self.route_found(payment_hash, number, &route);
             }
+            Input::Found(Found::ProbeTargets { nodes }) => self.probe_targets(&nodes),
             Input::Command { id, command } => self.command(id, command),
             Input::Tick => self.tick(),
         }

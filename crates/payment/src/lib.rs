@@ -13,6 +13,7 @@
 //! | [`receive`](mod@receive) | whether an HTLC pays an invoice of ours; sets of several parts (BOLT 4) |
 //! | [`answer`] | how an incoming HTLC is settled or failed |
 //! | [`send`] | [`Payment`]: one payment of ours as a value; retries, parts, and what failures teach |
+//! | [`background`] | probes that nobody has asked for: how often, how large |
 //! | [`intercept`] | forwards that an application is asked about |
 //! | [`route`] | amounts and expiries along a way, computed backwards |
 //! | [`refusal`] | why a payment cannot begin, and what to do about it |
@@ -28,6 +29,7 @@
 //! No clock, no randomness, no key, no table. It never offers an HTLC after a preimage is known.
 
 pub mod answer;
+pub mod background;
 pub mod intercept;
 pub mod jam;
 pub mod policy;

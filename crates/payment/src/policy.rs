@@ -1,5 +1,6 @@
 //! What the operator chose for payments: numbers with names.
 
+use crate::background::BackgroundProbes;
 use crate::intercept::Intercept;
 use astrape_primitives::{CltvDelta, Msat, Timestamp};
 
@@ -271,6 +272,8 @@ pub struct PaymentPolicy {
     pub intercept_millis: u64,
     /// How long a payment is retried when the user says nothing, in seconds.
     pub retry_secs: u64,
+    /// How often to probe while nothing is under way, if at all.
+    pub background_probes: Option<BackgroundProbes>,
     /// Blocks added to what the recipient asks for, since some may be mined on the way.
     pub expiry_slack_blocks: u16,
     /// Most blocks added at random, so that no hop can tell from the expiry how far the recipient is (BOLT 7,
@@ -300,6 +303,7 @@ impl Default for PaymentPolicy {
             intercept: Intercept::Nothing,
             intercept_millis: 10 * 60_000,
             retry_secs: 60,
+            background_probes: None,
             expiry_slack_blocks: 3,
             max_shadow_blocks: 36,
         }

@@ -83,6 +83,7 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     node.payment.accept_keysend = settings.accept_keysend;
     node.payment.intercept = settings.intercept;
     node.payment.intercept_millis = settings.intercept_secs * 1_000;
+    node.payment.background_probes = settings.background_probes;
     node.appearance = astrape_node::Appearance {
         alias: settings.alias.clone().unwrap_or_else(|| usual_alias(&signer.node_id())),
         rgb_color: settings.color,

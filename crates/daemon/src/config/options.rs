@@ -110,6 +110,19 @@ pub struct RunOptions {
     /// For how long they wait before they are given back: 90s, 10m, 1h [default: 10m]
     #[arg(long, env = "ASTRAPE_INTERCEPT_TIMEOUT", value_name = "TIME", help_heading = CHANNELS)]
     pub intercept_timeout: Option<Seconds>,
+    /// Probe a node now and then while nothing else is under way, at most once in this time: 10m, 1h; it keeps what is known of the
+    /// network fresh, and costs others slots and time [default: never]
+    #[arg(long, env = "ASTRAPE_PROBE_INTERVAL", value_name = "TIME", help_heading = CHANNELS)]
+    pub probe_interval: Option<Seconds>,
+    /// HTLCs for such probes in an hour, from 1 to 360 [default: 60]
+    #[arg(
+        long,
+        env = "ASTRAPE_PROBES_PER_HOUR",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=360),
+        help_heading = CHANNELS
+    )]
+    pub probes_per_hour: Option<u32>,
     /// Confirmations of a funding before its channel is used, from 1 to 144 [default: 3 to 6, by the amount]
     #[arg(
         long,

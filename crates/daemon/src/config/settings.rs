@@ -7,6 +7,7 @@ use super::{ConfigError, Place, RunOptions};
 use crate::engine::bootstrap::usual_seeds;
 use astrape_chain::{Auth, BitcoindConfig};
 use astrape_payment::ForwardPolicy;
+use astrape_payment::background::{BackgroundProbes, DEFAULT_HTLCS_PER_HOUR, MIN_INTERVAL_MILLIS};
 use astrape_payment::intercept::Intercept;
 use astrape_primitives::{CltvDelta, FeeratePerKw, Height, Msat, Network};
 use astrape_signer::DeveloperKeys;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub intercept: Intercept,
     /// For how long they wait, in seconds.
     pub intercept_secs: u64,
+    /// How often to probe while nothing is under way, if at all.
+    pub background_probes: Option<BackgroundProbes>,
     /// Confirmations of a funding; `None` chooses by the amount.
     pub minimum_depth: Option<u32>,
     /// What is logged.
@@ -97,6 +100,7 @@ impl Settings {
             accept_keysend: !options.no_keysend,
             intercept: options.intercept.unwrap_or_default().0,
             intercept_secs: intercept_secs(&options)?,
+            background_probes: background_probes(&options)?,
             minimum_depth: options.minimum_depth,
             developer: developer(&options, place.network)?,
             log_filter: options.log_level.clone().unwrap_or_default(),
@@ -234,6 +238,27 @@ fn relay(options: &RunOptions) -> Result<ForwardPolicy, ConfigError> {
     })
 }
 
+fn background_probes(options: &RunOptions) -> Result<Option<BackgroundProbes>, ConfigError> {
+    let Some(interval) = options.probe_interval else {
+        return match options.probes_per_hour {
+            None => Ok(None),
+            Some(_) => Err(ConfigError::refused(
+                "probes-per-hour: nobody is probed in the background unless probe-interval says how often"
+                    .to_owned(),
+            )),
+        };
+    };
+    let interval_millis = interval.0.saturating_mul(1_000);
+    if interval_millis < MIN_INTERVAL_MILLIS {
+        return Err(ConfigError::refused(format!(
+            "probe-interval: {} seconds are the least; each probe takes slots and time of others",
+            MIN_INTERVAL_MILLIS / 1_000
+        )));
+    }
+    let htlcs_per_hour = options.probes_per_hour.unwrap_or(DEFAULT_HTLCS_PER_HOUR);
+    Ok(Some(BackgroundProbes { interval_millis, htlcs_per_hour }))
+}
+
 fn intercept_secs(options: &RunOptions) -> Result<u64, ConfigError> {
     let secs = options.intercept_timeout.map_or(USUAL_INTERCEPT_SECS, |time| time.0);
     if secs > MAX_INTERCEPT_SECS {
@@ -341,6 +366,9 @@ mod tests {
             &["--bitcoind-cookie=/c", "--intercept=1x2x3"],
             &["--bitcoind-cookie=/c", "--intercept=1x2x3-1x2x2"],
             &["--bitcoind-cookie=/c", "--intercept-timeout=25h"],
+            &["--bitcoind-cookie=/c", "--probe-interval=9s"],
+            &["--bitcoind-cookie=/c", "--probe-interval=10s", "--probes-per-hour=361"],
+            &["--bitcoind-cookie=/c", "--probes-per-hour=60"],
             &["--bitcoind-cookie=/c", "--dev-fixed-feerate-perkw=252"],
         ] {
             refusal(Network::Regtest, words);
@@ -361,6 +389,8 @@ mod tests {
             "--wallet-birthday=7",
             "--intercept=16000000x0x0-16000000x0x99",
             "--intercept-timeout=90s",
+            "--probe-interval=10m",
+            "--probes-per-hour=30",
         ];
         let settings = resolve(Network::Signet, &words).unwrap();
         assert_eq!(settings.listen.len(), 2);
@@ -374,8 +404,11 @@ mod tests {
         let id = |text: &str| text.parse().unwrap();
         let range = Intercept::Range { first: id("16000000x0x0"), last: id("16000000x0x99") };
         assert_eq!((settings.intercept, settings.intercept_secs), (range, 90));
+        let probes = BackgroundProbes { interval_millis: 600_000, htlcs_per_hour: 30 };
+        assert_eq!(settings.background_probes, Some(probes));
         let all = resolve(Network::Signet, &["--bitcoind-cookie=/c", "--intercept=all"]).unwrap();
         assert_eq!((all.intercept, all.intercept_secs), (Intercept::Everything, 600));
+        assert_eq!(all.background_probes, None, "nobody is probed unless the operator wants it");
         assert!(
             resolve(Network::Signet, &["--bitcoind-cookie=/c", "--listen=none"]).unwrap().listen.is_empty()
         );

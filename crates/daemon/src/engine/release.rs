@@ -1,7 +1,7 @@
 //! Effects on their way out. Runs on the commit thread and never waits: what cannot go on at once goes into a bounded queue,
 //! or is dropped where it comes again.
 
-use super::{Shared, router, trips};
+use super::{Shared, router, targets, trips};
 use anyhow::Context as _;
 use astrape_node::{ChannelFact, Effect, Fact, Find, Found, Input, SignerAnswer};
 use astrape_transactions::Keychain;
@@ -43,6 +43,7 @@ pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effe
             }
             Effect::Announce(announcement) => shared.gossip.announce(announcement),
             Effect::Find(Find::Route(query)) => router::search(shared, runtime, query),
+            Effect::Find(Find::ProbeTargets) => targets::look_up(shared, runtime),
             Effect::Find(find) => answer(shared, runtime, find),
             Effect::Teach(trip) => trips::take(shared, runtime, *trip),
         }

@@ -363,6 +363,8 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
         ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
         ("intercept", "--intercept", vec!["some", "1x2x3", "1x2x4-1x2x3", "", huge]),
         ("intercept_timeout", "--intercept-timeout", vec!["soon", "0", "25h", "", huge]),
+        ("probe_interval", "--probe-interval", vec!["soon", "0", "9s", "", huge]),
+        ("probes_per_hour", "--probes-per-hour", vec!["0", "361", "60", "x", "", huge]),
         ("log_level", "--log-level", vec!["loud", "info,=", huge]),
         ("log_format", "--log-format", vec!["xml", ""]),
         ("dev_node_key", "--dev-node-key", vec!["", "11", "xx", huge]),

@@ -131,6 +131,9 @@ pub(super) struct Net {
     pub(super) searches: bool,
     /// What it was asked when it did not.
     pub(super) unanswered: Vec<(usize, RouteQuery)>,
+    /// Whom it would be good to probe, and how often that was asked.
+    pub(super) targets: Vec<NodeId>,
+    pub(super) asked_for_targets: usize,
     /// Who waits for a sign of life, and of whom.
     probed: Vec<(usize, NodeId)>,
     /// What payments have taught, and what is known by that.
@@ -177,6 +180,8 @@ impl Net {
             announces: false,
             searches: true,
             unanswered: Vec::new(),
+            targets: Vec::new(),
+            asked_for_targets: 0,
             probed: Vec::new(),
             taught: Vec::new(),
             trips: Vec::new(),
@@ -263,6 +268,11 @@ impl Net {
             Effect::Watch(_) => {}
             Effect::Announce(announcement) => self.tell_all(announcement),
             Effect::Teach(trip) => self.learn(*trip),
+            Effect::Find(Find::ProbeTargets) => {
+                self.asked_for_targets += 1;
+                let nodes = self.targets.clone();
+                self.input(who, Input::Found(Found::ProbeTargets { nodes }));
+            }
             Effect::Find(Find::Route(query)) => {
                 if self.searches {
                     let found = self.ways(&query);

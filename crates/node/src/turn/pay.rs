@@ -36,6 +36,7 @@ impl Turn<'_> {
         if self.node.payments.len() >= MAX_PAYMENTS {
             return Err(Refusal::TooMany(MAX_PAYMENTS, "payments under way", "wait until some have ended"));
         }
+        self.end_background();
         let config = Arc::clone(&self.node.config);
         let request = PayRequest {
             network: config.channel.network,

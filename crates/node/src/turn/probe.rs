@@ -9,6 +9,7 @@ use crate::effect::{Effect, Find};
 use crate::input::CommandId;
 use crate::node::Probing;
 use astrape_channel::{Command, Event};
+use astrape_payment::background::MAX_WAYS;
 use astrape_payment::{PayOutput, PayRequest, Payee, Payment};
 use astrape_primitives::PaymentHash;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Turn<'_> {
         };
         let channels = self.node.own_channels();
         let (payment, outputs) = Payment::start(request, &self.pay_view(&config, &channels))?;
-        self.take_probe(payment_hash, id, payment, outputs);
+        self.take_probe(payment_hash, Some(id), payment, outputs);
         Ok(())
     }
 
@@ -53,14 +54,18 @@ impl Turn<'_> {
     pub(super) fn take_probe(
         &mut self,
         hash: PaymentHash,
-        command: CommandId,
+        command: Option<CommandId>,
         next: Payment,
         outputs: Vec<PayOutput>,
     ) {
         let attempts = next.attempts;
+        let is_enough = command.is_none() && attempts > MAX_WAYS;
         self.node.probes.set(hash, Probing { payment: Arc::new(next), command });
         for output in outputs {
             match output {
+                PayOutput::Offer(..) if is_enough => {
+                    self.end_probe(hash, Probed::failed(MAX_WAYS, "no way was found in time".to_owned()));
+                }
                 PayOutput::Offer(channel, new) => self.drive(channel, Event::Command(Command::Add(new))),
                 PayOutput::Search(mut query) => {
                     query.in_flight.extend(self.node.under_way_beside(hash));
@@ -81,8 +86,13 @@ impl Turn<'_> {
     fn end_probe(&mut self, hash: PaymentHash, probed: Probed) {
         if let Some(probing) = self.node.probes.get(&hash).cloned() {
             self.node.probes.remove(&hash);
-            let reply = Ok(Reply::Probed(Box::new(probed)));
-            self.effects.push(Effect::Reply { command: probing.command, reply });
+            match probing.command {
+                Some(command) => {
+                    let reply = Ok(Reply::Probed(Box::new(probed)));
+                    self.effects.push(Effect::Reply { command, reply });
+                }
+                None => self.charge(&probing.payment),
+            }
         }
     }
 

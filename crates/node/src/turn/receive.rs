@@ -204,6 +204,7 @@ impl Turn<'_> {
         self.look_at_held();
         self.expire_invoices(self.now);
         self.look_at_payments();
+        self.look_at_background();
         self.look_at_gossip();
     }
 

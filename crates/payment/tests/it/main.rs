@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod answer;
+mod background;
 mod blame;
 mod conversation;
 mod failures;
