@@ -134,8 +134,11 @@ fn put_suspects(suspects: &BTreeMap<NodeId, u32>, out: &mut Vec<u8>) {
     }
 }
 
+/// Limits by channel alone, and others by the way that it is crossed.
+type Limits = (Vec<(ShortChannelId, Msat)>, Vec<(Crossed, Limit)>);
+
 /// Limits that are the same both ways stand as the first version had all of them, by channel alone; and the others.
-fn by_channel(lessons: &Lessons) -> (Vec<(ShortChannelId, Msat)>, Vec<(Crossed, Limit)>) {
+fn by_channel(lessons: &Lessons) -> Limits {
     let is_same = |(channel, direction): &Crossed, limit: &Limit| {
         limit.dared == 0 && lessons.channels.get(&(*channel, direction.reverse())) == Some(limit)
     };
