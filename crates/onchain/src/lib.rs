@@ -23,6 +23,7 @@
 //! - An HTLC is failed only when its end is deep; nothing is forgotten before all is.
 //! - A claim is owed until an input of it is spent, and never pays less than the one before, nor more than its budget.
 //! - What somebody can contest is never claimed together with what is safe.
+//! - Where coins of the wallet are few, they go to what is lost first; none is held back by what can wait.
 //!
 //! # Never
 //! No I/O, no key, no clock. Nothing that a peer can put into a transaction makes it fail.
@@ -44,6 +45,6 @@ pub use evidence::{Evidence, HtlcKey, LiveHtlc};
 pub use nights::Nights;
 pub use output::{Output, Parent as ClaimParent, Story};
 pub use resolution::again::Left;
-pub use resolution::{Close, Event, Resolution, Sums, View};
+pub use resolution::{Close, Event, Resolution, Sums, View, Waiting};
 pub use spender::{Spender, classify};
 pub use tracked::{Parent, Role, Spent, Tracked};

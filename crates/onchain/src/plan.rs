@@ -7,6 +7,7 @@
 pub(crate) mod build;
 pub mod fee;
 pub(crate) mod group;
+mod terms;
 
 use crate::claim::{Claim, ClaimId};
 use crate::output::{Output, Parent, Story};
@@ -16,10 +17,11 @@ use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
 use astrape_transactions::WalletInput;
 use bitcoin::OutPoint;
 use build::{Built, NotBuilt, Purse, Shared};
-use fee::{COMMITMENT_BLOCKS, MIN_INCREMENT, Stake, budget, per_kw};
+use fee::MIN_INCREMENT;
 use group::{Group, group};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use terms::{Terms, after_waiting, is_after_others, offer, terms};
 
 /// Most claims of one resolution: more than a commitment has outputs.
 const MAX_CLAIMS: usize = 2_000;
@@ -133,42 +135,6 @@ fn new_groups(resolution: &Resolution, tip: Height) -> Vec<(Group, Vec<OutPoint>
     groups
 }
 
-/// The terms on which some outputs of one group are claimed.
-struct Terms {
-    stake: Stake,
-    value: Sat,
-    weight: u64,
-    /// What the last claim of any of them paid.
-    paid: FeeratePerKw,
-}
-
-fn terms(
-    resolution: &Resolution,
-    view: &View<'_>,
-    shared: &Shared<'_>,
-    items: &[(OutPoint, &Tracked)],
-) -> Terms {
-    let value: Sat = items.iter().map(|(_, t)| t.value()).sum();
-    let weight = shared.expected_weight(items);
-    let claimable =
-        items.iter().filter_map(|(_, t)| t.claimable_from(resolution.format)).min().unwrap_or_default();
-    let deadline = items.iter().filter_map(|(_, t)| t.deadline()).min();
-    let since = fee::rises_from(claimable, deadline, view.nights.between(claimable, view.tip));
-    let paid = items.iter().map(|(_, t)| t.paid).max().unwrap_or_default();
-    let stake = match items.first().map(|(_, t)| &t.role) {
-        Some(Role::Anchor { parent: Some(parent) }) => {
-            let of_htlcs = budget(parent.at_stake, true, 0);
-            let of_balance = Sat(parent.balance.0 / 100 * fee::BALANCE_BUDGET_PERCENT);
-            // What the parent pays counts too: the feerate is that of both.
-            let all = of_htlcs.saturating_add(of_balance).saturating_add(parent.fee);
-            Stake { budget: all, since, deadline, leisure: COMMITMENT_BLOCKS }
-        }
-        _ if deadline.is_some() => Stake::until(budget(value, true, weight), since, deadline),
-        _ => Stake::at_leisure(budget(value, false, weight), since),
-    };
-    Terms { stake, value, weight, paid }
-}
-
 /// A version of a claim that was built.
 struct Made {
     built: Built,
@@ -187,21 +153,25 @@ fn begin(
     if resolution.claims.len() >= MAX_CLAIMS {
         return Ok(());
     }
-    let made = {
+    let (made, inputs) = {
         let Some(shared) = shared(resolution) else { return Ok(()) };
-        let items = items(resolution, inputs);
-        let terms = terms(resolution, view, &shared, &items);
-        let Some(wanted) = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates) else {
-            return Err(NotBuilt::NotWorth);
-        };
-        let most = per_kw(terms.stake.budget, terms.weight);
-        let feerate = wanted.max(terms.paid.min(most));
-        Made { built: shared.build(&items, feerate, Purse { kept: &[], pool })?, terms, feerate }
+        let all = items(resolution, inputs);
+        let first = offer(resolution, view, &shared, &all)?;
+        let items = shared.worth(&all, first.1);
+        let (terms, feerate) =
+            if items.len() < all.len() { offer(resolution, view, &shared, &items)? } else { first };
+        if is_after_others(resolution, view, &items, &terms, pool.len()) {
+            return Err(NotBuilt::AfterOthers);
+        }
+        let pieces = terms.pieces(&shared, view, feerate);
+        let built = shared.build(&items, feerate, Purse { kept: &[], pool, pieces })?;
+        let inputs: Vec<OutPoint> = items.iter().map(|(outpoint, _)| *outpoint).collect();
+        (Made { built, terms, feerate }, inputs)
     };
     let id = resolution.next_claim;
     resolution.next_claim = ClaimId(id.0.saturating_add(1));
     let value = made.terms.value;
-    install(resolution, view.tip, id, inputs, made, pool);
+    install(resolution, view.tip, id, &inputs, made, pool);
     announce(resolution, id, value, true, out);
     send(resolution, id, out);
     Ok(())
@@ -250,10 +220,12 @@ fn replacement(
     let shared = shared(resolution)?;
     let terms = terms(resolution, view, &shared, &items_of);
     let wanted = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates)?;
+    let wanted = wanted.max(after_waiting(view, &terms, claim.feerate, claim.made));
     if wanted < FeeratePerKw(claim.feerate.0.saturating_add(MIN_INCREMENT.0)) {
         return None;
     }
-    let built = shared.build(&items_of, wanted, Purse { kept: &claim.coins, pool }).ok()?;
+    let pieces = terms.pieces(&shared, view, wanted);
+    let built = shared.build(&items_of, wanted, Purse { kept: &claim.coins, pool, pieces }).ok()?;
     // BIP 125 rules 3 and 4.
     let least = claim.fee.saturating_add(fee::fee(MIN_INCREMENT, built.weight));
     let higher = u128::from(built.fee.0) * u128::from(claim.weight)
@@ -330,7 +302,7 @@ fn install(
         feerate,
         weight: built.weight,
         made: tip,
-        deadline: terms.stake.deadline,
+        deadline: terms.deadline,
     };
     resolution.claims.insert(id, claim);
 }

@@ -7,6 +7,7 @@ mod reorg;
 mod seen;
 mod spend;
 mod sums;
+mod waiting;
 
 use crate::claim::{Claim, ClaimId};
 use crate::evidence::Evidence;
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use sums::Sums;
+pub use waiting::Waiting;
 
 /// The deepest reorganisation that costs nothing: so many of the last blocks may be replaced by others.
 pub const DEEPEST_REORG_BLOCKS: u32 = 6;
@@ -141,6 +143,8 @@ pub struct View<'a> {
     pub evidence: &'a Evidence,
     /// The blocks that came while we slept: they raise no fee.
     pub nights: &'a Nights,
+    /// Other channels that wait for a coin of the same wallet.
+    pub waiting: Waiting,
 }
 
 impl Resolution {

@@ -114,7 +114,7 @@ pub struct Parent {
     pub weight: u64,
     /// What is lost if it is late: HTLCs with a deadline.
     pub at_stake: Sat,
-    /// What is ours of it at leisure.
+    /// What is ours of it at leisure, with what comes back of payments of our own.
     pub balance: Sat,
     /// The first deadline among the HTLCs.
     pub deadline: Option<Height>,
@@ -145,6 +145,23 @@ impl Tracked {
     #[must_use]
     pub fn value(&self) -> Sat {
         self.output.value.into()
+    }
+
+    /// What is lost if its claim is late: it, or for the anchor of a commitment that waits what hangs on that.
+    pub(crate) fn at_stake(&self) -> Sat {
+        match &self.role {
+            Role::Anchor { parent: Some(parent) } => parent.at_stake,
+            _ => self.value(),
+        }
+    }
+
+    /// Whether a coin of the wallet must pay for its claim.
+    pub(crate) fn needs_coins(&self, format: CommitmentFormat) -> bool {
+        match &self.role {
+            Role::OurHtlc { .. } => format == CommitmentFormat::Anchors,
+            Role::Anchor { parent } => parent.is_some(),
+            _ => false,
+        }
     }
 
     /// The HTLC that it holds.
@@ -251,7 +268,7 @@ impl Tracked {
         }
     }
 
-    /// Whether nobody but us can ever take it.
+    /// Whether nobody but us can take it; an anchor until it is 16 blocks old, and then it is worth no quarrel.
     #[must_use]
     pub fn is_safe(&self) -> bool {
         matches!(self.role, Role::Delayed { .. } | Role::ToRemote | Role::Anchor { parent: None })

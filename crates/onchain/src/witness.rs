@@ -17,6 +17,8 @@ pub(crate) enum Way {
     Plain,
     /// By a penalty.
     Penalty,
+    /// Without a signature, as anybody may spend an anchor that is 16 blocks old.
+    Anyone,
     /// In no form that these scripts allow.
     Other,
 }
@@ -30,6 +32,7 @@ pub(crate) fn way(witness: &Witness) -> Way {
         5 => preimage(item(3)).map_or(Way::Other, |p| Way::SecondStage(Some(p))),
         3 if item(1).is_empty() => Way::Plain,
         3 => preimage(item(1)).map_or(Way::Penalty, Way::Preimage),
+        2 if item(0).is_empty() => Way::Anyone,
         _ => Way::Other,
     }
 }
@@ -40,7 +43,7 @@ impl Way {
         match self {
             Way::SecondStage(preimage) => preimage,
             Way::Preimage(preimage) => Some(preimage),
-            Way::Plain | Way::Penalty | Way::Other => None,
+            Way::Plain | Way::Penalty | Way::Anyone | Way::Other => None,
         }
     }
 }
@@ -63,6 +66,8 @@ mod tests {
         assert_eq!(of(&[&sig, &[], &script]), Way::Plain);
         assert_eq!(of(&[&sig, &key, &script]), Way::Penalty);
         assert_eq!(of(&[&sig, &[1], &script]), Way::Penalty);
+        assert_eq!(of(&[&[], &script]), Way::Anyone);
+        assert_eq!(of(&[&sig, &script]), Way::Other, "an anchor by its owner");
         for odd in [&[][..], &[&sig[..]], &[&[], &sig, &sig, &key, &script], &[&sig[..]; 400]] {
             assert_eq!(of(odd), Way::Other);
         }

@@ -3,6 +3,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `mass` | all channels of one node at once, and its one wallet |
 //! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
 //! | `grief` | what it puts in the way of our claims, for its own coins |
@@ -10,6 +11,7 @@
 //! | `weigh` | what a million revoked states cost, on a real disk |
 
 mod grief;
+mod mass;
 mod script;
 mod theft;
 mod weather;
@@ -29,6 +31,7 @@ use astrape_node::Input;
 use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Side, Timestamp};
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
+pub use mass::{Mass, MassClose, run_mass_close};
 use rand::Rng as _;
 pub use script::{Kind, run_resolution};
 use std::collections::{BTreeMap, BTreeSet};

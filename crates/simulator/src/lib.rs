@@ -45,7 +45,10 @@ mod wallet;
 pub mod web;
 pub mod world;
 
-pub use court::{Kind, Weight, run_court_seed, run_court_seed_with, run_resolution, weigh_revoked_states};
+pub use court::{
+    Kind, Mass, MassClose, Weight, run_court_seed, run_court_seed_with, run_mass_close, run_resolution,
+    weigh_revoked_states,
+};
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
 pub use siege::{Deed, Heard, Siege};

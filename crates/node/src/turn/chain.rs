@@ -165,7 +165,7 @@ impl Turn<'_> {
                 }
             }
         }
-        for channel in self.node.index.wants_tip() {
+        for channel in self.by_urgency(self.node.index.wants_tip()) {
             if self.node.suspect.contains(&channel) {
                 continue;
             }

@@ -24,6 +24,7 @@ impl Turn<'_> {
         }
         coins.forget_buried(self.height());
         self.set_coins(coins);
+        self.serve_who_waits_for_coins();
     }
 
     fn coins_value(&self) -> Coins {

@@ -1,5 +1,7 @@
 //! Channels on chain: what the chain shows goes to their resolution, and what follows from it goes to the parts of the node.
 
+mod purse;
+
 use super::{Turn, origin_of};
 use crate::effect::{Broadcast, Effect, Find, Parent, Watch};
 use crate::journal::RetiredHtlc;
@@ -9,9 +11,9 @@ use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origi
 use astrape_onchain::{ClaimParent, Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
 use astrape_onion::Failure;
 use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, PaymentHash, PaymentPreimage, Side};
-use astrape_transactions::{CommittedHtlc, WalletInput};
+use astrape_transactions::CommittedHtlc;
 use astrape_wallet::{Coins, Reservation};
-use bitcoin::{OutPoint, Transaction};
+use bitcoin::Transaction;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -52,6 +54,7 @@ impl Turn<'_> {
             coins: &coins,
             evidence,
             nights: &nights,
+            waiting: self.waiting_for_coins(keys),
         };
         resolution.handle(event, &view)
     }
@@ -60,45 +63,6 @@ impl Turn<'_> {
     pub(super) fn feerates(&self) -> Feerates {
         let world = &self.node.world;
         world.estimates.unwrap_or_else(|| Feerates::flat(world.feerate))
-    }
-
-    /// Confirmed coins that are free, or set aside for this very channel.
-    fn coins_for_claims(&self, keys: ChannelKeysId) -> Vec<WalletInput> {
-        let tip = self.height();
-        let coins = self.node.coins.get(&()).into_iter().flat_map(|coins| coins.iter());
-        coins
-            .filter(|coin| {
-                let is_ours_to_take = matches!(coin.reserved, None | Some(Reservation::Claim(_)))
-                    && coin.reserved.is_none_or(|r| r == Reservation::Claim(keys));
-                is_ours_to_take
-                    && coin.spent.is_none()
-                    && coin.confirmations(tip) > 0
-                    && !coin.is_immature(tip)
-            })
-            .map(astrape_wallet::Coin::to_input)
-            .collect()
-    }
-
-    /// Sets aside what the claims of a channel spend, and frees what they spend no more.
-    fn set_aside_coins_of(&mut self, keys: ChannelKeysId, resolution: &Resolution) {
-        let reservation = Reservation::Claim(keys);
-        let wanted: BTreeSet<OutPoint> = resolution.coins().collect();
-        let empty = Arc::new(Coins::default());
-        let coins = Arc::clone(self.node.coins.get(&()).unwrap_or(&empty));
-        let held: BTreeSet<OutPoint> = coins
-            .iter()
-            .filter(|c| c.reserved == Some(reservation))
-            .map(astrape_wallet::Coin::outpoint)
-            .collect();
-        if held == wanted {
-            return;
-        }
-        let mut coins = (*coins).clone();
-        coins.release(reservation);
-        let is_free = |o: &OutPoint| coins.get(o).is_some_and(|c| c.spent.is_none() && c.reserved.is_none());
-        let free: Vec<OutPoint> = wanted.into_iter().filter(is_free).collect();
-        coins.reserve(&free, reservation).expect("they were just looked at");
-        self.node.coins.set((), Arc::new(coins));
     }
 
     /// What a channel brings before the court.
@@ -296,9 +260,10 @@ impl Turn<'_> {
         }
     }
 
-    /// A block was read: every resolution looks at its claims again. Those whose commitment is owed do so with it.
+    /// A block was read: every resolution looks at its claims again, those with the least time first. Those whose commitment is
+    /// owed do so with it.
     pub(super) fn block_for_courts(&mut self) {
-        for keys in self.node.resolutions.keys() {
+        for keys in self.by_urgency(self.node.resolutions.keys()) {
             self.to_plan.remove(&keys);
             if !self.owes_commitment(keys) {
                 self.court(keys, Event::Block);
@@ -360,14 +325,19 @@ impl Turn<'_> {
             let format = open.params.format;
             astrape_onchain::deadline::reason_to_close(&htlcs, format, tip, fresh_since, fulfil, &feerates)
         };
-        let due: Vec<(ChannelKeysId, String)> = self
+        let mut due: Vec<(Height, ChannelKeysId, String)> = self
             .node
             .channels
             .iter()
             .filter(|(keys, _)| !self.node.suspect.contains(*keys))
-            .filter_map(|(keys, channel)| Some((*keys, reason(channel)?)))
+            .filter_map(|(keys, channel)| {
+                let reason = reason(channel)?;
+                Some((first_expiry(channel), *keys, reason))
+            })
             .collect();
-        for (keys, reason) in due {
+        // The wallet may not have a coin for each.
+        due.sort();
+        for (_, keys, reason) in due {
             self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
         }
         self.close_what_peers_failed();
@@ -530,6 +500,13 @@ fn is_on_its_way(channel: &Channel) -> bool {
         Phase::Open(_) => false,
         Phase::Opening(_) | Phase::Closed(_) => true,
     }
+}
+
+/// The first expiry among the HTLCs that the peer may take back although we have their preimages.
+fn first_expiry(channel: &Channel) -> Height {
+    let htlcs = channel.open().into_iter().flat_map(|open| open.htlcs.values());
+    let ours = htlcs.filter(|h| h.offered_by == Side::Remote && h.preimage().is_some());
+    ours.map(|h| Height(h.cltv_expiry.0)).min().unwrap_or(Height(u32::MAX))
 }
 
 /// An HTLC as the deadlines see it; none when nothing of it can be lost.

@@ -18,6 +18,12 @@ const LONG_COUNTS_WEIGHT: u64 = 4 * 2 * 2 + 8;
 /// Most coins that pay for one claim: it is replaced often, and each coin weighs.
 pub(crate) const MAX_COINS: usize = 20;
 
+/// What each piece of a change that is split must be worth: less pays for no claim on a busy day.
+const MIN_PIECE: Sat = Sat(20_000);
+
+/// And so many times what this claim takes from its coins: the next will take as much, and its fee may have to rise.
+const PIECE_FACTOR: u64 = 4;
+
 /// What claims of one commitment share.
 pub(crate) struct Shared<'a> {
     pub(crate) keys: ChannelKeysId,
@@ -35,6 +41,8 @@ pub(crate) struct Purse<'a> {
     pub(crate) kept: &'a [WalletInput],
     /// Those that it may take besides, the largest first.
     pub(crate) pool: &'a [WalletInput],
+    /// Most pieces that the change is split into, for others that wait for a coin.
+    pub(crate) pieces: u64,
 }
 
 /// A transaction that was built, unsigned.
@@ -53,21 +61,35 @@ pub(crate) enum NotBuilt {
     NotWorth,
     /// Coins of the wallet worth so much are missing for its fee.
     NoCoins(Sat),
+    /// The coins are for others, who have less time.
+    AfterOthers,
 }
 
 type Item<'a> = (OutPoint, &'a Tracked);
 
 impl Shared<'_> {
-    fn inputs_weight(&self, items: &[Item<'_>]) -> u64 {
-        let of = |tracked: &Tracked| {
-            let witness = tracked.spend(self.keys, self.format).map_or(0, |spend| spend.max_witness_weight());
-            INPUT_WEIGHT + witness
-        };
-        let long = if items.len() > 252 { LONG_COUNTS_WEIGHT } else { 0 };
-        TRANSACTION_FIELDS_WEIGHT + long + items.iter().map(|(_, tracked)| of(tracked)).sum::<u64>()
+    fn input_weight(&self, tracked: &Tracked) -> u64 {
+        let witness = tracked.spend(self.keys, self.format).map_or(0, |spend| spend.max_witness_weight());
+        INPUT_WEIGHT + witness
     }
 
-    fn change_weight(&self) -> u64 {
+    fn inputs_weight(&self, items: &[Item<'_>]) -> u64 {
+        let long = if items.len() > 252 { LONG_COUNTS_WEIGHT } else { 0 };
+        let inputs = items.iter().map(|(_, tracked)| self.input_weight(tracked)).sum::<u64>();
+        TRANSACTION_FIELDS_WEIGHT + long + inputs
+    }
+
+    /// Those outputs that bring more than their inputs cost at this feerate, where they pay for their claim themselves. An
+    /// anchor is one on quiet days only.
+    pub(crate) fn worth<'a>(&self, items: &[Item<'a>], feerate: FeeratePerKw) -> Vec<Item<'a>> {
+        let is_worth = |(_, tracked): &&Item<'a>| {
+            matches!(tracked.role, Role::OurHtlc { .. } | Role::Anchor { parent: Some(_) })
+                || tracked.value() > fee(feerate, self.input_weight(tracked))
+        };
+        items.iter().filter(is_worth).copied().collect()
+    }
+
+    pub(crate) fn change_weight(&self) -> u64 {
         output_weight(self.script.len() as u64)
     }
 
@@ -192,16 +214,21 @@ impl Shared<'_> {
         let with_change = |coins: usize| coins as u64 * coin_weight + self.change_weight();
         let coins = pick(purse, |count| need(with_change(count)).saturating_add(least))?;
         let total = worth(&coins);
-        let extra = with_change(coins.len());
-        let change = total.saturating_sub(need(extra));
-        let mut whole = weight + extra;
-        if change >= dust_threshold(self.script) {
-            outputs.push(TxOut { value: change.into(), script_pubkey: self.script.clone() });
-        } else {
-            whole -= self.change_weight();
+        let extra = |pieces: u64| with_change(coins.len()) + pieces.saturating_sub(1) * self.change_weight();
+        let change = |pieces: u64| total.saturating_sub(need(extra(pieces)));
+        let piece = MIN_PIECE.max(Sat(need(extra(1)).0.saturating_mul(PIECE_FACTOR)));
+        let is_worth = |pieces: &u64| change(*pieces).0 / *pieces >= piece.0;
+        let pieces = (2..=purse.pieces).rev().find(is_worth).unwrap_or(1);
+        let (mut left, mut whole) = (change(pieces), weight + extra(pieces));
+        if left < dust_threshold(self.script) {
+            (left, whole) = (Sat::ZERO, whole - self.change_weight());
         }
-        let change = if whole == weight + extra { change } else { Sat::ZERO };
-        let fee = brought.saturating_add(total).saturating_sub(change);
+        let fee = brought.saturating_add(total).saturating_sub(left);
+        for others in (0..if left > Sat::ZERO { pieces } else { 0 }).rev() {
+            let value = Sat(left.0 / (others + 1));
+            left = left.saturating_sub(value);
+            outputs.push(TxOut { value: value.into(), script_pubkey: self.script.clone() });
+        }
         Ok(Built { tx: self.transaction(items, &coins, outputs), coins, fee, weight: whole })
     }
 

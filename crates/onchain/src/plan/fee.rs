@@ -1,5 +1,6 @@
 //! What a claim pays: from the estimate to its budget as its deadline nears.
 
+use crate::resolution::Waiting;
 use astrape_primitives::{FeeratePerKw, Feerates, Height, Sat};
 
 /// Share of what is lost at the deadline that its claim may pay, in percent. Beyond one half a thief who is paid in fees
@@ -11,7 +12,9 @@ pub const DEADLINE_BUDGET_PERCENT: u64 = 50;
 /// only a few times the least fee may always pay that.
 pub const SAFE_BUDGET_PERCENT: u64 = 10;
 
-/// Share of our own balance in a commitment that its child may pay when no HTLC is at stake, in percent.
+/// Share of what is ours at leisure in a commitment that its child may pay, in percent. It doubles each time that the commitment
+/// has waited as long as it should, up to [`SAFE_BUDGET_PERCENT`]: of a small channel the first share may never be enough, and
+/// all that it holds waits.
 pub const BALANCE_BUDGET_PERCENT: u64 = 2;
 
 /// Blocks within which a claim without a deadline shall confirm.
@@ -26,6 +29,10 @@ pub const MIN_INCREMENT: FeeratePerKw = FeeratePerKw::FLOOR;
 
 /// Blocks that a fee has to rise in, where there were so many: whoever wakes up with fewer left begins in the middle of the curve.
 pub const RISE_BLOCKS: u32 = 12;
+
+/// Blocks before the deadline of a claim that waits for a coin by which whoever holds one must have let go of it: two claims,
+/// one upon the other, still have to go into blocks then.
+const HURRY_BLOCKS: u32 = 6;
 
 /// What the fee of a claim depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,12 @@ pub(crate) fn budget(value: Sat, has_deadline: bool, weight: u64) -> Sat {
     }
 }
 
+/// What the child of a commitment may pay of what is ours in it at leisure, when that has waited so many blocks.
+pub(crate) fn budget_of_balance(balance: Sat, waited: u32) -> Sat {
+    let doublings = (waited / COMMITMENT_BLOCKS).min(8);
+    Sat(balance.0 / 100 * (BALANCE_BUDGET_PERCENT << doublings).min(SAFE_BUDGET_PERCENT))
+}
+
 /// The feerate that a claim of `weight` shall pay at this tip; `None` when not even the least that is relayed is within the
 /// budget.
 ///
@@ -67,6 +80,15 @@ pub(crate) fn feerate(stake: Stake, weight: u64, tip: Height, feerates: &Feerate
     let left = deadline.0.saturating_sub(tip.0.saturating_add(1));
     let estimate = feerates.within(left / 2).clamp(feerates.floor(), most);
     Some(estimate.max(on_the_curve(estimate, most, stake.since, deadline, tip)))
+}
+
+/// What a claim without a deadline pays that has waited its time for a block: whatever told that `last` is enough was wrong,
+/// and the same source is no better today. It pays twice as much, within its budget (attack 13). Zero when it shall wait.
+pub(crate) fn after_waiting(stake: Stake, weight: u64, last: FeeratePerKw, waited: u32) -> FeeratePerKw {
+    if stake.deadline.is_some() || waited < stake.leisure {
+        return FeeratePerKw(0);
+    }
+    FeeratePerKw(last.0.saturating_mul(2)).min(per_kw(stake.budget, weight))
 }
 
 /// The tip from which a fee rises: from where the claim could have been made, less the blocks that came while we slept, and
@@ -97,12 +119,18 @@ fn on_the_curve(
 
 /// The feerate of a fee, rounded down.
 pub(crate) fn per_kw(fee: Sat, weight: u64) -> FeeratePerKw {
-    FeeratePerKw(u32::try_from(fee.0.saturating_mul(1_000) / weight.max(1)).unwrap_or(u32::MAX))
+    let per_kw = fee.0.saturating_mul(1_000) / in_whole_bytes(weight).max(1);
+    FeeratePerKw(u32::try_from(per_kw).unwrap_or(u32::MAX))
 }
 
-/// The fee of a weight, rounded up: what relays ask for is never missed by a fraction.
+/// The fee of a weight, rounded up: what relays and miners ask for is never missed by a fraction.
 pub(crate) fn fee(feerate: FeeratePerKw, weight: u64) -> Sat {
-    Sat(u64::from(feerate.0).saturating_mul(weight).div_ceil(1_000))
+    Sat(u64::from(feerate.0).saturating_mul(in_whole_bytes(weight)).div_ceil(1_000))
+}
+
+/// They count in whole virtual bytes.
+fn in_whole_bytes(weight: u64) -> u64 {
+    weight.div_ceil(4).saturating_mul(4)
 }
 
 impl Stake {
@@ -114,6 +142,24 @@ impl Stake {
     /// With a deadline, if there is one.
     pub(crate) const fn until(budget: Sat, since: Height, deadline: Option<Height>) -> Self {
         Self { budget, since, deadline, leisure: LEISURE_BLOCKS }
+    }
+
+    /// The same when others need the coins that it holds: it must be in a block early enough for them, and may pay a part of
+    /// what they stand to lose. One that is due before them does what it did.
+    pub(crate) fn hurried(self, waiting: &Waiting, most: Sat) -> Self {
+        let Some(others) = waiting.deadline.map(|d| Height(d.0.saturating_sub(HURRY_BLOCKS))) else {
+            return self;
+        };
+        if self.deadline.is_some_and(|own| own <= others) {
+            return self;
+        }
+        let share = Sat(waiting.at_stake.0 / waiting.holders.max(1) as u64);
+        Self {
+            budget: self.budget.saturating_add(budget(share, true, 0)).min(most.max(self.budget)),
+            since: self.since.max(Height(others.0.saturating_sub(RISE_BLOCKS))),
+            deadline: Some(others),
+            leisure: self.leisure,
+        }
     }
 }
 
@@ -166,6 +212,49 @@ mod tests {
         assert_eq!(rises_from(Height(195), None, 3), Height(198));
     }
 
+    // attack 13
+    #[test]
+    fn what_a_commitment_may_cost_grows_while_it_waits_and_never_beyond_a_tenth_of_what_is_ours() {
+        let of = |waited| budget_of_balance(Sat(120_000), waited).0;
+        assert_eq!(
+            [0, 23, 24, 48, 72, 10_000, u32::MAX].map(of),
+            [2_400, 2_400, 4_800, 9_600, 12_000, 12_000, 12_000]
+        );
+    }
+
+    // attack 13
+    #[test]
+    fn what_has_waited_its_time_at_leisure_pays_twice_as_much_within_its_budget() {
+        let stake = Stake::at_leisure(Sat(3_000), Height(1));
+        let next = |last, waited| after_waiting(stake, 1_000, FeeratePerKw(last), waited).0;
+        assert_eq!(next(1_000, LEISURE_BLOCKS - 1), 0);
+        assert_eq!(next(1_000, LEISURE_BLOCKS), 2_000);
+        assert_eq!(next(2_000, LEISURE_BLOCKS), 3_000, "all that it may pay");
+        let due = Stake { deadline: Some(Height(900)), ..stake };
+        assert_eq!(after_waiting(due, 1_000, FeeratePerKw(1_000), 800).0, 0, "a curve of its own");
+    }
+
+    #[test]
+    fn who_holds_a_coin_that_others_wait_for_is_as_hurried_as_they_are() {
+        let others = Waiting {
+            channels: 3,
+            urgent: 2,
+            holders: 2,
+            deadline: Some(Height(118)),
+            at_stake: Sat(80_000),
+        };
+        let idle = Stake::at_leisure(Sat(1_000), Height(50));
+        let hurried = idle.hurried(&others, Sat(1_000_000));
+        assert_eq!(
+            (hurried.budget, hurried.since, hurried.deadline),
+            (Sat(21_000), Height(100), Some(Height(112)))
+        );
+        assert_eq!(idle.hurried(&others, Sat(5_000)).budget, Sat(5_000));
+        let due = stake(112);
+        assert_eq!(due.hurried(&others, Sat(1_000_000)), due, "it is in a hurry itself");
+        assert_eq!(idle.hurried(&Waiting::default(), Sat(1_000_000)), idle);
+    }
+
     // attack 37
     #[test]
     fn no_claim_pays_more_than_its_budget_and_none_is_made_that_could_not_be_relayed() {
@@ -193,6 +282,17 @@ mod tests {
             let paid = feerate(stake, weight, Height(2), &Feerates::flat(FeeratePerKw::FLOOR));
             assert!(paid.is_some_and(|paid| paid >= FeeratePerKw::FLOOR), "{weight}: {paid:?}");
         }
+    }
+
+    #[test]
+    fn a_feerate_that_is_asked_for_by_the_virtual_byte_is_reached() {
+        // 531 weight units are 133 virtual bytes.
+        assert_eq!(fee(FeeratePerKw(2_000), 531), Sat(1_064));
+        assert_eq!(per_kw(Sat(1_064), 531), FeeratePerKw(2_000));
+        assert!(
+            (1..3_000).all(|weight| fee(per_kw(Sat(9_999), weight), weight) <= Sat(9_999)),
+            "within the budget"
+        );
     }
 
     #[test]

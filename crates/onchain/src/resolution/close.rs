@@ -47,6 +47,10 @@ impl Resolution {
                 Side::Remote if live.preimage.is_some() => Some(Height(live.htlc.cltv_expiry.0)),
                 _ => None,
             };
+            // What we offered for a payment of our own nobody waits for: it comes back at leisure, and only by this commitment.
+            if deadline.is_none() && live.htlc.offered_by == Side::Local && live.preimage.is_none() {
+                parent.balance = parent.balance.saturating_add(live.htlc.amount.to_sat_floor());
+            }
             if let Some(deadline) = deadline {
                 parent.at_stake = parent.at_stake.saturating_add(live.htlc.amount.to_sat_floor());
                 parent.deadline = Some(parent.deadline.map_or(deadline, |first| first.min(deadline)));

@@ -110,7 +110,7 @@ pub(super) fn is_ours(role: &Role, way: Way) -> bool {
         Role::RevokedDelayed { .. } => way == Way::Penalty,
         Role::RevokedHtlc { .. } => matches!(way, Way::Penalty | Way::Plain | Way::Preimage(_)),
         Role::Delayed { .. } | Role::ToRemote => true,
-        Role::Anchor { .. } => true,
+        Role::Anchor { .. } => way != Way::Anyone,
         Role::Foreign => false,
     }
 }

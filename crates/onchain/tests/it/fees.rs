@@ -105,6 +105,7 @@ fn ten_thousand_outputs_are_planned_in_seconds() {
         coins: &[],
         evidence: &court.evidence,
         nights: &court.nights,
+        waiting: astrape_onchain::Waiting::default(),
     };
     let planning = std::time::Instant::now();
     for _ in 0..200 {

@@ -2,7 +2,7 @@
 //! Bitcoin Core's policy, and every script is judged by Bitcoin Core's engine.
 
 use astrape_onchain::{
-    ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Nights, Output, Resolution, Story, View,
+    ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Nights, Output, Resolution, Story, View, Waiting,
 };
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, FeeratePerKw, Feerates, Height, HtlcId, Msat, Network,
@@ -104,6 +104,8 @@ pub(crate) struct Court {
     pub(crate) deaf: bool,
     /// Blocks that came while we slept.
     pub(crate) nights: Nights,
+    /// Other channels that wait for a coin of our wallet.
+    pub(crate) waiting: Waiting,
 }
 
 /// A chain with nothing of ours in it.
@@ -153,6 +155,7 @@ impl Court {
             refused: Vec::new(),
             deaf: false,
             nights: Nights::NONE,
+            waiting: Waiting::default(),
         }
     }
 
@@ -195,6 +198,7 @@ impl Court {
             coins: &coins,
             evidence: &self.evidence,
             nights: &self.nights,
+            waiting: self.waiting,
         };
         let (next, outputs) = self.resolution.handle(event, &view);
         self.resolution = next;

@@ -181,6 +181,7 @@ fn the_archive_is_asked_until_it_answers_and_nothing_is_failed_before() {
         coins: &[],
         evidence: &court.evidence,
         nights: &court.nights,
+        waiting: astrape_onchain::Waiting::default(),
     };
     let (value, out) = court.resolution.handle(view_event, &view);
     assert!(out.contains(&Output::RowsNeeded(astrape_primitives::CommitmentNumber(REVOKED))));

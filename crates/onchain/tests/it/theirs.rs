@@ -1,9 +1,12 @@
 //! A valid commitment of the peer on chain: the one that it is bound to, or the next.
 
-use crate::kit::{ACKED, Court, EXPIRY, FORMATS, Htlcs, NEXT, REVOKED, htlc, preimage};
-use astrape_onchain::{Output, Spender, Story};
-use astrape_primitives::{HtlcId, Sat, Side};
+use crate::kit::{
+    ACKED, Court, EXPIRY, FORMATS, Htlcs, NEXT, REVOKED, elsewhere, empty, htlc, input, preimage,
+};
+use astrape_onchain::{Output, Role, Spender, Story};
+use astrape_primitives::{FeeratePerKw, Feerates, HtlcId, Sat, Side};
 use astrape_transactions::{CommitmentFormat, CommittedHtlc};
+use bitcoin::{OutPoint, Sequence, TxOut, Witness};
 
 fn both() -> Vec<CommittedHtlc> {
     vec![htlc(Side::Local, 0, 60_000, 1, EXPIRY), htlc(Side::Remote, 0, 80_000, 2, EXPIRY + 30)]
@@ -236,4 +239,64 @@ fn a_revoked_number_is_no_valid_commitment() {
     let tx = court.their_commitment(REVOKED);
     let (spender, _) = astrape_onchain::classify(&court.secp, &court.evidence, &tx);
     assert!(matches!(spender, Spender::Revoked { .. }));
+}
+
+/// The claim of an output, if there is one: what it claims.
+fn claimed_with(court: &Court, output: OutPoint) -> Option<Vec<OutPoint>> {
+    court.resolution.claims.values().find(|claim| claim.inputs.contains(&output)).map(|c| c.inputs.clone())
+}
+
+fn anchor_and_to_remote(court: &Court) -> (OutPoint, OutPoint) {
+    let find = |wanted: &dyn Fn(&Role) -> bool| {
+        let found = court.resolution.outputs.iter().find(|(_, tracked)| wanted(&tracked.role));
+        *found.expect("an output").0
+    };
+    (find(&|role| matches!(role, Role::Anchor { .. })), find(&|role| *role == Role::ToRemote))
+}
+
+#[test]
+fn our_anchor_is_claimed_with_others_on_quiet_days_and_left_where_it_costs_more_than_it_brings() {
+    for (feerate, is_worth) in [(1_000, true), (2_000, false)] {
+        let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::default());
+        court.feerates = Feerates::flat(FeeratePerKw(feerate));
+        let tx = court.their_commitment(ACKED);
+        court.mine_with(&[tx]);
+        let (anchor, to_remote) = anchor_and_to_remote(&court);
+        let with = claimed_with(&court, to_remote).expect("it is claimed");
+        assert_eq!(with.contains(&anchor), is_worth, "{feerate}");
+        assert_eq!(claimed_with(&court, anchor).is_some(), is_worth);
+        court.mine(20);
+        assert!(court.is_resolved(), "{feerate}");
+    }
+}
+
+// attack 18
+#[test]
+fn an_anchor_that_anybody_takes_after_sixteen_blocks_does_not_hold_up_what_was_claimed_with_it() {
+    let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::default());
+    let tx = court.their_commitment(ACKED);
+    court.deaf = true;
+    court.mine_with(&[tx]);
+    let (anchor, to_remote) = anchor_and_to_remote(&court);
+    assert_eq!(claimed_with(&court, to_remote).map(|with| with.len()), Some(2));
+    for _ in 0..16 {
+        court.mine_with(&[]);
+    }
+    let tracked = court.resolution.outputs[&anchor].clone();
+    let mut taken = empty();
+    taken.input.push(input(anchor, Sequence(16)));
+    taken.output.push(TxOut { value: Sat(300).into(), script_pubkey: elsewhere() });
+    let script = tracked.witness_script.expect("it has one");
+    taken.input[0].witness = Witness::from_slice(&[&[][..], script.as_bytes()]);
+    // As soon as it is seen: a mempool may take ours no more.
+    court.deaf = false;
+    court.see(&[&taken]);
+    assert_eq!(claimed_with(&court, to_remote), Some(vec![to_remote]));
+    court.mine_with(&[taken]);
+    court.mine(1);
+    assert!(court.resolution.outputs[&to_remote].spent.is_some_and(|spent| spent.by_us));
+    assert!(court.resolution.outputs[&anchor].spent.is_some_and(|spent| !spent.by_us));
+    court.assert_none_refused();
+    court.mine(10);
+    assert!(court.is_resolved());
 }

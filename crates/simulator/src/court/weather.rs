@@ -172,7 +172,7 @@ pub(super) fn clear(world: &mut World) {
 }
 
 /// The estimates follow.
-fn tell(world: &mut World) {
+pub(super) fn tell(world: &mut World) {
     let feerate = world.feerate;
     world.set_feerate(feerate);
 }

@@ -1,6 +1,8 @@
 //! Worlds whose channels end on chain, and the planted bugs that prove their checkers.
 
-use astrape_simulator::{Checker, Kind, Plant, Totals, run_court_seed, run_court_seed_with, run_resolution};
+use astrape_simulator::{
+    Checker, Kind, Mass, Plant, Totals, run_court_seed, run_court_seed_with, run_mass_close, run_resolution,
+};
 use astrape_transactions::CommitmentFormat;
 
 /// The acts of chance before the end begins.
@@ -111,6 +113,27 @@ fn after_a_loss_of_data_the_peer_pays_us_out_whatever_step_we_die_in() {
 fn a_close_of_both_comes_to_its_end_whatever_step_we_die_in() {
     let totals = every_crash(Kind::Together);
     assert!(seen(&totals, "spends by both") > 0 && seen(&totals, "resolved") > 0, "{totals}");
+}
+
+// attack 27
+// attack 46
+#[test]
+fn twelve_channels_go_on_chain_in_full_blocks_with_the_coins_of_one_wallet_and_all_is_ours_in_time() {
+    let mass = Mass { channels: 12, one_coin: false, estimates_lie: false };
+    let close = run_mass_close(mass, None, false).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{close:?}");
+    assert!(close.coins < 12 && close.htlcs >= 12 && close.claimed >= 6, "{close:?}");
+}
+
+// attack 13
+// attack 27
+// attack 46
+#[test]
+fn one_coin_pays_for_all_of_them_though_the_estimates_stay_below_what_every_block_asks() {
+    let mass = Mass { channels: 12, one_coin: true, estimates_lie: true };
+    let close = run_mass_close(mass, None, false).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{close:?}");
+    assert!(close.coins == 1 && close.htlcs >= 12 && close.claimed >= 6, "{close:?}");
 }
 
 #[test]
