@@ -263,6 +263,12 @@ impl Ldk {
         self.inner.peers.disconnect_all_peers();
     }
 
+    /// Hangs up on all peers and dials nobody, until it is told to connect.
+    pub fn stay_away(&self) {
+        lock(&self.inner.wanted).clear();
+        self.inner.peers.disconnect_all_peers();
+    }
+
     /// Proposes a channel that is not announced and waits until its funding is broadcast. Returns the channel's id.
     ///
     /// # Errors

@@ -170,10 +170,18 @@ impl Trial {
     /// When that does not come.
     pub fn goes_on_chain(&self, closer: Who) -> Result<()> {
         match closer {
-            Who::Ours => self.stage.astrape[0].ask(&["close", &self.with_l, "--force", "--yes"]).map(drop)?,
+            Who::Ours => {
+                // Told that the channel has failed, L would go on chain itself, and who comes first is chance.
+                self.l().stay_away();
+                self.stage.astrape[0].ask(&["close", &self.with_l, "--force", "--yes"]).map(drop)?;
+            }
             Who::Theirs => self.l().force_close(&self.with_l)?,
         }
-        self.l().wait("a commitment", SOON, || self.stage.spender(self.funding)).map(drop)
+        self.l().wait("a commitment", SOON, || self.stage.spender(self.funding))?;
+        if closer == Who::Ours {
+            self.stage.connect(0, 0)?;
+        }
+        Ok(())
     }
 
     /// Mines a block, and does to Astrape what is done to it between blocks: it is killed in turn as soon as the block is there,

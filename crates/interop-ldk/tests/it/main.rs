@@ -10,4 +10,5 @@ mod direct;
 mod failures;
 mod fees;
 mod forwards;
+mod network;
 mod reorgs;
