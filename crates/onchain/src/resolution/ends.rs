@@ -6,8 +6,7 @@ use crate::output::Output;
 use crate::plan::fee::{fee, per_kw};
 use crate::spender::Spender;
 use crate::tracked::{Role, Tracked};
-use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
-use astrape_transactions::weights::dust_threshold;
+use astrape_primitives::{FeeratePerKw, Height, Side};
 
 /// Blocks after its expiry from which an HTLC whose outcome we cannot follow (after a loss of data) counts as failed, and one
 /// of the peer without a preimage counts as the peer's.
@@ -104,17 +103,14 @@ impl Resolution {
         }
     }
 
-    /// Whether the least fee that is relayed is more than half of an output, or leaves dust of it: then no claim is ever made of
-    /// it alone, and with others only while they are there.
+    /// Whether the least fee that is relayed is more than half of an output: then no claim is ever made of it.
     fn costs_more_than_it_brings(&self, tracked: &Tracked) -> bool {
         let Some(spend) = tracked.spend(self.keys, self.format) else {
             return true;
         };
         let weight = LEAST_CLAIM_WEIGHT + spend.max_witness_weight();
-        let half = Sat(tracked.value().0 / 2);
-        let left = tracked.value().saturating_sub(fee(FeeratePerKw::FLOOR, weight));
-        let dust = self.script.as_ref().map_or(Sat::ZERO, |script| dust_threshold(script));
-        per_kw(half, weight) < FeeratePerKw::FLOOR || left == Sat::ZERO || left < dust
+        let half = astrape_primitives::Sat(tracked.value().0 / 2);
+        per_kw(half, weight) < FeeratePerKw::FLOOR || fee(FeeratePerKw::FLOOR, weight) >= tracked.value()
     }
 }
 
