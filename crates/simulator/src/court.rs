@@ -28,6 +28,7 @@ use crate::violation::{Checker, Violation};
 use crate::world::World;
 use astrape_channel::Phase;
 use astrape_node::Input;
+use astrape_onchain::Resolution;
 use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Side, Timestamp};
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
@@ -446,8 +447,10 @@ impl World {
         let of_node = |node: usize| {
             let process = self.process(node)?;
             let channels = process.node.channels().filter(|(_, c)| self.is_busy(&c.phase));
+            let open =
+                |keys: &ChannelKeysId| process.node.resolution(keys).map_or_else(String::new, open_outputs);
             let names: Vec<String> =
-                channels.map(|(keys, c)| format!("{keys}: {}", words(&c.phase))).collect();
+                channels.map(|(keys, c)| format!("{keys}: {}{}", words(&c.phase), open(&keys))).collect();
             let payments = process.node.payments().count();
             Some(format!("node {node}: {payments} payments, channels [{}]", names.join(", ")))
         };
@@ -466,6 +469,12 @@ fn words(phase: &Phase) -> String {
         }
         Phase::Closed(_) => "closed".to_owned(),
     }
+}
+
+/// What of a close nobody has spent in a block.
+fn open_outputs(resolution: &Resolution) -> String {
+    let open = resolution.outputs.iter().filter(|(_, tracked)| tracked.spent.is_none());
+    open.map(|(outpoint, t)| format!(", {}: {} of {:?}", outpoint.vout, t.value(), t.role)).collect()
 }
 
 /// Coins below this are not worth a claim of their own at any feerate of these worlds.

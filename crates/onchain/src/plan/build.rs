@@ -89,6 +89,11 @@ impl Shared<'_> {
         items.iter().filter(is_worth).copied().collect()
     }
 
+    /// The most that a claim of so much may pay of it: what is left must be no dust.
+    pub(crate) fn most_fee(&self, value: Sat) -> Sat {
+        value.saturating_sub(dust_threshold(self.script))
+    }
+
     pub(crate) fn change_weight(&self) -> u64 {
         output_weight(self.script.len() as u64)
     }

@@ -64,7 +64,11 @@ pub(super) fn terms(
         Some(Role::Anchor { .. }) => Sat(resolution.capacity.0 / 2),
         _ => budget(value, true, weight),
     };
-    let stake = if needs_coins { stake.hurried(&view.waiting, most) } else { stake };
+    let stake = match needs_coins {
+        true => stake.hurried(&view.waiting, most),
+        // What pays for itself: the whole budget may leave less than an output must hold, and then there is no claim.
+        false => Stake { budget: stake.budget.min(shared.most_fee(value)), ..stake },
+    };
     Terms { stake, value, weight, deadline, paid }
 }
 

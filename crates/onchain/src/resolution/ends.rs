@@ -3,10 +3,11 @@
 use super::{Close, Resolution, View};
 use crate::evidence::{HtlcKey, LiveHtlc};
 use crate::output::Output;
-use crate::plan::fee::{fee, per_kw};
+use crate::plan::fee::per_kw;
 use crate::spender::Spender;
 use crate::tracked::{Role, Tracked};
-use astrape_primitives::{FeeratePerKw, Height, Side};
+use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
+use astrape_transactions::weights::dust_threshold;
 
 /// Blocks after its expiry from which an HTLC whose outcome we cannot follow (after a loss of data) counts as failed, and one
 /// of the peer without a preimage counts as the peer's.
@@ -103,14 +104,21 @@ impl Resolution {
         }
     }
 
-    /// Whether the least fee that is relayed is more than half of an output: then no claim is ever made of it.
+    /// Whether the least fee that is relayed is more than half of an output, or leaves dust of it: then no claim is ever made
+    /// of it.
     fn costs_more_than_it_brings(&self, tracked: &Tracked) -> bool {
         let Some(spend) = tracked.spend(self.keys, self.format) else {
             return true;
         };
         let weight = LEAST_CLAIM_WEIGHT + spend.max_witness_weight();
-        let half = astrape_primitives::Sat(tracked.value().0 / 2);
-        per_kw(half, weight) < FeeratePerKw::FLOOR || fee(FeeratePerKw::FLOOR, weight) >= tracked.value()
+        let half = Sat(tracked.value().0 / 2);
+        let dust = self.script.as_deref().map_or(Sat::ZERO, dust_threshold);
+        // A coin of the wallet pays for the others.
+        let most = match tracked.needs_coins(self.format) {
+            true => half,
+            false => half.min(tracked.value().saturating_sub(dust)),
+        };
+        per_kw(most, weight) < FeeratePerKw::FLOOR
     }
 }
 

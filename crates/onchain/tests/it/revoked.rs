@@ -153,6 +153,28 @@ fn what_the_peer_takes_after_its_delay_is_told_as_lost() {
     assert!(out.iter().any(|o| matches!(o, Output::Story(Story::Lost { .. }))));
 }
 
+/// Half of some outputs is more than they may leave, and half of others less than a claim costs: none may stay open for ever.
+#[test]
+fn a_revoked_output_of_any_size_is_claimed_or_given_up_however_late_it_is() {
+    for sat in (355..2_000).step_by(35) {
+        let retired = vec![htlc(Side::Remote, 0, sat, 1, EXPIRY)];
+        let htlcs = Htlcs { revoked: retired.clone(), retired, ..Htlcs::default() };
+        let mut court = Court::new(CommitmentFormat::Anchors, htlcs);
+        let tx = court.their_commitment(REVOKED);
+        court.deaf = true;
+        court.mine_with(&[tx]);
+        let outpoint = court.output_of((Side::Remote, HtlcId(0)));
+        court.mine(u32::from(DELAY) + 10);
+        assert!(court.resolution.outputs[&outpoint].spent.is_none(), "nothing got through");
+        court.deaf = false;
+        court.mine(20);
+        court.assert_none_refused();
+        let is_ours = court.resolution.outputs[&outpoint].spent.is_some_and(|s| s.by_us);
+        assert!(court.is_resolved(), "{sat} sat: claimed {is_ours}");
+        assert!(is_ours || sat < 550, "{sat} sat bring more than they cost");
+    }
+}
+
 // attack 69
 #[test]
 fn all_of_many_twins_that_a_revoked_commitment_has_not_are_failed_in_time() {

@@ -9,7 +9,7 @@ use crate::user::Flaw;
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::release::{announce, find, sign_broadcast, speak};
-use astrape_node::{Broadcast, Effect, Find, Found, Input, Journal as _, SignerAnswer, Speech};
+use astrape_node::{Broadcast, Effect, Find, Found, Input, Journal as _, Parent, SignerAnswer, Speech};
 use astrape_payment::RouteQuery;
 use astrape_primitives::NodeId;
 use astrape_routing::{Finder, Graph, Scores};
@@ -123,10 +123,17 @@ impl World {
             None => sign_broadcast(&broadcast, &self.machines[node].signer).map_err(unsaid)?,
         };
         // What was in a block is said again whoever made it: also a commitment that its owner had revoked.
-        if matches!(broadcast, Broadcast::Again(_)) {
+        let again = match &broadcast {
+            Broadcast::Again(tx) | Broadcast::Claim { parent: Some(Parent::Signed(tx)), .. } => {
+                Some(tx.compute_txid())
+            }
+            _ => None,
+        };
+        if again.is_some() {
             self.totals.court.saw(Seen::Again);
-        } else {
-            crate::check::punished::check(self, node, &package)?;
+        }
+        for tx in package.iter().filter(|tx| Some(tx.compute_txid()) != again) {
+            crate::check::punished::check(self, node, tx)?;
         }
         self.broadcast(node, &package);
         Ok(())
