@@ -102,7 +102,8 @@ const LEAST_MSAT: u64 = 2_000;
 
 impl Deal {
     /// Any two nodes. The amount is of any order of magnitude up to what can flow, and in a third of the cases of the last:
-    /// there ways are hard to find, or there are none, or several are needed.
+    /// there ways are hard to find, or several are needed, or there are none: few of those, since the parts of such a payment
+    /// wait a minute at the recipient.
     fn draw(dice: &mut Dice, books: &Books, nodes: usize) -> Option<Self> {
         let mut node = || usize::try_from(dice.below(nodes as u64)).ok();
         let (payer, payee) = (node()?, node()?);
@@ -111,7 +112,7 @@ impl Deal {
         if payer == payee || flow_msat < LEAST_MSAT {
             return None;
         }
-        let most = flow_msat + flow_msat / 10;
+        let most = flow_msat + flow_msat / 50;
         let most = if dice.below(3) == 0 { most } else { most >> dice.below(most.ilog2().into()) };
         let amount_msat = LEAST_MSAT + dice.below(most.max(1));
         Some(Self { payer, payee, amount_msat, flow_msat, widest_msat })

@@ -114,6 +114,8 @@ pub struct Usage {
     pub slots: u64,
     /// HTLCs of the peer that are there.
     pub used_slots: u64,
+    /// Those of them that are no parts of the payment that is judged.
+    pub others: u64,
     /// What the peer may have in flight there.
     pub amount: Msat,
     /// What it has in flight there.
@@ -185,8 +187,9 @@ pub fn is_good(
 
 /// Judges a forward. A channel of good reputation may use all there is.
 ///
-/// Where nothing else is in flight in the incoming channel, an amount is taken that reaches into what is kept: a large payment
-/// over a small channel is no jam, and whoever would make it one must lock as much as it blocks.
+/// Where no other payment is in flight in the incoming channel, an amount is taken that reaches into what is kept: a large payment
+/// over a small channel is no jam, in several parts as little as in one, and whoever would make it one must lock as much as it
+/// blocks.
 ///
 /// # Errors
 /// Which rule stands against it.
@@ -203,7 +206,7 @@ pub fn judge(usage: &Usage, candidate: &Candidate, is_good: bool) -> Result<(), 
         return Err(Jam::Slots);
     }
     let after = usage.used_amount.saturating_add(candidate.amount);
-    if usage.used_slots > 0 && after > share(usage.amount, free_for_all) {
+    if usage.others > 0 && after > share(usage.amount, free_for_all) {
         return Err(Jam::Amount);
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::{Turn, incoming_htlc, origin_of};
 use astrape_channel::{Htlc, NewHtlc, Open, Origin};
 use astrape_payment::jam::{Candidate, Jam, RESOLUTION_MILLIS, Usage, is_good, judge, risk};
 use astrape_payment::probing::{MAX_ACCOUNTS, Unpaid};
-use astrape_primitives::{ChannelKeysId, HtlcId, Msat, Side};
+use astrape_primitives::{ChannelKeysId, Msat, Side};
 
 impl Turn<'_> {
     /// Whether a forward is taken on that pays and leaves time enough.
@@ -23,7 +23,7 @@ impl Turn<'_> {
             fee: htlc.amount.saturating_sub(new.amount),
             blocks: htlc.cltv_expiry.blocks_left(self.height()),
         };
-        let usage = self.usage(incoming, htlc.id, outgoing);
+        let usage = self.usage(incoming, htlc, outgoing);
         judge(&usage, &candidate, false).or_else(|jam| {
             let usage = Usage { risk: self.risk_of(outgoing), ..usage };
             let reputation = |keys| self.node.reputations.get(keys).copied().unwrap_or_default();
@@ -33,10 +33,10 @@ impl Turn<'_> {
     }
 
     /// How the incoming channel is used beside an HTLC, without the risk.
-    fn usage(&self, incoming: ChannelKeysId, id: HtlcId, outgoing: ChannelKeysId) -> Usage {
+    fn usage(&self, incoming: ChannelKeysId, judged: &Htlc, outgoing: ChannelKeysId) -> Usage {
         let Some(open) = self.open_of(incoming) else { return Usage::default() };
         let others = || {
-            let htlcs = open.htlcs.values().filter(|h| h.offered_by == Side::Remote && h.id != id);
+            let htlcs = open.htlcs.values().filter(|h| h.offered_by == Side::Remote && h.id != judged.id);
             htlcs.filter(|h| h.removal.is_none())
         };
         let is_stuck = |h: &&Htlc| {
@@ -50,6 +50,7 @@ impl Turn<'_> {
         Usage {
             slots: open.params.local.max_accepted_htlcs.into(),
             used_slots: others().count() as u64,
+            others: others().filter(|h| h.payment_hash != judged.payment_hash).count() as u64,
             amount: open.params.local.max_htlc_value_in_flight.min(capacity),
             used_amount: others().map(|h| h.amount).sum(),
             stuck_slots: stuck.len() as u64,

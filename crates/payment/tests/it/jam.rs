@@ -29,12 +29,14 @@ fn a_part_of_the_slots_is_kept_for_those_who_have_earned_it() {
 
 // attack 31
 #[test]
-fn a_part_of_the_amount_is_kept_unless_nothing_else_is_in_flight() {
-    let used = |used_slots, used_amount| Usage { used_slots, used_amount: Msat(used_amount), ..usage() };
+fn a_part_of_the_amount_is_kept_unless_no_other_payment_is_in_flight() {
+    let used =
+        |others, used_amount| Usage { used_slots: 3, others, used_amount: Msat(used_amount), ..usage() };
     assert_eq!(judge(&used(1, 300_000), &candidate(500_000), false), Ok(()));
     assert_eq!(judge(&used(1, 300_000), &candidate(500_001), false), Err(Jam::Amount));
     assert_eq!(judge(&used(1, 300_000), &candidate(500_001), true), Ok(()));
     assert_eq!(judge(&used(0, 0), &candidate(1_000_000), false), Ok(()));
+    assert_eq!(judge(&used(0, 300_000), &candidate(700_000), false), Ok(()), "the rest of one payment");
 }
 
 // attack 31
@@ -104,6 +106,7 @@ proptest! {
         let usage = Usage {
             slots: slots % 484,
             used_slots: used_slots % 484,
+            others: used_slots % 7,
             amount: Msat(amount),
             used_amount: Msat(used_amount),
             stuck_slots: stuck_slots % 484,
