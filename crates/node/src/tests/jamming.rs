@@ -86,6 +86,40 @@ fn whoever_fills_a_channel_at_once_leaves_room_for_those_who_have_earned_it() {
     assert!(pay(&mut net, 2).is_err(), "the one who holds all that has none");
 }
 
+/// A payment that fills the channel before the middle, in parts, since no channel behind it carries all. Beside one that is held, or not.
+fn fills_the_channel(beside_another: bool) -> bool {
+    let mut net = Net::new(4);
+    net.open(0, 1);
+    net.open(1, 2);
+    net.open(1, 2);
+    net.connect(1, 3);
+    net.open(1, 3);
+    let back = net.invoice(0, Msat(390_000_000));
+    net.pay(1, &back).expect("there is a way");
+    net.run();
+    if beside_another {
+        let other = net.hold_invoice(3, AMOUNT, true);
+        net.pay(0, &other).expect("there is a way");
+        net.run();
+    }
+    let invoice = net.invoice(2, Msat(900_000_000));
+    net.pay(0, &invoice).expect("our own channel carries it");
+    net.members[0].facts.clear();
+    net.members[0].said.clear();
+    net.run();
+    let added =
+        net.members[0].said.iter().filter(|(_, message)| matches!(message, Message::UpdateAddHtlc(_)));
+    assert!(added.count() > 1, "one part cannot carry it");
+    net.members[0].facts.iter().any(|fact| matches!(fact, Fact::PaymentSent { .. }))
+}
+
+// attack 31
+#[test]
+fn the_parts_of_one_payment_fill_a_channel_as_one_htlc_may_but_not_beside_another() {
+    assert!(fills_the_channel(false));
+    assert!(!fills_the_channel(true), "a fifth is kept for those who have earned it");
+}
+
 // attack 31
 #[test]
 fn whoever_holds_for_long_gets_no_more_and_others_do() {
