@@ -67,9 +67,12 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
     }
 }
 
-/// The peer may not have our last `closing_signed`: a cooperative close is negotiated again. To all else there is no answer
-/// any more.
+/// The peer may not have our last `closing_signed`: a cooperative close is negotiated again. A preimage is worth its HTLC upstream,
+/// however late it comes. To all else there is no answer any more.
 fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault> {
+    if let Message::UpdateFulfillHtlc(m) = message {
+        return Ok(work.preimage_seen(m.id, m.payment_preimage));
+    }
     if !matches!(work.how, Some(How::Cooperative { .. })) {
         return Ok(work.finish());
     }

@@ -3,9 +3,9 @@
 use crate::pair::{A, B, Pair, Setup, p2wpkh, transaction};
 use astrape_channel::output::Story;
 use astrape_channel::{Channel, Command, Event, How, Output, Phase, Refusal};
-use astrape_primitives::{Height, Msat, Sat};
+use astrape_primitives::{Height, HtlcId, Msat, PaymentPreimage, Sat};
 use astrape_transactions::Commitment;
-use astrape_wire::{Error, Message};
+use astrape_wire::{Error, Message, UpdateFulfillHtlc};
 use bitcoin::{Transaction, TxOut};
 use std::sync::Arc;
 
@@ -46,6 +46,29 @@ fn owed(channel: &Channel) -> Vec<&'static str> {
 
 fn channel(pair: &Pair, who: usize) -> &Channel {
     pair.nodes[who].channel.as_ref().expect("there is one")
+}
+
+#[test]
+fn a_preimage_that_comes_after_the_close_is_worth_its_htlc_all_the_same() {
+    let mut pair = Pair::default_ready();
+    let (hash, preimage) = pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    force_close(&mut pair, A);
+    let channel_id = pair.nodes[A].open().params.channel_id;
+    let id = pair.nodes[A].open().htlcs.values().next().expect("one is held").id;
+    let says = |id, payment_preimage| {
+        let fulfill = UpdateFulfillHtlc { channel_id, id, payment_preimage, attribution_data: None };
+        Event::Message(Message::UpdateFulfillHtlc(fulfill))
+    };
+    let (wrong, unknown) = (says(id, PaymentPreimage([7; 32])), says(HtlcId(99), preimage));
+    let right = says(id, preimage);
+    for event in [wrong, unknown] {
+        pair.handle(A, event).expect("no fault");
+        assert!(!pair.nodes[A].saw(|o| matches!(o, Output::Fulfilled { .. })));
+    }
+    pair.handle(A, right).expect("no fault");
+    let paid = |o: &Output| matches!(o, Output::Fulfilled { payment_hash, .. } if *payment_hash == hash);
+    assert!(pair.nodes[A].saw(paid));
 }
 
 #[test]

@@ -50,3 +50,30 @@ fn largest(network: &Snapshot) -> impl Iterator<Item = NodeId> + use<> {
     all.sort_unstable_by(|one, other| other.cmp(one));
     all.into_iter().take(MAX_OF_A_KIND).map(|(_, id)| id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_routing::synthetic;
+    use bitcoin::secp256k1::{PublicKey, Secp256k1, SecretKey};
+
+    fn id(number: u8) -> NodeId {
+        let key = SecretKey::from_slice(&[number; 32]).expect("a key");
+        NodeId::from_key(&PublicKey::from_secret_key(&Secp256k1::new(), &key))
+    }
+
+    #[test]
+    fn those_with_the_most_channels_are_chosen_and_no_more_than_there_may_be() {
+        let ids: Vec<NodeId> = (1..=120).map(id).collect();
+        let links = synthetic::links(5, 120, 400, 1_700_000_000);
+        let network = synthetic::graph(&links, &ids).expect("all ids differ").snapshot();
+        let chosen: Vec<NodeId> = largest(&network).collect();
+        assert_eq!(chosen.len(), MAX_OF_A_KIND);
+        let least = chosen.iter().map(|id| network.ways_to(id)).min().expect("some");
+        let others = ids.iter().filter(|id| !chosen.contains(id)).map(|id| network.ways_to(id));
+        let most = others.max().expect("more nodes than are chosen");
+        assert!(most <= least, "{most} beside {least}");
+        let distinct: BTreeSet<&NodeId> = chosen.iter().collect();
+        assert_eq!(distinct.len(), chosen.len());
+    }
+}

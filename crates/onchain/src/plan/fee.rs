@@ -17,8 +17,9 @@ pub const SAFE_BUDGET_PERCENT: u64 = 10;
 /// all that it holds waits.
 pub const BALANCE_BUDGET_PERCENT: u64 = 2;
 
-/// Blocks within which a claim without a deadline shall confirm.
-const LEISURE_BLOCKS: u32 = 144;
+/// Blocks within which a claim without a deadline shall confirm. Whatever was too small for the fees of all these days waits for no
+/// better ones: it may pay what the least is by then.
+pub(crate) const LEISURE_BLOCKS: u32 = 144;
 
 /// Blocks within which a commitment of ours shall confirm when nothing in it has a deadline.
 pub(crate) const COMMITMENT_BLOCKS: u32 = 24;
@@ -47,15 +48,18 @@ pub(crate) struct Stake {
     pub(crate) leisure: u32,
 }
 
-/// The budget of a claim worth so much.
-pub(crate) fn budget(value: Sat, has_deadline: bool, weight: u64) -> Sat {
-    let percent = |p: u64| Sat(value.0 / 100 * p + value.0 % 100 * p / 100);
-    if has_deadline {
-        percent(DEADLINE_BUDGET_PERCENT)
-    } else {
-        // The least that is relayed, as long as more than half is left.
-        percent(SAFE_BUDGET_PERCENT).max(fee(FeeratePerKw::FLOOR, weight).min(percent(50)))
-    }
+/// The budget of a claim worth so much that has a deadline.
+pub(crate) fn budget(value: Sat) -> Sat {
+    percent(value, DEADLINE_BUDGET_PERCENT)
+}
+
+/// The budget of one that nobody can take from us: enough for the `least` fee in any case, as long as half is left.
+pub(crate) fn budget_at_leisure(value: Sat, least: Sat) -> Sat {
+    percent(value, SAFE_BUDGET_PERCENT).max(least.min(percent(value, 50)))
+}
+
+fn percent(of: Sat, percent: u64) -> Sat {
+    Sat(of.0 / 100 * percent + of.0 % 100 * percent / 100)
 }
 
 /// What the child of a commitment may pay of what is ours in it at leisure, when that has waited so many blocks.
@@ -155,7 +159,7 @@ impl Stake {
         }
         let share = Sat(waiting.at_stake.0 / waiting.holders.max(1) as u64);
         Self {
-            budget: self.budget.saturating_add(budget(share, true, 0)).min(most.max(self.budget)),
+            budget: self.budget.saturating_add(budget(share)).min(most.max(self.budget)),
             since: self.since.max(Height(others.0.saturating_sub(RISE_BLOCKS))),
             deadline: Some(others),
             leisure: self.leisure,
@@ -268,17 +272,18 @@ mod tests {
 
     #[test]
     fn small_safe_outputs_may_pay_the_least_fee_and_nothing_is_spent_for_less_than_half() {
-        assert_eq!(budget(Sat(1_000_000), false, 600), Sat(100_000));
-        assert_eq!(budget(Sat(1_000), false, 600), Sat(152));
-        assert_eq!(budget(Sat(200), false, 600), Sat(100));
-        assert_eq!(budget(Sat(1_001), true, 600), Sat(500));
+        assert_eq!(budget_at_leisure(Sat(1_000_000), Sat(152)), Sat(100_000));
+        assert_eq!(budget_at_leisure(Sat(1_000), Sat(152)), Sat(152));
+        assert_eq!(budget_at_leisure(Sat(200), Sat(152)), Sat(100));
+        assert_eq!(budget(Sat(1_001)), Sat(500));
     }
 
     #[test]
     fn what_is_worth_twice_the_least_fee_is_claimed_at_it_whatever_its_weight() {
         for weight in 1..2_000 {
             let value = Sat(2 * fee(FeeratePerKw::FLOOR, weight).0);
-            let stake = Stake::at_leisure(budget(value, false, weight), Height(1));
+            let least = fee(FeeratePerKw::FLOOR, weight);
+            let stake = Stake::at_leisure(budget_at_leisure(value, least), Height(1));
             let paid = feerate(stake, weight, Height(2), &Feerates::flat(FeeratePerKw::FLOOR));
             assert!(paid.is_some_and(|paid| paid >= FeeratePerKw::FLOOR), "{weight}: {paid:?}");
         }
@@ -304,6 +309,6 @@ mod tests {
                 || per_kw(Sat(u64::MAX), u64::MAX).0 < u32::MAX
         );
         assert_eq!(per_kw(Sat(u64::MAX), 0), FeeratePerKw(u32::MAX));
-        assert_eq!(budget(Sat(u64::MAX), true, u64::MAX).0, u64::MAX / 100 * 50 + 7);
+        assert_eq!(budget(Sat(u64::MAX)).0, u64::MAX / 100 * 50 + 7);
     }
 }

@@ -1,10 +1,11 @@
 //! On which terms outputs are claimed: what is at stake, by when, who else waits for the coins, and what follows for the fee.
 
 use super::build::{NotBuilt, Shared};
-use super::fee::{self, COMMITMENT_BLOCKS, Stake, budget, per_kw};
+use super::fee::{self, COMMITMENT_BLOCKS, LEISURE_BLOCKS, Stake, budget, budget_at_leisure, per_kw};
 use crate::resolution::{Resolution, View};
 use crate::tracked::{Role, Tracked};
 use astrape_primitives::{FeeratePerKw, Height, Sat};
+use astrape_transactions::CommitmentFormat;
 use bitcoin::OutPoint;
 
 /// Most pieces that a change is split into. Each weighs a tenth of a commitment with its child; a single coin has become a
@@ -47,29 +48,46 @@ pub(super) fn terms(
     let deadline = items.iter().filter_map(|(_, t)| t.deadline()).min();
     let since = fee::rises_from(claimable, deadline, view.nights.between(claimable, view.tip));
     let paid = items.iter().map(|(_, t)| t.paid).max().unwrap_or_default();
+    let signed = signed_fee(resolution.format, items);
     let stake = match items.first().map(|(_, t)| &t.role) {
         Some(Role::Anchor { parent: Some(parent) }) => {
-            let of_htlcs = budget(parent.at_stake, true, 0);
+            let of_htlcs = budget(parent.at_stake);
             let waited = waited(view, claimable);
             let of_balance = fee::budget_of_balance(parent.balance, waited);
             // What the parent pays counts too: the feerate is that of both.
             let all = of_htlcs.saturating_add(of_balance).saturating_add(parent.fee);
             Stake { budget: all, since, deadline, leisure: COMMITMENT_BLOCKS }
         }
-        _ if deadline.is_some() => Stake::until(budget(value, true, weight), since, deadline),
-        _ => Stake::at_leisure(budget(value, false, weight), since),
+        _ if signed.is_some() => Stake::until(signed.unwrap_or_default(), since, deadline),
+        _ if deadline.is_some() => Stake::until(budget(value), since, deadline),
+        _ => {
+            let is_patient = waited(view, claimable) < LEISURE_BLOCKS;
+            let least = if is_patient { FeeratePerKw::FLOOR } else { view.feerates.floor() };
+            Stake::at_leisure(budget_at_leisure(value, fee::fee(least, weight)), since)
+        }
     };
     let needs_coins = items.iter().any(|(_, t)| t.needs_coins(resolution.format));
     let most = match items.first().map(|(_, t)| &t.role) {
         Some(Role::Anchor { .. }) => Sat(resolution.capacity.0 / 2),
-        _ => budget(value, true, weight),
+        _ => budget(value),
     };
-    let stake = match needs_coins {
-        true => stake.hurried(&view.waiting, most),
-        // What pays for itself: the whole budget may leave less than an output must hold, and then there is no claim.
-        false => Stake { budget: stake.budget.min(shared.most_fee(value)), ..stake },
+    let stake = match (needs_coins, signed) {
+        (true, _) => stake.hurried(&view.waiting, most),
+        (false, Some(_)) => stake,
+        // It pays for itself: the whole budget may leave less than an output must hold, and then there is no claim.
+        (false, None) => Stake { budget: stake.budget.min(shared.most_fee(value)), ..stake },
     };
     Terms { stake, value, weight, deadline, paid }
+}
+
+/// The fee of an HTLC transaction without anchors: both have signed it long ago.
+fn signed_fee(format: CommitmentFormat, items: &[(OutPoint, &Tracked)]) -> Option<Sat> {
+    match items.first().map(|(_, t)| (&t.role, t.value())) {
+        Some((Role::OurHtlc { second_stage, .. }, value)) if format == CommitmentFormat::StaticRemotekey => {
+            Some(value.saturating_sub(*second_stage))
+        }
+        _ => None,
+    }
 }
 
 /// What a claim pays at least that could have been in a block for so long, at `last` if at anything.
@@ -104,6 +122,11 @@ pub(super) fn offer(
     items: &[(OutPoint, &Tracked)],
 ) -> Result<(Terms, FeeratePerKw), NotBuilt> {
     let terms = terms(resolution, view, shared, items);
+    if let Some(fee) = signed_fee(resolution.format, items) {
+        // Nothing can be added to it, whatever the day: a mempool that is too dear today is asked again with each block.
+        let feerate = per_kw(fee, terms.weight);
+        return Ok((terms, feerate));
+    }
     let wanted = fee::feerate(terms.stake, terms.weight, view.tip, &view.feerates);
     let wanted = wanted.ok_or(NotBuilt::NotWorth)?;
     let most = per_kw(terms.stake.budget, terms.weight);

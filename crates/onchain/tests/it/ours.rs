@@ -4,7 +4,7 @@ use crate::kit::{Court, DELAY, EXPIRY, FORMATS, Htlcs, htlc, preimage};
 use astrape_onchain::{Event, Output, Role, Spender, Story, Waiting};
 use astrape_primitives::{FeeratePerKw, Feerates, Height, HtlcId, Sat, Side};
 use astrape_transactions::CommitmentFormat;
-use bitcoin::Transaction;
+use bitcoin::{OutPoint, Transaction};
 use std::sync::Arc;
 
 /// One offered by us and one by the peer, with an output each.
@@ -41,6 +41,25 @@ fn to_local_is_swept_as_soon_as_its_delay_is_over_and_not_before() {
         court.mine(20);
         assert!(court.is_resolved());
     }
+}
+
+/// Its fee was signed long ago; and its output is worth only a few times the least fee of these days.
+#[test]
+fn a_small_htlc_comes_home_though_the_least_fee_stays_high() {
+    let htlcs = Htlcs::everywhere(vec![htlc(Side::Local, 0, 3_000, 1, EXPIRY)]);
+    let mut court = closed(CommitmentFormat::StaticRemotekey, htlcs);
+    let output = court.output_of((Side::Local, HtlcId(0)));
+    court.feerates = Feerates::new(FeeratePerKw(1_000), [FeeratePerKw(1_000); 4]);
+    court.mine_to(EXPIRY + 2);
+    let timeout = court.resolution.outputs[&output].spent.expect("whatever the day costs");
+    let second_stage = OutPoint { txid: timeout.txid, vout: 0 };
+    court.mine(u32::from(DELAY) + 140);
+    assert!(court.resolution.outputs[&second_stage].spent.is_none(), "it waits for a better day");
+    court.mine(6);
+    assert!(court.resolution.outputs[&second_stage].spent.is_some(), "there was none");
+    court.assert_none_refused();
+    court.mine(20);
+    assert!(court.is_resolved());
 }
 
 // BOLT 5.unilateral-close-handling-local-commitment-transaction.6

@@ -3,9 +3,10 @@
 
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
-use astrape_primitives::Sat;
+use astrape_primitives::{ChannelKeysId, Sat};
 use astrape_transactions::CommitmentFormat;
 use astrape_transactions::signing::{ClaimRequest, Spend, SpendPath};
+use bitcoin::{OutPoint, Txid};
 
 /// A claim that goes out.
 pub(crate) fn check(world: &World, node: usize, request: &ClaimRequest) -> Result<(), Violation> {
@@ -17,13 +18,16 @@ pub(crate) fn check(world: &World, node: usize, request: &ClaimRequest) -> Resul
     let (of_channel, of_wallet) = (value(true), value(false));
     let paid_out: Sat = request.tx.output.iter().map(|out| Sat::from(out.value)).sum();
     let fee = of_channel.saturating_add(of_wallet).saturating_sub(paid_out);
-    let bound = match request.inputs.iter().find_map(|input| path(&input.spend)) {
-        Some((keys, SpendPath::Anchor)) => {
+    let spent = request.tx.input.iter().map(|input| input.previous_output).zip(&request.inputs);
+    let mut of_channels = spent.filter_map(|(outpoint, input)| Some((outpoint, path(&input.spend)?)));
+    let bound = match of_channels.next() {
+        Some((outpoint, (keys, SpendPath::Anchor))) => {
             let open = world.process(node).and_then(|p| p.node.channel(keys)).and_then(|c| c.open());
-            open.map_or(Sat::ZERO, |open| open.funding.terms.capacity)
+            let known = open.map(|open| open.funding.terms.capacity);
+            known.or_else(|| capacity(world, outpoint)).unwrap_or_default()
         }
         // Both have signed its fee long ago.
-        Some((_, SpendPath::HtlcTransaction { format: CommitmentFormat::StaticRemotekey, .. })) => {
+        Some((_, (_, SpendPath::HtlcTransaction { format: CommitmentFormat::StaticRemotekey, .. }))) => {
             return Ok(());
         }
         _ => of_channel,
@@ -33,7 +37,15 @@ pub(crate) fn check(world: &World, node: usize, request: &ClaimRequest) -> Resul
     })
 }
 
-fn path(spend: &Spend) -> Option<(&astrape_primitives::ChannelKeysId, &SpendPath)> {
+/// What a channel holds that its node has forgotten in a later step of the same commit, by an output of its commitment.
+fn capacity(world: &World, of_commitment: OutPoint) -> Option<Sat> {
+    let spent = |txid: &Txid| world.chain.transaction(txid).map(|seen| seen.tx);
+    let funding = spent(&of_commitment.txid)?.input.first()?.previous_output;
+    let output = spent(&funding.txid)?.output.get(usize::try_from(funding.vout).ok()?)?.value;
+    Some(output.into())
+}
+
+fn path(spend: &Spend) -> Option<(&ChannelKeysId, &SpendPath)> {
     match spend {
         Spend::Channel { keys, path, .. } => Some((keys, path)),
         Spend::Wallet { .. } => None,
