@@ -104,7 +104,7 @@ fn a_preimage_that_comes_after_the_force_close_is_kept() {
     let (_, preimage) = pair.pay_held(A, Msat(9_000_000));
     pair.run();
     force_close(&mut pair, B);
-    let id = astrape_primitives::HtlcId(0);
+    let id = HtlcId(0);
     let resolution = astrape_channel::Resolution::Fulfilled { preimage, attribution_data: None };
     pair.command(B, Command::Resolve { id, resolution });
     let htlc = pair.nodes[B].open().htlcs.values().next().expect("pending");
@@ -118,8 +118,8 @@ fn a_preimage_that_the_chain_shows_is_told_once_and_only_for_its_hash() {
     let (_, preimage) = pair.pay_held(A, Msat(9_000_000));
     pair.run();
     force_close(&mut pair, A);
-    let id = astrape_primitives::HtlcId(0);
-    let wrong = astrape_primitives::PaymentPreimage([0; 32]);
+    let id = HtlcId(0);
+    let wrong = PaymentPreimage([0; 32]);
     for (preimage, told) in [(wrong, 0), (preimage, 1), (preimage, 1)] {
         pair.handle(A, Event::PreimageSeen { id, preimage }).expect("no fault");
         let fulfilled = pair.nodes[A].seen.iter().filter(|o| matches!(o, Output::Fulfilled { .. })).count();
@@ -127,7 +127,7 @@ fn a_preimage_that_the_chain_shows_is_told_once_and_only_for_its_hash() {
     }
     let htlc = pair.nodes[A].open().htlcs.values().next().expect("kept");
     assert_eq!(htlc.preimage(), Some(preimage));
-    let unknown = Event::PreimageSeen { id: astrape_primitives::HtlcId(9), preimage };
+    let unknown = Event::PreimageSeen { id: HtlcId(9), preimage };
     pair.handle(A, unknown).expect("no fault");
 }
 
