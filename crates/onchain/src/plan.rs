@@ -3,11 +3,20 @@
 //! A claim is owed until its inputs are spent: it goes out with every block (attack 36), for more as its deadline nears, and
 //! never for less than before. When somebody spends an input of it, the rest is claimed anew in the same step, each alone
 //! and for no less (attacks 16 and 18).
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `group` | which outputs are claimed together |
+//! | `terms` | what is at stake, by when, who else waits for the coins |
+//! | [`fee`] | what follows for the fee |
+//! | `build` | the transaction |
+//! | `together` | one coin for HTLC transactions that have none of their own |
 
 pub(crate) mod build;
 pub mod fee;
 pub(crate) mod group;
 mod terms;
+mod together;
 
 use crate::claim::{Claim, ClaimId};
 use crate::output::{Output, Parent, Story};
@@ -22,6 +31,7 @@ use group::{Group, group};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use terms::{Terms, after_waiting, is_after_others, offer, terms};
+use together::{share, together};
 
 /// Most claims of one resolution: more than a commitment has outputs.
 const MAX_CLAIMS: usize = 2_000;
@@ -50,17 +60,8 @@ pub(crate) fn plan(resolution: &mut Resolution, view: &View<'_>, occasion: Occas
             renew(resolution, view, id, &mut pool, out);
         }
     }
-    let mut lacking = Vec::new();
-    let groups = new_groups(resolution, view.tip);
-    // A coin each, or one for all: the first must not take the only coin from the others.
-    let need_coins = |group: Group| {
-        let Group::Alone(outpoint) = group else { return false };
-        matches!(resolution.outputs.get(&outpoint).map(|t| &t.role), Some(Role::OurHtlc { .. }))
-    };
-    let too_few = groups.iter().filter(|(group, _)| need_coins(*group)).count() > pool.len();
-    let (as_one, each): (Vec<_>, Vec<_>) =
-        groups.into_iter().partition(|(group, _)| too_few && need_coins(*group));
-    lacking.extend(as_one.into_iter().map(|(_, inputs)| (inputs, Sat::ZERO)));
+    let (as_one, each) = share(resolution, new_groups(resolution, view.tip), pool.len());
+    let mut lacking: Vec<_> = as_one.into_iter().map(|(_, inputs)| (inputs, Sat::ZERO)).collect();
     for (_, inputs) in each {
         if let Err(NotBuilt::NoCoins(missing)) = begin(resolution, view, &inputs, &mut pool, out) {
             lacking.push((inputs, missing));
@@ -231,39 +232,6 @@ fn replacement(
     let higher = u128::from(built.fee.0) * u128::from(claim.weight)
         > u128::from(claim.fee.0) * u128::from(built.weight);
     (built.fee >= least && higher).then_some(Made { built, terms, feerate: wanted })
-}
-
-/// HTLC transactions that found no coin of their own are tried as one: a single coin pays for all.
-fn together(
-    resolution: &mut Resolution,
-    view: &View<'_>,
-    lacking: Vec<(Vec<OutPoint>, Sat)>,
-    pool: &mut Vec<WalletInput>,
-    out: &mut Vec<Output>,
-) {
-    let Some(missing) = lacking.iter().map(|(_, missing)| *missing).max() else {
-        return;
-    };
-    let all: Vec<OutPoint> = lacking.into_iter().flat_map(|(inputs, _)| inputs).collect();
-    let mut by_terms: std::collections::BTreeMap<(u32, bool), Vec<OutPoint>> =
-        std::collections::BTreeMap::new();
-    for outpoint in all {
-        if let Some(tracked) = resolution.outputs.get(&outpoint).filter(|t| t.htlc().is_some()) {
-            let key = (tracked.lock_time(), tracked.deadline().is_some());
-            by_terms.entry(key).or_default().push(outpoint);
-        }
-    }
-    let mut short = if by_terms.is_empty() { Some(missing) } else { None };
-    for inputs in by_terms.into_values() {
-        for chunk in inputs.chunks(group::MAX_CONTESTED_INPUTS) {
-            if let Err(NotBuilt::NoCoins(missing)) = begin(resolution, view, chunk, pool, out) {
-                short = short.max(Some(missing));
-            }
-        }
-    }
-    if let Some(missing) = short {
-        out.push(Output::Story(Story::NoCoins { missing }));
-    }
 }
 
 fn shared(resolution: &Resolution) -> Option<Shared<'_>> {

@@ -299,16 +299,22 @@ fn child(court: &Court) -> Option<Arc<Transaction>> {
     court.chain.mempool().into_iter().find(|tx| tx.input[0].previous_output.txid == parent)
 }
 
-// attack 27
-#[test]
-fn the_change_is_a_coin_for_each_channel_that_waits_for_one() {
+/// A channel that goes on chain with one coin of so many satoshi, while so many others wait for one.
+fn gone_with_one_coin(sat: u64, others: usize) -> Court {
     let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::everywhere(both()));
     court.upstream(0, EXPIRY + 80);
     court.feerates = Feerates::flat(FeeratePerKw(2_000));
     court.coins.clear();
-    court.give_coins(1, 500_000);
-    court.waiting = waiting(2, 0);
+    court.give_coins(1, sat);
+    court.waiting = waiting(others, 0);
     court.event(Event::GoOnChain);
+    court
+}
+
+// attack 27
+#[test]
+fn the_change_is_a_coin_for_each_channel_that_waits_for_one() {
+    let court = gone_with_one_coin(500_000, 2);
     let outputs = child(&court).expect("a child").output.clone();
     assert_eq!(outputs.len(), 3, "one for itself too");
     assert!(outputs.iter().all(|output| output.value.to_sat() > 160_000), "{outputs:?}");
@@ -317,13 +323,7 @@ fn the_change_is_a_coin_for_each_channel_that_waits_for_one() {
     assert_eq!(all + claim.fee.0, 500_000 + 330);
     court.assert_none_refused();
     // A coin that would be too small for any of them stays whole.
-    let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::everywhere(both()));
-    court.upstream(0, EXPIRY + 80);
-    court.feerates = Feerates::flat(FeeratePerKw(2_000));
-    court.coins.clear();
-    court.give_coins(1, 30_000);
-    court.waiting = waiting(40, 0);
-    court.event(Event::GoOnChain);
+    let court = gone_with_one_coin(30_000, 40);
     assert_eq!(child(&court).expect("a child").output.len(), 1);
 }
 
