@@ -1,26 +1,34 @@
 //! A channel between us and a peer on a regtest chain: commitments are signed by two signers, claims go into a mempool with
 //! Bitcoin Core's policy, and every script is judged by Bitcoin Core's engine.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `steps` | events and blocks, and what a node would do with what follows |
+//! | `told` | what was told, and what it came to |
+//! | `txs` | transactions of both |
+//! | `proof` | what we hold |
 
-use astrape_onchain::{
-    ClaimParent, Event, Evidence, HtlcKey, LiveHtlc, Nights, Output, Resolution, Story, View, Waiting,
-};
+mod proof;
+mod steps;
+mod told;
+mod txs;
+
+use astrape_onchain::{Event, Evidence, HtlcKey, Nights, Output, Resolution, Waiting};
 use astrape_primitives::{
-    ChannelKeysId, CltvExpiry, CommitmentNumber, FeeratePerKw, Feerates, Height, HtlcId, Msat, Network,
-    PaymentPreimage, Sat, Side, Timestamp,
+    ChannelKeysId, CltvExpiry, FeeratePerKw, Feerates, Height, HtlcId, Network, PaymentPreimage, Sat, Side,
+    Timestamp,
 };
 use astrape_regtest::RegtestChain;
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::{
-    ClaimInput, ClaimRequest, ClosingRequest, Commitment, CommitmentContent, CommitmentFormat, CommittedHtlc,
-    FundingTerms, Keychain, LocalCommitmentRequest, PartyTerms, ReceivedSecrets, RemoteCommitmentRequest,
-    RevocationRequest, Signer as _, Spend, SpendPath, WalletInput,
+    CommitmentFormat, CommittedHtlc, FundingTerms, Keychain, PartyTerms, Signer as _, WalletInput,
 };
 use bitcoin::absolute::LockTime;
 use bitcoin::bip32::{ChildNumber, Xpub};
-use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::secp256k1::{All, Secp256k1};
 use bitcoin::transaction::Version;
 use bitcoin::{OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
+use proof::evidence;
 use std::sync::Arc;
 
 pub(crate) const FORMATS: [CommitmentFormat; 2] =
@@ -180,82 +188,6 @@ impl Court {
         self.chain.tip().height
     }
 
-    /// Gives an event, and does what follows.
-    pub(crate) fn event(&mut self, event: Event) -> Vec<Output> {
-        let coins: Vec<WalletInput> = self
-            .coins
-            .iter()
-            .filter(|coin| self.chain.confirmations(&coin.outpoint.txid) > 0)
-            .cloned()
-            .collect();
-        let coins: Vec<WalletInput> =
-            coins.into_iter().filter(|c| self.is_unspent_in_blocks(&c.outpoint)).collect();
-        let view = View {
-            secp: &self.secp,
-            tip: self.tip(),
-            feerates: self.feerates,
-            closing_depth: 6,
-            coins: &coins,
-            evidence: &self.evidence,
-            nights: &self.nights,
-            waiting: self.waiting,
-        };
-        let (next, outputs) = self.resolution.handle(event, &view);
-        self.resolution = next;
-        self.told.extend(outputs.clone());
-        for output in outputs.clone() {
-            self.act(output);
-        }
-        outputs
-    }
-
-    fn is_unspent_in_blocks(&self, outpoint: &OutPoint) -> bool {
-        self.chain.is_unspent(outpoint) || self.chain.spender_in_mempool(outpoint).is_some()
-    }
-
-    fn act(&mut self, output: Output) {
-        match output {
-            Output::ScriptNeeded => {
-                self.event(Event::Script(wallet_script(Keychain::Internal, 0)));
-            }
-            Output::RowsNeeded(_) => {
-                self.event(Event::Rows(self.htlcs.retired.clone()));
-            }
-            Output::Preimage { htlc, preimage } => {
-                let hash = preimage.payment_hash();
-                let fits = |l: &&mut LiveHtlc| {
-                    l.htlc.offered_by == Side::Local
-                        && l.htlc.payment_hash == hash
-                        && htlc.is_none_or(|id| l.htlc.id == id)
-                };
-                self.evidence.htlcs.iter_mut().filter(fits).for_each(|l| l.preimage = Some(preimage));
-            }
-            Output::Broadcast { request, parent, .. } if !self.deaf => {
-                let tx = us().sign_claim(&request).expect("a claim that can be signed");
-                let txid = tx.compute_txid();
-                let outcome = match parent {
-                    Some(parent) => {
-                        let parent = match parent {
-                            ClaimParent::Ours => self.our_commitment(),
-                            ClaimParent::Signed(tx) => (*tx).clone(),
-                        };
-                        self.chain.submit_package(&[parent, tx]).map(|_| ()).map_err(|e| e.to_string())
-                    }
-                    _ => match self.chain.submit(tx) {
-                        Err(reject) if !reject.is_already_there() => Err(reject.to_string()),
-                        _ => Ok(()),
-                    },
-                };
-                if let Err(reason) = outcome {
-                    self.refused.push((txid, reason));
-                }
-            }
-            // The mempool may have it, or ask for more than it pays.
-            Output::Again(tx) if !self.deaf => drop(self.chain.submit((*tx).clone())),
-            _ => {}
-        }
-    }
-
     /// The peer gives the preimage of an HTLC that it offered, or its own is learnt off chain.
     pub(crate) fn know(&mut self, key: HtlcKey, byte: u8) -> Vec<Output> {
         for live in self.evidence.htlcs.iter_mut().filter(|l| l.key() == key) {
@@ -269,223 +201,6 @@ impl Court {
         for live in self.evidence.htlcs.iter_mut().filter(|l| l.key() == (Side::Local, HtlcId(id))) {
             live.upstream_expiry = Some(Height(expiry));
         }
-    }
-
-    /// Mines so many blocks of what is in the mempool.
-    pub(crate) fn mine(&mut self, blocks: u32) -> Vec<Output> {
-        let mut all = Vec::new();
-        for _ in 0..blocks {
-            self.chain.mine(1, &RegtestChain::faucet_script());
-            all.extend(self.look_at_the_tip());
-        }
-        all
-    }
-
-    /// Mines one block with these transactions alone, whatever the mempool has.
-    pub(crate) fn mine_with(&mut self, txs: &[Transaction]) -> Vec<Output> {
-        self.chain.mine_with(txs, &RegtestChain::faucet_script()).expect("a valid block");
-        self.look_at_the_tip()
-    }
-
-    /// Mines until this height is the tip.
-    pub(crate) fn mine_to(&mut self, height: u32) -> Vec<Output> {
-        let missing = height.saturating_sub(self.tip().0);
-        self.mine(missing)
-    }
-
-    pub(crate) fn look_at_the_tip(&mut self) -> Vec<Output> {
-        let height = self.tip();
-        let block = self.chain.block_at(height).expect("the tip");
-        let mut all = Vec::new();
-        for tx in &block.txdata {
-            let spends = |f: &dyn Fn(&OutPoint) -> bool| tx.input.iter().any(|i| f(&i.previous_output));
-            if spends(&|o| *o == self.terms.outpoint) {
-                all.extend(self.event(Event::FundingSpent { tx: Arc::new(tx.clone()), height }));
-            }
-            if spends(&|o| self.resolution.outputs.contains_key(o)) {
-                all.extend(self.event(Event::Spent { tx: Arc::new(tx.clone()), height }));
-            }
-        }
-        all.extend(self.event(Event::Block));
-        all
-    }
-
-    /// The last blocks go; their transactions are in the mempool again.
-    pub(crate) fn reorg(&mut self, depth: u32) {
-        let from = Height(self.tip().0 + 1 - depth);
-        self.chain.reorg(depth);
-        self.event(Event::Reorged { from });
-    }
-
-    /// The mempool shows transactions.
-    pub(crate) fn see(&mut self, txs: &[&Transaction]) -> Vec<Output> {
-        self.event(Event::Seen(txs.iter().map(|tx| Arc::new((*tx).clone())).collect()))
-    }
-
-    /// Our newest commitment, signed.
-    pub(crate) fn our_commitment(&self) -> Transaction {
-        let (remote_signature, _) = sign_for(&self.terms, &self.evidence.local);
-        let request = LocalCommitmentRequest {
-            keys: A,
-            terms: Arc::clone(&self.terms),
-            content: self.evidence.local.clone(),
-            remote_signature,
-        };
-        us().sign_local_commitment(&request).expect("signed")
-    }
-
-    /// A transaction that spends the funding output with both signatures.
-    pub(crate) fn signed_by_both(&self, tx: &Transaction) -> Transaction {
-        let request = |keys, terms| ClosingRequest { keys, terms, tx: tx.clone() };
-        let ours = request(A, Arc::clone(&self.terms));
-        let theirs = request(B, Arc::new(mirrored(&self.terms)));
-        let local = us().sign_closing(&ours).expect("signed");
-        let remote = peer().sign_closing(&theirs).expect("signed");
-        ours.signed(&local, &remote)
-    }
-
-    pub(crate) fn content(&self, number: u64) -> CommitmentContent {
-        let htlcs = match number {
-            ACKED => self.htlcs.acked.clone(),
-            NEXT => self.htlcs.next.clone().unwrap_or_default(),
-            _ => self.htlcs.revoked.clone(),
-        };
-        content(&self.terms, Side::Remote, number, htlcs)
-    }
-
-    /// A commitment of the peer, as we build it.
-    pub(crate) fn built(&self, number: u64) -> Commitment {
-        Commitment::build(&self.secp, &self.terms, &self.content(number)).expect("valid")
-    }
-
-    /// A commitment of the peer, signed by both.
-    pub(crate) fn their_commitment(&self, number: u64) -> Transaction {
-        let (ours, _) = us_signs(&self.terms, &self.content(number));
-        let request = LocalCommitmentRequest {
-            keys: B,
-            terms: Arc::new(mirrored(&self.terms)),
-            content: mirror(&self.content(number)),
-            remote_signature: ours,
-        };
-        peer().sign_local_commitment(&request).expect("signed")
-    }
-
-    /// The peer's HTLC transaction for its commitment: by preimage, or by timeout. Several are one transaction, as anchors
-    /// allow; without anchors only one.
-    pub(crate) fn second_stage(
-        &self,
-        number: u64,
-        outputs: &[(OutPoint, Option<PaymentPreimage>)],
-    ) -> Transaction {
-        let content = self.content(number);
-        let commitment = self.built(number);
-        let (_, signatures) = us_signs(&self.terms, &content);
-        let mut inputs = Vec::new();
-        let mut tx = empty();
-        for (outpoint, known) in outputs {
-            let index = commitment.htlcs().iter().position(|h| h.outpoint() == *outpoint).expect("an HTLC");
-            let second = &commitment.htlcs()[index];
-            tx.input.push(second.tx().input[0].clone());
-            tx.output.push(second.tx().output[0].clone());
-            tx.lock_time = tx.lock_time.max_of(second.tx().lock_time);
-            let path = SpendPath::HtlcTransaction {
-                number: CommitmentNumber(number),
-                format: self.format,
-                remote_signature: signatures[index],
-                preimage: *known,
-            };
-            let witness_script = Some(second.witness_script().clone());
-            inputs.push(ClaimInput {
-                prevout: second.output(),
-                spend: Spend::Channel { keys: B, witness_script, path },
-            });
-        }
-        peer().sign_claim(&ClaimRequest { tx, inputs }).expect("signed")
-    }
-
-    /// The peer takes an HTLC of our commitment, or of its own by timeout: with its key alone.
-    pub(crate) fn peer_takes(&self, outpoint: OutPoint, known: Option<PaymentPreimage>) -> Transaction {
-        let tracked = &self.resolution.outputs[&outpoint];
-        let mut tx = empty();
-        tx.lock_time = match known {
-            Some(_) => LockTime::ZERO,
-            None => LockTime::from_consensus(tracked.htlc().expect("an HTLC").cltv_expiry.0),
-        };
-        tx.input.push(input(outpoint, self.format.htlc_sequence()));
-        tx.output.push(TxOut { value: Sat(tracked.value().0 - 2_000).into(), script_pubkey: elsewhere() });
-        let per_commitment_point = us().point(&A, CommitmentNumber(OURS));
-        let path = SpendPath::RemoteHtlc { per_commitment_point, preimage: known };
-        let witness_script = tracked.witness_script.clone();
-        let spend = Spend::Channel { keys: B, witness_script, path };
-        let inputs = vec![ClaimInput { prevout: tracked.output.clone(), spend }];
-        peer().sign_claim(&ClaimRequest { tx, inputs }).expect("signed")
-    }
-
-    /// The output that holds an HTLC.
-    pub(crate) fn output_of(&self, key: HtlcKey) -> OutPoint {
-        let found = self.resolution.outputs.iter().find(|(_, t)| t.key() == Some(key));
-        *found.expect("the HTLC has an output").0
-    }
-
-    /// Whether the end of an HTLC of ours was told as failed.
-    pub(crate) fn has_failed(&self, id: u64) -> bool {
-        self.told.contains(&Output::Failed(HtlcId(id)))
-    }
-
-    /// The preimages that were told, by HTLC.
-    pub(crate) fn preimages(&self) -> Vec<Option<HtlcId>> {
-        let of = |o: &Output| match o {
-            Output::Preimage { htlc, .. } => Some(*htlc),
-            _ => None,
-        };
-        self.told.iter().filter_map(of).collect()
-    }
-
-    pub(crate) fn is_resolved(&self) -> bool {
-        self.told.contains(&Output::Resolved)
-    }
-
-    pub(crate) fn stories(&self) -> Vec<&Story> {
-        let mut stories = Vec::new();
-        for output in &self.told {
-            if let Output::Story(story) = output {
-                stories.push(story);
-            }
-        }
-        stories
-    }
-
-    /// What stands on chain for our wallet, without the coins that it had.
-    pub(crate) fn in_our_wallet(&self) -> Sat {
-        let script = wallet_script(Keychain::Internal, 0);
-        let mut sum = Sat::ZERO;
-        for height in 0..=self.tip().0 {
-            let Some(block) = self.chain.block_at(Height(height)) else { continue };
-            for tx in &block.txdata {
-                let txid = tx.compute_txid();
-                for (vout, output) in (0_u32..).zip(&tx.output).filter(|(_, o)| o.script_pubkey == script) {
-                    if self.chain.is_unspent(&OutPoint { txid, vout }) {
-                        sum = sum.saturating_add(output.value.into());
-                    }
-                }
-            }
-        }
-        sum
-    }
-
-    /// Asserts that every claim that was sent was taken by the mempool.
-    pub(crate) fn assert_none_refused(&self) {
-        assert!(self.refused.is_empty(), "{:?}", self.refused);
-    }
-}
-
-trait MaxOf {
-    fn max_of(self, other: LockTime) -> LockTime;
-}
-
-impl MaxOf for LockTime {
-    fn max_of(self, other: LockTime) -> LockTime {
-        LockTime::from_consensus(self.to_consensus_u32().max(other.to_consensus_u32()))
     }
 }
 
@@ -512,111 +227,4 @@ pub(crate) fn wallet_script(keychain: Keychain, index: u32) -> ScriptBuf {
     let path = [branch, index].map(|n| ChildNumber::Normal { index: n });
     let key = xpub.derive_pub(&secp, &path).expect("derives").to_x_only_pub();
     ScriptBuf::new_p2tr(&secp, key, None)
-}
-
-fn mirrored(terms: &FundingTerms) -> FundingTerms {
-    FundingTerms { opener: terms.opener.other(), local: terms.remote, remote: terms.local, ..*terms }
-}
-
-fn mirror(content: &CommitmentContent) -> CommitmentContent {
-    let flip = |htlc: &CommittedHtlc| CommittedHtlc { offered_by: htlc.offered_by.other(), ..*htlc };
-    CommitmentContent {
-        owner: content.owner.other(),
-        local_balance: content.remote_balance,
-        remote_balance: content.local_balance,
-        htlcs: content.htlcs.iter().map(flip).collect(),
-        ..content.clone()
-    }
-}
-
-fn content(terms: &FundingTerms, owner: Side, number: u64, htlcs: Vec<CommittedHtlc>) -> CommitmentContent {
-    let pending: Msat = htlcs.iter().map(|htlc| htlc.amount).sum();
-    let remote = Msat(3_000_000_000);
-    let number = CommitmentNumber(number);
-    let per_commitment_point =
-        if owner == Side::Local { us().point(&A, number) } else { peer().point(&B, number) };
-    CommitmentContent {
-        owner,
-        number,
-        per_commitment_point,
-        feerate: FeeratePerKw(1_000),
-        local_balance: terms.capacity.to_msat().saturating_sub(remote).saturating_sub(pending),
-        remote_balance: remote,
-        htlcs,
-    }
-}
-
-/// The peer's signatures on our commitment.
-fn sign_for(terms: &FundingTerms, content: &CommitmentContent) -> (Signature, Vec<Signature>) {
-    let terms = Arc::new(mirrored(terms));
-    let request = RemoteCommitmentRequest { keys: B, terms, content: mirror(content) };
-    peer().sign_remote_commitment(&request).expect("signed")
-}
-
-/// Our signatures on the peer's.
-fn us_signs(terms: &FundingTerms, content: &CommitmentContent) -> (Signature, Vec<Signature>) {
-    let request = RemoteCommitmentRequest { keys: A, terms: Arc::new(*terms), content: content.clone() };
-    us().sign_remote_commitment(&request).expect("signed")
-}
-
-/// The secret of a commitment of the peer.
-fn secret_of(terms: &FundingTerms, number: u64) -> [u8; 32] {
-    let next = content(terms, Side::Remote, number + 1, Vec::new());
-    let (signature, htlc_signatures) = us_signs(terms, &next);
-    let request = RevocationRequest {
-        keys: B,
-        terms: Arc::new(mirrored(terms)),
-        revoked: CommitmentNumber(number),
-        content: mirror(&next),
-        signature,
-        htlc_signatures,
-    };
-    peer().reveal(&request).expect("revealed").0
-}
-
-fn evidence(terms: &Arc<FundingTerms>, htlcs: &Htlcs) -> Evidence {
-    let local = content(terms, Side::Local, OURS, htlcs.ours.clone());
-    let (_, htlc_signatures) = sign_for(terms, &local);
-    let mut remote = vec![content(terms, Side::Remote, ACKED, htlcs.acked.clone())];
-    if let Some(next) = &htlcs.next {
-        remote.push(content(terms, Side::Remote, NEXT, next.clone()));
-    }
-    let mut secrets = ReceivedSecrets::new();
-    for number in 0..ACKED {
-        secrets.insert(CommitmentNumber(number), secret_of(terms, number)).expect("in order");
-    }
-    let mut live: Vec<LiveHtlc> = Vec::new();
-    let all = htlcs.ours.iter().chain(&htlcs.acked).chain(htlcs.next.iter().flatten()).chain(&htlcs.revoked);
-    for htlc in all {
-        let is_known =
-            live.iter().any(|l| l.key() == (htlc.offered_by, htlc.id)) || htlcs.retired.contains(htlc);
-        if is_known {
-            continue;
-        }
-        let in_revoked = htlcs.revoked.contains(htlc);
-        let first_remote = if in_revoked {
-            Some(CommitmentNumber(REVOKED))
-        } else if htlcs.acked.contains(htlc) {
-            Some(CommitmentNumber(ACKED))
-        } else {
-            htlcs.next.as_ref().filter(|n| n.contains(htlc)).map(|_| CommitmentNumber(NEXT))
-        };
-        live.push(LiveHtlc {
-            htlc: *htlc,
-            preimage: None,
-            upstream_expiry: None,
-            first_remote,
-            end_remote: None,
-        });
-    }
-    Evidence {
-        keys: A,
-        terms: Arc::clone(terms),
-        local,
-        htlc_signatures,
-        remote,
-        secrets,
-        shutdown: None,
-        htlcs: live,
-    }
 }
