@@ -1,0 +1,155 @@
+//! Rows, and fields of them, that the first version did not have: they are read again, and their bytes stand as they were
+//! first written.
+
+use super::*;
+use astrape_payment::send::{Lessons, Limit, What};
+use astrape_payment::{ForwardPolicy, InboundFee, Payment};
+use astrape_primitives::{Msat, PaymentPreimage, ShortChannelId, Timestamp};
+use astrape_routing::Direction as Way;
+
+#[test]
+fn policies_of_channels_are_read_again_and_stay_readable() {
+    for seed in 0..100 {
+        let (policy, keys) = (Gen(7_000 + seed).channel_policy(), keys(seed));
+        let mut rows = Rows::new();
+        single_rows([(keys, policy.clone())], &mut rows);
+        let read = restore(&rows).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        assert_eq!(*read.policies[&keys], policy, "seed {seed}");
+    }
+    // Written by the first version that had them.
+    let frozen = "010026000000000000000700000064005000000000000000010000000000002710fffffffeffffffce\
+                  022e000000000000000800000064005000000000000000010000000000002710fffffffeffffffce0000018bcfe56800";
+    let bytes: Vec<u8> = (0..frozen.len() / 2)
+        .map(|i| u8::from_str_radix(&frozen[2 * i..2 * i + 2], 16).expect("hexadecimal"))
+        .collect();
+    let asked = |base| ForwardPolicy {
+        fee_base: Msat(base),
+        htlc_maximum: Some(Msat(10_000)),
+        inbound: InboundFee { base_msat: -2, proportional_millionths: -50 },
+        ..ForwardPolicy::default()
+    };
+    let before = vec![(asked(8), Timestamp::from_secs(1_700_000_000))];
+    let policy = ChannelPolicy { own: Some(asked(7)), before };
+    assert_eq!(ChannelPolicy::decode(&keys(1), &bytes), Ok(policy.clone()));
+    assert_eq!(policy.encode(), bytes);
+}
+
+/// The first version had neither.
+#[test]
+fn nights_and_channels_that_their_peer_has_failed_are_read_again_and_stay_readable() {
+    let mut chain = Gen(11).chain_state();
+    let without = chain.encode();
+    for height in [10, 11, 12, 40] {
+        chain.nights.sleep_through(astrape_primitives::Height(height));
+    }
+    let frozen = "05100000000a0000000c0000002800000028";
+    assert_eq!(hex(&chain.encode()), hex(&without) + frozen, "and a record without stays as it was");
+    assert_eq!(ChainState::decode(&(), &chain.encode()), Ok(chain));
+    let unordered = unhex(&(hex(&without) + "05100000000a0000000c0000000100000002"));
+    assert!(ChainState::decode(&(), &unordered).is_err());
+    let failed =
+        FailedByPeer { since: astrape_primitives::Height(700_000), words: "the peer sent: x".to_owned() };
+    let frozen = "010004000aae6002107468652070656572 2073656e743a2078".replace(' ', "");
+    assert_eq!(hex(&failed.encode()), frozen);
+    let rows = BTreeMap::from([(Kind::FailedByPeer.key(&keys(1).0), failed.encode())]);
+    let read = restore(&rows).expect("readable");
+    assert_eq!(read.failed_by_peer, BTreeMap::from([(keys(1), failed)]));
+}
+
+#[test]
+fn a_forward_that_waits_for_an_application_is_read_again_and_stays_readable() {
+    let (id, held) = ((keys(1), HtlcId(7)), Held { since: Timestamp::from_secs(1_700_000_000) });
+    let mut rows = Rows::new();
+    single_rows([(id, held)], &mut rows);
+    assert_eq!(restore(&rows).expect("readable").held, BTreeMap::from([(id, held)]));
+    // Written by the first version that had them.
+    assert_eq!(held.encode(), unhex("0100080000018bcfe56800"));
+    let of_another = Key([&rows.keys().next().expect("one").0[..], &[0]].concat());
+    let rows = BTreeMap::from([(of_another, held.encode())]);
+    assert!(restore(&rows).is_err(), "an id that is too long is none");
+}
+
+#[test]
+fn invoices_that_are_held_and_what_is_held_for_them_are_read_again() {
+    for seed in 0..100 {
+        let mut g = Gen(9_000 + seed);
+        let (invoice, set) = (g.held_invoice(), g.held_set());
+        assert_eq!(
+            OpenInvoice::decode(&invoice.payment_hash, &invoice.encode()),
+            Ok(invoice.clone()),
+            "{seed}"
+        );
+        assert_eq!(Receiving::decode(&set.payment_hash, &set.encode()), Ok(set.clone()), "{seed}");
+    }
+}
+
+#[test]
+fn an_invoice_that_settles_by_itself_cannot_lack_its_preimage() {
+    let invoice = Gen(1).invoice();
+    let lacking = OpenInvoice { preimage: None, ..invoice.clone() };
+    assert_eq!(OpenInvoice::decode(&invoice.payment_hash, &lacking.encode()), Err(Unreadable::Missing(0)));
+    let held = OpenInvoice { hold: true, ..lacking };
+    assert_eq!(OpenInvoice::decode(&invoice.payment_hash, &held.encode()), Ok(held));
+}
+
+#[test]
+fn a_coin_that_is_set_aside_for_claims_is_read_again() {
+    let mut coin = Gen(8).coin();
+    coin.reserved = Some(astrape_wallet::Reservation::Claim(keys(1)));
+    assert_eq!(Coin::decode(&coin.outpoint(), &coin.encode()), Ok(coin));
+}
+
+/// Rows of payments that the first rows could not have: a question to path search, and a payment without an invoice.
+#[test]
+fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
+    let plain = Gen(9).payment();
+    let asking = Payment { searches: 3, asked_at: Some(Timestamp(7)), ..plain.clone() };
+    let preimage = PaymentPreimage([5; 32]);
+    let custom_records = BTreeMap::from([(65_537, vec![1, 2]), (70_000, Vec::new())]);
+    let what = What::Keysend { preimage, custom_records };
+    let without = Payment { what: what.clone(), ..plain.clone() };
+    let none = Payment { what: What::Keysend { preimage, custom_records: BTreeMap::new() }, ..plain.clone() };
+    let lessons = Lessons {
+        suspects: BTreeMap::from([(Gen(3).node(), 1), (Gen(4).node(), 1)]),
+        bears: 1,
+        channels: BTreeMap::from([
+            ((ShortChannelId(8), Way::FromNode1), Limit::default()),
+            ((ShortChannelId(8), Way::FromNode2), Limit::default()),
+            ((ShortChannelId(9), Way::FromNode2), Limit { most: Msat(7), dared: 2 }),
+        ]),
+        ..plain.lessons.clone()
+    };
+    let doubting = Payment { lessons, ..plain.clone() };
+    for payment in [&plain, &asking, &without, &none, &doubting] {
+        let read = Payment::decode(&payment.payment_hash, &payment.encode());
+        assert_eq!(read.as_ref(), Ok(payment));
+    }
+    // The bytes of what is new stand as they were first written.
+    let of_asking = hex(&asking.encode());
+    assert!(of_asking.contains("1a0800000000000000031c080000000000000007"), "{of_asking}");
+    let of_what = hex(&without.encode());
+    let records = "201600000000000100010002010200000000000111700000";
+    let of_doubting = hex(&doubting.encode());
+    assert!(
+        of_doubting.ends_with("000000012404000000012615000000000000000901000000000000000700000002"),
+        "{of_doubting}"
+    );
+    assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
+}
+
+#[test]
+fn a_close_that_left_the_chain_is_read_as_it_was_written() {
+    for seed in 0..24 {
+        let (mut g, keys) = (Gen(seed), keys(seed));
+        let mut before = g.court(keys);
+        before.left = Some(g.left());
+        let mut changes = Changes::new();
+        diff_resolution(&keys, None, Some(&before), &mut changes);
+        let mut rows = ResolutionRows::default();
+        for (key, value) in &changes {
+            let (of, row) = ResolutionRow::of(&key.0[1..]).expect("a key of ours");
+            rows.add(&of, row, value.as_ref().expect("written")).expect("readable");
+        }
+        assert_eq!(rows.restore().expect("whole"), before, "seed {seed}");
+    }
+}
