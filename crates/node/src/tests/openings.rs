@@ -1,7 +1,8 @@
 //! Openings in great number, out of order, under ids that are taken, and never funded.
 
+use super::floods::{fresh_keys, open_channel};
 use super::net::Net;
-use super::{NOW, config, fresh_keys, node_with, open_channel, step};
+use super::{NOW, config, node_with, step};
 use crate::command::{Command, OpenChannelCommand};
 use crate::index::could_sign;
 use crate::input::{CommandId, FreshKeys, Input, PeerEvent, PeerMessage};

@@ -1,0 +1,160 @@
+//! What the chain shows late or not at all, and what must be on it in time.
+
+use super::{NOW, channel, config, node_with, peer, step};
+use crate::effect::Effect;
+use crate::input::Input;
+use crate::node::Node;
+use crate::record::tests::examples::Gen;
+use astrape_channel::Phase;
+use astrape_primitives::{BlockId, ChannelKeysId, Height, Network, Sat};
+use astrape_signer::{InProcessSigner, Seed};
+use bitcoin::hashes::Hash as _;
+use std::sync::Arc;
+
+fn nothing(lock_time: u32) -> bitcoin::Transaction {
+    let lock_time = bitcoin::absolute::LockTime::from_consensus(lock_time);
+    bitcoin::Transaction {
+        version: bitcoin::transaction::Version::TWO,
+        lock_time,
+        input: vec![],
+        output: vec![],
+    }
+}
+
+#[test]
+fn a_claim_goes_out_behind_its_parent() {
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let request = astrape_transactions::signing::ClaimRequest { tx: nothing(2), inputs: vec![] };
+    let claim = |parent| {
+        let request = Box::new(request.clone());
+        crate::Broadcast::Claim { request, parent, deadline: Some(Height(500)) }
+    };
+    assert_eq!(claim(None).txid(), Some(nothing(2).compute_txid()));
+    assert_eq!(claim(None).deadline(), Some(Height(500)));
+    let alone = crate::release::sign_broadcast(&claim(None), &signer).expect("it has no inputs");
+    assert_eq!(alone, [nothing(2)]);
+    let parent = crate::Parent::Signed(Arc::new(nothing(1)));
+    let package = crate::release::sign_broadcast(&claim(Some(parent)), &signer).expect("it has no inputs");
+    assert_eq!(package, [nothing(1), nothing(2)], "the child last");
+}
+
+#[test]
+fn a_spend_that_a_late_watch_finds_in_a_block_of_ours_is_taken_and_one_of_another_chain_is_not() {
+    let theirs = channel(1, peer(2));
+    let outpoint = theirs.open().expect("it is open").funding.terms.outpoint;
+    let mut tx = nothing(0);
+    tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
+    let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
+    let mut node = node_with(config(), vec![theirs.clone()]);
+    let tip = node.chain().tip().expect("it has one");
+    let late = |block| Input::Chain(crate::ChainInput::Late { block, matched: matched.clone() });
+    let spent_at = |node: &Node| {
+        let channel = node.channel(&theirs.keys()).expect("it is there");
+        channel.open().and_then(|open| open.funding.spent.as_ref()).map(|spent| spent.height)
+    };
+    step(&mut node, NOW, late(BlockId { hash: bitcoin::BlockHash::from_byte_array([9; 32]), ..tip }));
+    assert_eq!(spent_at(&node), None, "that block is of another chain");
+    step(&mut node, NOW, late(tip));
+    assert_eq!(spent_at(&node), Some(tip.height));
+}
+
+/// An HTLC of a channel from its beginning on.
+fn pending(side: astrape_primitives::Side, expiry: u32) -> astrape_channel::Htlc {
+    let mut htlc = Gen(3).htlc(side, astrape_primitives::HtlcId(0));
+    htlc.amount = Sat(100_000).to_msat();
+    htlc.payment_hash = astrape_primitives::PaymentPreimage([7; 32]).payment_hash();
+    htlc.cltv_expiry = astrape_primitives::CltvExpiry(expiry);
+    htlc.added = astrape_channel::commitments::Numbers::FROM_THE_START;
+    htlc.removal = None;
+    htlc
+}
+
+/// A payment on its way: it came in on the first channel, expiring at block 120, and went out on the second, expiring at 103.
+fn relayed(format: astrape_transactions::CommitmentFormat) -> (Node, ChannelKeysId, ChannelKeysId) {
+    let (mut first, mut second) = (channel(1, peer(2)), channel(2, peer(3)));
+    let (incoming, mut outgoing) =
+        (pending(astrape_primitives::Side::Remote, 120), pending(astrape_primitives::Side::Local, 103));
+    let origin = astrape_channel::Origin::Relay { channel: first.keys(), id: incoming.id };
+    if let astrape_channel::htlc::Direction::Outgoing { onion, .. } = outgoing.direction.clone() {
+        outgoing.direction = astrape_channel::htlc::Direction::Outgoing { origin, onion, preimage: None };
+    }
+    for (channel, htlc) in [(&mut first, incoming), (&mut second, outgoing)] {
+        if let Phase::Open(open) = &mut channel.phase {
+            let terms = Arc::make_mut(&mut open.funding.terms);
+            terms.format = format;
+            terms.local.dust_limit = Sat(354);
+            let mut params = (*open.params).clone();
+            params.format = format;
+            open.params = Arc::new(params);
+            open.fees = astrape_channel::fee::Fees::new(astrape_primitives::FeeratePerKw(1_000));
+            open.htlcs.insert(htlc.key(), Arc::new(htlc));
+        }
+    }
+    let keys = (first.keys(), second.keys());
+    (node_with(config(), vec![first, second]), keys.0, keys.1)
+}
+
+fn block(node: &mut Node) -> Vec<Effect> {
+    let tip = node.chain().tip().expect("it has one");
+    let height = Height(tip.height.0 + 1);
+    let mut hash = [0; 32];
+    hash[..4].copy_from_slice(&height.0.to_be_bytes());
+    let next = BlockId { height, hash: bitcoin::BlockHash::from_byte_array(hash) };
+    let event = astrape_primitives::ChainEvent::Connected {
+        block: next,
+        previous: tip.hash,
+        time: 0,
+        matched: Vec::new(),
+    };
+    step(node, NOW, Input::Chain(crate::ChainInput::Event(event))).1
+}
+
+fn goes_on_chain(effects: &[Effect]) -> bool {
+    effects.iter().any(|e| matches!(e, Effect::Broadcast(crate::Broadcast::Commitment(_))))
+}
+
+// attack 32
+// attack 52
+#[test]
+fn a_stuck_payment_closes_its_channel_and_is_failed_back_before_the_one_it_came_from_must_close() {
+    for format in [
+        astrape_transactions::CommitmentFormat::Anchors,
+        astrape_transactions::CommitmentFormat::StaticRemotekey,
+    ] {
+        let (mut node, first, second) = relayed(format);
+        let is_failed = |node: &Node| {
+            let open = node.channel(&first).and_then(|c| c.open()).expect("it is open");
+            open.htlcs.values().next().expect("still there").removal.is_some()
+        };
+        let phase = |node: &Node, keys| matches!(node.channel(keys).expect("there").phase, Phase::Open(_));
+        while node.chain().height() < Height(105) {
+            assert!(!goes_on_chain(&block(&mut node)), "the peer has its grace");
+        }
+        assert!(goes_on_chain(&block(&mut node)));
+        assert!(phase(&node, &first) && !phase(&node, &second));
+        while node.chain().height() < Height(113) {
+            block(&mut node);
+            assert!(!is_failed(&node), "the preimage may still come");
+        }
+        block(&mut node);
+        assert!(is_failed(&node));
+        assert!(phase(&node, &first), "and its channel lives on");
+    }
+}
+
+// attack 43
+#[test]
+fn no_channel_is_closed_from_a_stale_view_of_the_chain_nor_at_once_when_it_is_back() {
+    let (mut node, _, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("syncing".to_owned())));
+    while node.chain().height() < Height(111) {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    let (_, effects) = step(&mut node, NOW, told(crate::Freshness::Fresh));
+    assert!(!goes_on_chain(&effects), "the peer may not have had a chance to fail it");
+    block(&mut node);
+    assert!(!goes_on_chain(&block(&mut node)));
+    assert!(goes_on_chain(&block(&mut node)), "three blocks later it had");
+    assert!(matches!(node.channel(&second).expect("there").phase, Phase::Closing(_)));
+}

@@ -1,0 +1,80 @@
+//! Faults of our own, and a state that may be old: what they concern stands still, and the rest of the node goes on.
+
+use super::{NOW, channel, config, node_with, peer, step};
+use crate::command::{Command, Refusal};
+use crate::effect::Effect;
+use crate::input::{CommandId, Input, PeerEvent, PeerMessage};
+use crate::ledger::{ChannelFact, Fact};
+use astrape_channel::{Channel, Phase};
+use astrape_primitives::{ChannelId, Features, Msat, NodeId};
+use astrape_wire::{Message, Warning};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+fn said(from: NodeId, channel: &Channel) -> Input {
+    let message = Message::Warning(Warning { channel_id: channel.channel_id(), data: b"hello".to_vec() });
+    Input::Peer { peer: from, event: PeerEvent::Message(PeerMessage::Other(message)) }
+}
+
+/// A channel whose money does not add up: whatever touches it is stopped before the door.
+fn broken(number: u64, with: NodeId) -> Channel {
+    let mut channel = channel(number, with);
+    if let Phase::Open(open) = &mut channel.phase {
+        open.balances.remote = Msat(1);
+    }
+    channel
+}
+
+#[test]
+fn a_panic_quarantines_its_channel_and_the_node_goes_on() {
+    let (bad, good) = (broken(1, peer(2)), channel(2, peer(3)));
+    let mut node = node_with(config(), vec![bad.clone(), good.clone()]);
+    let (writes, effects) = step(&mut node, NOW, said(peer(2), &bad));
+    let is_told = writes.ledger().iter().any(|entry| {
+        matches!(&entry.fact, Fact::Channel { keys, event: ChannelFact::Quarantined { .. }, .. } if *keys == bad.keys())
+    });
+    assert!(is_told, "the user is told");
+    assert!(effects.iter().any(|e| matches!(e, Effect::Disconnect { peer: p, .. } if *p == peer(2))));
+    assert_eq!(node.channel(&bad.keys()), Some(&bad), "nothing of the step happened");
+    assert_eq!(node.quarantined().map(|(keys, _)| keys).collect::<Vec<_>>(), [bad.keys()]);
+
+    let (_, effects) = step(&mut node, NOW, said(peer(3), &good));
+    assert!(effects.is_empty(), "the others are as before: {effects:?}");
+    let features = Features::empty();
+    let (_, effects) = step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Up { features } });
+    assert!(effects.is_empty(), "nothing is said for the quarantined channel: {effects:?}");
+}
+
+#[test]
+fn a_second_panic_within_a_minute_stops_the_process_and_a_later_one_does_not() {
+    for (later, stops) in [(59_000, true), (61_000, false)] {
+        let (one, two) = (broken(1, peer(2)), broken(2, peer(3)));
+        let mut node = node_with(config(), vec![one.clone(), two.clone()]);
+        step(&mut node, NOW, said(peer(2), &one));
+        let second = catch_unwind(AssertUnwindSafe(|| step(&mut node, NOW.plus(later), said(peer(3), &two))));
+        assert_eq!(second.is_err(), stops, "{later} ms later");
+    }
+}
+
+// attack 48
+#[test]
+fn a_channel_whose_state_may_be_old_signs_and_broadcasts_nothing() {
+    let suspect = channel(1, peer(2));
+    let mut config = config();
+    config.suspect.insert(suspect.keys());
+    let mut node = node_with(config, vec![suspect.clone()]);
+    let command = Command::ForceCloseChannel { channel: suspect.keys() };
+    let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(1), command });
+    assert!(
+        matches!(&effects[..], [Effect::Reply { reply: Err(Refusal::Suspect), .. }]),
+        "our commitment may be revoked: {effects:?}"
+    );
+    let error = Message::Error(astrape_wire::Error { channel_id: suspect.channel_id(), data: Vec::new() });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(error)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    assert!(effects.is_empty(), "not even when the peer asks for it: {effects:?}");
+    let all = Message::Error(astrape_wire::Error { channel_id: ChannelId::ALL, data: Vec::new() });
+    let input = Input::Peer { peer: peer(2), event: PeerEvent::Message(PeerMessage::Other(all)) };
+    let (_, effects) = step(&mut node, NOW, input);
+    assert!(effects.is_empty(), "nor for all channels: {effects:?}");
+    assert_eq!(node.channel(&suspect.keys()), Some(&suspect));
+}
