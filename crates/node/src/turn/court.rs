@@ -1,24 +1,27 @@
 //! Channels on chain: what the chain shows goes to their resolution, and what follows from it goes to the parts of the node.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `deadlines` | what must be done before a block |
+//! | `purse` | which coins of the wallet the claims of a channel may use |
+//! | `tell` | what people are told |
 
+mod deadlines;
 mod purse;
+mod tell;
 
 use super::{Turn, origin_of};
 use crate::effect::{Broadcast, Effect, Find, Parent, Watch};
 use crate::journal::RetiredHtlc;
-use crate::ledger::ChannelFact;
-use crate::state::FailedByPeer;
-use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin, Refusal};
-use astrape_onchain::{ClaimParent, Event, Evidence, LiveHtlc, Output, Resolution, Spender, Story, View};
+use astrape_channel::{Channel, Event as ChannelEvent, Htlc, Origin, Refusal};
+use astrape_onchain::{ClaimParent, Event, Evidence, LiveHtlc, Output, Resolution, View};
 use astrape_onion::Failure;
-use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, PaymentHash, PaymentPreimage, Side};
+use astrape_primitives::{ChannelKeysId, Feerates, Height, HtlcId, PaymentPreimage, Side};
 use astrape_transactions::CommittedHtlc;
 use astrape_wallet::{Coins, Reservation};
 use bitcoin::Transaction;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
-const BLOCKS_FOR_THE_PEERS_COMMITMENT: u32 = 12;
 
 impl Turn<'_> {
     /// Gives an event to the resolution of a channel; its first event makes it.
@@ -178,45 +181,6 @@ impl Turn<'_> {
         }
     }
 
-    /// HTLCs whose upstream is about to expire are failed back, though their own end is open: the upstream peer would close
-    /// else, and one stuck HTLC would take down a row of channels (attack 52). Never one whose preimage is known.
-    pub(super) fn fail_back_what_is_late(&mut self) {
-        let tip = self.height();
-        let mut late: Vec<(ChannelKeysId, Arc<Htlc>)> = Vec::new();
-        for (keys, channel) in self.node.channels.iter() {
-            let htlcs = channel.open().into_iter().flat_map(|o| o.htlcs.values());
-            let is_late = |h: &&Arc<Htlc>| {
-                h.offered_by == Side::Local
-                    && h.preimage().is_none()
-                    && self
-                        .upstream_of(h)
-                        .is_some_and(|up| astrape_onchain::deadline::must_fail_back(up.cltv_expiry, tip))
-            };
-            late.extend(htlcs.filter(is_late).map(|h| (*keys, Arc::clone(h))));
-        }
-        for (keys, htlc) in late {
-            match self.known_preimage(keys, htlc.payment_hash) {
-                Some(preimage) => self.drive(keys, ChannelEvent::PreimageSeen { id: htlc.id, preimage }),
-                None => {
-                    if let Some(Origin::Relay { channel, id }) = origin_of(&htlc) {
-                        self.fail_back(
-                            keys,
-                            channel,
-                            id,
-                            "its expiry is near, and the next channel has not ended it",
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    /// A preimage that another HTLC of a channel has shown.
-    fn known_preimage(&self, keys: ChannelKeysId, hash: PaymentHash) -> Option<PaymentPreimage> {
-        let open = self.node.channels.get(&keys)?.open()?;
-        open.htlcs.values().filter(|h| h.payment_hash == hash).find_map(|h| h.preimage())
-    }
-
     /// A confirmed transaction: what it spends of fundings, and of what is followed.
     pub(super) fn spends(&mut self, height: Height, tx: &Arc<Transaction>) {
         let mut concerned: BTreeSet<ChannelKeysId> = BTreeSet::new();
@@ -310,82 +274,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether channels must go on chain for their HTLCs. Only from a fresh view of the chain, never in a channel whose
-    /// state may be old, and never for what is not worth it.
-    pub(super) fn deadlines(&mut self) {
-        if self.node.world.stale.is_some() {
-            return;
-        }
-        let (tip, feerates) = (self.height(), self.feerates());
-        let fresh_since = self.node.world.fresh_since.unwrap_or_default();
-        let fulfil = self.node.config.payment.fulfil_deadline_blocks;
-        let reason = |channel: &Channel| {
-            let open = channel.open().filter(|o| o.funding.spent.is_none() && !is_on_its_way(channel))?;
-            let htlcs: Vec<_> = open.htlcs.values().filter_map(|h| pending(open, h)).collect();
-            let format = open.params.format;
-            astrape_onchain::deadline::reason_to_close(&htlcs, format, tip, fresh_since, fulfil, &feerates)
-        };
-        let mut due: Vec<(Height, ChannelKeysId, String)> = self
-            .node
-            .channels
-            .iter()
-            .filter(|(keys, _)| !self.node.suspect.contains(*keys))
-            .filter_map(|(keys, channel)| {
-                let reason = reason(channel)?;
-                Some((first_expiry(channel), *keys, reason))
-            })
-            .collect();
-        // The wallet may not have a coin for each.
-        due.sort();
-        for (_, keys, reason) in due {
-            self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
-        }
-        self.close_what_peers_failed();
-        self.fail_back_what_is_late();
-    }
-
-    /// An `error` in place of the peer's `channel_reestablish`: it has failed the channel before, and goes on chain itself. Whether
-    /// our state is the newest it has not said. If ours is older than we know, our commitment would lose all against one that
-    /// is on its way: so the peer's has its time to show, and only then ours goes out. HTLCs have deadlines of their own.
-    pub(super) fn is_failed_unheard(
-        &mut self,
-        keys: ChannelKeysId,
-        channel: &Channel,
-        event: &ChannelEvent,
-    ) -> bool {
-        use astrape_channel::{Link, Phase};
-        let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
-        if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
-            return false;
-        }
-        // It says so again whenever we come back: the first time counts.
-        if !self.node.failed_by_peer.contains(&keys) {
-            let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
-            self.node.failed_by_peer.set(keys, FailedByPeer { since: self.height(), words });
-        }
-        true
-    }
-
-    /// Channels that their peers have failed unheard, and whose commitment does not come. One whose state may be old waits
-    /// until that is settled.
-    fn close_what_peers_failed(&mut self) {
-        let tip = self.height();
-        for keys in self.node.failed_by_peer.keys() {
-            let Some(failed) = self.node.failed_by_peer.get(&keys).cloned() else { continue };
-            let is_unspent = |c: &Channel| c.open().is_some_and(|open| open.funding.spent.is_none());
-            let channel = self.node.channels.get(&keys);
-            if !channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
-                self.node.failed_by_peer.remove(&keys);
-            } else if tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT)
-                && !self.node.suspect.contains(&keys)
-            {
-                self.node.failed_by_peer.remove(&keys);
-                let reason = failed.words;
-                self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
-            }
-        }
-    }
-
     /// A channel is over: nothing of it is followed any more.
     pub(super) fn forget_resolution(&mut self, keys: ChannelKeysId) {
         if let Some(resolution) = self.node.resolutions.remove(&keys) {
@@ -401,60 +289,6 @@ impl Turn<'_> {
             self.node.coins.set((), Arc::new(coins));
         }
         self.to_plan.remove(&keys);
-    }
-
-    fn tell_of_the_chain(&mut self, keys: ChannelKeysId, story: Story) {
-        let fact = |txid, what: String, amount, fee| ChannelFact::OnChain { txid, what, amount, fee };
-        let fact = match story {
-            Story::Spent { txid, spender: Spender::Unknown } => fact(
-                Some(txid),
-                "WARNING: nothing that this channel knows of spends its funding: a key may have leaked, and its funds may \
-                 be lost"
-                    .to_owned(),
-                None,
-                None,
-            ),
-            Story::Spent { txid, spender: Spender::Future { .. } } => fact(
-                Some(txid),
-                "WARNING: the peer closed with a newer state than ours; what is certainly ours is swept, HTLCs may be lost"
-                    .to_owned(),
-                None,
-                None,
-            ),
-            // The channel tells of it.
-            Story::Spent { .. } => return,
-            // A version for a higher fee is no turning point.
-            Story::Claiming { is_first: false, .. } => return,
-            Story::LeftTheChain { txid } => {
-                let what = "left the chain by a reorganisation; it is brought back".to_owned();
-                fact(Some(txid), what, None, None)
-            }
-            Story::Claiming { txid, value, fee: paid, deadline, .. } => {
-                let by = deadline.map_or_else(String::new, |height| format!(", due by block {height}"));
-                fact(Some(txid), format!("claiming {value} for a fee of {paid}{by}"), Some(value), None)
-            }
-            Story::Claimed { txid, value, fee: paid } => {
-                fact(Some(txid), format!("claimed {value}"), Some(value), paid)
-            }
-            Story::TakenByPeer { htlc: (side, id), value, with_preimage, txid } => {
-                let whose = if side == Side::Local { "our" } else { "the peer's" };
-                let how = if with_preimage { "with the preimage" } else { "back after its expiry" };
-                let what = format!("the peer took {whose} HTLC {id} {how}");
-                fact(Some(txid), what, Some(value), None)
-            }
-            Story::Lost { value, txid } => {
-                let what = "WARNING: the peer took an output of a revoked commitment after its delay".to_owned();
-                fact(Some(txid), what, Some(value), None)
-            }
-            Story::NoCoins { missing } => {
-                let what = format!(
-                    "WARNING: the wallet has no confirmed coins for the fee of this channel's transactions: send at least \
-                     {missing} to it now"
-                );
-                fact(None, what, Some(missing), None)
-            }
-        };
-        self.tell(keys, fact);
     }
 }
 
@@ -500,37 +334,4 @@ fn is_on_its_way(channel: &Channel) -> bool {
         Phase::Open(_) => false,
         Phase::Opening(_) | Phase::Closed(_) => true,
     }
-}
-
-/// The first expiry among the HTLCs that the peer may take back although we have their preimages.
-fn first_expiry(channel: &Channel) -> Height {
-    let htlcs = channel.open().into_iter().flat_map(|open| open.htlcs.values());
-    let ours = htlcs.filter(|h| h.offered_by == Side::Remote && h.preimage().is_some());
-    ours.map(|h| Height(h.cltv_expiry.0)).min().unwrap_or(Height(u32::MAX))
-}
-
-/// An HTLC as the deadlines see it; none when nothing of it can be lost.
-fn pending(open: &Open, htlc: &Htlc) -> Option<astrape_onchain::deadline::PendingHtlc> {
-    let (side, _): HtlcKey = htlc.key();
-    if side == Side::Local && htlc.preimage().is_some() {
-        return None;
-    }
-    let terms = &open.funding.terms;
-    let feerate = open.fees.at(Side::Local, open.local.number);
-    let direction = htlc.committed().direction(Side::Local);
-    let dust_limit = terms.local.dust_limit;
-    Some(astrape_onchain::deadline::PendingHtlc {
-        offered_by: side,
-        amount: htlc.amount.to_sat_floor(),
-        payment_hash: htlc.payment_hash,
-        cltv_expiry: htlc.cltv_expiry,
-        has_output: !astrape_transactions::is_trimmed(
-            terms.format,
-            direction,
-            htlc.amount,
-            dust_limit,
-            feerate,
-        ),
-        has_preimage: htlc.preimage().is_some(),
-    })
 }

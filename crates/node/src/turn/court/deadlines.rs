@@ -1,0 +1,162 @@
+//! What must be done before a block: channels that go on chain for their HTLCs or in place of a peer that does not, and HTLCs
+//! that are failed back before the channel that they came by would close (attack 52).
+
+use super::is_on_its_way;
+use crate::state::FailedByPeer;
+use crate::turn::{Turn, origin_of};
+use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin};
+use astrape_primitives::{ChannelKeysId, Height, PaymentHash, PaymentPreimage, Side};
+use std::sync::Arc;
+
+/// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
+const BLOCKS_FOR_THE_PEERS_COMMITMENT: u32 = 12;
+
+impl Turn<'_> {
+    /// Whether channels must go on chain for their HTLCs. Only from a fresh view of the chain, never in a channel whose
+    /// state may be old, and never for what is not worth it.
+    pub(in crate::turn) fn deadlines(&mut self) {
+        if self.node.world.stale.is_some() {
+            return;
+        }
+        let (tip, feerates) = (self.height(), self.feerates());
+        let fresh_since = self.node.world.fresh_since.unwrap_or_default();
+        let fulfil = self.node.config.payment.fulfil_deadline_blocks;
+        let reason = |channel: &Channel| {
+            let open = channel.open().filter(|o| o.funding.spent.is_none() && !is_on_its_way(channel))?;
+            let htlcs: Vec<_> = open.htlcs.values().filter_map(|h| pending(open, h)).collect();
+            let format = open.params.format;
+            astrape_onchain::deadline::reason_to_close(&htlcs, format, tip, fresh_since, fulfil, &feerates)
+        };
+        let mut due: Vec<(Height, ChannelKeysId, String)> = self
+            .node
+            .channels
+            .iter()
+            .filter(|(keys, _)| !self.node.suspect.contains(*keys))
+            .filter_map(|(keys, channel)| {
+                let reason = reason(channel)?;
+                Some((first_expiry(channel), *keys, reason))
+            })
+            .collect();
+        // The wallet may not have a coin for each.
+        due.sort();
+        for (_, keys, reason) in due {
+            self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
+        }
+        self.close_what_peers_failed();
+        self.fail_back_what_is_late();
+    }
+
+    /// Channels that their peers have failed unheard, and whose commitment does not come. One whose state may be old waits
+    /// until that is settled.
+    fn close_what_peers_failed(&mut self) {
+        let tip = self.height();
+        for keys in self.node.failed_by_peer.keys() {
+            let Some(failed) = self.node.failed_by_peer.get(&keys).cloned() else { continue };
+            let is_unspent = |c: &Channel| c.open().is_some_and(|open| open.funding.spent.is_none());
+            let channel = self.node.channels.get(&keys);
+            if !channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
+                self.node.failed_by_peer.remove(&keys);
+            } else if tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT)
+                && !self.node.suspect.contains(&keys)
+            {
+                self.node.failed_by_peer.remove(&keys);
+                let reason = failed.words;
+                self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
+            }
+        }
+    }
+
+    /// An `error` in place of the peer's `channel_reestablish`: it has failed the channel before, and goes on chain itself. Whether
+    /// our state is the newest it has not said. If ours is older than we know, our commitment would lose all against one that
+    /// is on its way: so the peer's has its time to show, and only then ours goes out. HTLCs have deadlines of their own.
+    pub(in crate::turn) fn is_failed_unheard(
+        &mut self,
+        keys: ChannelKeysId,
+        channel: &Channel,
+        event: &ChannelEvent,
+    ) -> bool {
+        use astrape_channel::{Link, Phase};
+        let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
+        if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
+            return false;
+        }
+        // It says so again whenever we come back: the first time counts.
+        if !self.node.failed_by_peer.contains(&keys) {
+            let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
+            self.node.failed_by_peer.set(keys, FailedByPeer { since: self.height(), words });
+        }
+        true
+    }
+
+    /// HTLCs whose upstream is about to expire are failed back, though their own end is open: the upstream peer would close
+    /// else, and one stuck HTLC would take down a row of channels (attack 52). Never one whose preimage is known.
+    pub(in crate::turn) fn fail_back_what_is_late(&mut self) {
+        let tip = self.height();
+        let mut late: Vec<(ChannelKeysId, Arc<Htlc>)> = Vec::new();
+        for (keys, channel) in self.node.channels.iter() {
+            let htlcs = channel.open().into_iter().flat_map(|o| o.htlcs.values());
+            let is_late = |h: &&Arc<Htlc>| {
+                h.offered_by == Side::Local
+                    && h.preimage().is_none()
+                    && self
+                        .upstream_of(h)
+                        .is_some_and(|up| astrape_onchain::deadline::must_fail_back(up.cltv_expiry, tip))
+            };
+            late.extend(htlcs.filter(is_late).map(|h| (*keys, Arc::clone(h))));
+        }
+        for (keys, htlc) in late {
+            match self.known_preimage(keys, htlc.payment_hash) {
+                Some(preimage) => self.drive(keys, ChannelEvent::PreimageSeen { id: htlc.id, preimage }),
+                None => {
+                    if let Some(Origin::Relay { channel, id }) = origin_of(&htlc) {
+                        self.fail_back(
+                            keys,
+                            channel,
+                            id,
+                            "its expiry is near, and the next channel has not ended it",
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A preimage that another HTLC of a channel has shown.
+    fn known_preimage(&self, keys: ChannelKeysId, hash: PaymentHash) -> Option<PaymentPreimage> {
+        let open = self.node.channels.get(&keys)?.open()?;
+        open.htlcs.values().filter(|h| h.payment_hash == hash).find_map(|h| h.preimage())
+    }
+}
+
+/// The first expiry among the HTLCs that the peer may take back although we have their preimages.
+fn first_expiry(channel: &Channel) -> Height {
+    let htlcs = channel.open().into_iter().flat_map(|open| open.htlcs.values());
+    let ours = htlcs.filter(|h| h.offered_by == Side::Remote && h.preimage().is_some());
+    ours.map(|h| Height(h.cltv_expiry.0)).min().unwrap_or(Height(u32::MAX))
+}
+
+/// An HTLC as the deadlines see it; none when nothing of it can be lost.
+fn pending(open: &Open, htlc: &Htlc) -> Option<astrape_onchain::deadline::PendingHtlc> {
+    let (side, _): HtlcKey = htlc.key();
+    if side == Side::Local && htlc.preimage().is_some() {
+        return None;
+    }
+    let terms = &open.funding.terms;
+    let feerate = open.fees.at(Side::Local, open.local.number);
+    let direction = htlc.committed().direction(Side::Local);
+    let dust_limit = terms.local.dust_limit;
+    Some(astrape_onchain::deadline::PendingHtlc {
+        offered_by: side,
+        amount: htlc.amount.to_sat_floor(),
+        payment_hash: htlc.payment_hash,
+        cltv_expiry: htlc.cltv_expiry,
+        has_output: !astrape_transactions::is_trimmed(
+            terms.format,
+            direction,
+            htlc.amount,
+            dust_limit,
+            feerate,
+        ),
+        has_preimage: htlc.preimage().is_some(),
+    })
+}
