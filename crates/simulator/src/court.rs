@@ -3,24 +3,28 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `beginning` | how the end begins: by wish, silence, nonsense, theft |
 //! | `mass` | all channels of one node at once, and its one wallet |
 //! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
 //! | `grief` | what it puts in the way of our claims, for its own coins |
+//! | `words` | what is not over yet, for people |
 //! | `weather` | miners and chain sources |
 //! | `weigh` | what a million revoked states cost, on a real disk |
 
+mod beginning;
 mod grief;
 mod mass;
 mod script;
 mod theft;
 mod weather;
 mod weigh;
+mod words;
 
 pub(crate) use weather::freshness;
 
 use crate::event::Event;
-use crate::network::{Loss, Packet};
+use crate::network::Loss;
 use crate::swarm::{self, Outcome};
 use crate::totals::Seen;
 use crate::user::Flaw;
@@ -28,8 +32,7 @@ use crate::violation::{Checker, Violation};
 use crate::world::World;
 use astrape_channel::Phase;
 use astrape_node::Input;
-use astrape_onchain::Resolution;
-use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Side, Timestamp};
+use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Timestamp};
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
 pub use mass::{Mass, MassClose, run_mass_close};
@@ -87,23 +90,6 @@ impl Court {
     }
 }
 
-/// How the end begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beginning {
-    /// A user closes by force.
-    Wish,
-    /// A node dies with HTLCs in flight and does not come back.
-    Silence,
-    /// A node says what no node says.
-    Nonsense,
-    /// A node dies and its owner broadcasts a revoked commitment.
-    Theft,
-    /// A node takes signatures and reveals nothing any more; then it dies, and one of its two valid commitments goes out.
-    Withholding,
-    /// Both sides close; what they signed may leave the chain again, and a revoked commitment take its place.
-    Together,
-}
-
 /// Runs one seed of a world that ends before the court, with so many acts of chance before the end begins.
 ///
 /// # Errors
@@ -146,7 +132,7 @@ fn run(world: &mut World, acts: u32) -> Result<Outcome, Violation> {
         swarm::some_events(world)?;
     }
     swarm::to_rest(world)?;
-    begin_the_end(world)?;
+    beginning::begin(world)?;
     for _ in 0..ACTS_ON_CHAIN {
         act_on_chain(world)?;
         swarm::some_events(world)?;
@@ -190,112 +176,6 @@ fn pay(world: &mut World) -> Option<usize> {
     Some(world.pay(payer, payee, amount, Flaw::None))
 }
 
-/// Payments are begun, and cut in their middle by the end.
-fn begin_the_end(world: &mut World) -> Result<(), Violation> {
-    let beginning = match world.rng.gen_range(0..12) {
-        0..=1 => Beginning::Wish,
-        2..=4 => Beginning::Silence,
-        5 => Beginning::Nonsense,
-        6 => Beginning::Together,
-        7 => Beginning::Withholding,
-        _ => Beginning::Theft,
-    };
-    let in_flight = world.rng.gen_range(0..4);
-    for _ in 0..in_flight {
-        if world.rng.gen_bool(0.3) {
-            pay_twice(world);
-        } else {
-            pay(world);
-        }
-    }
-    if beginning == Beginning::Withholding {
-        world.court.withholds = world.court.keeper;
-    }
-    if world.rng.gen_bool(0.3) {
-        let blocks = world.rng.gen_range(1..80);
-        quiet_blocks(world, blocks)?;
-    }
-    let held = if in_flight == 0 { None } else { into_the_middle(world)? };
-    world.court.begins = world.chain.tip().height;
-    world.trace.say(|| format!("{} the end begins: {beginning:?}", world.now.0));
-    match beginning {
-        Beginning::Wish => by_wish(world),
-        Beginning::Silence => {
-            let node = match held {
-                Some(node) => node,
-                None => world.rng.gen_range(0..world.machines.len()),
-            };
-            world.totals.court.saw(Seen::Silence);
-            let last = theft::last_words(world, node);
-            world.leave(node);
-            if world.rng.gen_bool(0.5) {
-                theft::say_last_words(world, last);
-            }
-            Ok(())
-        }
-        Beginning::Nonsense => {
-            nonsense(world);
-            Ok(())
-        }
-        Beginning::Theft => theft::steal(world),
-        Beginning::Withholding => {
-            theft::steal(world)?;
-            if let Some(node) = world.court.keeper.filter(|_| world.court.thief.is_none()) {
-                world.leave(node);
-            }
-            Ok(())
-        }
-        Beginning::Together => {
-            together(world);
-            Ok(())
-        }
-    }
-}
-
-/// Most events until payments are in their middle.
-const MAX_EVENTS_TO_THE_MIDDLE: u32 = 400;
-
-/// Lets payments come to their middle, and perhaps a little beyond: there an HTLC is open, or its preimage is known on one side
-/// and not on the other. Gives the other side of it.
-fn into_the_middle(world: &mut World) -> Result<Option<usize>, Violation> {
-    let (with_preimage, several) = (world.rng.gen_bool(0.4), world.rng.gen_bool(0.3));
-    let mut found = None;
-    for _ in 0..MAX_EVENTS_TO_THE_MIDDLE {
-        world.advance()?;
-        found = held_by(world, with_preimage, if several { 2 } else { 1 });
-        if found.is_some() {
-            break;
-        }
-    }
-    for _ in 0..world.rng.gen_range(0..8) {
-        world.advance()?;
-    }
-    Ok(found)
-}
-
-/// Whose peer has so many open HTLCs with it, or knows the preimage of one that it has not settled yet.
-fn held_by(world: &World, with_preimage: bool, least: usize) -> Option<usize> {
-    (0..world.machines.len()).find_map(|node| {
-        let channels = world.process(node)?.node.channels();
-        let mut open = channels.filter_map(|(_, channel)| channel.open());
-        open.find_map(|open| {
-            let known = open.htlcs.values().any(|h| h.offered_by == Side::Remote && h.preimage().is_some());
-            let fits = if with_preimage { known } else { open.htlcs.len() >= least };
-            world.index_of(&open.params.peer).filter(|_| fits)
-        })
-    })
-}
-
-/// All channels of a node are closed by both sides.
-fn together(world: &mut World) {
-    let node = world.rng.gen_range(0..world.machines.len());
-    world.court.together = true;
-    world.totals.court.saw(Seen::Together);
-    for keys in swarm::channels_of(world, node) {
-        world.close(node, keys);
-    }
-}
-
 /// The close leaves the chain and all mempools. Where it was one of both, its place may be taken by theft.
 fn undo(world: &mut World) -> Result<(), Violation> {
     weather::undo(world);
@@ -305,69 +185,21 @@ fn undo(world: &mut World) -> Result<(), Violation> {
     Ok(())
 }
 
-fn quiet_blocks(world: &mut World, blocks: u32) -> Result<(), Violation> {
-    for _ in 0..blocks {
-        world.mine(1);
-        swarm::to_rest(world)?;
-    }
-    Ok(())
-}
-
-fn by_wish(world: &mut World) -> Result<(), Violation> {
-    let node = world.rng.gen_range(0..world.machines.len());
-    let channels = swarm::channels_of(world, node);
-    if channels.is_empty() {
-        return Ok(());
-    }
-    let which = world.rng.gen_range(0..channels.len());
-    world.totals.court.saw(Seen::Wish);
-    world.close_by_force(node, channels[which])
-}
-
-/// A warning of another protocol, an error, or a message for a channel in a state that does not take it.
-fn nonsense(world: &mut World) {
-    let links = world.network.links.clone();
-    let pair = links[world.rng.gen_range(0..links.len())];
-    let Some(connection) = world.network.live(pair) else { return };
-    let (from, to) = if world.rng.gen_bool(0.5) { pair } else { (pair.1, pair.0) };
-    let channel = world.channels_between(from, to).first().copied();
-    let id = channel.and_then(|keys| Some(world.process(from)?.node.channel(&keys)?.channel_id()));
-    let Some(channel_id) = id else { return };
-    let message = match world.rng.gen_range(0..3) {
-        0 => astrape_wire::Message::Error(astrape_wire::Error { channel_id, data: b"go away".to_vec() }),
-        1 => astrape_wire::Message::UpdateFulfillHtlc(astrape_wire::UpdateFulfillHtlc {
-            channel_id,
-            id: astrape_primitives::HtlcId(77_777),
-            payment_preimage: astrape_primitives::PaymentPreimage([7; 32]),
-            attribution_data: None,
-        }),
-        _ => astrape_wire::Message::RevokeAndAck(astrape_wire::RevokeAndAck {
-            channel_id,
-            per_commitment_secret: [9; 32],
-            next_per_commitment_point: world.machines[from].node_id.key(),
-        }),
-    };
-    world.totals.court.saw(Seen::Nonsense);
-    if let Ok(bytes) = message.encode() {
-        world.send(connection, to, Packet::Message(bytes));
-    }
-}
-
 fn act_on_chain(world: &mut World) -> Result<(), Violation> {
     match world.rng.gen_range(0..100) {
-        0..=38 => world.mine(1),
-        39..=41 => weather::cycle(world)?,
-        42..=44 => undo(world)?,
-        45..=52 => weather::reorganise(world),
-        53..=60 => weather::change(world),
-        61..=68 => weather::censor(world),
-        69..=73 => weather::evict(world),
-        74..=79 => weather::blind(world),
-        80..=88 => swarm::crash_any(world),
-        89..=92 => {
+        0..=35 => world.mine(1),
+        36..=38 => weather::cycle(world)?,
+        39..=41 => undo(world)?,
+        42..=49 => weather::reorganise(world),
+        50..=57 => weather::change(world),
+        58..=65 => weather::censor(world),
+        66..=70 => weather::evict(world),
+        71..=76 => weather::blind(world),
+        77..=85 => swarm::crash_any(world),
+        86..=88 => {
             pay(world);
         }
-        93..=96 if grief::contest(world) => {}
+        89..=94 if grief::contest(world) => {}
         _ => theft::go_on(world)?,
     }
     Ok(())
@@ -442,39 +274,6 @@ impl World {
             Phase::Opening(_) | Phase::Closed(_) => false,
         }
     }
-
-    fn what_is_before_court(&self) -> String {
-        let of_node = |node: usize| {
-            let process = self.process(node)?;
-            let channels = process.node.channels().filter(|(_, c)| self.is_busy(&c.phase));
-            let open =
-                |keys: &ChannelKeysId| process.node.resolution(keys).map_or_else(String::new, open_outputs);
-            let names: Vec<String> =
-                channels.map(|(keys, c)| format!("{keys}: {}{}", words(&c.phase), open(&keys))).collect();
-            let payments = process.node.payments().count();
-            Some(format!("node {node}: {payments} payments, channels [{}]", names.join(", ")))
-        };
-        let honest = (0..self.machines.len()).filter(|n| self.court.is_honest(*n));
-        honest.filter_map(of_node).collect::<Vec<_>>().join("; ")
-    }
-}
-
-fn words(phase: &Phase) -> String {
-    match phase {
-        Phase::Opening(_) => "opening".to_owned(),
-        Phase::Open(open) => format!("open with {} HTLCs", open.htlcs.len()),
-        Phase::Closing(closing) => {
-            let spent: Option<Height> = closing.open.funding.spent.as_ref().map(|s| s.height);
-            format!("closing, {:?}, spent at {spent:?}", closing.how)
-        }
-        Phase::Closed(_) => "closed".to_owned(),
-    }
-}
-
-/// What of a close nobody has spent in a block.
-fn open_outputs(resolution: &Resolution) -> String {
-    let open = resolution.outputs.iter().filter(|(_, tracked)| tracked.spent.is_none());
-    open.map(|(outpoint, t)| format!(", {}: {} of {:?}", outpoint.vout, t.value(), t.role)).collect()
 }
 
 /// Coins below this are not worth a claim of their own at any feerate of these worlds.
