@@ -13,6 +13,7 @@
 //! | `plan` | ways over our channels and the hints |
 //! | `search` | what path search is asked, and how its answer is followed |
 //! | `offer` | HTLCs made of ways |
+//! | `scout` | what goes ahead of parts where their ways are doubtful |
 //! | `learn` | what a failure teaches this payment |
 //! | `teach` | what it teaches all others |
 //! | `trip` | what becomes of a part, and how long each hop held it |
@@ -26,6 +27,7 @@ mod offer;
 mod plan;
 mod recipient;
 mod request;
+mod scout;
 mod search;
 mod state;
 mod teach;
@@ -119,16 +121,22 @@ impl Payment {
         let Some(failed) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
+        let is_scout = self.is_scout(&failed);
         let earlier = next.parts.range(..part).map(|(_, earlier)| earlier);
         let Lesson { words, verdict, taught, hold_times, read_from: by } =
             learn::from_answer(&failed, earlier, how, view.tip);
         next.lessons.read(&failed, by);
-        let end = TripEnd::Failed { words: words.clone(), taught, hold_times, by };
+        let told = match verdict {
+            Verdict::GiveUp if is_scout => crate::words::scout_arrived().to_owned(),
+            _ => words.clone(),
+        };
+        let end = TripEnd::Failed { words: told, taught, hold_times, by };
         let trip = self.trip(part, failed, view.now, end);
         let follows = match verdict {
             // The recipient has it, and does not know what for.
             Verdict::GiveUp if self.is_probe() => vec![next.reached(&trip, words)],
-            verdict => next.go_on(words, verdict, view),
+            Verdict::GiveUp if is_scout => next.go_on(None, Verdict::Avoid(Vec::new()), view),
+            verdict => next.go_on(Some(words), verdict, view),
         };
         let mut outputs = vec![PayOutput::Teach(trip)];
         outputs.extend(follows);
@@ -143,7 +151,7 @@ impl Payment {
             return (next, Vec::new());
         };
         let (words, verdict) = learn::from_refusal(&refused, refusal);
-        let outputs = next.go_on(words, verdict, view);
+        let outputs = next.go_on(Some(words), verdict, view);
         (next, outputs)
     }
 

@@ -18,6 +18,11 @@ pub(crate) fn hop_failed(part: &PaymentPart, index: usize, failure: &Failure) ->
     }
 }
 
+/// A scout came back from the recipient.
+pub(crate) const fn scout_arrived() -> &'static str {
+    "sent ahead to try the way, and got there: the payment follows"
+}
+
 /// The recipient says that something is wrong, and its chain is ahead of ours.
 pub(crate) fn behind(theirs: Height, ours: Height) -> String {
     format!(

@@ -124,7 +124,7 @@ fn ends(entry: &Entry, hash: PaymentHash) -> bool {
 }
 
 fn pending(payment: &astrape_payment::Payment) -> Payment {
-    let fee: Msat = payment.parts.values().map(|part| part.fee).sum();
+    let (_, fee) = payment.in_flight();
     Payment {
         payment_hash: payment.payment_hash.to_string(),
         direction: PaymentDirection::Sent.into(),

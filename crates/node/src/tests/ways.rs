@@ -224,11 +224,40 @@ fn what_no_single_way_carries_is_split_over_several_of_the_network() {
     let amount = Msat(900_000_000);
     let invoice = net.invoice(3, amount);
     net.pay(0, &invoice).expect("it is begun");
-    let in_flight = net.members[0].node.payments().next().map(|payment| payment.in_flight().0);
-    assert_eq!(in_flight, Some(amount));
     net.run();
     assert_eq!((ends(&net, 0), received(&net, 3)), ((1, vec![]), 1));
     assert!(net.times_said(0, "update_add_htlc") >= 2);
+}
+
+/// Nothing is known of the channels behind our own: whether both hold half of it is as good as tossing a coin twice.
+#[test]
+fn parts_whose_ways_are_doubtful_follow_scouts_that_come_back_and_a_crash_in_between_changes_nothing() {
+    for crash in [false, true] {
+        let mut net = net(4, &[(0, 1), (1, 3), (0, 2), (2, 3)]);
+        let amount = Msat(900_000_000);
+        let invoice = net.invoice(3, amount);
+        net.pay(0, &invoice).expect("it is begun");
+        let hashes = |net: &Net| -> Vec<PaymentHash> {
+            let said = net.members[0].said.iter();
+            said.filter_map(|(_, message)| match message {
+                Message::UpdateAddHtlc(add) => Some(add.payment_hash),
+                _ => None,
+            })
+            .collect()
+        };
+        let sent = hashes(&net);
+        assert!(!sent.is_empty() && !sent.contains(&invoice.payment_hash()), "scouts go first");
+        let in_flight = net.members[0].node.payments().next().map(|payment| payment.in_flight().0);
+        assert_eq!(in_flight, Some(Msat::ZERO), "nothing of it is on its way");
+        if crash {
+            net.restart(0);
+            net.connect(0, 1);
+            net.connect(0, 2);
+        }
+        net.run();
+        assert_eq!((ends(&net, 0), received(&net, 3)), ((1, vec![]), 1));
+        assert_eq!(net.members[3].node.receiving(&sent[0]), None, "the recipient kept nothing of them");
+    }
 }
 
 #[test]

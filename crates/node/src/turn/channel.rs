@@ -31,12 +31,8 @@ impl Turn<'_> {
             Output::Fulfilled { origin, amount, payment_hash, preimage, attribution_data, .. } => {
                 self.fulfilled(keys, origin, amount, payment_hash, preimage, attribution_data);
             }
-            Output::Failed { origin, payment_hash, resolution } => {
-                self.failed(keys, origin, payment_hash, &resolution)
-            }
-            Output::NotOffered { origin, payment_hash, refusal } => {
-                self.not_offered(keys, origin, payment_hash, &refusal)
-            }
+            Output::Failed { origin, resolution, .. } => self.failed(keys, origin, &resolution),
+            Output::NotOffered { origin, refusal, .. } => self.not_offered(keys, origin, &refusal),
             Output::Retired(htlc) => self.retire(keys, &htlc),
             Output::PointNeeded(number) => {
                 self.effects.push(Effect::Find(Find::Point { channel: keys, number }))

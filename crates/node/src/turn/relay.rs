@@ -148,15 +148,9 @@ impl Turn<'_> {
     }
 
     /// An outgoing HTLC is irrevocably gone without a preimage.
-    pub(super) fn failed(
-        &mut self,
-        outgoing: ChannelKeysId,
-        origin: Origin,
-        payment_hash: PaymentHash,
-        how: &Resolution,
-    ) {
+    pub(super) fn failed(&mut self, outgoing: ChannelKeysId, origin: Origin, how: &Resolution) {
         match origin {
-            Origin::Payment { part, .. } => self.part_failed(payment_hash, part, how),
+            Origin::Payment { payment_hash, part } => self.part_failed(payment_hash, part, how),
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
                     let resolution = answer::fail_from_downstream(&htlc, how, self.held(&htlc));
@@ -169,15 +163,9 @@ impl Turn<'_> {
     }
 
     /// An HTLC that we wanted to offer will not be.
-    pub(super) fn not_offered(
-        &mut self,
-        outgoing: ChannelKeysId,
-        origin: Origin,
-        payment_hash: PaymentHash,
-        refusal: &Refusal,
-    ) {
+    pub(super) fn not_offered(&mut self, outgoing: ChannelKeysId, origin: Origin, refusal: &Refusal) {
         match origin {
-            Origin::Payment { part, .. } => self.part_not_offered(payment_hash, part, refusal),
+            Origin::Payment { payment_hash, part } => self.part_not_offered(payment_hash, part, refusal),
             Origin::Relay { channel, id } => {
                 if let Some(htlc) = self.upstream(channel, id) {
                     self.forward_refused(channel, outgoing);

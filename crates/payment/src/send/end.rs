@@ -14,11 +14,16 @@ impl Payment {
     }
 
     /// After a part has failed: tries the rest anew, or gives up; tells of the failure when the last part is back.
-    pub(super) fn go_on(&mut self, words: String, verdict: Verdict, view: &PayView<'_>) -> Vec<PayOutput> {
+    pub(super) fn go_on(
+        &mut self,
+        words: Option<String>,
+        verdict: Verdict,
+        view: &PayView<'_>,
+    ) -> Vec<PayOutput> {
         if self.preimage.is_some() {
             return Vec::new();
         }
-        self.last_failure = Some(words);
+        self.last_failure = words.or(self.last_failure.take());
         if self.gave_up.is_some() {
             return self.end().into_iter().collect();
         }
@@ -33,6 +38,9 @@ impl Payment {
         match verdict {
             Verdict::GiveUp => return Err(String::new()),
             Verdict::Avoid(avoid) => avoid.into_iter().for_each(|avoid| self.lessons.add(avoid)),
+        }
+        if self.waits_for_scouts() {
+            return Ok(Vec::new());
         }
         if view.now >= self.retry_until {
             return Err("the time for retries is up".to_owned());

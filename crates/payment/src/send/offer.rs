@@ -8,7 +8,7 @@ use crate::refusal::PayRefusal;
 use crate::route::{self, Way};
 use astrape_channel::{NewHtlc, OnionSource, Origin};
 use astrape_onion::{FinalPayload, OnionRecipe, PaymentData};
-use astrape_primitives::{ChannelKeysId, CltvExpiry, Height, Msat, ShortChannelId};
+use astrape_primitives::{ChannelKeysId, CltvExpiry, Height, Msat, PaymentHash, ShortChannelId};
 use astrape_routing::{NoRoute, Route, search::RoutePart};
 use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use plan::{Goal, Share};
@@ -152,9 +152,10 @@ impl Payment {
             }
             return Ok(self.ask(&recipient, view));
         };
+        let scouts = self.scouts_for(route);
         let made = (self.attempts..)
             .zip(parts)
-            .map(|(number, (channel, part))| self.by_route(number, channel, part, &recipient, view))
+            .map(|(number, (channel, part))| self.by_route(number, channel, part, scouts, &recipient, view))
             .collect::<Result<Vec<Made>, _>>()
             .map_err(|refusal| refusal.to_string())?;
         self.asked_at = None;
@@ -199,23 +200,25 @@ impl Payment {
         let last = self.last(share.amount, route::delay(share.tail), recipient, view);
         let way = route::lay_out(share.tail, self.destination, &last).ok_or(too_long(view))?;
         let channels = share.tail.iter().map(|hop| hop.short_channel_id).collect();
-        self.part(number, share.channel, way, share.amount, channels)
+        self.part((number, self.payment_hash), share.channel, way, share.amount, channels)
     }
 
-    /// A part over a way that was found.
+    /// A part over a way that was found, or a scout for it.
     fn by_route(
         &self,
         number: u64,
         channel: ChannelKeysId,
         part: &RoutePart,
+        scouts: Option<PaymentHash>,
         recipient: &Recipient,
         view: &PayView<'_>,
     ) -> Result<Made, PayRefusal> {
         let blocks = part.hops.first().map_or(0, |hop| hop.blocks);
         let last = self.last(part.amount, blocks, recipient, view);
+        let last = if scouts.is_some() { self.said_by_scout(last) } else { last };
         let way = route::follow(&part.hops, &last).ok_or(too_long(view))?;
         let channels = part.hops.iter().skip(1).map(|hop| hop.short_channel_id).collect();
-        self.part(number, channel, way, part.amount, channels)
+        self.part((number, scouts.unwrap_or(self.payment_hash)), channel, way, part.amount, channels)
     }
 
     /// What the recipient is told of a part whose hops add so many blocks.
@@ -238,7 +241,7 @@ impl Payment {
 
     fn part(
         &self,
-        number: u64,
+        (number, hash): (u64, PaymentHash),
         channel: ChannelKeysId,
         way: Way,
         amount: Msat,
@@ -247,14 +250,14 @@ impl Payment {
         let recipe = Arc::new(OnionRecipe {
             session_key: self.tagged(b"astrape/payment/session-key", number),
             hops: way.hops,
-            associated_data: self.payment_hash,
+            associated_data: hash,
         });
         recipe.check_size()?;
         let fee = way.amount.saturating_sub(amount);
         let part = PaymentPart { channel, amount, fee, channels, recipe: Arc::clone(&recipe) };
         let new = NewHtlc {
             amount: way.amount,
-            payment_hash: self.payment_hash,
+            payment_hash: hash,
             cltv_expiry: way.cltv_expiry,
             onion: OnionSource::Recipe(recipe),
             origin: Origin::Payment { payment_hash: self.payment_hash, part: number },
@@ -269,7 +272,7 @@ impl Payment {
     }
 
     /// Random bytes that follow from the seed.
-    fn tagged(&self, tag: &[u8], number: u64) -> [u8; 32] {
+    pub(super) fn tagged(&self, tag: &[u8], number: u64) -> [u8; 32] {
         let tag = sha256::Hash::hash(tag);
         let mut engine = sha256::Hash::engine();
         engine.input(tag.as_byte_array());

@@ -45,7 +45,7 @@ pub struct Payment {
     pub what: What,
     /// From which the session keys of its parts follow.
     pub session_key_seed: [u8; 32],
-    /// The parts in flight, by number.
+    /// The parts in flight, and scouts, by number.
     pub parts: BTreeMap<u64, PaymentPart>,
     /// How many parts were ever made; the number of the next one.
     pub attempts: u64,
@@ -133,9 +133,10 @@ impl Payment {
         matches!(self.what, What::Probe { .. })
     }
 
-    /// What the recipient and the hops get of the parts in flight.
+    /// What the recipient and the hops get of the parts in flight; nothing of scouts.
     #[must_use]
     pub fn in_flight(&self) -> (Msat, Msat) {
-        (self.parts.values().map(|p| p.amount).sum(), self.parts.values().map(|p| p.fee).sum())
+        let parts = || self.parts.values().filter(|part| !self.is_scout(part));
+        (parts().map(|p| p.amount).sum(), parts().map(|p| p.fee).sum())
     }
 }

@@ -129,3 +129,23 @@ fn payments_arrive_that_need_nearly_all_that_can_flow() {
     let all = (1..=6).map(|seed| run_to_the_limit(seed, 100)).fold(Seen::default(), Seen::and);
     all.assert_nearly_all_arrive();
 }
+
+/// The recipient keeps parts that arrived for a minute: what goes ahead of them finds out before that there is too little.
+#[test]
+fn of_payments_for_more_than_can_flow_hardly_any_keeps_the_payer_waiting() {
+    let mut world = World::new(3, SMALL, 0);
+    let mut dice = Dice::new(33);
+    let mut failed = 0;
+    while failed < 100 {
+        let (payer, payee) = (any_node(&mut dice, SMALL), any_node(&mut dice, SMALL));
+        let flow = world.max_flow(payer, payee);
+        if payer == payee || flow < LEAST {
+            continue;
+        }
+        let (end, _) = world.pay(payer, payee, Msat(flow + flow / 2), 1);
+        assert!(matches!(end, End::Failed(_)));
+        failed += 1;
+        world.now = world.now.plus(1_000);
+    }
+    assert!(world.waited * 10 <= failed, "{} of {failed}", world.waited);
+}

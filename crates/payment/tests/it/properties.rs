@@ -87,11 +87,15 @@ impl Watch {
         assert_eq!((self.sent, self.failed), (0, 0), "nothing is offered after the end");
         let own = channels.iter().find(|c| c.keys == channel).expect("a channel that was given");
         assert!(own.htlc_minimum <= new.amount && new.amount <= own.sendable);
-        assert_eq!(new.payment_hash, hash());
         assert!(new.cltv_expiry.blocks_left(TIP) <= PaymentPolicy::default().max_expiry_blocks);
         let OnionSource::Recipe(recipe) = &new.onion else { panic!("an onion of ours") };
         assert!(self.session_keys.insert(recipe.session_key), "each onion has a key of its own");
         assert_eq!(recipe.check_size(), Ok(()));
+        assert_eq!(recipe.associated_data, new.payment_hash);
+        let last = recipe.hops.last().expect("at least one");
+        let secret = finish(&draft(None, vec![])).payment_secret();
+        let says_secret = last.payload.windows(32).any(|bytes| bytes == secret.0);
+        assert_eq!(says_secret, new.payment_hash == hash(), "what is no part says nothing of the payment");
     }
 
     /// The payment is as it should be between two events.
@@ -102,7 +106,11 @@ impl Watch {
         assert_eq!(payment.preimage.is_some(), self.sent == 1);
         assert!(self.failed == 0 || payment.parts.is_empty());
         assert_eq!(payment.is_over(), payment.parts.is_empty() && self.sent + self.failed == 1);
-        if payment.preimage.is_none() && payment.gave_up.is_none() {
+        let scouts = payment.parts.values().filter(|part| payment.is_scout(part));
+        let scouted: Msat = scouts.map(|part| part.amount).sum();
+        if scouted > Msat::ZERO {
+            assert!(amount == Msat::ZERO && scouted <= self.amount, "scouts go before all parts");
+        } else if payment.preimage.is_none() && payment.gave_up.is_none() {
             assert_eq!(amount, self.amount, "all of it is out while it goes on");
         }
         assert_eq!(payment.asked_at, None, "every question was answered");
@@ -196,6 +204,11 @@ fn apply(payment: &Payment, part: u64, end: &End, channels: &[OwnChannel]) -> (P
     let view = view(channels, &policy);
     let failed = |how: &Resolution| payment.on_failed(part, how, &view);
     match end {
+        // Nobody has the preimage of a scout.
+        End::Fulfilled if payment.is_scout(&payment.parts[&part]) => {
+            let unknown = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(5), height: TIP };
+            failed(&failed_by(&payment.parts[&part], hops - 1, &unknown))
+        }
         End::Fulfilled => payment.on_fulfilled(part, PREIMAGE, None, NOW),
         End::Failed { hop, failure } => failed(&failed_by(&payment.parts[&part], hop % hops, failure)),
         End::Garbled => {

@@ -45,6 +45,8 @@ pub(super) struct World {
     graph: Graph,
     scores: Scores,
     pub(super) now: Timestamp,
+    /// Payments that were given up while parts of them waited at the recipient, a minute for each of these.
+    pub(super) waited: u32,
 }
 
 /// An HTLC that is locked: over which channel, by which of its ends, how much.
@@ -81,7 +83,7 @@ impl World {
             })
             .collect();
         let graph = synthetic::graph(&links, &ids).expect("all ids differ");
-        Self { ids, links, balances, habits, graph, scores: Scores::new(), now: NOW }
+        Self { ids, links, balances, habits, graph, scores: Scores::new(), now: NOW, waited: 0 }
     }
 
     fn link_of(&self, id: ShortChannelId) -> usize {
@@ -237,9 +239,20 @@ impl World {
                     }
                     offered += 1;
                     match self.travel(payer, channel, &way.channels, &new) {
+                        // The recipient knows no such hash.
+                        Ok(locked) if new.payment_hash != payment.payment_hash => {
+                            locked.into_iter().for_each(|place| self.unlock(place));
+                            let failure = Failure::IncorrectOrUnknownPaymentDetails {
+                                htlc_msat: way.amount,
+                                height: TIP,
+                            };
+                            let how = failed_by(&way, way.channels.len(), &failure);
+                            let own = self.own(payer);
+                            payment.on_failed(part, &how, &self.view(payer, &own, &policy))
+                        }
                         Ok(locked) => {
                             waiting.insert(part, locked);
-                            continue;
+                            (payment, Vec::new())
                         }
                         Err((index, failure)) => {
                             let how = match failure {
@@ -304,6 +317,7 @@ impl World {
         policy: &PaymentPolicy,
     ) -> Vec<PayOutput> {
         let mut told = Vec::new();
+        self.waited += u32::from(!waiting.is_empty());
         for (part, locked) in std::mem::take(waiting) {
             locked.into_iter().for_each(|place| self.unlock(place));
             let way = &payment.parts[&part];
