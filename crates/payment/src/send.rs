@@ -150,7 +150,8 @@ impl Payment {
         let Some(refused) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
-        let (words, verdict) = learn::from_refusal(&refused, refusal);
+        let earlier = next.parts.range(..part).map(|(_, earlier)| earlier);
+        let (words, verdict) = learn::from_refusal(&refused, earlier, refusal);
         let outputs = next.go_on(Some(words), verdict, view);
         (next, outputs)
     }

@@ -118,16 +118,23 @@ impl Limit {
     }
 }
 
-/// Of a channel of ours that did not take a part: smaller parts may fit where only the amount was wrong.
-pub(super) fn from_refusal(part: &PaymentPart, refusal: &Refusal) -> (String, Verdict) {
-    let sent = part.amount.saturating_add(part.fee);
-    let most = match refusal {
-        Refusal::InsufficientBalance { missing } => sent.saturating_sub(*missing),
-        Refusal::TooMuchInFlight { over } => sent.saturating_sub(*over),
-        _ => Msat::ZERO,
+/// Of a channel of ours that did not take a part beside those that were made earlier: smaller parts may fit where only the amount
+/// was wrong.
+pub(super) fn from_refusal<'a>(
+    part: &PaymentPart,
+    earlier: impl Iterator<Item = &'a PaymentPart>,
+    refusal: &Refusal,
+) -> (String, Verdict) {
+    let sent = part.sent();
+    let fits = match refusal {
+        Refusal::InsufficientBalance { missing } => Some(sent.saturating_sub(*missing)),
+        Refusal::TooMuchInFlight { over } => Some(sent.saturating_sub(*over)),
+        _ => None,
     };
+    let there: Msat = earlier.filter(|other| other.channel == part.channel).map(PaymentPart::sent).sum();
     // Lower in any case, so that the same is never tried again.
-    let most = most.min(sent.saturating_sub(Msat(1)));
+    let fits = fits.map(|fits| fits.min(sent.saturating_sub(Msat(1))));
+    let most = fits.map_or(Msat::ZERO, |fits| there.saturating_add(fits));
     (words::not_offered(part.node(0), refusal), Verdict::Avoid(vec![Avoid::Own(part.channel, most)]))
 }
 

@@ -86,6 +86,7 @@ impl Payment {
             max_parts: self.parts_left(recipient, policy),
             lessons: &self.lessons,
             rooms: self.rooms_by_channel(),
+            own_rooms: self.own_rooms(),
             policy,
         }
     }

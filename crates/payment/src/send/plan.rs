@@ -23,6 +23,8 @@ pub(super) struct Goal<'a> {
     pub(super) lessons: &'a Lessons,
     /// What may still be sent over channels that failed.
     pub(super) rooms: BTreeMap<ShortChannelId, Msat>,
+    /// The same of channels of ours that refused a part.
+    pub(super) own_rooms: BTreeMap<ChannelKeysId, Msat>,
     pub(super) policy: &'a PaymentPolicy,
 }
 
@@ -139,7 +141,7 @@ fn tails(recipient: &Recipient) -> Vec<&[RouteHint]> {
 impl Goal<'_> {
     /// The most that can arrive over a way, as far as is known.
     fn capacity(&self, channel: &OwnChannel, tail: &[RouteHint]) -> Msat {
-        let own = self.lessons.own.get(&channel.keys);
+        let own = self.own_rooms.get(&channel.keys);
         let own = own.map_or(channel.sendable, |most| channel.sendable.min(*most));
         let limits = tail.iter().filter_map(|hop| self.rooms.get(&hop.short_channel_id));
         limits.copied().fold(route::delivered(tail, own), Msat::min)

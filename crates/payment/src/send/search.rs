@@ -1,7 +1,7 @@
 //! What is asked of path search, which runs outside of the step, and how its answer is followed.
 
 use super::recipient::Recipient;
-use super::{OwnChannel, Payment};
+use super::{OwnChannel, Payment, PaymentPart};
 use crate::policy::{PaymentPolicy, RETRY_PARTS_FACTOR};
 use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
@@ -87,6 +87,7 @@ impl Payment {
     ) -> RouteQuery {
         let (amount, fee) = self.in_flight();
         let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
+        let own_rooms = self.own_rooms();
         RouteQuery {
             payment_hash: self.payment_hash,
             number: self.searches,
@@ -101,7 +102,7 @@ impl Payment {
                 max_hops: policy.max_hops.min(MAX_HOPS),
                 max_parts: self.parts_left(recipient, policy),
             },
-            channels: channels.iter().map(|channel| self.first_hop(channel)).collect(),
+            channels: channels.iter().map(|channel| self.first_hop(channel, &own_rooms)).collect(),
             at_most: self.rooms().map(|(bound, _)| bound).collect(),
             without_nodes: self.lessons.avoided().collect(),
             in_flight: self.under_way().collect(),
@@ -140,8 +141,17 @@ impl Payment {
         most.saturating_sub(self.parts.len()).min(usize::try_from(attempts_left).unwrap_or(usize::MAX))
     }
 
-    fn first_hop(&self, channel: &OwnChannel) -> FirstHop {
-        let most = self.lessons.own.get(&channel.keys).copied().unwrap_or(channel.sendable);
+    /// What may be sent over channels of ours that refused a part, beside what is in flight.
+    pub(super) fn own_rooms(&self) -> BTreeMap<ChannelKeysId, Msat> {
+        let room = |(keys, most): (&ChannelKeysId, &Msat)| {
+            let over = self.parts.values().filter(|part| part.channel == *keys);
+            (*keys, most.saturating_sub(over.map(PaymentPart::sent).sum()))
+        };
+        self.lessons.own.iter().map(room).collect()
+    }
+
+    fn first_hop(&self, channel: &OwnChannel, rooms: &BTreeMap<ChannelKeysId, Msat>) -> FirstHop {
+        let most = rooms.get(&channel.keys).copied().unwrap_or(channel.sendable);
         FirstHop {
             short_channel_id: channel.alias,
             peer: channel.peer,

@@ -83,6 +83,11 @@ pub struct PaymentPart {
 }
 
 impl PaymentPart {
+    /// What leaves the channel of ours.
+    pub(crate) fn sent(&self) -> Msat {
+        self.amount.saturating_add(self.fee)
+    }
+
     /// Its hops, our peer first and the recipient last.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.recipe.hops.iter().map(|hop| NodeId::from_key(&hop.node))
@@ -99,7 +104,7 @@ impl PaymentPart {
 /// What failures of a payment have taught. As large as the ways that it has tried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lessons {
-    /// The largest HTLC that is still worth trying over a channel of ours.
+    /// What is still worth trying over a channel of ours that refused a part, for all parts that are in flight together.
     pub own: BTreeMap<ChannelKeysId, Msat>,
     /// What is known of channels of others that failed.
     pub channels: BTreeMap<(ShortChannelId, Direction), Limit>,

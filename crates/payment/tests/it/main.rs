@@ -19,6 +19,7 @@ mod receive;
 mod refusals;
 mod relay;
 mod retries;
+mod scouts;
 mod support;
 mod trips;
 mod waiting;
