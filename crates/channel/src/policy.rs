@@ -126,6 +126,8 @@ pub struct View<'a> {
     pub tip: Height,
     /// Our estimate of the feerate that a commitment needs now.
     pub feerate: FeeratePerKw,
+    /// The lowest that it was within about a day, this moment included.
+    pub lowest_feerate: FeeratePerKw,
     /// What the peer's `init` offers; empty while the peer is away.
     pub peer_features: &'a Features,
     /// Our node.
@@ -145,10 +147,21 @@ impl View<'_> {
         self.our_features.supports(feature) && self.peer_features.supports(feature)
     }
 
-    /// Lowest feerate that we take from an opener now.
+    /// Lowest feerate that we take from an opener in a new channel.
     #[must_use]
     pub fn min_feerate(&self) -> FeeratePerKw {
-        let share = u64::from(self.feerate.0) * u64::from(self.policy.min_feerate_percent) / 100;
+        self.least_by(self.feerate)
+    }
+
+    /// Lowest feerate that we take from the opener of a channel that is there. It may have been signed a while ago and be said
+    /// again after a cut (BOLT 2): an estimate that rose in between must not divide two honest nodes for ever.
+    #[must_use]
+    pub fn min_feerate_of_updates(&self) -> FeeratePerKw {
+        self.least_by(self.lowest_feerate)
+    }
+
+    fn least_by(&self, estimate: FeeratePerKw) -> FeeratePerKw {
+        let share = u64::from(estimate.0) * u64::from(self.policy.min_feerate_percent) / 100;
         FeeratePerKw(u32::try_from(share).unwrap_or(u32::MAX)).max(self.policy.feerate_floor)
     }
 

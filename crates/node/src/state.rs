@@ -1,11 +1,15 @@
 //! The durable parts of the node that belong to no other crate.
 
+mod prices;
+
 use astrape_onchain::Nights;
 use astrape_primitives::{BlockId, Height, PaymentHash};
 use astrape_transactions::signing::WalletInput;
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::Transaction;
 use std::sync::Arc;
+
+pub use prices::Prices;
 
 /// A peer that we want to stay connected with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct ChainState {
     pub tip_time: u32,
     /// The blocks that came while we slept.
     pub nights: Nights,
+    /// The lowest estimates of about a day.
+    pub prices: Prices,
 }
 
 impl ChainState {

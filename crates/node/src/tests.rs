@@ -18,6 +18,7 @@ mod money;
 mod net;
 mod openings;
 mod policies;
+mod prices;
 mod probes;
 mod probing;
 mod replays;

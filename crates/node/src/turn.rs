@@ -212,6 +212,7 @@ impl<'a> Turn<'a> {
             now: self.now,
             tip: self.height(),
             feerate: self.node.world.feerate,
+            lowest_feerate: self.lowest_feerate(),
             peer_features,
             our_id: config.node_id,
             our_features: &config.features,

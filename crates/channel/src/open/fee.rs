@@ -15,10 +15,9 @@ impl Work<'_> {
             return Err(Fault::FeeFromNonOpener);
         }
         let feerate = message.feerate_per_kw;
-        // With anchors a child pays the rest: the commitment needs only enter mempools. An estimate that rose between a
-        // change and its repetition after a cut must not divide two honest nodes for ever.
+        // With anchors a child pays the rest: the commitment needs only enter mempools.
         let min = match self.open.params.format {
-            CommitmentFormat::StaticRemotekey => self.view.min_feerate(),
+            CommitmentFormat::StaticRemotekey => self.view.min_feerate_of_updates(),
             CommitmentFormat::Anchors => self.view.policy.feerate_floor,
         };
         let max = self.view.max_feerate();

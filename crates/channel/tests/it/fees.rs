@@ -75,6 +75,52 @@ fn a_feerate_too_low_or_too_high_is_refused() {
     assert!(matches!(refused(&mut pair, 999), Fault::Feerate { .. }));
 }
 
+// BOLT 2.updating-fees-update_fee.8
+// attack 42
+#[test]
+fn a_feerate_that_was_right_within_a_day_is_taken_though_prices_rose() {
+    let mut pair = Pair::ready(Setup { anchors: false, ..Setup::default() });
+    pair.nodes[B].feerate = FeeratePerKw(4000);
+    pair.nodes[B].lowest_feerate = Some(FeeratePerKw(2000));
+    assert!(matches!(refused(&mut pair, 499), Fault::Feerate { min: FeeratePerKw(500), .. }));
+    let message = update_fee(&pair, 500);
+    pair.receive(B, message).expect("a quarter of the lowest");
+    pair.nodes[B].lowest_feerate = Some(FeeratePerKw(300));
+    assert!(matches!(refused(&mut pair, 252), Fault::Feerate { .. }), "below the floor nothing relays");
+}
+
+#[test]
+fn a_new_channel_is_measured_by_the_price_of_this_hour() {
+    for (offered, is_taken) in [(999, false), (1000, true)] {
+        let mut pair =
+            Pair::new(Setup { anchors: false, feerate: FeeratePerKw(offered), ..Setup::default() });
+        pair.nodes[B].feerate = FeeratePerKw(4000);
+        pair.nodes[B].lowest_feerate = Some(FeeratePerKw(300));
+        pair.propose_channel();
+        match pair.deliver(A) {
+            Ok(_) => assert!(is_taken, "{offered}"),
+            Err(fault) => assert!(!is_taken && matches!(fault, Fault::Feerate { .. }), "{offered}: {fault}"),
+        }
+    }
+}
+
+/// What the opener signed while prices were low, and lost on the wire, is said again when they are high.
+#[test]
+fn an_update_fee_that_is_said_again_after_prices_rose_divides_nobody() {
+    let mut pair = Pair::ready(Setup { anchors: false, ..Setup::default() });
+    pair.command(A, Command::UpdateFee(FeeratePerKw(800)));
+    pair.propose(A);
+    pair.cut();
+    for who in [A, B] {
+        pair.nodes[who].feerate = FeeratePerKw(4000);
+        pair.nodes[who].lowest_feerate = Some(FeeratePerKw(800));
+    }
+    pair.connect();
+    pair.run();
+    assert_eq!(pair.nodes[A].times_said("update_fee"), 2, "the second time it arrives");
+    assert_eq!(pair.nodes[B].open().fees.newest(), FeeratePerKw(800));
+}
+
 #[test]
 fn with_anchors_a_feerate_that_mempools_take_is_taken_whatever_the_estimate() {
     let mut pair = Pair::default_ready();

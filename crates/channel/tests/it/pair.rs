@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) policy: Policy,
     pub(crate) features: Features,
     pub(crate) feerate: FeeratePerKw,
+    /// The lowest of the last day, where that is not the present one.
+    pub(crate) lowest_feerate: Option<FeeratePerKw>,
     pub(crate) shutdown_script: ScriptBuf,
     /// What it has said and the other has not got yet.
     pub(crate) outbox: VecDeque<Message>,
@@ -118,6 +120,7 @@ impl Node {
             policy: Policy::default_for(Network::Regtest),
             features,
             feerate: setup.feerate,
+            lowest_feerate: None,
             shutdown_script: p2wpkh(name),
             outbox: VecDeque::new(),
             said: Vec::new(),
@@ -209,6 +212,7 @@ impl Pair {
             now: Timestamp(0),
             tip: self.tip,
             feerate: self.nodes[who].feerate,
+            lowest_feerate: self.nodes[who].lowest_feerate.unwrap_or(self.nodes[who].feerate),
             peer_features: &self.nodes[1 - who].features,
             our_id: self.nodes[who].signer.node_id(),
             our_features: &self.nodes[who].features,

@@ -7,9 +7,11 @@ use super::parts::{
     arc_tx_of, get_all, get_keychain, get_outpoint, get_wallet_input, put_keychain, put_outpoint,
     put_wallet_input, tx_bytes,
 };
-use crate::state::{ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate};
+use crate::state::{
+    ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, Prices,
+};
 use astrape_onchain::Nights;
-use astrape_primitives::{BlockId, ChannelKeysId, Height, NodeId};
+use astrape_primitives::{BlockId, ChannelKeysId, FeeratePerKw, Height, NodeId};
 use astrape_wallet::{Coin, FoundCoin, Reservation};
 use astrape_wire::codec::{Field as _, Reader, read_whole};
 use astrape_wire::{ChannelUpdate, Decoded, Message, ValueError};
@@ -239,6 +241,7 @@ impl Row for ChainState {
             .field(2, |out| self.recent.iter().for_each(|block| out.extend(block.hash.to_byte_array())))
             .value(4, &self.tip_time)
             .some_field(5, Some(&self.nights).filter(|nights| **nights != Nights::NONE), put_nights)
+            .some_field(7, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_prices)
             .finish()
     }
 
@@ -250,6 +253,9 @@ impl Row for ChainState {
         // Records of the first version have none.
         let nights = r.some_field(5, get_nights)?.unwrap_or_default();
         let nights = Nights::from_runs(nights).ok_or(Unreadable::Senseless("nights out of their order"))?;
+        // Nor prices, which came later.
+        let prices = r.some_field(7, get_prices)?.unwrap_or_default();
+        let prices = Prices::from_spans(prices).ok_or(Unreadable::Senseless("prices out of their order"))?;
         r.finish()?;
         let first = first.unwrap_or_default().0;
         let last = u32::try_from(hashes.len()).ok().and_then(|count| first.checked_add(count));
@@ -260,7 +266,7 @@ impl Row for ChainState {
             height: Height(height),
             hash: BlockHash::from_byte_array(hash),
         };
-        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time, nights })
+        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time, nights, prices })
     }
 }
 
@@ -272,6 +278,17 @@ fn put_nights(nights: &Nights, out: &mut Vec<u8>) {
 }
 
 fn get_nights(r: &mut Reader<'_>) -> Result<Vec<(Height, Height)>, ValueError> {
+    get_all(r, |r| Ok((r.read()?, r.read()?)))
+}
+
+fn put_prices(prices: &Prices, out: &mut Vec<u8>) {
+    for (first, lowest) in prices.spans() {
+        first.write(out);
+        lowest.write(out);
+    }
+}
+
+fn get_prices(r: &mut Reader<'_>) -> Result<Vec<(Height, FeeratePerKw)>, ValueError> {
     get_all(r, |r| Ok((r.read()?, r.read()?)))
 }
 

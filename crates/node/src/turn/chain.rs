@@ -49,6 +49,9 @@ impl Turn<'_> {
         chain.recent.drain(..excess);
         chain.tip_time = time;
         self.sleep_or_wake(&mut chain, block.height);
+        if let Some(estimate) = self.estimate() {
+            chain.prices.note(block.height, estimate);
+        }
         self.node.chain.set((), chain);
         for confirmed in matched {
             self.confirmed(block.height, confirmed);
@@ -209,9 +212,37 @@ impl Turn<'_> {
         }
         self.node.world.feerate = feerate.max(FeeratePerKw::FLOOR);
         self.node.world.is_feerate_told = true;
+        self.note_price();
         for channel in self.node.channels.keys() {
             self.follow_feerate(channel);
         }
+    }
+
+    /// The estimate of this hour, once one was told; never a feerate that is fixed.
+    fn estimate(&self) -> Option<FeeratePerKw> {
+        let world = &self.node.world;
+        (world.is_feerate_told && self.node.config.fixed_feerate.is_none()).then_some(world.feerate)
+    }
+
+    /// Remembers the estimate of this hour. What is not lower than others of these blocks changes nothing, and is not written.
+    fn note_price(&mut self) {
+        let Some(estimate) = self.estimate() else { return };
+        let old = self.node.chain.get(&()).cloned().unwrap_or_default();
+        let mut chain = old.clone();
+        chain.prices.note(chain.height(), estimate);
+        if chain != old {
+            self.node.chain.set((), chain);
+        }
+    }
+
+    /// The lowest feerate that we held for right within about a day, or hold now.
+    pub(crate) fn lowest_feerate(&self) -> FeeratePerKw {
+        let now = self.node.world.feerate;
+        if self.node.config.fixed_feerate.is_some() {
+            return now;
+        }
+        let remembered = self.node.chain.get(&()).and_then(|chain| chain.prices.lowest());
+        remembered.map_or(now, |lowest| lowest.min(now))
     }
 
     /// Brings the commitments of a channel to the feerate of today: when that changes, and when the peer comes back, since it

@@ -56,6 +56,23 @@ fn nights_and_channels_that_their_peer_has_failed_are_read_again_and_stay_readab
     assert_eq!(read.failed_by_peer, BTreeMap::from([(keys(1), failed)]));
 }
 
+/// The first versions had none, and pass over them.
+#[test]
+fn prices_are_read_again_and_records_without_stay_as_they_were() {
+    let mut chain = Gen(11).chain_state();
+    let without = chain.encode();
+    assert_eq!(ChainState::decode(&(), &without), Ok(chain.clone()));
+    for (tip, estimate) in [(100, 700), (101, 600), (124, 4_000)] {
+        let estimate = astrape_primitives::FeeratePerKw(estimate);
+        chain.prices.note(astrape_primitives::Height(tip), estimate);
+    }
+    let frozen = "071000000064000002580000007c00000fa0";
+    assert_eq!(hex(&chain.encode()), hex(&without) + frozen);
+    assert_eq!(ChainState::decode(&(), &chain.encode()), Ok(chain));
+    let overlapping = unhex(&(hex(&without) + "071000000064000002580000006500000fa0"));
+    assert!(ChainState::decode(&(), &overlapping).is_err());
+}
+
 #[test]
 fn a_forward_that_waits_for_an_application_is_read_again_and_stays_readable() {
     let (id, held) = ((keys(1), HtlcId(7)), Held { since: Timestamp::from_secs(1_700_000_000) });
