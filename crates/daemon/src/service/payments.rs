@@ -12,7 +12,7 @@ use astrape_api::v1::{
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
 use astrape_payment::TripEnd;
-use astrape_primitives::{Msat, PaymentHash};
+use astrape_primitives::PaymentHash;
 use tonic::Status;
 
 /// Longest time for which a payment is tried again.
