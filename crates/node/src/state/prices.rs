@@ -102,7 +102,7 @@ mod tests {
     fn a_night_forgets_nothing() {
         let mut prices = prices([(100, 300), (2_000, 4_000)]);
         assert_eq!(prices.lowest(), Some(FeeratePerKw(300)), "a peer may have signed just before it");
-        (2_001..2_000 + Prices::WINDOW).for_each(|tip| prices.note(Height(tip), FeeratePerKw(4_000)));
+        (2_001..=2_000 + Prices::WINDOW).for_each(|tip| prices.note(Height(tip), FeeratePerKw(4_000)));
         assert_eq!(prices.lowest(), Some(FeeratePerKw(4_000)));
     }
 

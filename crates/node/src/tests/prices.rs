@@ -39,7 +39,8 @@ fn repeats_its_update_fee(restarts: bool, blocks: u32) {
         channel.open().expect("open").fees.newest()
     };
     tell(&mut net, 891);
-    assert_eq!(newest(&net, 0), FeeratePerKw(4_000), "it is signed, and on its way");
+    let both = [newest(&net, 0), newest(&net, 1)];
+    assert_eq!(both, [FeeratePerKw(891), FeeratePerKw(4_000)], "it is signed, and on its way");
     assert_eq!(net.times_said(0, "update_fee"), 1);
     net.cut(0, 1);
     if restarts {
