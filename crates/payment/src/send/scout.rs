@@ -15,8 +15,9 @@ use astrape_routing::Route;
 /// Parts whose chance to arrive all together is below this have scouts, in millionths.
 const DOUBTFUL_MILLIONTHS: u32 = 500_000;
 
-/// HTLCs after which none are sent any more: whatever is still doubtful then is tried.
-const MAX_SCOUTED_ATTEMPTS: u64 = 64;
+/// HTLCs after which none are sent any more: whatever is still doubtful then is tried. Hops count what comes back unpaid
+/// ([`crate::probing`]), and parts that wait at the recipient are ground that is gained.
+const MAX_SCOUTED_ATTEMPTS: u64 = 16;
 
 impl Payment {
     /// The hash of the scouts for these ways; `None` where the parts themselves may go. Scouts that go together have one hash, as parts
