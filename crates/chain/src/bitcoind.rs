@@ -60,6 +60,8 @@ pub struct Bitcoind {
     network: Network,
     /// It does not let us wait for blocks; then its state is asked again and again.
     cannot_wait: AtomicBool,
+    /// It takes no packages, and that was said.
+    lacks_packages: AtomicBool,
 }
 
 impl Bitcoind {
@@ -67,7 +69,12 @@ impl Bitcoind {
     #[must_use]
     pub fn new(config: BitcoindConfig) -> Self {
         let BitcoindConfig { address, auth, network, timeout } = config;
-        Self { rpc: RpcClient::new(address, auth, timeout), network, cannot_wait: AtomicBool::new(false) }
+        Self {
+            rpc: RpcClient::new(address, auth, timeout),
+            network,
+            cannot_wait: AtomicBool::new(false),
+            lacks_packages: AtomicBool::new(false),
+        }
     }
 
     async fn get_state(&self) -> Result<SourceState, SourceError> {
@@ -197,7 +204,7 @@ impl ChainSource for Bitcoind {
         &'a self,
         package: &'a [Transaction],
     ) -> Pin<Box<dyn Future<Output = BroadcastResult> + Send + 'a>> {
-        Box::pin(broadcast::broadcast(&self.rpc, package))
+        Box::pin(broadcast::broadcast(&self.rpc, package, &self.lacks_packages))
     }
 
     fn fees(&self) -> Answer<'_, FeeEstimates> {

@@ -6,6 +6,7 @@ use crate::source::BroadcastResult;
 use bitcoin::consensus::encode::serialize_hex;
 use bitcoin::{Transaction, Txid};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An input is missing or spent, or a rule that is not named (`RPC_VERIFY_ERROR`).
 const VERIFY_ERROR: i64 = -25;
@@ -23,18 +24,27 @@ const ALREADY_KNOWN: [&str; 3] =
     ["txn-already-known", "txn-already-in-mempool", "txn-same-nonwitness-data-in-mempool"];
 
 /// Sends one transaction, or a package by `submitpackage`. Where the package as such is refused, or the node is too old
-/// to know packages or keeps them from us (`rpcwhitelist`), its members are sent one by one: a parent may be confirmed meanwhile, and then the child is no package
-/// any more. What became of the last one, the child, is the answer.
-pub(super) async fn broadcast(rpc: &RpcClient, package: &[Transaction]) -> BroadcastResult {
+/// to know packages or keeps them from us (`rpcwhitelist`), its members are sent one by one: a parent may be confirmed meanwhile,
+/// and then the child is no package any more. What became of the last one, the child, is the answer.
+pub(super) async fn broadcast(
+    rpc: &RpcClient,
+    package: &[Transaction],
+    lacks_packages: &AtomicBool,
+) -> BroadcastResult {
     let refusal = match package {
         [] => return BroadcastResult::Rejected("there is no transaction to send".into()),
         [alone] => return send(rpc, alone).await,
         _ => match submit_package(rpc, package).await {
             Ok(answer) if answer.package_msg == "success" => return BroadcastResult::Accepted,
             Ok(answer) => Some(answer.reason()),
-            // Too old for it, or not allowed to us.
-            Err(error) if error.code() == Some(METHOD_NOT_FOUND) => None,
-            Err(RpcError::Forbidden) => None,
+            Err(error) if error.code() == Some(METHOD_NOT_FOUND) => {
+                warn_once(lacks_packages, "it is too old to know submitpackage");
+                None
+            }
+            Err(RpcError::Forbidden) => {
+                warn_once(lacks_packages, "its rpcwhitelist keeps submitpackage from us");
+                None
+            }
             Err(error) => match outcome(error) {
                 BroadcastResult::Rejected(reason) => Some(reason),
                 other => return other,
@@ -48,6 +58,16 @@ pub(super) async fn broadcast(rpc: &RpcClient, package: &[Transaction]) -> Broad
     match (last, refusal) {
         (BroadcastResult::Rejected(_), Some(reason)) => BroadcastResult::Rejected(reason),
         (last, _) => last,
+    }
+}
+
+/// The operator can mend it, and should before fees are high.
+fn warn_once(lacks_packages: &AtomicBool, why: &str) {
+    if !lacks_packages.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "bitcoind takes no packages ({why}): parent and child go one by one, and a commitment that pays less than its \
+             mempool asks for gets nowhere until fees fall"
+        );
     }
 }
 
