@@ -1,13 +1,14 @@
 //! `simulate`: random worlds, many of them, and what they have seen.
 
 use astrape_simulator::{
-    Kind, Outcome, REESTABLISH_CASES, Size, Totals, Violation, run_court_seed, run_resolution, run_seed,
-    run_web_seed,
+    Kind, Mass, Outcome, REESTABLISH_CASES, Size, Totals, Violation, run_court_seed, run_mass_close,
+    run_resolution, run_seed, run_web_seed,
 };
 use astrape_transactions::CommitmentFormat;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 const HELP: &str = "\
 Random worlds of Lightning nodes, with faults and work, each from one seed.
@@ -22,6 +23,8 @@ Random worlds of Lightning nodes, with faults and work, each from one seed.
   --payments N   with --web: payments in each (default 1000)
   --resolutions  one script for each kind of close in each format, with every crash at each --every th step
   --every N      with --resolutions (default 1)
+  --mass N       N channels of one node go on chain at once, in full blocks, with the coins of one wallet
+  --htlcs N      with --mass: HTLCs in each, half of them either way (default 10)
   --trace        with --one: tells what happens as it happens
   --threads N    threads (default 2)
 
@@ -36,6 +39,8 @@ struct Arguments {
     kind: World,
     resolutions: bool,
     every: u64,
+    mass: Option<usize>,
+    htlcs: usize,
     threads: usize,
 }
 
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
     match arguments() {
         Ok(Some(Arguments { one: Some(seed), steps, trace, kind, .. })) => replay(seed, steps, trace, kind),
         Ok(Some(Arguments { resolutions: true, every, .. })) => resolutions(every),
+        Ok(Some(Arguments { mass: Some(channels), htlcs, trace, .. })) => mass(channels, htlcs, trace),
         Ok(Some(arguments)) => swarm(&arguments),
         Ok(None) => {
             println!("{HELP}");
@@ -95,6 +101,8 @@ fn arguments() -> Result<Option<Arguments>, String> {
         kind: World::Peaceful,
         resolutions: false,
         every: 1,
+        mass: None,
+        htlcs: 10,
         threads: 2,
     };
     let mut size = Size::LARGE;
@@ -118,6 +126,8 @@ fn arguments() -> Result<Option<Arguments>, String> {
             "--payments" => size.payments = usize::try_from(number()?).map_err(|e| e.to_string())?,
             "--resolutions" => parsed.resolutions = true,
             "--every" => parsed.every = number()?.max(1),
+            "--mass" => parsed.mass = Some(usize::try_from(number()?).map_err(|e| e.to_string())?.max(1)),
+            "--htlcs" => parsed.htlcs = usize::try_from(number()?).map_err(|e| e.to_string())?.max(2),
             "--help" | "-h" => return Ok(None),
             other => return Err(format!("unknown argument {other}")),
         }
@@ -160,6 +170,23 @@ fn resolutions(every: u64) -> ExitCode {
         }
     }
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Many channels of one node at once.
+fn mass(channels: usize, htlcs: usize, trace: bool) -> ExitCode {
+    let payments = (channels * htlcs / 2).max(1);
+    let mass = Mass { channels, payments, one_coin: false, estimates_lie: false };
+    let began = Instant::now();
+    match run_mass_close(mass, None, trace) {
+        Ok(close) => {
+            println!("{close:?}\nfine, after {} s", began.elapsed().as_secs());
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("{channels} channels, {htlcs} HTLCs in each: {violation}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn swarm(arguments: &Arguments) -> ExitCode {

@@ -11,7 +11,7 @@ use crate::world::World;
 use astrape_node::command::WithdrawCommand;
 use astrape_node::{Command, CommandId, Input};
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Height, Sat, Side};
-use astrape_regtest::Weather;
+use astrape_regtest::{RegtestChain, Weather};
 use astrape_transactions::CommitmentFormat;
 use bitcoin::OutPoint;
 use std::collections::BTreeMap;
@@ -25,6 +25,12 @@ const CAPACITY: Sat = Sat(240_000);
 
 /// What is in flight, of what each channel could carry, in each direction.
 const IN_FLIGHT: Sat = Sat(90_000);
+
+/// Channels that the coins pay for which every node begins with.
+const ENOUGH_FOR: usize = 80;
+
+/// Channels that a coin pays for which is added to them.
+const FUNDED_BY_COIN: usize = 10;
 
 /// The delay of outputs.
 const DELAY_BLOCKS: u16 = 24;
@@ -46,6 +52,8 @@ const MAX_EVENTS_BY_CHANNEL: u32 = 20_000;
 pub struct Mass {
     /// Channels that go on chain at once.
     pub channels: usize,
+    /// Payments in each direction that are in flight then; together they take as much, however many they are.
+    pub payments: usize,
     /// Whether the wallet has one coin only, and not eight.
     pub one_coin: bool,
     /// Whether the estimates for a block soon, and later, stay below what every block asks.
@@ -86,6 +94,7 @@ pub fn run_mass_close(mass: Mass, plant: Option<Plant>, aloud: bool) -> Result<M
     if let Some(plant) = plant {
         world.plant(plant);
     }
+    fund(&mut world, mass)?;
     rest(&mut world, mass)?;
     if mass.one_coin {
         join_coins(&mut world, mass)?;
@@ -93,6 +102,21 @@ pub fn run_mass_close(mass: Mass, plant: Option<Plant>, aloud: bool) -> Result<M
     open(&mut world, mass)?;
     let close = in_flight(&mut world, mass)?;
     resolve(&mut world, mass, close)
+}
+
+/// Coins for all that the peer opens: those that every node begins with suffice for some only.
+fn fund(world: &mut World, mass: Mass) -> Result<(), Violation> {
+    for channel in ENOUGH_FOR..mass.channels {
+        if channel.is_multiple_of(FUNDED_BY_COIN) {
+            let script = world.machines[PEER].wallet.external(0);
+            let coin = Sat((CAPACITY.0 + 30_000) * FUNDED_BY_COIN as u64);
+            let funded = world.chain.fund(&script, coin);
+            funded.map_err(|error| Violation::new(Checker::Rest, error.to_string()))?;
+            world.chain.mine(1, &RegtestChain::faucet_script());
+        }
+    }
+    world.checks = crate::check::Checks::new(&world.machines, &world.chain, world.from);
+    Ok(())
 }
 
 fn rest(world: &mut World, mass: Mass) -> Result<(), Violation> {
@@ -134,22 +158,27 @@ fn open(world: &mut World, mass: Mass) -> Result<(), Violation> {
 
 /// Payments both ways over all channels, which are held; and we know the preimage of the one that came.
 fn in_flight(world: &mut World, mass: Mass) -> Result<MassClose, Violation> {
-    let amount = Sat(IN_FLIGHT.0 * mass.channels as u64).to_msat();
-    world.pay(US, PEER, amount, Flaw::Forgotten);
-    let came = world.pay(PEER, US, amount, Flaw::Forgotten);
-    rest(world, mass)?;
-    let deal = world.users.deals[came].clone();
-    let (payment_hash, preimage) = (deal.payment_hash, Some(deal.preimage));
+    let amount = Sat(IN_FLIGHT.0 * mass.channels as u64 / mass.payments as u64).to_msat();
+    let mut came = Vec::new();
+    for _ in 0..mass.payments {
+        world.pay(US, PEER, amount, Flaw::Forgotten);
+        came.push(world.pay(PEER, US, amount, Flaw::Forgotten));
+        rest(world, mass)?;
+    }
     let process = world.process(US).ok_or_else(|| Violation::new(Checker::Rest, "it died"))?;
     let htlcs = process.node.channels().filter_map(|(_, c)| c.open()).map(|open| open.htlcs.len()).sum();
     let coins = process.node.coins().filter(|coin| coin.spent.is_none()).count();
-    ensure(htlcs >= 2 * mass.channels.div_ceil(2), Checker::Rest, || {
+    ensure(htlcs >= 2 * mass.channels.div_ceil(2).max(mass.payments), Checker::Rest, || {
         format!("only {htlcs} HTLCs are in flight")
     })?;
     // The peer hears nothing of it any more.
     world.court.begins = world.chain.tip().height;
     world.leave(PEER);
-    command_us(world, Command::SettleInvoice { payment_hash, preimage, earlier: None })?;
+    for deal in came {
+        let deal = &world.users.deals[deal];
+        let (payment_hash, preimage) = (deal.payment_hash, Some(deal.preimage));
+        command_us(world, Command::SettleInvoice { payment_hash, preimage, earlier: None })?;
+    }
     Ok(MassClose { htlcs, coins, claimed: 0, left: u32::MAX, blocks: 0, fees: Sat::ZERO })
 }
 

@@ -119,7 +119,7 @@ fn a_close_of_both_comes_to_its_end_whatever_step_we_die_in() {
 // attack 46
 #[test]
 fn twelve_channels_go_on_chain_in_full_blocks_with_the_coins_of_one_wallet_and_all_is_ours_in_time() {
-    let mass = Mass { channels: 12, one_coin: false, estimates_lie: false };
+    let mass = Mass { channels: 12, payments: 1, one_coin: false, estimates_lie: false };
     let close = run_mass_close(mass, None, false).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{close:?}");
     assert!(close.coins < 12 && close.htlcs >= 12 && close.claimed >= 6, "{close:?}");
@@ -130,7 +130,7 @@ fn twelve_channels_go_on_chain_in_full_blocks_with_the_coins_of_one_wallet_and_a
 // attack 46
 #[test]
 fn one_coin_pays_for_all_of_them_though_the_estimates_stay_below_what_every_block_asks() {
-    let mass = Mass { channels: 12, one_coin: true, estimates_lie: true };
+    let mass = Mass { channels: 12, payments: 1, one_coin: true, estimates_lie: true };
     let close = run_mass_close(mass, None, false).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{close:?}");
     assert!(close.coins == 1 && close.htlcs >= 12 && close.claimed >= 6, "{close:?}");
