@@ -5,7 +5,7 @@ use super::net::Net;
 use crate::command::{Command, Reply};
 use crate::config::default_features;
 use crate::input::{ChainInput, Input};
-use crate::ledger::Fact;
+use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use astrape_primitives::{Feature, Features, FeeratePerKw, Msat};
 use astrape_wire::Message;
@@ -109,6 +109,8 @@ fn an_update_is_as_old_as_the_clock_says() {
 fn a_close_with_a_peer_that_knows_no_taproot_ends_in_our_wallet() {
     let mut net = Net::new(2);
     let channel = net.open(0, 1);
+    let offered = |net: &Net| net.members[1].node.script_for_plain_peer(&net.channels(1)[0]);
+    assert_eq!(offered(&net), None, "the wallet's own scripts are known to this one");
     // The peer comes back without option_shutdown_anysegwit, and closes.
     net.cut(0, 1);
     let theirs = default_features();
@@ -118,13 +120,14 @@ fn a_close_with_a_peer_that_knows_no_taproot_ends_in_our_wallet() {
     }
     net.connect_with(0, 1, &plain);
     net.run();
-    assert!(net.members[1].node.script_for_plain_peer(&net.channels(1)[0]).is_some());
+    let offered = offered(&net);
     let script = super::net::script(9);
     assert_eq!(net.command(0, Command::CloseChannel { channel, script }), Ok(Reply::Done));
     net.run();
     let closing = net.members[1].broadcast.last().cloned().expect("agreed");
     let open = net.members[1].node.channels().next().and_then(|(_, c)| c.open().cloned()).expect("closing");
     let ours = open.plain_close_script();
+    assert_eq!(offered, Some(ours.clone()));
     assert!(closing.output.iter().any(|output| output.script_pubkey == ours));
     net.members[1].broadcast.clear();
     let txid = closing.compute_txid();
@@ -132,6 +135,33 @@ fn a_close_with_a_peer_that_knows_no_taproot_ends_in_our_wallet() {
     net.mine(Vec::new());
     let sweep = net.members[1].broadcast.last().cloned().expect("it is claimed");
     assert!(sweep.input.iter().all(|input| input.previous_output.txid == txid));
+}
+
+#[test]
+fn a_channel_that_is_over_leaves_what_it_has_brought_and_nothing_to_keep() {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    let channel = net.open(0, 1);
+    let script = super::net::script(9);
+    let close = Command::CloseChannel { channel, script: script.clone() };
+    assert_eq!(net.command(0, close), Ok(Reply::Done));
+    net.run();
+    let closing = net.members[0].broadcast.last().cloned().expect("agreed");
+    let to_us = closing.output.iter().find(|output| output.script_pubkey == script).expect("ours").value;
+    net.mine(vec![closing]);
+    assert!(!net.members[0].disk.is_over(&channel), "a reorganisation may undo it");
+    for _ in 0..net.members[0].node.config.channel.closing_depth {
+        net.mine(Vec::new());
+    }
+    let end = |fact: &Fact| match fact {
+        Fact::Channel { keys, event: ChannelFact::Over { returned, .. }, .. } => Some((*keys, *returned)),
+        _ => None,
+    };
+    let ends: Vec<_> = net.members[0].facts.iter().filter_map(end).collect();
+    assert_eq!(ends, [(channel, Some(to_us.into()))]);
+    assert_eq!(net.channels(0), []);
+    assert!(!net.members[0].node.resolutions.contains(&channel));
+    assert!(net.members[0].disk.is_over(&channel));
 }
 
 #[test]

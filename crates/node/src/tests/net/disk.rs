@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::tests) struct Disk {
     rows: BTreeMap<Key, Vec<u8>>,
     onions: BTreeSet<SeenOnion>,
+    /// Channels whose archive may be deleted.
+    over: BTreeSet<ChannelKeysId>,
 }
 
 impl Disk {
@@ -21,6 +23,11 @@ impl Disk {
     pub(in crate::tests) fn onions(&self) -> usize {
         self.onions.len()
     }
+
+    /// Whether the archive of a channel may be deleted.
+    pub(in crate::tests) fn is_over(&self, channel: &ChannelKeysId) -> bool {
+        self.over.contains(channel)
+    }
 }
 
 impl Journal for Disk {
@@ -31,6 +38,7 @@ impl Journal for Disk {
                 None => self.rows.remove(key),
             };
         }
+        self.over.extend(writes.forget_retired());
         self.onions.extend(writes.onions().iter().copied());
         if let Some(height) = writes.forget_onions_before() {
             self.onions.retain(|onion| onion.expiry >= height);
