@@ -36,6 +36,7 @@ use crate::score::chance::millionths;
 use crate::snapshot::Snapshot;
 use ahead::Ahead;
 use astrape_primitives::Msat;
+use astrape_primitives::amount::MAX_MONEY_SAT;
 use field::Field;
 use lane::Lane;
 use price::{Aim, Prices};
@@ -145,15 +146,18 @@ fn ways(
 ) -> Result<Vec<Lane>, Option<u64>> {
     let units = u64::try_from(max_parts.min(MAX_UNITS)).unwrap_or(1);
     let cheapest = Aim { prices: Prices::CHEAPEST, ..*aim };
+    // The limit of the fee keeps early parts from ways that later ones would have made up for.
+    let free = Aim { max_fee: MAX_MONEY_SAT * 1_000, ..cheapest };
     // Equal units first; then as large ones as there is room for, which makes fewer parts.
-    for (aim, unit) in [
+    for (tried, unit) in [
         (aim, aim.amount.div_ceil(units)),
         (aim, aim.amount.div_ceil(2)),
         (&cheapest, aim.amount.div_ceil(units)),
         (&cheapest, aim.amount.div_ceil(2)),
+        (&free, aim.amount.div_ceil(2)),
     ] {
-        let split = split(tools, aim, unit, max_parts);
-        if split.missing == 0 {
+        let split = split(tools, tried, unit, max_parts);
+        if split.missing == 0 && split.lanes.iter().map(Lane::fee).sum::<u64>() <= aim.max_fee {
             return Ok(split.lanes);
         }
         if split.full {

@@ -114,6 +114,10 @@ fn in_many_parts(tools: &mut Tools<'_>, aim: &Aim, request: &Request<'_>) -> NoR
         let cheapest = split(tools, &cheapest, aim.amount.div_ceil(2), 8 * MAX_PARTS);
         let fee =
             [in_parts, cheapest].iter().filter(|split| split.missing == 0).map(fee_of).min().unwrap_or(0);
+        if fee <= limits.max_fee.0 {
+            // So it was for the parts: more of them found a way than there may be.
+            return NoRoute::TooManyParts { amount: request.amount, limit: limits.max_parts };
+        }
         NoRoute::FeeTooHigh { least: Msat(fee), limit: limits.max_fee }
     }
 }
