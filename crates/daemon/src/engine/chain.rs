@@ -4,33 +4,34 @@
 //! |---|---|
 //! | [`embedded`] | a regtest chain inside this process, as a source |
 //! | `watches` | what the core waits for |
+//! | `tell` | what the core is told beside blocks |
+//! | `late` | spends in blocks that were told before it was known that they count |
 //! | `broadcast` | transactions on their way out |
 
 pub(crate) mod broadcast;
 pub mod embedded;
+mod late;
+mod tell;
 pub(crate) mod watches;
 
 use super::Shared;
 use super::core::Stopped;
 use astrape_chain::{
-    BlockChange, ChainSource, FeeEstimates, Follower, FollowerSettings, MempoolView, SourceError, Status,
-    Update, Watch, starting_cursor,
+    BlockChange, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
 };
-use astrape_node::{ChainInput, Freshness, Input};
-use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, FeeratePerKw, Feerates, Height};
+use astrape_node::{ChainInput, Input};
+use astrape_primitives::{BlockId, ChainEvent, Height};
 use astrape_wallet::WalletFinding;
+use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{BlockHash, OutPoint};
-use std::collections::BTreeMap;
+use late::{late, look_back};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool};
 
 /// Blocks that a new node begins with, so that it survives reorganisations from the first hour on: as many as the core
 /// remembers.
 const FIRST_BLOCKS: u32 = 144;
-
-/// Commitments shall confirm within so many blocks.
-const FEE_TARGET: u16 = 6;
 
 /// How often feerates are asked for.
 const FEE_INTERVAL: Duration = Duration::from_secs(60);
@@ -53,14 +54,6 @@ pub(crate) async fn run(shared: Arc<Shared>, recent: Vec<BlockId>) {
             Ok(()) | Err(Stopped) => {}
         },
     }
-}
-
-/// What the core was told last.
-#[derive(Default)]
-struct Told {
-    feerate: Option<FeeratePerKw>,
-    estimates: Option<Feerates>,
-    mempool: MempoolView,
 }
 
 async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<BlockId>) -> Result<(), Stopped> {
@@ -213,73 +206,6 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     Ok(())
 }
 
-/// Tells what watches have found in the block that were on their way while it was.
-async fn late(shared: &Shared, change: &BlockChange, told: &ChainEvent) -> Result<(), Stopped> {
-    let again = {
-        let mut watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        if let BlockChange::Connected { id, .. } = change {
-            watches.looked_at(id.height);
-        }
-        watches.watch().event(change)
-    };
-    match missed(told, again) {
-        Some(missed) => shared.core.settled(Input::Chain(missed)).await,
-        None => Ok(()),
-    }
-}
-
-/// Looks for spends of outputs that are watched since a moment ago in blocks that were told before: which HTLCs a revoked
-/// commitment has is known only once the journal was asked, and they may be spent in its own block.
-async fn look_back(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
-    loop {
-        let unscanned = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).take_unscanned();
-        let Some(lowest) = unscanned.values().min().copied() else { return Ok(()) };
-        for height in (lowest.0..=tip.height.0).map(Height) {
-            match spends_at(source, height, &unscanned).await {
-                Ok(None) => {}
-                Ok(Some(late)) => shared.core.settled(Input::Chain(late)).await?,
-                Err(error) => {
-                    tracing::warn!(%error, "blocks cannot be looked through for spends: trying again");
-                    shared.watches.lock().unwrap_or_else(PoisonError::into_inner).put_back(unscanned);
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// The spends of these outputs in the best chain's block at a height, with what hangs on them.
-async fn spends_at(
-    source: &dyn ChainSource,
-    height: Height,
-    outputs: &BTreeMap<OutPoint, Height>,
-) -> Result<Option<ChainInput>, SourceError> {
-    let Some(hash) = source.hash_at(height).await? else { return Ok(None) };
-    let Some(block) = source.block(hash).await? else { return Ok(None) };
-    let mut watch = Watch::new();
-    outputs
-        .iter()
-        .filter(|(_, from)| **from <= height)
-        .for_each(|(outpoint, _)| watch.add_outpoint(*outpoint));
-    let ChainEvent::Connected { block, matched, .. } = watch.connected(BlockId { height, hash }, &block)
-    else {
-        return Ok(None);
-    };
-    Ok((!matched.is_empty()).then_some(ChainInput::Late { block, matched }))
-}
-
-/// What the second look at a block has found and the first has not.
-fn missed(told: &ChainEvent, again: ChainEvent) -> Option<ChainInput> {
-    let (ChainEvent::Connected { matched: told, .. }, ChainEvent::Connected { block, matched, .. }) =
-        (told, again)
-    else {
-        return None;
-    };
-    let is_new = |found: &ConfirmedTx| !told.iter().any(|known| known.index == found.index);
-    let matched: Vec<ConfirmedTx> = matched.into_iter().filter(is_new).collect();
-    (!matched.is_empty()).then_some(ChainInput::Late { block, matched })
-}
-
 /// What the wallet found. Its failure is the disk's: the node stops.
 fn found(shared: &Shared, found: anyhow::Result<Vec<WalletFinding>>) -> Result<Vec<WalletFinding>, Stopped> {
     found.map_err(|error| {
@@ -288,76 +214,16 @@ fn found(shared: &Shared, found: anyhow::Result<Vec<WalletFinding>>) -> Result<V
     })
 }
 
-/// Tells the core whether what it sees of the chain can be relied on.
-async fn tell_freshness(shared: &Shared, status: &Status) -> Result<(), Stopped> {
-    shared.core.input(Input::Chain(freshness(status))).await
-}
-
-fn freshness(status: &Status) -> ChainInput {
-    ChainInput::Freshness(match status {
-        Status::Following { .. } => Freshness::Fresh,
-        // Blocks are there that we, or our source, did not have.
-        Status::Starting
-        | Status::CatchingUp { .. }
-        | Status::SourceBehind { .. }
-        | Status::Unreachable { .. } => Freshness::Behind(status.to_string()),
-        Status::Stale { .. } => Freshness::Doubtful(status.to_string()),
-    })
-}
-
-async fn tell_fees(shared: &Shared, source: &dyn ChainSource, told: &mut Told) -> Result<(), Stopped> {
-    match source.fees().await {
-        Ok(fees) => tell_estimates(shared, &fees, told).await,
-        Err(error) => {
-            tracing::debug!(%error, "no feerate");
-            Ok(())
-        }
-    }
-}
-
-/// The curve for claims and the one feerate for commitments, each when it is another than before.
-async fn tell_estimates(shared: &Shared, fees: &FeeEstimates, told: &mut Told) -> Result<(), Stopped> {
-    let feerate = shared.estimate.unwrap_or_else(|| fees.for_target(FEE_TARGET));
-    let estimates = shared.estimate.map_or_else(|| fees.curve(), Feerates::flat);
-    if told.estimates != Some(estimates) {
-        told.estimates = Some(estimates);
-        shared.core.input(Input::Chain(ChainInput::Estimates(estimates))).await?;
-    }
-    if told.feerate != Some(feerate) {
-        tracing::info!(%feerate, guessed = fees.is_guessed(), "feerate");
-        told.feerate = Some(feerate);
-        shared.core.input(Input::Chain(ChainInput::Feerate(feerate))).await?;
-    }
-    Ok(())
-}
-
-/// Tells the core which unconfirmed transactions spend what it watches, when they are others than before.
-async fn tell_mempool(
-    shared: &Shared,
-    source: &dyn ChainSource,
-    view: &mut MempoolView,
-) -> Result<(), Stopped> {
-    let outpoints: Vec<OutPoint> = {
-        let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.watch().outpoints().copied().collect()
-    };
-    match view.look(source, &outpoints).await {
-        Ok(Some(txs)) => shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await,
-        Ok(None) => Ok(()),
-        Err(error) => {
-            tracing::debug!(%error, "the mempool cannot be looked at");
-            Ok(())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::late::{missed, spends_at};
     use super::*;
     use crate::engine::EmbeddedChain;
+    use astrape_chain::MempoolView;
     use astrape_primitives::Sat;
     use astrape_regtest::RegtestChain;
-    use bitcoin::Transaction;
+    use bitcoin::{OutPoint, Transaction};
+    use std::collections::BTreeMap;
 
     /// A payment of the faucet that waits in the mempool of a new chain.
     fn chain_with_payment() -> (EmbeddedChain, Transaction) {

@@ -1,0 +1,252 @@
+//! Payments, forwards, invoices and probes.
+
+use super::{A, id, shows};
+use astrape_api::v1::*;
+use astrape_daemon::render;
+
+fn payment(state: PaymentState) -> Payment {
+    Payment {
+        payment_hash: id("12"),
+        direction: PaymentDirection::Sent.into(),
+        state: state.into(),
+        amount_msat: 50_000_000,
+        ..Payment::default()
+    }
+}
+
+#[test]
+fn the_end_of_a_payment_is_told_in_words() {
+    let paid = Payment { fee_msat: 1_005, preimage: Some(id("34")), ..payment(PaymentState::Succeeded) };
+    shows(
+        &render::payments::ended(&paid),
+        "
+        Paid 50,000 sat, for a fee of 1.005 sat.
+        payment  1212121212121212121212121212121212121212121212121212121212121212
+        proof    3434343434343434343434343434343434343434343434343434343434343434
+        ",
+    );
+    let failed = Payment { reason: Some("no way was found".into()), ..payment(PaymentState::Failed) };
+    shows(
+        &render::payments::ended(&failed),
+        "
+        Not paid: no way was found. Nothing of the 50,000 sat has left the node.
+        payment  1212121212121212121212121212121212121212121212121212121212121212
+        ",
+    );
+    assert!(render::payments::ended(&payment(PaymentState::Pending)).contains("still under way"));
+}
+
+#[test]
+fn the_parts_of_a_payment_are_told_with_their_hops_and_how_long_each_held_it() {
+    let part = |state: PaymentState| PaymentPart {
+        amount_msat: 25_000_000,
+        fee_msat: 1_000,
+        hops: vec![id("ab"), id("cd")],
+        state: state.into(),
+        ..PaymentPart::default()
+    };
+    let failed = PaymentPart {
+        hold_times_ms: vec![700],
+        took_ms: Some(800),
+        reason: Some("it was full".into()),
+        ..part(PaymentState::Failed)
+    };
+    let arrived = PaymentPart {
+        hold_times_ms: vec![11_000, 300],
+        took_ms: Some(12_000),
+        ..part(PaymentState::Succeeded)
+    };
+    let parts = vec![failed, arrived, part(PaymentState::Pending)];
+    let sent = Payment { parts, attempts: 3, ..payment(PaymentState::Pending) };
+    let answer = ListPaymentsResponse { payments: vec![sent, payment(PaymentState::Failed)] };
+    shows(
+        &render::payments::payments_with_parts(&answer),
+        "
+        NUMBER  TIME (UTC)  DIRECTION      AMOUNT    FEE  STATE                                  PAYMENT
+             -  -           sent       50,000 sat  0 sat  under way (1 part under way, 3 tried)  121212121212…
+             -  -           sent       50,000 sat  0 sat  failed                                 121212121212…
+
+        50,000 sat, under way: payment 1212121212121212121212121212121212121212121212121212121212121212
+        PART      AMOUNT    FEE  STATE                 AFTER  WAY
+           1  25,000 sat  1 sat  failed: it was full  800 ms  abababababab… (700 ms) > cdcdcdcdcdcd…
+           2  25,000 sat  1 sat  succeeded              12 s  abababababab… (11 s) > cdcdcdcdcdcd… (300 ms)
+           3  25,000 sat  1 sat  under way                 -  abababababab… > cdcdcdcdcdcd…
+        ",
+    );
+    assert!(!render::payments::payments(&answer).contains("PART "), "only when asked for");
+}
+
+#[test]
+fn payments_and_forwards_are_a_line_each() {
+    let sent = Payment {
+        number: Some(7),
+        ended_at_ms: Some(1_800_000_000_999),
+        fee_msat: 1_000,
+        ..payment(PaymentState::Succeeded)
+    };
+    let received = Payment {
+        number: Some(6),
+        direction: PaymentDirection::Received.into(),
+        ended_at_ms: Some(1_800_000_000_000),
+        ..payment(PaymentState::Succeeded)
+    };
+    shows(
+        &render::payments::payments(&ListPaymentsResponse {
+            payments: vec![payment(PaymentState::Pending), sent, received],
+        }),
+        "
+        NUMBER  TIME (UTC)           DIRECTION      AMOUNT    FEE  STATE      PAYMENT
+             -  -                    sent       50,000 sat  0 sat  under way  121212121212…
+             7  2027-01-15 08:00:00  sent       50,000 sat  1 sat  succeeded  121212121212…
+             6  2027-01-15 08:00:00  received   50,000 sat      -  succeeded  121212121212…
+        ",
+    );
+    let forward = Forward {
+        number: 3,
+        at_ms: 1_800_000_000_000,
+        incoming: id("aa"),
+        outgoing: Some(id("bb")),
+        amount_in_msat: 1_001_000,
+        fee_msat: 1_000,
+        took_ms: 345,
+        ..Forward::default()
+    };
+    let failed = Forward {
+        fee_msat: 0,
+        took_ms: 61_000,
+        outgoing: None,
+        failure: Some("no such channel".into()),
+        failed_here: true,
+        ..forward.clone()
+    };
+    shows(
+        &render::payments::forwards(&ListForwardsResponse { forwards: vec![forward, failed] }),
+        "
+        NUMBER  TIME (UTC)             CAME IN  EARNED    TOOK  FROM           TO             STATE
+             3  2027-01-15 08:00:00  1,001 sat   1 sat  345 ms  aaaaaaaaaaaa…  bbbbbbbbbbbb…  forwarded
+             3  2027-01-15 08:00:00  1,001 sat   0 sat    61 s  aaaaaaaaaaaa…  -              failed here: no such channel
+        ",
+    );
+}
+
+#[test]
+fn what_forwarding_has_earned_is_shown_by_period_and_by_channel() {
+    let some = ForwardStats {
+        forwarded: 3,
+        failed_here: 1,
+        failed_beyond: 2,
+        amount_msat: 5_000_000,
+        fee_msat: 1_500,
+        took_ms: 700,
+        success_per_mille: 500,
+    };
+    let stats = GetStatsResponse {
+        total: Some(some),
+        periods: vec![PeriodStats { from: 1_800_000_000, stats: Some(some) }],
+        channels: vec![ChannelStats {
+            keys_id: id("aa"),
+            short_channel_id: None,
+            peer: None,
+            incoming: None,
+            outgoing: Some(some),
+        }],
+    };
+    shows(
+        &render::stats::stats(&stats),
+        "
+        FROM (UTC)           FORWARDED  FAILED HERE  FAILED BEYOND  SUCCESS     AMOUNT     EARNED    TOOK
+        2027-01-15 08:00:00          3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
+        in all                       3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
+
+        CHANNEL        CAME IN  SUCCESS  WENT OUT  SUCCESS  AMOUNT OUT     EARNED
+        aaaaaaaaaaaa…        0        -         3   50.0 %   5,000 sat  1.500 sat
+        ",
+    );
+    assert!(render::stats::stats(&GetStatsResponse::default()).contains("Nothing was forwarded"));
+}
+
+#[test]
+fn unpaid_invoices_are_a_line_each() {
+    let open = Invoice {
+        payment_hash: id("12"),
+        expires_at: 1_800_003_600,
+        description: "tea".into(),
+        hold: true,
+        state: InvoiceState::Open.into(),
+        ..Default::default()
+    };
+    let held = Invoice {
+        amount_msat: Some(5_000_000),
+        received_msat: 5_000_000,
+        state: InvoiceState::Held.into(),
+        until_height: Some(900_000),
+        ..open.clone()
+    };
+    shows(
+        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held] }),
+        "
+        PAYMENT                                                           EXPIRES (UTC)           AMOUNT   RECEIVED  STATE                    DESCRIPTION
+        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00        any      0 sat  open, to be held         tea
+        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00  5,000 sat  5,000 sat  held until block 900000  tea
+        ",
+    );
+}
+
+#[test]
+fn an_invoice_is_read_out() {
+    let invoice = DecodeInvoiceResponse {
+        network: "regtest".into(),
+        amount_msat: None,
+        created_at: 1_800_000_000,
+        expires_at: 1_800_003_600,
+        expired: true,
+        payee: A.into(),
+        payment_hash: id("12"),
+        description: Some("coffee".into()),
+        route_hints: vec![RouteHint {
+            hops: vec![RouteHintHop {
+                node_id: A.into(),
+                short_channel_id: "1x2x3".into(),
+                ..Default::default()
+            }],
+        }],
+        ..DecodeInvoiceResponse::default()
+    };
+    shows(
+        &render::invoices::decoded(&invoice),
+        "
+        amount       any: say how much with --amount
+        payee        0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798
+        network      regtest
+        made         2027-01-15 08:00:00
+        expires      2027-01-15 09:00:00 (expired)
+        payment      1212121212121212121212121212121212121212121212121212121212121212
+        description  coffee
+        way by       0279be667ef9… over 1x2x3
+        ",
+    );
+}
+
+#[test]
+fn a_probe_says_whether_a_payment_could_arrive_or_where_it_could_not() {
+    let reached = ProbeResponse {
+        reached: true,
+        fee_msat: 5_000,
+        hops: vec![A.into(), id("ab")],
+        attempts: 2,
+        reason: "the recipient did not take it".into(),
+        hold_times_ms: vec![12_300],
+    };
+    shows(
+        &render::probe::probe(&reached),
+        "
+        Reached: a payment could arrive, for a fee of 5 sat; 2 ways were tried.
+        HOP  NODE           HELD IT FOR
+          1  0279be667ef9…         12 s
+          2  abababababab…            -
+        ",
+    );
+    let failed =
+        ProbeResponse { attempts: 1, reason: "hop 2 is short of money".into(), ..Default::default() };
+    assert_eq!(render::probe::probe(&failed), "Not reached: hop 2 is short of money. 1 way was tried.\n");
+}
