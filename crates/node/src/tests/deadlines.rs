@@ -45,17 +45,33 @@ fn a_spend_that_a_late_watch_finds_in_a_block_of_ours_is_taken_and_one_of_anothe
     let mut tx = nothing(0);
     tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
     let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
-    let mut node = node_with(config(), vec![theirs.clone()]);
-    let tip = node.chain().tip().expect("it has one");
-    let late = |block| Input::Chain(crate::ChainInput::Late { block, matched: matched.clone() });
-    let spent_at = |node: &Node| {
-        let channel = node.channel(&theirs.keys()).expect("it is there");
-        channel.open().and_then(|open| open.funding.spent.as_ref()).map(|spent| spent.height)
-    };
-    step(&mut node, NOW, late(BlockId { hash: bitcoin::BlockHash::from_byte_array([9; 32]), ..tip }));
-    assert_eq!(spent_at(&node), None, "that block is of another chain");
-    step(&mut node, NOW, late(tip));
-    assert_eq!(spent_at(&node), Some(tip.height));
+    for is_quarantined in [false, true] {
+        let mut node = node_with(config(), vec![theirs.clone()]);
+        if is_quarantined {
+            node.quarantined.insert(theirs.keys(), NOW);
+        }
+        let tip = node.chain().tip().expect("it has one");
+        let late = |block| Input::Chain(crate::ChainInput::Late { block, matched: matched.clone() });
+        let spent_at = |node: &Node| {
+            let channel = node.channel(&theirs.keys()).expect("it is there");
+            channel.open().and_then(|open| open.funding.spent.as_ref()).map(|spent| spent.height)
+        };
+        step(&mut node, NOW, late(BlockId { hash: bitcoin::BlockHash::from_byte_array([9; 32]), ..tip }));
+        assert_eq!(spent_at(&node), None, "that block is of another chain");
+        step(&mut node, NOW, late(tip));
+        assert_eq!(spent_at(&node), Some(tip.height), "a panic does not blind us to the chain");
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_ours_is_not_genuine() {
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let (keys, number) = (ChannelKeysId([3; 32]), astrape_primitives::CommitmentNumber(5));
+    let check = astrape_channel::output::SecretCheck { keys, number, secret: [9; 32] };
+    let secp = bitcoin::secp256k1::Secp256k1::new();
+    let answer = crate::release::find(&crate::Find::CheckSecret(check), &signer, &secp);
+    let is_refused = |answer: &crate::SignerAnswer| matches!(answer, crate::SignerAnswer::SecretChecked { channel, genuine: false } if *channel == keys);
+    assert!(answer.as_ref().is_some_and(is_refused), "{answer:?}");
 }
 
 /// An HTLC of a channel from its beginning on.

@@ -43,6 +43,26 @@ fn after_each_step_of_payments_cuts_and_restarts_the_disk_is_the_node() {
 }
 
 #[test]
+fn an_onion_is_remembered_until_its_expiry_and_no_longer() {
+    let mut net = Net::new(2);
+    net.open(0, 1);
+    let invoice = net.invoice(1, Msat(1_000_000));
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    let expiry = net.members[0].said.iter().find_map(|(_, message)| match message {
+        Message::UpdateAddHtlc(add) => Some(add.cltv_expiry.0),
+        _ => None,
+    });
+    let expiry = expiry.expect("it was paid");
+    assert!(expiry > net.tip.height.0);
+    while net.tip.height.0 <= expiry {
+        assert_eq!(net.members[1].disk.onions(), 1, "it may come again");
+        net.mine(Vec::new());
+    }
+    assert_eq!(net.members[1].disk.onions(), 0);
+}
+
+#[test]
 fn a_node_is_the_same_only_when_everything_is() {
     let node = Node::new(config());
     assert!(node == Node::new(config()));
@@ -69,6 +89,11 @@ fn the_opener_follows_the_feerate_of_the_chain_and_the_other_does_not() {
     assert_eq!(open.fees.newest(), FeeratePerKw(2_400));
     // A little more or less is not worth two signatures.
     net.input(0, Input::Chain(ChainInput::Feerate(FeeratePerKw(2_450))));
+    net.run();
+    assert_eq!(net.times_said(0, "update_fee"), 1);
+    // Who has just started was not told yet what is asked, and leaves it.
+    net.restart(0);
+    net.connect(0, 1);
     net.run();
     assert_eq!(net.times_said(0, "update_fee"), 1);
 }

@@ -91,6 +91,13 @@ fn a_row_that_nothing_claims_is_refused() {
         rows.insert(Key(key.to_vec()), vec![1]);
         assert!(restore(&rows).is_err(), "{key:?}");
     }
+    // Of what there is once, a second one is refused as well.
+    let rows = rows_of_node(node(0));
+    for kind in [Kind::Chain, Kind::Counters, Kind::OwnNode] {
+        let mut twice = rows.clone();
+        twice.insert(kind.key(&[0]), rows[&kind.key(&[])].clone());
+        assert!(restore(&twice).is_err(), "{kind:?}");
+    }
 }
 
 #[test]
