@@ -10,7 +10,6 @@ use lightning::bolt11_invoice::{
 };
 use lightning::ln::channelmanager::{Bolt11InvoiceParameters, PaymentId, RecipientOnionFields, Retry};
 use lightning::routing::router::{PaymentParameters, RouteParameters, RouteParametersConfig};
-use lightning::sign::NodeSigner as _;
 use lightning::types::payment::{PaymentHash, PaymentSecret};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
