@@ -10,6 +10,7 @@ use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::EmbeddedChain;
 use astrape_daemon::service::server::{Offered, offer};
 use astrape_primitives::Sat;
+use refusals::is_refused;
 use tempfile::TempDir;
 use tonic::Code;
 

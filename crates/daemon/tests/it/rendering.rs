@@ -6,6 +6,7 @@ mod payments;
 use astrape_api::v1::event::Fact;
 use astrape_api::v1::*;
 use astrape_daemon::render;
+use payments::payment;
 
 const A: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 

@@ -7,7 +7,7 @@ use tonic::{Code, Response, Status};
 
 /// A call that must be refused for what is wrong with one field, without repeating what was sent.
 #[track_caller]
-fn is_refused<T: std::fmt::Debug>(call: &str, field: &str, answer: Result<Response<T>, Status>) {
+pub(super) fn is_refused<T: std::fmt::Debug>(call: &str, field: &str, answer: Result<Response<T>, Status>) {
     let status = answer.expect_err(call);
     assert_eq!(status.code(), Code::InvalidArgument, "{call}: {status:?}");
     assert!(status.message().starts_with(&format!("{field}: ")), "{call}: {}", status.message());

@@ -4,7 +4,7 @@ use super::{A, id, shows};
 use astrape_api::v1::*;
 use astrape_daemon::render;
 
-fn payment(state: PaymentState) -> Payment {
+pub(super) fn payment(state: PaymentState) -> Payment {
     Payment {
         payment_hash: id("12"),
         direction: PaymentDirection::Sent.into(),
