@@ -114,7 +114,7 @@ mod tests {
         let span = |first, lowest| (Height(first), FeeratePerKw(lowest));
         assert_eq!(Prices::from_spans(vec![span(100, 300), span(123, 300)]), None, "they overlap");
         assert_eq!(Prices::from_spans(vec![span(100, 300), span(40, 300)]), None, "out of their order");
-        let many = (0..=Prices::MAX).map(|n| span(u32::try_from(n).unwrap() * SPAN, 300));
+        let many = (0..=Prices::MAX).map(|n| span(u32::try_from(n).expect("small") * SPAN, 300));
         assert_eq!(Prices::from_spans(many.collect()), None, "too many");
     }
 }
