@@ -310,7 +310,7 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("outages of chain sources", 800),
     ("claims of delayed outputs", 200),
     ("claims of to_remote", 1_500),
-    ("anchors spent", 800),
+    ("anchors spent", 400),
     ("HTLC-success", 25),
     ("HTLC-timeout", 4),
     ("claims by preimage", 60),

@@ -32,6 +32,10 @@ const ENOUGH_FOR: usize = 80;
 /// Channels that a coin pays for which is added to them.
 const FUNDED_BY_COIN: usize = 10;
 
+/// Blocks that are full: beyond all deadlines. What is left then are outputs that are not worth the price of these days, and wait for
+/// better ones.
+const BUSY_BLOCKS: u32 = 250;
+
 /// The delay of outputs.
 const DELAY_BLOCKS: u16 = 24;
 
@@ -206,7 +210,8 @@ fn resolve(world: &mut World, mass: Mass, close: MassClose) -> Result<MassClose,
         fees = fees.max(sums.sum());
         world.now = world.now.plus(61_000);
         let block_weight = (ROOM_BY_CHANNEL * mass.channels as u64).max(LEAST_ROOM) + 4_000;
-        world.chain.forecast([Weather { block_weight, ..Weather::full_at(PRICE) }]);
+        let busy = Weather { block_weight, ..Weather::full_at(PRICE) };
+        world.chain.forecast([if blocks < BUSY_BLOCKS { busy } else { Weather::fair() }]);
         weather::tell(world);
         world.mine(1);
         blocks += 1;
