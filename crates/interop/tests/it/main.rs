@@ -4,7 +4,6 @@
 mod chain_trouble;
 mod command_line;
 mod money;
-mod old_bitcoind;
 mod processes;
 mod soak;
 mod three_nodes;
