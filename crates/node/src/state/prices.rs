@@ -9,7 +9,7 @@ use astrape_primitives::{FeeratePerKw, Height};
 /// Blocks that share one price.
 const SPAN: u32 = 24;
 
-/// The lowest estimate of each [`SPAN`] blocks in which there was one, as far back as [`Prices::WINDOW`].
+/// The lowest estimate of each 24 blocks in which there was one, as far back as [`Prices::WINDOW`].
 ///
 /// Only blocks that came while we had an estimate count: a night forgets nothing, since a peer may have signed just before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
