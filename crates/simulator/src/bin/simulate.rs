@@ -299,8 +299,8 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("thefts", 170),
     ("closes with the previous", 40),
     ("thefts of HTLCs by preimage", 16),
-    ("thefts of HTLCs by timeout", 2),
-    ("thefts of several HTLCs", 2),
+    ("thefts of HTLCs by timeout", 1),
+    ("thefts of several HTLCs", 1),
     ("forced closes", 250),
     ("resolved", 600),
     ("deep reorganisations", 460),
@@ -328,7 +328,7 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("spends by our commitment", 150),
     ("spends by theirs", 200),
     ("claims contested", 10),
-    ("batches contested", 5),
+    ("batches contested", 3),
     ("claims pinned", 2),
 ];
 
