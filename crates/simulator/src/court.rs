@@ -109,8 +109,8 @@ pub fn run_court_seed_with(seed: u64, acts: u32, plant: crate::Plant) -> Result<
 }
 
 fn new_world(seed: u64, aloud: bool) -> World {
-    let format =
-        if seed.is_multiple_of(2) { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
+    // With anchors there are more ways to cheat: three worlds of five have them.
+    let format = if seed % 5 < 3 { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
     let mut world = World::line(3, format, seed);
     if aloud {
         world.speak();

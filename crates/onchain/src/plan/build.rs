@@ -12,6 +12,9 @@ use bitcoin::{OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness};
 /// Witness of a coin of the wallet: one signature of 64 bytes, and its counts.
 const COIN_WITNESS_WEIGHT: u64 = 66;
 
+/// What an HTLC transaction with anchors weighs beyond a claim that pays for itself: a coin, and the change beside its output.
+pub(crate) const PAID_BY_COIN_WEIGHT: u64 = INPUT_WEIGHT + COIN_WITNESS_WEIGHT + P2WSH_OUTPUT;
+
 /// Counts of more than 252 inputs or outputs take two bytes more each.
 const LONG_COUNTS_WEIGHT: u64 = 4 * 2 * 2 + 8;
 

@@ -3,6 +3,7 @@
 use super::{Close, Resolution, View};
 use crate::evidence::{HtlcKey, LiveHtlc};
 use crate::output::Output;
+use crate::plan::build::PAID_BY_COIN_WEIGHT;
 use crate::plan::fee::per_kw;
 use crate::spender::Spender;
 use crate::tracked::{Role, Tracked};
@@ -113,10 +114,9 @@ impl Resolution {
         let weight = LEAST_CLAIM_WEIGHT + spend.max_witness_weight();
         let half = Sat(tracked.value().0 / 2);
         let dust = self.script.as_deref().map_or(Sat::ZERO, dust_threshold);
-        // A coin of the wallet pays for the others.
-        let most = match tracked.needs_coins(self.format) {
-            true => half,
-            false => half.min(tracked.value().saturating_sub(dust)),
+        let (most, weight) = match tracked.needs_coins(self.format) {
+            true => (half, weight + PAID_BY_COIN_WEIGHT),
+            false => (half.min(tracked.value().saturating_sub(dust)), weight),
         };
         per_kw(most, weight) < FeeratePerKw::FLOOR
     }

@@ -43,6 +43,23 @@ fn to_local_is_swept_as_soon_as_its_delay_is_over_and_not_before() {
     }
 }
 
+/// Half of a small one pays for no HTLC transaction, which weighs a coin more than other claims.
+#[test]
+fn an_htlc_of_any_size_whose_preimage_is_known_is_claimed_or_given_up() {
+    for sat in (360..1_500).step_by(60) {
+        let htlcs = Htlcs::everywhere(vec![htlc(Side::Remote, 0, sat, 2, EXPIRY)]);
+        let mut court = Court::new(CommitmentFormat::Anchors, htlcs);
+        court.give_coins(2, 100_000);
+        court.know((Side::Remote, HtlcId(0)), 2);
+        let tx = court.our_commitment();
+        court.mine_with(&[tx]);
+        court.mine(200);
+        assert!(court.is_resolved(), "{sat} sat");
+        let taken = court.resolution.outputs[&court.output_of((Side::Remote, HtlcId(0)))].spent.is_some();
+        assert!(taken || sat < 700, "{sat} sat bring more than they cost");
+    }
+}
+
 /// Its fee was signed long ago; and its output is worth only a few times the least fee of these days.
 #[test]
 fn a_small_htlc_comes_home_though_the_least_fee_stays_high() {

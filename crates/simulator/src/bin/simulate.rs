@@ -299,8 +299,8 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("thefts", 170),
     ("closes with the previous", 40),
     ("thefts of HTLCs by preimage", 16),
-    ("thefts of HTLCs by timeout", 1),
-    ("thefts of several HTLCs", 1),
+    ("thefts of HTLCs by timeout", 2),
+    ("thefts of several HTLCs", 2),
     ("forced closes", 250),
     ("resolved", 600),
     ("deep reorganisations", 460),
@@ -310,7 +310,7 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("outages of chain sources", 800),
     ("claims of delayed outputs", 200),
     ("claims of to_remote", 1_500),
-    ("anchors spent", 400),
+    ("anchors spent", 800),
     ("HTLC-success", 25),
     ("HTLC-timeout", 4),
     ("claims by preimage", 60),
@@ -328,7 +328,7 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("spends by our commitment", 150),
     ("spends by theirs", 200),
     ("claims contested", 10),
-    ("batches contested", 3),
+    ("batches contested", 5),
     ("claims pinned", 2),
 ];
 

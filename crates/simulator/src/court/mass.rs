@@ -10,6 +10,7 @@ use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_node::command::WithdrawCommand;
 use astrape_node::{Command, CommandId, Input};
+use astrape_onchain::Tracked;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Height, Sat, Side};
 use astrape_regtest::{RegtestChain, Weather};
 use astrape_transactions::CommitmentFormat;
@@ -32,9 +33,8 @@ const ENOUGH_FOR: usize = 80;
 /// Channels that a coin pays for which is added to them.
 const FUNDED_BY_COIN: usize = 10;
 
-/// Blocks that are full: beyond all deadlines. What is left then are outputs that are not worth the price of these days, and wait for
-/// better ones.
-const BUSY_BLOCKS: u32 = 250;
+/// A tenth of it, which is what a claim without a deadline may pay, gets its claim into these blocks.
+const WORTH_THE_PRICE: Sat = Sat(25_000);
 
 /// The delay of outputs.
 const DELAY_BLOCKS: u16 = 24;
@@ -211,7 +211,7 @@ fn resolve(world: &mut World, mass: Mass, close: MassClose) -> Result<MassClose,
         world.now = world.now.plus(61_000);
         let block_weight = (ROOM_BY_CHANNEL * mass.channels as u64).max(LEAST_ROOM) + 4_000;
         let busy = Weather { block_weight, ..Weather::full_at(PRICE) };
-        world.chain.forecast([if blocks < BUSY_BLOCKS { busy } else { Weather::fair() }]);
+        world.chain.forecast([if is_worth_the_price(world) { busy } else { Weather::fair() }]);
         weather::tell(world);
         world.mine(1);
         blocks += 1;
@@ -225,6 +225,18 @@ fn resolve(world: &mut World, mass: Mass, close: MassClose) -> Result<MassClose,
     let left = left.min().unwrap_or(u32::MAX);
     crate::check::before_court(world)?;
     Ok(MassClose { blocks, fees, claimed: due.len(), left, ..close })
+}
+
+/// Whether anything is left that has a deadline or is worth the price of these blocks. What is not waits for better days.
+fn is_worth_the_price(world: &World) -> bool {
+    let Some(process) = world.process(US) else { return true };
+    process.node.channels().any(|(keys, _)| {
+        process.node.resolution(&keys).is_none_or(|resolution| {
+            let mut open = resolution.outputs.values().filter(|tracked| tracked.spent.is_none());
+            let counts = |t: &Tracked| t.deadline().is_some() || t.value() >= WORTH_THE_PRICE;
+            resolution.close.is_none() || open.any(counts)
+        })
+    })
 }
 
 /// What the peer has offered and could take back after its expiry.
