@@ -61,7 +61,8 @@ pub(super) fn terms(
         _ if signed.is_some() => Stake::until(signed.unwrap_or_default(), since, deadline),
         _ if deadline.is_some() => Stake::until(budget(value), since, deadline),
         _ => {
-            let is_patient = waited(view, claimable) < LEISURE_BLOCKS;
+            // What else is to come takes it along for less than it would cost alone.
+            let is_patient = waited(view, claimable) < LEISURE_BLOCKS || !are_the_last(resolution, items);
             let least = if is_patient { FeeratePerKw::FLOOR } else { view.feerates.floor() };
             Stake::at_leisure(budget_at_leisure(value, fee::fee(least, weight)), since)
         }
@@ -78,6 +79,12 @@ pub(super) fn terms(
         (false, None) => Stake { budget: stake.budget.min(shared.most_fee(value)), ..stake },
     };
     Terms { stake, value, weight, deadline, paid }
+}
+
+/// Whether nothing else of the close is still to be taken.
+fn are_the_last(resolution: &Resolution, items: &[(OutPoint, &Tracked)]) -> bool {
+    let is_open = |t: &&Tracked| t.spent.is_none() && !matches!(t.role, Role::Anchor { .. } | Role::Foreign);
+    resolution.outputs.values().filter(is_open).count() <= items.iter().filter(|(_, t)| is_open(t)).count()
 }
 
 /// The fee of an HTLC transaction without anchors: both have signed it long ago.
