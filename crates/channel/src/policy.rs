@@ -1,6 +1,7 @@
 //! What we accept of a peer and what we offer: numbers with names, each a choice of the operator.
 
 use astrape_primitives::{Feature, Features, FeeratePerKw, Height, Msat, Network, NodeId, Sat, Timestamp};
+use astrape_transactions::CommitmentFormat;
 use bitcoin::secp256k1::{All, Secp256k1};
 
 /// Most HTLCs that BOLT 2 lets a side accept: so that all of them and a penalty fit a standard transaction.
@@ -149,18 +150,22 @@ impl View<'_> {
 
     /// Lowest feerate that we take from an opener in a new channel.
     #[must_use]
-    pub fn min_feerate(&self) -> FeeratePerKw {
-        self.least_by(self.feerate)
+    pub fn min_feerate(&self, format: CommitmentFormat) -> FeeratePerKw {
+        self.least_by(self.feerate, format)
     }
 
     /// Lowest feerate that we take from the opener of a channel that is there. It may have been signed a while ago and be said
     /// again after a cut (BOLT 2): an estimate that rose in between must not divide two honest nodes for ever.
     #[must_use]
-    pub fn min_feerate_of_updates(&self) -> FeeratePerKw {
-        self.least_by(self.lowest_feerate)
+    pub fn min_feerate_of_updates(&self, format: CommitmentFormat) -> FeeratePerKw {
+        self.least_by(self.lowest_feerate, format)
     }
 
-    fn least_by(&self, estimate: FeeratePerKw) -> FeeratePerKw {
+    /// With anchors a child pays the rest: the commitment needs only enter mempools.
+    fn least_by(&self, estimate: FeeratePerKw, format: CommitmentFormat) -> FeeratePerKw {
+        if format == CommitmentFormat::Anchors {
+            return self.policy.feerate_floor;
+        }
         let share = u64::from(estimate.0) * u64::from(self.policy.min_feerate_percent) / 100;
         FeeratePerKw(u32::try_from(share).unwrap_or(u32::MAX)).max(self.policy.feerate_floor)
     }
@@ -171,3 +176,15 @@ impl View<'_> {
         FeeratePerKw(self.feerate.0.saturating_mul(self.policy.max_feerate_factor).max(10_000))
     }
 }
+
+/// What a commitment of ours shall pay by an estimate. With anchors it needs only enter mempools, and its child pays the rest:
+/// 10 sat/vbyte at most.
+#[must_use]
+pub fn commitment_feerate(format: CommitmentFormat, estimate: FeeratePerKw) -> FeeratePerKw {
+    match format {
+        CommitmentFormat::StaticRemotekey => estimate,
+        CommitmentFormat::Anchors => estimate.min(MAX_ANCHORS_FEERATE),
+    }
+}
+
+const MAX_ANCHORS_FEERATE: FeeratePerKw = FeeratePerKw(2_500);

@@ -15,11 +15,7 @@ impl Work<'_> {
             return Err(Fault::FeeFromNonOpener);
         }
         let feerate = message.feerate_per_kw;
-        // With anchors a child pays the rest: the commitment needs only enter mempools.
-        let min = match self.open.params.format {
-            CommitmentFormat::StaticRemotekey => self.view.min_feerate_of_updates(),
-            CommitmentFormat::Anchors => self.view.policy.feerate_floor,
-        };
+        let min = self.view.min_feerate_of_updates(self.open.params.format);
         let max = self.view.max_feerate();
         // A rise is never too low: it makes things better even where it does not reach our estimate.
         let rises = feerate > self.open.fees.newest();

@@ -5,7 +5,7 @@ use super::{Agreed, AwaitingAcceptChannel, AwaitingFunding, AwaitingFundingSigne
 use crate::channel::{Channel, Link, Opening, Phase, Up};
 use crate::fault::{Fault, Refusal};
 use crate::output::{Outgoing, Output, Signing, Transition};
-use crate::policy::View;
+use crate::policy::{View, commitment_feerate};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, NodeId, Sat, ShortChannelId, Side};
 use astrape_transactions::scripts::funding_witness_script;
 use astrape_transactions::{ChannelKeys, Commitment};
@@ -64,7 +64,8 @@ fn propose(request: &OpenRequest, view: &View<'_>) -> Result<Proposal, String> {
         return Err("the upfront shutdown script has no form that the peer would accept".into());
     }
     let kind = ChannelType::choose(request.announce, view);
-    let feerate = request.feerate.unwrap_or(view.feerate).max(view.policy.feerate_floor);
+    let usual = || commitment_feerate(kind.format, view.feerate);
+    let feerate = request.feerate.unwrap_or_else(usual).max(view.policy.feerate_floor);
     let upfront = request.upfront_shutdown_script.clone();
     // The reserve must not be below the dust limit that the peer will announce.
     let floor = view.policy.max_dust_limit;

@@ -1,7 +1,7 @@
 //! `update_fee`, both ways.
 
 use crate::pair::{A, B, Pair, Setup};
-use astrape_channel::{Command, Fault, Reaction};
+use astrape_channel::{Channel, Command, Fault, OpenRequest, Outgoing, Output, Reaction};
 use astrape_primitives::{FeeratePerKw, Msat, Sat};
 use astrape_wire::{Message, UpdateFee};
 
@@ -101,6 +101,31 @@ fn a_new_channel_is_measured_by_the_price_of_this_hour() {
             Ok(_) => assert!(is_taken, "{offered}"),
             Err(fault) => assert!(!is_taken && matches!(fault, Fault::Feerate { .. }), "{offered}: {fault}"),
         }
+    }
+}
+
+/// LND and we offer 10 sat/vbyte with anchors, LDK less still, whatever a block costs.
+#[test]
+fn on_a_dear_day_anchors_channels_are_offered_and_taken_at_little_and_others_at_the_price() {
+    for (anchors, offered) in [(true, 2_500), (false, 40_000)] {
+        let mut pair = Pair::new(Setup { anchors, ..Setup::default() });
+        for node in &mut pair.nodes {
+            node.feerate = FeeratePerKw(40_000);
+        }
+        let request = OpenRequest { feerate: None, ..pair.open_request() };
+        let proposed = Channel::open_outgoing(request, &pair.view(A)).expect("it is proposed");
+        let says = proposed.outputs.iter().find_map(|output| match output {
+            Output::Send(Outgoing::Plain(Message::OpenChannel(m))) => Some(m.feerate_per_kw),
+            _ => None,
+        });
+        assert_eq!(says, Some(FeeratePerKw(offered)));
+    }
+    for (anchors, offered, is_taken) in [(true, 253, true), (true, 252, false), (false, 9_999, false)] {
+        let mut pair = Pair::new(Setup { anchors, feerate: FeeratePerKw(offered), ..Setup::default() });
+        pair.nodes[A].policy.feerate_floor = FeeratePerKw(1);
+        pair.nodes[B].feerate = FeeratePerKw(40_000);
+        pair.propose_channel();
+        assert_eq!(pair.deliver(A).is_ok(), is_taken, "{offered}");
     }
 }
 

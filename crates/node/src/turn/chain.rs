@@ -4,11 +4,10 @@ use super::Turn;
 use crate::effect::{Broadcast, Effect};
 use crate::input::{ChainInput, Freshness};
 use crate::state::ChainState;
-use astrape_channel::Event;
+use astrape_channel::{Event, commitment_feerate};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Feerates, Height, Side,
 };
-use astrape_transactions::CommitmentFormat;
 use astrape_transactions::signing::WalletRequest;
 use std::sync::Arc;
 
@@ -264,13 +263,5 @@ impl Turn<'_> {
         let now = open.fees.newest();
         let change = u64::from(wanted.0.abs_diff(now.0)) * 100;
         (change >= u64::from(now.0) * u64::from(FEERATE_CHANGE_PERCENT)).then_some(wanted)
-    }
-}
-
-/// With anchors the commitment needs only enter mempools, and its child pays the rest: 10 sat/vbyte at most.
-pub(crate) fn commitment_feerate(format: CommitmentFormat, estimate: FeeratePerKw) -> FeeratePerKw {
-    match format {
-        CommitmentFormat::StaticRemotekey => estimate,
-        CommitmentFormat::Anchors => estimate.min(FeeratePerKw(2_500)),
     }
 }
