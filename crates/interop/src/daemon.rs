@@ -56,13 +56,31 @@ impl Daemon {
     /// # Errors
     /// When there is no binary, port or directory.
     pub fn on_network(network: &str, name: &str, bitcoind: &Bitcoind, further: &[&str]) -> Result<Self> {
+        Self::made(network, name, bitcoind, &bitcoind.rpc_address(), further)
+    }
+
+    /// As [`Daemon::new`], where something at `rpc_address` stands before the bitcoind.
+    ///
+    /// # Errors
+    /// When there is no binary, port or directory.
+    pub fn beside(name: &str, bitcoind: &Bitcoind, rpc_address: &str, further: &[&str]) -> Result<Self> {
+        Self::made("regtest", name, bitcoind, rpc_address, further)
+    }
+
+    fn made(
+        network: &str,
+        name: &str,
+        bitcoind: &Bitcoind,
+        rpc_address: &str,
+        further: &[&str],
+    ) -> Result<Self> {
         let directory = tempfile::Builder::new().prefix(&format!("astrape-{name}-")).tempdir()?;
         let (peer_port, rpc_port) = (ports::free()?, ports::free()?);
         let mut options: Vec<OsString> = ["--dev-fast", "--alias", name].map(OsString::from).to_vec();
         for (option, value) in [
             ("--listen", format!("127.0.0.1:{peer_port}")),
             ("--rpc-addr", format!("127.0.0.1:{rpc_port}")),
-            ("--bitcoind-rpc", bitcoind.rpc_address()),
+            ("--bitcoind-rpc", rpc_address.to_owned()),
         ] {
             options.extend([option.into(), value.into()]);
         }
@@ -222,9 +240,17 @@ impl Daemon {
     /// # Errors
     /// When there is no log.
     pub fn complaints(&self) -> Result<Vec<String>> {
-        let log = std::fs::read_to_string(self.log_path())?;
+        let log = self.log()?;
         let bad = |line: &&str| line.contains(" ERROR ") || line.contains("panicked");
         Ok(log.lines().filter(bad).map(str::to_owned).collect())
+    }
+
+    /// All of its log.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.log_path())?)
     }
 
     /// The end of its log.

@@ -7,6 +7,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`bitcoind`] | [`Bitcoind`]: a bitcoind of its own, on regtest |
+//! | [`older`] | [`Older`]: the same, without some of its methods |
 //! | [`daemon`] | [`Daemon`]: an `astrape run`, to start, kill and start again |
 //! | [`cli`] | [`Cli`]: the command line of a node, and what it answers |
 //! | [`mod@line`] | [`Line`]: nodes in a row with channels between neighbours |
@@ -30,6 +31,7 @@ pub mod ldk_line;
 pub mod ldk_node;
 pub mod line;
 pub mod load;
+pub mod older;
 pub mod ports;
 pub mod process;
 pub mod soak;
@@ -41,4 +43,5 @@ pub use cli::{Answer, Cli};
 pub use daemon::Daemon;
 pub use ldk_line::LdkLine;
 pub use line::Line;
+pub use older::Older;
 pub use wire::Wire;

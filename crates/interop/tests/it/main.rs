@@ -4,6 +4,7 @@
 mod chain_trouble;
 mod command_line;
 mod money;
+mod old_bitcoind;
 mod processes;
 mod soak;
 mod three_nodes;
