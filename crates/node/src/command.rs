@@ -48,7 +48,12 @@ pub enum Command {
         change: PolicyChange,
     },
     /// Take payments for an invoice, which is signed already.
-    AddInvoice(Box<OpenInvoice>),
+    AddInvoice {
+        /// The invoice.
+        invoice: Box<OpenInvoice>,
+        /// What the ledger says of an earlier payment with this hash, where somebody may have used it before.
+        earlier: Option<Entry>,
+    },
     /// Settle the payment that is held for an invoice. Done again, it changes nothing.
     SettleInvoice {
         /// Whose.

@@ -332,7 +332,10 @@ impl World {
             self.go(Errand::Pay(number));
             return Ok(());
         }
-        self.command(deal.payee, Errand::Invoice(number), Command::AddInvoice(Box::new(open)))
+        // Asked again after the node died, it may have been paid already.
+        let earlier = self.machines[deal.payee].disk.last_payment_fact(&deal.payment_hash).ok().flatten();
+        let command = Command::AddInvoice { invoice: Box::new(open), earlier };
+        self.command(deal.payee, Errand::Invoice(number), command)
     }
 
     fn pay_invoice(&mut self, number: usize) -> Result<(), Violation> {

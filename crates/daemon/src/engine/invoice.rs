@@ -2,7 +2,7 @@
 
 use super::{CommandError, Handle, Stopped, clock};
 use astrape_invoice::{Description, DraftError, FinishError, Invoice, InvoiceDraft};
-use astrape_node::Command;
+use astrape_node::{Command, Entry};
 use astrape_payment::OpenInvoice;
 use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, PaymentSecret, Timestamp};
 
@@ -19,6 +19,8 @@ pub struct InvoiceRequest {
     pub hold_blocks: Option<u16>,
     /// How long it holds, in seconds; the policy's otherwise.
     pub expiry_secs: Option<u64>,
+    /// What the ledger says of an earlier payment with this hash, unless it was drawn a moment ago.
+    pub earlier: Option<Entry>,
 }
 
 /// What settles an invoice, as far as the node knows it.
@@ -92,7 +94,8 @@ impl Handle {
         let unsigned = draft.to_unsigned()?;
         let invoice = unsigned.finish(&self.signer().sign_message(unsigned.signing_digest()))?;
         let open = waited_for(&invoice, request.secret, request.hold_blocks.is_some());
-        self.command(Command::AddInvoice(Box::new(open))).await?;
+        let command = Command::AddInvoice { invoice: Box::new(open), earlier: request.earlier };
+        self.command(command).await?;
         Ok(invoice)
     }
 }

@@ -185,6 +185,7 @@ impl PlaygroundNode {
             secret: InvoiceSecret::Preimage(PaymentPreimage(self.handle.random())),
             hold_blocks: None,
             expiry_secs: None,
+            earlier: None,
         };
         Ok(self.handle.make_invoice(request).await?)
     }

@@ -8,7 +8,7 @@ use astrape_api::v1::{
     RouteHint, RouteHintHop, SettleInvoiceRequest, SettleInvoiceResponse,
 };
 use astrape_invoice::Description;
-use astrape_node::{Command, Fact, Node, Refusal};
+use astrape_node::{Command, Node};
 use astrape_payment::OpenInvoice;
 use astrape_payment::policy::{DEFAULT_HOLD_BLOCKS, MAX_HOLD_BLOCKS};
 use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, Timestamp};
@@ -46,10 +46,13 @@ impl NodeService {
             (None, Some(hash)) => InvoiceSecret::Hash(PaymentHash(hash)),
             (None, None) => InvoiceSecret::Preimage(PaymentPreimage(self.handle.random())),
         };
+        let mut earlier = None;
         if preimage.is_some() || hash.is_some() {
-            self.refuse_used(secret.payment_hash())?;
+            let fact = self.handle.last_payment_fact(&secret.payment_hash());
+            earlier = fact.map_err(refusal::ledger)?;
         }
-        let request = InvoiceRequest { amount, description, secret, hold_blocks, expiry_secs: expiry };
+        let request =
+            InvoiceRequest { amount, description, secret, hold_blocks, expiry_secs: expiry, earlier };
         let invoice = self.handle.make_invoice(request).await.map_err(refused)?;
         let node = self.snapshot();
         Ok(CreateInvoiceResponse {
@@ -58,17 +61,6 @@ impl NodeService {
             expires_at: invoice.expires_at(),
             warnings: warnings(&node, amount),
         })
-    }
-
-    /// A preimage that was given for a payment is no secret any more.
-    fn refuse_used(&self, hash: PaymentHash) -> Result<(), Status> {
-        let fact = self.handle.last_payment_fact(&hash).map_err(refusal::ledger)?;
-        match fact.map(|entry| entry.fact) {
-            Some(Fact::PaymentReceived { .. } | Fact::PaymentSent { .. }) => {
-                Err(Status::failed_precondition(Refusal::HashUsed(hash).to_string()))
-            }
-            _ => Ok(()),
-        }
     }
 
     pub(super) async fn settle_invoice(

@@ -28,6 +28,7 @@ impl NodeService {
             secret: InvoiceSecret::Preimage(PaymentPreimage(self.handle.random())),
             hold_blocks: None,
             expiry_secs: None,
+            earlier: None,
         };
         let invoice = self.handle.make_invoice(invoice).await;
         let invoice = invoice.map_err(|error| Status::failed_precondition(error.to_string()))?;

@@ -223,7 +223,10 @@ impl Member {
             description,
             bolt11: invoice.to_string(),
         };
-        assert_eq!(self.handle.command(Command::AddInvoice(Box::new(open))).await, Ok(Reply::Done));
+        assert_eq!(
+            self.handle.command(Command::AddInvoice { invoice: Box::new(open), earlier: None }).await,
+            Ok(Reply::Done)
+        );
         invoice
     }
 

@@ -100,6 +100,25 @@ fn what_was_settled_before_a_restart_is_known_from_the_ledger_after_it() {
 }
 
 #[test]
+fn what_was_paid_before_a_restart_is_waited_for_no_more_where_the_ledger_knows_of_it() {
+    let (mut net, invoice) = holding(true);
+    let hash = invoice.payment_hash();
+    let open = net.members[2].node.invoice(&hash).cloned().expect("it waits");
+    net.command(2, settle(hash, None)).expect("it is held");
+    net.run();
+    net.restart(2);
+    let fact = net.members[2].facts.iter().find(|fact| matches!(fact, Fact::PaymentReceived { .. }));
+    let entry = crate::Entry { number: 7, at: net.now, fact: fact.cloned().expect("received") };
+    let add = |earlier| Command::AddInvoice { invoice: Box::new(open.clone()), earlier };
+    assert_eq!(net.command(2, add(Some(entry))), Err(Refusal::HashUsed(hash)));
+    assert!(net.members[2].node.invoice(&hash).is_none());
+    // One that went back has given nothing away.
+    let fact = Fact::InvoiceCanceled { payment_hash: hash, amount: Msat::ZERO, reason: String::new() };
+    let canceled = crate::Entry { number: 8, at: net.now, fact };
+    assert_eq!(net.command(2, add(Some(canceled))), Ok(Reply::Done));
+}
+
+#[test]
 fn a_cancelled_payment_goes_back_and_the_invoice_is_paid_no_more() {
     let (mut net, invoice) = holding(false);
     let hash = invoice.payment_hash();

@@ -35,7 +35,7 @@ impl Turn<'_> {
                 self.close(channel, Event::Command(astrape_channel::Command::ForceClose { reason }))
             }
             Command::SetPolicy { channel, change } => self.set_policy(channel, &change),
-            Command::AddInvoice(invoice) => self.add_invoice(*invoice),
+            Command::AddInvoice { invoice, earlier } => self.add_invoice(*invoice, earlier),
             Command::SettleInvoice { payment_hash, preimage, earlier } => {
                 self.settle_invoice(payment_hash, preimage, earlier)
             }

@@ -21,10 +21,18 @@ struct Arrived {
 }
 
 impl Turn<'_> {
-    pub(super) fn add_invoice(&mut self, invoice: OpenInvoice) -> Result<Reply, Refusal> {
+    /// Waits for the payment of an invoice. Its preimage must never have been given for a payment: it is no secret then.
+    pub(super) fn add_invoice(
+        &mut self,
+        invoice: OpenInvoice,
+        earlier: Option<Entry>,
+    ) -> Result<Reply, Refusal> {
         let hash = invoice.payment_hash;
         let most = self.node.config.payment.max_open_invoices;
-        if self.node.invoices.contains(&hash) || self.node.recent.ended(&hash).is_some() {
+        let was_settled = earlier.is_some_and(|entry| {
+            matches!(entry.fact, Fact::PaymentReceived { .. } | Fact::PaymentSent { .. })
+        });
+        if was_settled || self.node.invoices.contains(&hash) || self.node.recent.ended(&hash).is_some() {
             return Err(Refusal::HashUsed(hash));
         }
         if self.node.invoices.len() >= most {

@@ -79,7 +79,11 @@ impl World {
             description: String::new(),
             bolt11: String::new(),
         };
-        self.command(node, Errand::Trap(trap), Command::AddInvoice(Box::new(invoice)))
+        self.command(
+            node,
+            Errand::Trap(trap),
+            Command::AddInvoice { invoice: Box::new(invoice), earlier: None },
+        )
     }
 
     /// It gives back what it holds.

@@ -69,7 +69,10 @@ impl Net {
             description: "a test".into(),
             bolt11: invoice.to_string(),
         };
-        assert_eq!(self.command(who, Command::AddInvoice(Box::new(open))), Ok(Reply::Done));
+        assert_eq!(
+            self.command(who, Command::AddInvoice { invoice: Box::new(open), earlier: None }),
+            Ok(Reply::Done)
+        );
         invoice
     }
 
