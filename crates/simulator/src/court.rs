@@ -33,6 +33,7 @@ use crate::world::World;
 use astrape_channel::Phase;
 use astrape_node::Input;
 use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Timestamp};
+use astrape_regtest::RegtestChain;
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
 pub use mass::{Mass, MassClose, run_mass_close};
@@ -96,6 +97,16 @@ impl Court {
 /// The first rule that is broken.
 pub fn run_court_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation> {
     run(&mut new_world(seed, aloud), acts)
+}
+
+/// The same, and the chain on which it was played, with every block that was replaced: for another judge.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn run_court_seed_for_its_chain(seed: u64, acts: u32) -> Result<(Outcome, RegtestChain), Violation> {
+    let mut world = new_world(seed, false);
+    let outcome = run(&mut world, acts)?;
+    Ok((outcome, world.chain))
 }
 
 /// The same with a planted bug.

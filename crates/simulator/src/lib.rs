@@ -46,8 +46,8 @@ pub mod web;
 pub mod world;
 
 pub use court::{
-    Kind, Mass, MassClose, Weight, run_court_seed, run_court_seed_with, run_mass_close, run_resolution,
-    weigh_revoked_states,
+    Kind, Mass, MassClose, Weight, run_court_seed, run_court_seed_for_its_chain, run_court_seed_with,
+    run_mass_close, run_resolution, weigh_revoked_states,
 };
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};

@@ -26,6 +26,9 @@ enum Beginning {
     Together,
 }
 
+/// Longest quiet before the end, in blocks: more than HTLCs last, so that thieves find some in old states that are theirs again.
+const MAX_QUIET_BLOCKS: u32 = 160;
+
 /// Payments are begun, and cut in their middle by the end.
 pub(super) fn begin(world: &mut World) -> Result<(), Violation> {
     let beginning = match world.rng.gen_range(0..12) {
@@ -48,7 +51,7 @@ pub(super) fn begin(world: &mut World) -> Result<(), Violation> {
         world.court.withholds = world.court.keeper;
     }
     if world.rng.gen_bool(0.3) {
-        let blocks = world.rng.gen_range(1..80);
+        let blocks = world.rng.gen_range(1..=MAX_QUIET_BLOCKS);
         quiet_blocks(world, blocks)?;
     }
     let held = if in_flight == 0 { None } else { into_the_middle(world)? };

@@ -89,7 +89,9 @@ pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
     if old.is_empty() {
         return Ok(());
     }
-    let kept = old[world.rng.gen_range(0..old.len())].clone();
+    let any = world.rng.gen_range(0..old.len());
+    let fullest = old.iter().max_by_key(|kept| kept.htlcs()).filter(|_| world.rng.gen_bool(0.4));
+    let kept = fullest.unwrap_or(&old[any]).clone();
     world.court.thief = Some(node);
     world.leave(node);
     let Some(tx) = kept.sign() else { return Ok(()) };
