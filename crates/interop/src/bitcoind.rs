@@ -38,12 +38,21 @@ impl Bitcoind {
     /// # Errors
     /// When there is none, or it does not start.
     pub fn start() -> Result<Option<Self>> {
+        let Some(bitcoind) = Self::start_at_genesis()? else { return Ok(None) };
+        bitcoind.call::<Value>("createwallet", json!(["miner", false, false, "", false, true, true]))?;
+        bitcoind.mine(FIRST_BLOCKS)?;
+        Ok(Some(bitcoind))
+    }
+
+    /// The same with neither wallet nor blocks.
+    ///
+    /// # Errors
+    /// When there is none, or it does not start.
+    pub fn start_at_genesis() -> Result<Option<Self>> {
         let Some(exe) = executable()? else { return Ok(None) };
         let directory = tempfile::tempdir()?;
         let mut bitcoind = Self { exe, directory, rpc_port: ports::free()?, process: None };
         bitcoind.run()?;
-        bitcoind.call::<Value>("createwallet", json!(["miner", false, false, "", false, true, true]))?;
-        bitcoind.mine(FIRST_BLOCKS)?;
         Ok(Some(bitcoind))
     }
 

@@ -21,8 +21,6 @@ pub struct RegtestChain {
     mempool: Arc<Mempool>,
     policy: Policy,
     now: Timestamp,
-    /// Blocks ever made, stale ones too.
-    blocks_made: u64,
     /// What the next blocks are like, the next one first.
     pub(crate) weather: VecDeque<Weather>,
     pub(crate) censorship: Vec<Censorship>,
@@ -73,7 +71,6 @@ impl RegtestChain {
             mempool: Arc::default(),
             policy: Policy::default(),
             now,
-            blocks_made: 0,
             weather: VecDeque::new(),
             censorship: Vec::new(),
         }
@@ -142,6 +139,12 @@ impl RegtestChain {
     #[must_use]
     pub fn block_at(&self, height: Height) -> Option<Arc<Block>> {
         self.block(&self.hash_at(height)?)
+    }
+
+    /// Every block that was ever the best one, in the order in which they came, the genesis block left out. One that stands
+    /// on another than the one before it replaced what stood there.
+    pub fn blocks_as_made(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.ledger.made()
     }
 
     /// What changed since `cursor` was the tip: first what went, from its top down, then what came. `None` when that
@@ -349,13 +352,12 @@ impl RegtestChain {
         let frame = Frame {
             previous,
             time: now.max(self.ledger.tip_median_time().saturating_add(1)),
-            extra_nonce: self.blocks_made,
+            extra_nonce: u64::try_from(self.ledger.made().len()).unwrap_or(u64::MAX),
             reward: Ledger::subsidy(previous.height.plus(1)).saturating_add(fees),
             reward_script: script,
         };
         let block = assemble::assemble(&frame, txs);
         let id = Arc::make_mut(&mut self.ledger).connect(block)?;
-        self.blocks_made += 1;
         self.forget_confirmed(txs);
         self.one_block_less();
         Ok(id.hash)

@@ -38,6 +38,8 @@ pub(crate) struct Ledger {
     active: Vec<BlockHash>,
     /// Every block that was ever connected; stale ones stay, so that events can be told from them.
     blocks: BTreeMap<BlockHash, StoredBlock>,
+    /// All of them but the genesis block, in the order in which they came.
+    made: Vec<BlockHash>,
     coins: BTreeMap<OutPoint, Arc<Coin>>,
     /// Where the transactions of the best chain are.
     places: BTreeMap<Txid, (Height, u32)>,
@@ -52,6 +54,7 @@ impl Ledger {
         Self {
             active: vec![hash],
             blocks: BTreeMap::from([(hash, stored)]),
+            made: Vec::new(),
             coins: BTreeMap::new(),
             places: BTreeMap::new(),
         }
@@ -69,6 +72,11 @@ impl Ledger {
     /// A block of the best chain or a stale one.
     pub(crate) fn stored(&self, hash: &BlockHash) -> Option<&StoredBlock> {
         self.blocks.get(hash)
+    }
+
+    /// Every block that was ever connected, in order.
+    pub(crate) fn made(&self) -> impl ExactSizeIterator<Item = &Arc<Block>> {
+        self.made.iter().map(|hash| &self.blocks[hash].block)
     }
 
     pub(crate) fn coin(&self, outpoint: &OutPoint) -> Option<&Coin> {
@@ -181,6 +189,7 @@ impl Ledger {
         }
         let stored = StoredBlock { block: Arc::new(block), height: id.height, undo: Arc::new(undo) };
         self.blocks.insert(id.hash, stored);
+        self.made.push(id.hash);
         self.active.push(id.hash);
         Ok(id)
     }

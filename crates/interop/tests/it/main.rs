@@ -3,6 +3,7 @@
 
 mod chain_trouble;
 mod command_line;
+mod judged;
 mod money;
 mod old_bitcoind;
 mod processes;
