@@ -129,6 +129,8 @@ pub struct View<'a> {
     pub feerate: FeeratePerKw,
     /// The lowest that it was within about a day, this moment included.
     pub lowest_feerate: FeeratePerKw,
+    /// The highest.
+    pub highest_feerate: FeeratePerKw,
     /// What the peer's `init` offers; empty while the peer is away.
     pub peer_features: &'a Features,
     /// Our node.
@@ -170,10 +172,20 @@ impl View<'_> {
         FeeratePerKw(u32::try_from(share).unwrap_or(u32::MAX)).max(self.policy.feerate_floor)
     }
 
-    /// Highest feerate that we take from an opener now. Small estimates leave room: 10,000 sat/kw is always accepted.
+    /// Highest feerate that we take from an opener in a new channel. Small estimates leave room: 10,000 sat/kw is always accepted.
     #[must_use]
     pub fn max_feerate(&self) -> FeeratePerKw {
-        FeeratePerKw(self.feerate.0.saturating_mul(self.policy.max_feerate_factor).max(10_000))
+        self.most_by(self.feerate)
+    }
+
+    /// Highest feerate that we take from the opener of a channel that is there, which may have signed it before prices fell.
+    #[must_use]
+    pub fn max_feerate_of_updates(&self) -> FeeratePerKw {
+        self.most_by(self.highest_feerate)
+    }
+
+    fn most_by(&self, estimate: FeeratePerKw) -> FeeratePerKw {
+        FeeratePerKw(estimate.0.saturating_mul(self.policy.max_feerate_factor).max(10_000))
     }
 }
 

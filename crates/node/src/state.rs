@@ -9,7 +9,7 @@ use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::Transaction;
 use std::sync::Arc;
 
-pub use prices::Prices;
+pub use prices::{Prices, Span};
 
 /// A peer that we want to stay connected with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -208,11 +208,13 @@ impl<'a> Turn<'a> {
         secp: &'v bitcoin::secp256k1::Secp256k1<bitcoin::secp256k1::All>,
         peer_features: &'v astrape_primitives::Features,
     ) -> astrape_channel::View<'v> {
+        let [lowest_feerate, highest_feerate] = self.feerates_of_the_day();
         astrape_channel::View {
             now: self.now,
             tip: self.height(),
             feerate: self.node.world.feerate,
-            lowest_feerate: self.lowest_feerate(),
+            lowest_feerate,
+            highest_feerate,
             peer_features,
             our_id: config.node_id,
             our_features: &config.features,

@@ -16,7 +16,7 @@ impl Work<'_> {
         }
         let feerate = message.feerate_per_kw;
         let min = self.view.min_feerate_of_updates(self.open.params.format);
-        let max = self.view.max_feerate();
+        let max = self.view.max_feerate_of_updates();
         // A rise is never too low: it makes things better even where it does not reach our estimate.
         let rises = feerate > self.open.fees.newest();
         if (feerate < min && !rises) || feerate > max || feerate < self.view.policy.feerate_floor {

@@ -90,12 +90,24 @@ fn a_feerate_that_was_right_within_a_day_is_taken_though_prices_rose() {
 }
 
 #[test]
+fn a_feerate_that_was_not_too_high_within_a_day_is_taken_though_prices_fell() {
+    let mut pair = Pair::ready(Setup { anchors: false, ..Setup::default() });
+    pair.nodes[B].feerate = FeeratePerKw(1_000);
+    assert!(matches!(refused(&mut pair, 15_000), Fault::Feerate { max: FeeratePerKw(10_000), .. }));
+    pair.nodes[B].highest_feerate = Some(FeeratePerKw(1_500));
+    assert!(matches!(refused(&mut pair, 15_001), Fault::Feerate { max: FeeratePerKw(15_000), .. }));
+    let message = update_fee(&pair, 15_000);
+    pair.receive(B, message).expect("ten times the highest");
+}
+
+#[test]
 fn a_new_channel_is_measured_by_the_price_of_this_hour() {
-    for (offered, is_taken) in [(999, false), (1000, true)] {
+    for (offered, is_taken) in [(999, false), (1000, true), (40_000, true), (40_001, false)] {
         let mut pair =
             Pair::new(Setup { anchors: false, feerate: FeeratePerKw(offered), ..Setup::default() });
         pair.nodes[B].feerate = FeeratePerKw(4000);
         pair.nodes[B].lowest_feerate = Some(FeeratePerKw(300));
+        pair.nodes[B].highest_feerate = Some(FeeratePerKw(90_000));
         pair.propose_channel();
         match pair.deliver(A) {
             Ok(_) => assert!(is_taken, "{offered}"),

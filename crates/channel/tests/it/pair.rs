@@ -50,6 +50,7 @@ pub(crate) struct Node {
     pub(crate) feerate: FeeratePerKw,
     /// The lowest of the last day, where that is not the present one.
     pub(crate) lowest_feerate: Option<FeeratePerKw>,
+    pub(crate) highest_feerate: Option<FeeratePerKw>,
     pub(crate) shutdown_script: ScriptBuf,
     /// What it has said and the other has not got yet.
     pub(crate) outbox: VecDeque<Message>,
@@ -121,6 +122,7 @@ impl Node {
             features,
             feerate: setup.feerate,
             lowest_feerate: None,
+            highest_feerate: None,
             shutdown_script: p2wpkh(name),
             outbox: VecDeque::new(),
             said: Vec::new(),
@@ -213,6 +215,7 @@ impl Pair {
             tip: self.tip,
             feerate: self.nodes[who].feerate,
             lowest_feerate: self.nodes[who].lowest_feerate.unwrap_or(self.nodes[who].feerate),
+            highest_feerate: self.nodes[who].highest_feerate.unwrap_or(self.nodes[who].feerate),
             peer_features: &self.nodes[1 - who].features,
             our_id: self.nodes[who].signer.node_id(),
             our_features: &self.nodes[who].features,

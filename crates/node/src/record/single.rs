@@ -8,7 +8,7 @@ use super::parts::{
     put_wallet_input, tx_bytes,
 };
 use crate::state::{
-    ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, Prices,
+    ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, Prices, Span,
 };
 use astrape_onchain::Nights;
 use astrape_primitives::{BlockId, ChannelKeysId, FeeratePerKw, Height, NodeId};
@@ -241,7 +241,8 @@ impl Row for ChainState {
             .field(2, |out| self.recent.iter().for_each(|block| out.extend(block.hash.to_byte_array())))
             .value(4, &self.tip_time)
             .some_field(5, Some(&self.nights).filter(|nights| **nights != Nights::NONE), put_nights)
-            .some_field(7, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_prices)
+            .some_field(7, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_lowest)
+            .some_field(9, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_highest)
             .finish()
     }
 
@@ -253,9 +254,10 @@ impl Row for ChainState {
         // Records of the first version have none.
         let nights = r.some_field(5, get_nights)?.unwrap_or_default();
         let nights = Nights::from_runs(nights).ok_or(Unreadable::Senseless("nights out of their order"))?;
-        // Nor prices, which came later.
-        let prices = r.some_field(7, get_prices)?.unwrap_or_default();
-        let prices = Prices::from_spans(prices).ok_or(Unreadable::Senseless("prices out of their order"))?;
+        // Nor prices, which came later; and the highest came after the lowest.
+        let lowest = r.some_field(7, get_lowest)?.unwrap_or_default();
+        let highest = r.some_field(9, |r| get_all(r, |r| r.read()))?;
+        let prices = prices(lowest, highest).ok_or(Unreadable::Senseless("prices out of their order"))?;
         r.finish()?;
         let first = first.unwrap_or_default().0;
         let last = u32::try_from(hashes.len()).ok().and_then(|count| first.checked_add(count));
@@ -281,14 +283,27 @@ fn get_nights(r: &mut Reader<'_>) -> Result<Vec<(Height, Height)>, ValueError> {
     get_all(r, |r| Ok((r.read()?, r.read()?)))
 }
 
-fn put_prices(prices: &Prices, out: &mut Vec<u8>) {
-    for (first, lowest) in prices.spans() {
-        first.write(out);
-        lowest.write(out);
+fn put_lowest(prices: &Prices, out: &mut Vec<u8>) {
+    for span in prices.spans() {
+        span.first.write(out);
+        span.lowest.write(out);
     }
 }
 
-fn get_prices(r: &mut Reader<'_>) -> Result<Vec<(Height, FeeratePerKw)>, ValueError> {
+fn put_highest(prices: &Prices, out: &mut Vec<u8>) {
+    prices.spans().iter().for_each(|span| span.highest.write(out));
+}
+
+/// Where nobody wrote the highest, nothing higher than the lowest is known.
+fn prices(lowest: Vec<(Height, FeeratePerKw)>, highest: Option<Vec<FeeratePerKw>>) -> Option<Prices> {
+    let highest = highest.unwrap_or_else(|| lowest.iter().map(|(_, lowest)| *lowest).collect());
+    let is_whole = highest.len() == lowest.len();
+    let spans = lowest.into_iter().zip(highest);
+    let spans = spans.map(|((first, lowest), highest)| Span { first, lowest, highest });
+    Prices::from_spans(spans.collect()).filter(|_| is_whole)
+}
+
+fn get_lowest(r: &mut Reader<'_>) -> Result<Vec<(Height, FeeratePerKw)>, ValueError> {
     get_all(r, |r| Ok((r.read()?, r.read()?)))
 }
 

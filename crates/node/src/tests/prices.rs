@@ -1,4 +1,4 @@
-//! The lowest estimates of a day, and what is asked of an opener by them.
+//! The lowest and highest estimates of a day, and what is asked of an opener by them.
 
 use super::net::Net;
 use super::{NOW, config, node_with, step};
@@ -86,14 +86,20 @@ fn the_lowest_estimate_of_a_day_outlives_a_restart_and_is_forgotten_when_the_day
     assert_eq!(lowest(&net, 1), Some(FeeratePerKw(5_000)));
     net.input(1, told(0));
     assert_eq!(lowest(&net, 1), Some(FeeratePerKw::FLOOR), "nothing relays below");
+    let highest = |net: &Net| net.members[1].node.chain().prices.highest();
+    assert_eq!(highest(&net), Some(FeeratePerKw(5_000)), "the day of the estimate without bound is over");
+    net.input(1, told(9_000));
+    net.input(1, told(700));
+    net.restart(1);
+    assert_eq!(highest(&net), Some(FeeratePerKw(9_000)));
 }
 
 #[test]
-fn an_estimate_that_is_not_the_lowest_writes_nothing() {
+fn an_estimate_between_others_of_these_blocks_writes_nothing() {
     let mut node = node_with(config(), Vec::new());
     let rows = |node: &mut crate::Node, estimate| step(node, NOW, told(estimate)).0.records().count();
     let written = [900, 900, 4_000, 901, 899, 899, 5_000].map(|estimate| rows(&mut node, estimate));
-    assert_eq!(written, [1, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(written, [1, 0, 1, 0, 1, 0, 1]);
 }
 
 #[test]
@@ -106,5 +112,5 @@ fn a_feerate_that_is_fixed_is_asked_for_whatever_the_estimates_were() {
     step(&mut node, NOW, told(500));
     assert_eq!(node.chain().prices.lowest(), Some(FeeratePerKw(600)), "it is no estimate");
     let turn = crate::turn::Turn::new(&mut node, NOW, astrape_primitives::Entropy::new([0; 32]));
-    assert_eq!(turn.lowest_feerate(), FeeratePerKw(4_000));
+    assert_eq!(turn.feerates_of_the_day(), [FeeratePerKw(4_000); 2]);
 }

@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::effect::{Broadcast, Effect};
 use crate::input::{ChainInput, Freshness};
-use crate::state::ChainState;
+use crate::state::{ChainState, Prices};
 use astrape_channel::{Event, commitment_feerate};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Feerates, Height, Side,
@@ -223,7 +223,7 @@ impl Turn<'_> {
         (world.is_feerate_told && self.node.config.fixed_feerate.is_none()).then_some(world.feerate)
     }
 
-    /// Remembers the estimate of this hour. What is not lower than others of these blocks changes nothing, and is not written.
+    /// Remembers the estimate of this hour. What lies between others of these blocks changes nothing, and is not written.
     fn note_price(&mut self) {
         let Some(estimate) = self.estimate() else { return };
         let old = self.node.chain.get(&()).cloned().unwrap_or_default();
@@ -234,14 +234,13 @@ impl Turn<'_> {
         }
     }
 
-    /// The lowest feerate that we held for right within about a day, or hold now.
-    pub(crate) fn lowest_feerate(&self) -> FeeratePerKw {
+    /// The lowest and the highest feerate that we held for right within about a day, or hold now.
+    pub(crate) fn feerates_of_the_day(&self) -> [FeeratePerKw; 2] {
         let now = self.node.world.feerate;
-        if self.node.config.fixed_feerate.is_some() {
-            return now;
-        }
-        let remembered = self.node.chain.get(&()).and_then(|chain| chain.prices.lowest());
-        remembered.map_or(now, |lowest| lowest.min(now))
+        let is_fixed = self.node.config.fixed_feerate.is_some();
+        let prices = self.node.chain.get(&()).map(|chain| &chain.prices).filter(|_| !is_fixed);
+        let (lowest, highest) = (prices.and_then(Prices::lowest), prices.and_then(Prices::highest));
+        [lowest.map_or(now, |lowest| lowest.min(now)), highest.map_or(now, |highest| highest.max(now))]
     }
 
     /// Brings the commitments of a channel to the feerate of today: when that changes, and when the peer comes back, since it

@@ -66,11 +66,23 @@ fn prices_are_read_again_and_records_without_stay_as_they_were() {
         let estimate = astrape_primitives::FeeratePerKw(estimate);
         chain.prices.note(astrape_primitives::Height(tip), estimate);
     }
-    let frozen = "071000000064000002580000007c00000fa0";
-    assert_eq!(hex(&chain.encode()), hex(&without) + frozen);
+    let lowest = "071000000064000002580000007c00000fa0";
+    let frozen = format!("{lowest}0908000002bc00000fa0");
+    assert_eq!(hex(&chain.encode()), hex(&without) + &frozen);
     assert_eq!(ChainState::decode(&(), &chain.encode()), Ok(chain));
-    let overlapping = unhex(&(hex(&without) + "071000000064000002580000006500000fa0"));
-    assert!(ChainState::decode(&(), &overlapping).is_err());
+    let decode = |more: &str| ChainState::decode(&(), &unhex(&(hex(&without) + more)));
+    // The first that had prices had the lowest alone.
+    let prices = decode(lowest).expect("readable").prices;
+    let price = |sat| Some(astrape_primitives::FeeratePerKw(sat));
+    assert_eq!([prices.lowest(), prices.highest()], [price(600), price(4_000)]);
+    for (wrong, what) in [
+        ("071000000064000002580000006500000fa0".to_owned(), "they overlap"),
+        (format!("{lowest}0904000002bc"), "one highest is missing"),
+        (format!("{lowest}09080000025700000fa0"), "the highest is below the lowest"),
+        ("0908000002bc00000fa0".to_owned(), "the lowest are missing"),
+    ] {
+        assert!(decode(&wrong).is_err(), "{what}");
+    }
 }
 
 #[test]
