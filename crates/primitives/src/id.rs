@@ -6,8 +6,6 @@ use bitcoin::{OutPoint, hex::FromHex as _};
 use core::fmt;
 use core::str::FromStr;
 
-mod points;
-
 /// Why a text is not an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseIdError {
@@ -139,14 +137,14 @@ impl NodeId {
     /// # Errors
     /// When they are no point of the curve.
     pub fn from_bytes(bytes: [u8; 33]) -> Result<Self, ParseIdError> {
-        points::point(&bytes).ok_or(ParseIdError::Point)?;
+        PublicKey::from_slice(&bytes).map_err(|_| ParseIdError::Point)?;
         Ok(Self(bytes))
     }
 
     /// The key.
     #[must_use]
     pub fn key(&self) -> PublicKey {
-        points::point(&self.0).expect("a NodeId is only made from a point of the curve")
+        PublicKey::from_slice(&self.0).expect("a NodeId is only made from a point of the curve")
     }
 
     /// The 33 bytes.

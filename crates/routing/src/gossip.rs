@@ -11,6 +11,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`check`] | what is looked at before any signature, and the signatures |
+//! | `points` | the points of nodes whose signatures were checked lately |
 //! | `intake` | from a message to the graph |
 //! | `waiting` | channels that wait for the chain, and what came before its channel |
 //! | `closed` | spent fundings, forgotten after 72 blocks; reorganisations; pruning |
@@ -35,6 +36,7 @@ pub mod image;
 mod intake;
 mod limit;
 pub mod log;
+mod points;
 pub mod queue;
 pub mod relay;
 pub mod serve;
@@ -44,6 +46,7 @@ mod waiting;
 pub use check::{Fault, Heard, Ignored, Job, Said};
 pub use intake::{ChainAnswer, FundingOutput, Offered, Output};
 pub use log::{LogEnd, Record};
+pub use points::Points;
 pub use queue::FairQueue;
 pub use relay::{Batch, Filter, Item};
 

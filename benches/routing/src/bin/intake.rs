@@ -5,7 +5,7 @@
 
 use astrape_primitives::{CltvDelta, Height, Msat, Network, NodeId, Sat, ShortChannelId};
 use astrape_routing::Gossip;
-use astrape_routing::gossip::{ChainAnswer, FundingOutput, Heard, Job, Offered, Output};
+use astrape_routing::gossip::{ChainAnswer, FundingOutput, Heard, Job, Offered, Output, Points};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Decoded, Message};
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -164,6 +164,7 @@ fn intake(made: &Made) -> (Duration, usize, u64) {
         for _ in 0..cores() {
             scope.spawn(|| {
                 let secp = Secp256k1::verification_only();
+                let mut points = Points::default();
                 loop {
                     let at = next.fetch_add(BATCH, Ordering::Relaxed);
                     let batch =
@@ -171,7 +172,7 @@ fn intake(made: &Made) -> (Duration, usize, u64) {
                     if batch.is_empty() {
                         return;
                     }
-                    take(made.now, &state, &secp, batch, &made.fundings[at..at + batch.len()]);
+                    take(made.now, &state, (&secp, &mut points), batch, &made.fundings[at..at + batch.len()]);
                     save(&state, &log);
                 }
             });
@@ -188,7 +189,7 @@ fn intake(made: &Made) -> (Duration, usize, u64) {
 fn take<C: bitcoin::secp256k1::Verification>(
     now: u32,
     state: &Mutex<State>,
-    secp: &Secp256k1<C>,
+    (secp, points): (&Secp256k1<C>, &mut Points),
     batch: &[[Vec<u8>; 3]],
     fundings: &[(ShortChannelId, FundingOutput)],
 ) {
@@ -205,7 +206,7 @@ fn take<C: bitcoin::secp256k1::Verification>(
         let mut state = state.lock().unwrap();
         heard.into_iter().filter_map(|heard| offer(&mut state, heard)).collect()
     };
-    check(now, state, secp, jobs);
+    check(now, state, secp, points, jobs);
     {
         let mut state = state.lock().unwrap();
         for (id, output) in fundings {
@@ -217,19 +218,20 @@ fn take<C: bitcoin::secp256k1::Verification>(
         }
     }
     let freed: Vec<Job> = state.lock().unwrap().freed.drain(..).collect();
-    check(now, state, secp, freed);
+    check(now, state, secp, points, freed);
 }
 
 fn check<C: bitcoin::secp256k1::Verification>(
     now: u32,
     state: &Mutex<State>,
     secp: &Secp256k1<C>,
+    points: &mut Points,
     jobs: Vec<Job>,
 ) {
     let checked: Vec<(Job, bool)> = jobs
         .into_iter()
         .map(|job| {
-            let holds = job.holds(secp);
+            let holds = job.holds(secp, points);
             (job, holds)
         })
         .collect();

@@ -1,5 +1,6 @@
 //! What is looked at before any signature: whether a message is worth the work, and whether it breaks a rule (BOLT 7).
 
+use super::Points;
 use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::hashes::{Hash as _, sha256d};
@@ -147,21 +148,21 @@ pub struct Job {
 }
 
 impl Job {
-    /// Whether all of its signatures hold.
+    /// Whether all of its signatures hold. Each thread has its own `points`.
     #[must_use]
-    pub fn holds<C: Verification>(&self, secp: &Secp256k1<C>) -> bool {
+    pub fn holds<C: Verification>(&self, secp: &Secp256k1<C>, points: &mut Points) -> bool {
         let digest = self.heard.digest();
         let holds =
             |signature: &Signature, key: &PublicKey| secp.verify_ecdsa(&digest, signature, key).is_ok();
         match &self.heard.said {
             Said::Channel(m) => {
-                holds(&m.node_signature_1, &m.node_id_1.key())
-                    && holds(&m.node_signature_2, &m.node_id_2.key())
+                holds(&m.node_signature_1, &points.of(&m.node_id_1))
+                    && holds(&m.node_signature_2, &points.of(&m.node_id_2))
                     && holds(&m.bitcoin_signature_1, &m.bitcoin_key_1)
                     && holds(&m.bitcoin_signature_2, &m.bitcoin_key_2)
             }
-            Said::Update(m) => self.signer.is_some_and(|node| holds(&m.signature, &node.key())),
-            Said::Node(m) => holds(&m.signature, &m.node_id.key()),
+            Said::Update(m) => self.signer.is_some_and(|node| holds(&m.signature, &points.of(&node))),
+            Said::Node(m) => holds(&m.signature, &points.of(&m.node_id)),
         }
     }
 

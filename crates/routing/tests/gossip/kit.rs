@@ -1,7 +1,7 @@
 //! A network of signed messages, and a [`Gossip`] that hears of it.
 
 use astrape_primitives::{CltvDelta, Height, Msat, Network, NodeId, Sat, ShortChannelId};
-use astrape_routing::gossip::{ChainAnswer, FundingOutput, Heard, Ignored, Job, Offered, Output};
+use astrape_routing::gossip::{ChainAnswer, FundingOutput, Heard, Ignored, Job, Offered, Output, Points};
 use astrape_routing::{Direction, Gossip};
 use astrape_wire::{
     Address, Addresses, ChannelAnnouncement, ChannelUpdate, Decoded, Extension, Message, NodeAnnouncement,
@@ -173,6 +173,7 @@ fn script(a: u16, b: u16) -> ScriptBuf {
 pub(crate) struct Net {
     pub(crate) gossip: Gossip,
     pub(crate) secp: Secp256k1<All>,
+    points: Points,
     pub(crate) now: u32,
 }
 
@@ -188,7 +189,7 @@ impl Net {
     pub(crate) fn new() -> Self {
         let mut gossip = Gossip::new(Network::Regtest.chain_hash(), node(0));
         gossip.block_connected(TIP, []);
-        Self { gossip, secp: Secp256k1::new(), now: NOW }
+        Self { gossip, secp: Secp256k1::new(), points: Points::default(), now: NOW }
     }
 
     /// Offers a message, checks its signatures.
@@ -205,7 +206,7 @@ impl Net {
     }
 
     pub(crate) fn check(&mut self, from: NodeId, job: Job) -> Outcome {
-        let holds = job.holds(&self.secp);
+        let holds = job.holds(&self.secp, &mut self.points);
         match self.gossip.checked(self.now, Some(from), job, holds) {
             Ok(Ok(outputs)) => Outcome::Taken(outputs),
             Ok(Err(ignored)) => Outcome::Ignored(ignored),

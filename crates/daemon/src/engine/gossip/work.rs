@@ -3,7 +3,7 @@
 use super::{GossipEngine, State, seconds};
 use crate::engine::Shared;
 use astrape_primitives::NodeId;
-use astrape_routing::gossip::{Heard, Job, Offered, Output};
+use astrape_routing::gossip::{Heard, Job, Offered, Output, Points};
 use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -25,8 +25,9 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<thread::JoinHan
         let shared = Arc::clone(shared);
         thread::Builder::new().name(format!("gossip {n}")).spawn(move || {
             let secp = Secp256k1::verification_only();
+            let mut points = Points::default();
             while !shared.shutdown.has_begun() {
-                shared.gossip.work(&secp);
+                shared.gossip.work(&secp, &mut points);
             }
         })
     };
@@ -35,7 +36,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> std::io::Result<Vec<thread::JoinHan
 
 impl GossipEngine {
     /// Checks one batch, if there is one soon.
-    fn work(&self, secp: &Secp256k1<VerifyOnly>) {
+    fn work(&self, secp: &Secp256k1<VerifyOnly>, points: &mut Points) {
         let mut state = self.lock();
         if state.queue.is_empty() && state.freed.is_empty() {
             state = self.work.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
@@ -48,7 +49,7 @@ impl GossipEngine {
         let checked: Vec<(Option<NodeId>, Job, bool)> = jobs
             .into_iter()
             .map(|(from, job)| {
-                let holds = job.holds(secp);
+                let holds = job.holds(secp, points);
                 (from, job, holds)
             })
             .collect();
