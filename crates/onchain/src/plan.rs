@@ -54,6 +54,9 @@ pub(crate) fn plan(resolution: &mut Resolution, view: &View<'_>, occasion: Occas
         }
         return;
     }
+    if occasion == Occasion::Block {
+        drop_without_coins(resolution, view);
+    }
     let mut pool = free_coins(resolution, view);
     if occasion == Occasion::Block {
         for id in resolution.claims.keys().copied().collect::<Vec<_>>() {
@@ -104,6 +107,20 @@ fn drop_broken(resolution: &mut Resolution) {
         .collect();
     for id in broken {
         resolution.split(id);
+    }
+}
+
+/// Claims that spend a coin which the wallet has no more, though their outputs are still there, cannot confirm either: the coin went
+/// elsewhere, with what another channel had in the mempool when it was forgotten. They are made anew.
+fn drop_without_coins(resolution: &mut Resolution, view: &View<'_>) {
+    let has = |outpoint: OutPoint| view.coins.iter().any(|coin| coin.outpoint == outpoint);
+    let outputs = &resolution.outputs;
+    let waits =
+        |claim: &Claim| claim.inputs.iter().all(|o| outputs.get(o).is_some_and(|t| t.spent.is_none()));
+    let lacks = |claim: &Claim| claim.coins.iter().any(|coin| !has(coin.outpoint));
+    let broken = resolution.claims.iter().filter(|(_, claim)| waits(claim) && lacks(claim));
+    for id in broken.map(|(id, _)| *id).collect::<Vec<_>>() {
+        resolution.claims.remove(&id);
     }
 }
 

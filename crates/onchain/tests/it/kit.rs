@@ -94,6 +94,11 @@ impl Htlcs {
     }
 }
 
+/// One offered by us and one by the peer, with an output each.
+pub(crate) fn both() -> Vec<CommittedHtlc> {
+    vec![htlc(Side::Local, 0, 60_000, 1, EXPIRY), htlc(Side::Remote, 0, 80_000, 2, EXPIRY + 30)]
+}
+
 pub(crate) struct Court {
     pub(crate) secp: Secp256k1<All>,
     pub(crate) chain: RegtestChain,

@@ -2,6 +2,7 @@
 
 mod batches;
 mod classes;
+mod coins;
 mod fees;
 mod kit;
 mod mass;

@@ -1,16 +1,10 @@
 //! Our own commitment on chain.
 
-use crate::kit::{Court, DELAY, EXPIRY, FORMATS, Htlcs, htlc, preimage};
-use astrape_onchain::{Event, Output, Role, Spender, Story, Waiting};
-use astrape_primitives::{FeeratePerKw, Feerates, Height, HtlcId, Sat, Side};
+use crate::kit::{Court, DELAY, EXPIRY, FORMATS, Htlcs, both, htlc, preimage};
+use astrape_onchain::{Event, Output, Role, Spender, Story};
+use astrape_primitives::{FeeratePerKw, Feerates, HtlcId, Sat, Side};
 use astrape_transactions::CommitmentFormat;
-use bitcoin::{OutPoint, Transaction};
-use std::sync::Arc;
-
-/// One offered by us and one by the peer, with an output each.
-fn both() -> Vec<astrape_transactions::CommittedHtlc> {
-    vec![htlc(Side::Local, 0, 60_000, 1, EXPIRY), htlc(Side::Remote, 0, 80_000, 2, EXPIRY + 30)]
-}
+use bitcoin::OutPoint;
 
 fn closed(format: CommitmentFormat, htlcs: Htlcs) -> Court {
     let mut court = Court::new(format, htlcs);
@@ -277,114 +271,11 @@ fn a_commitment_that_waits_gets_a_child_on_its_anchor_that_is_replaced_for_more_
     assert!(court.resolution.outputs.values().all(|t| !matches!(t.role, Role::Anchor { parent: Some(_) })));
 }
 
-// attack 27
-#[test]
-fn missing_coins_are_told_once_and_the_child_goes_out_when_they_come() {
-    let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::everywhere(both()));
-    court.coins.clear();
-    court.upstream(0, EXPIRY + 80);
-    court.feerates = Feerates::flat(FeeratePerKw(3_000));
-    for _ in 0..3 {
-        court.event(Event::GoOnChain);
-        court.mine_with(&[]);
-    }
-    let told = |court: &Court| court.stories().iter().filter(|s| matches!(s, Story::NoCoins { .. })).count();
-    assert_eq!(told(&court), 1);
-    court.give_coins(1, 50_000);
-    court.event(Event::GoOnChain);
-    let parent = court.our_commitment().compute_txid();
-    assert!(court.chain.in_mempool(&parent));
-    assert_eq!(told(&court), 1);
-}
-
 #[test]
 fn our_anchor_is_forgotten_where_it_brings_less_than_it_costs() {
     let mut court = closed(CommitmentFormat::Anchors, Htlcs::default());
     court.mine(u32::from(DELAY) + 12);
     assert!(court.is_resolved());
-}
-
-/// Other channels that wait for a coin, of which so many have a deadline.
-fn waiting(channels: usize, urgent: usize) -> Waiting {
-    let deadline = (urgent > 0).then_some(Height(EXPIRY));
-    Waiting { channels, urgent, holders: 1, deadline, at_stake: Sat(200_000 * urgent as u64) }
-}
-
-/// The child of our commitment in the mempool.
-fn child(court: &Court) -> Option<Arc<Transaction>> {
-    let parent = court.our_commitment().compute_txid();
-    court.chain.mempool().into_iter().find(|tx| tx.input[0].previous_output.txid == parent)
-}
-
-/// A channel that goes on chain with one coin of so many satoshi, while so many others wait for one.
-fn gone_with_one_coin(sat: u64, others: usize) -> Court {
-    let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::everywhere(both()));
-    court.upstream(0, EXPIRY + 80);
-    court.feerates = Feerates::flat(FeeratePerKw(2_000));
-    court.coins.clear();
-    court.give_coins(1, sat);
-    court.waiting = waiting(others, 0);
-    court.event(Event::GoOnChain);
-    court
-}
-
-// attack 27
-#[test]
-fn the_change_is_a_coin_for_each_channel_that_waits_for_one() {
-    let court = gone_with_one_coin(500_000, 2);
-    let outputs = child(&court).expect("a child").output.clone();
-    assert_eq!(outputs.len(), 3, "one for itself too");
-    assert!(outputs.iter().all(|output| output.value.to_sat() > 160_000), "{outputs:?}");
-    let all: u64 = outputs.iter().map(|output| output.value.to_sat()).sum();
-    let claim = court.resolution.claims.values().next().expect("it");
-    assert_eq!(all + claim.fee.0, 500_000 + 330);
-    court.assert_none_refused();
-    // A coin that would be too small for any of them stays whole.
-    let court = gone_with_one_coin(30_000, 40);
-    assert_eq!(child(&court).expect("a child").output.len(), 1);
-}
-
-// attack 27
-#[test]
-fn a_close_that_can_wait_leaves_the_coins_to_those_that_cannot() {
-    for (urgent, has_child) in [(3, false), (2, true)] {
-        let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::default());
-        court.feerates = Feerates::flat(FeeratePerKw(2_000));
-        court.waiting = waiting(5, urgent);
-        court.event(Event::GoOnChain);
-        assert_eq!(child(&court).is_some(), has_child, "three coins and {urgent} others");
-        if !has_child {
-            court.waiting = waiting(0, 0);
-            court.mine_with(&[]);
-            assert!(child(&court).is_some(), "when they are served");
-        }
-    }
-}
-
-// attack 27
-#[test]
-fn a_child_whose_coin_others_need_in_time_is_in_a_block_before_their_deadline() {
-    let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::default());
-    court.feerates = Feerates::flat(FeeratePerKw(1_500));
-    court.event(Event::GoOnChain);
-    let feerate = |court: &Court| {
-        let claim = court.resolution.claims.values().next().expect("a child");
-        claim.feerate.0
-    };
-    for _ in 0..6 {
-        court.mine_with(&[]);
-    }
-    assert_eq!(feerate(&court), 1_500, "it has time");
-    let deadline = Height(court.tip().0 + 18);
-    court.waiting = Waiting { deadline: Some(deadline), ..waiting(1, 1) };
-    let mut before = 0;
-    while court.tip().0 < deadline.0 - 7 {
-        court.mine_with(&[]);
-        assert!(feerate(&court) >= before);
-        before = feerate(&court);
-    }
-    assert!(before > 40_000, "of what the others would lose: {before}");
-    court.assert_none_refused();
 }
 
 // attack 13
@@ -415,7 +306,7 @@ fn a_commitment_in_which_only_payments_of_our_own_are_ours_gets_its_child_in_the
     let mut court = Court::new(CommitmentFormat::Anchors, Htlcs::everywhere(htlcs));
     court.feerates = Feerates::flat(FeeratePerKw(20_000));
     court.event(Event::GoOnChain);
-    let child = child(&court).expect("a child");
+    let child = court.child().expect("a child");
     let fee = court.chain.mempool_fee(&child.compute_txid()).expect("it is there").0;
     assert!((20_000..=142_000).contains(&fee.0), "{fee}");
     court.assert_none_refused();

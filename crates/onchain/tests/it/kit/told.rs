@@ -4,7 +4,8 @@ use super::{Court, wallet_script};
 use astrape_onchain::{HtlcKey, Output, Story};
 use astrape_primitives::{Height, HtlcId, Sat};
 use astrape_transactions::Keychain;
-use bitcoin::OutPoint;
+use bitcoin::{OutPoint, Transaction};
+use std::sync::Arc;
 
 impl Court {
     /// The output that holds an HTLC.
@@ -25,6 +26,12 @@ impl Court {
             _ => None,
         };
         self.told.iter().filter_map(of).collect()
+    }
+
+    /// The child of our commitment in the mempool.
+    pub(crate) fn child(&self) -> Option<Arc<Transaction>> {
+        let parent = self.our_commitment().compute_txid();
+        self.chain.mempool().into_iter().find(|tx| tx.input[0].previous_output.txid == parent)
     }
 
     pub(crate) fn is_resolved(&self) -> bool {
