@@ -6,13 +6,28 @@ use astrape_node::Input;
 use astrape_primitives::Timestamp;
 use std::collections::BTreeMap;
 
+/// What a chain source says of fees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FeesKind {
+    /// The least that mempools take, and estimates by how soon.
+    Curve,
+    /// The estimate that channels go by.
+    Estimate,
+}
+
+impl FeesKind {
+    pub(crate) const ALL: [FeesKind; 2] = [FeesKind::Curve, FeesKind::Estimate];
+}
+
 /// One thing that will happen. Each leads to at most one step of one node.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A packet of a connection reaches its end.
     Deliver { connection: u64, to: usize, packet: Packet },
-    /// Something of the node's own shell: an answer of the signer, a finding of the wallet, a fee estimate.
+    /// Something of the node's own shell: an answer of the signer, a finding of the wallet.
     Local { node: usize, process: u64, input: Box<Input> },
+    /// The chain source tells what blocks cost by then: what was told before never comes after it.
+    Fees { node: usize, process: u64, kind: FeesKind },
     /// Time goes by.
     Tick { node: usize, process: u64 },
     /// The chain source looks for a block.

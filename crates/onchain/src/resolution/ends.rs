@@ -9,10 +9,17 @@ use crate::spender::Spender;
 use crate::tracked::{Role, Tracked};
 use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
 use astrape_transactions::weights::dust_threshold;
+use bitcoin::OutPoint;
 
 /// Blocks after its expiry from which an HTLC whose outcome we cannot follow (after a loss of data) counts as failed, and one
 /// of the peer without a preimage counts as the peer's.
 pub(super) const PATIENCE_BLOCKS: u32 = 144;
+
+/// An output below this is small change.
+const SMALL_CHANGE: Sat = Sat(1_000);
+
+/// Blocks that small change has for a claim of it to be worth its fee: two days.
+const DAYS_FOR_SMALL_CHANGE: u32 = 288;
 
 impl Resolution {
     /// Fails what has ended without a preimage and is deep: by our timeout, or because the confirmed commitment has no output
@@ -81,14 +88,14 @@ impl Resolution {
         close.has_rows
             && is_deep(close.height)
             && view.evidence.offered().all(|live| self.told.contains(&live.htlc.id))
-            && self.outputs.values().all(|t| match t.spent {
+            && self.outputs.iter().all(|(outpoint, t)| match t.spent {
                 Some(spent) => is_deep(spent.height),
-                None => self.is_given_up(t, view),
+                None => self.is_given_up(outpoint, t, view),
             })
     }
 
     /// Whether an output that nobody has spent is none of our affair any more.
-    fn is_given_up(&self, tracked: &Tracked, view: &View<'_>) -> bool {
+    fn is_given_up(&self, outpoint: &OutPoint, tracked: &Tracked, view: &View<'_>) -> bool {
         let expired = |key: Option<HtlcKey>| {
             let expiry = tracked.htlc().map(|htlc| Height(htlc.cltv_expiry.0));
             key.is_some_and(|(side, _)| side == Side::Remote)
@@ -101,8 +108,20 @@ impl Resolution {
             {
                 true
             }
-            _ => self.costs_more_than_it_brings(tracked),
+            _ => self.costs_more_than_it_brings(tracked) || self.is_small_change(outpoint, tracked, view),
         }
+    }
+
+    /// Whether an output is small and has waited for days on which a claim of it costs less than it brings. Its close is not kept
+    /// open for it for ever.
+    fn is_small_change(&self, outpoint: &OutPoint, tracked: &Tracked, view: &View<'_>) -> bool {
+        let Some(from) = tracked.claimable_from(self.format) else { return false };
+        let asleep = view.nights.between(from, view.tip);
+        let waited = view.tip.0.saturating_sub(from.0).saturating_sub(asleep);
+        tracked.value() < SMALL_CHANGE
+            && tracked.deadline().is_none()
+            && waited >= DAYS_FOR_SMALL_CHANGE
+            && !self.claims.values().any(|claim| claim.inputs.contains(outpoint))
     }
 
     /// Whether the least fee that is relayed is more than half of an output, or leaves dust of it: then no claim is ever made

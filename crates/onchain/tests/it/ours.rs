@@ -271,6 +271,32 @@ fn a_commitment_that_waits_gets_a_child_on_its_anchor_that_is_replaced_for_more_
     assert!(court.resolution.outputs.values().all(|t| !matches!(t.role, Role::Anchor { parent: Some(_) })));
 }
 
+/// What an HTLC transaction without anchors leaves of a small HTLC.
+#[test]
+fn small_change_keeps_no_close_open_for_ever_and_is_taken_where_it_brings_more_than_it_costs() {
+    for (floor, is_taken) in [(970, false), (253, true)] {
+        let htlcs = Htlcs::everywhere(vec![htlc(Side::Local, 0, 1_330, 1, EXPIRY)]);
+        let mut court = closed(CommitmentFormat::StaticRemotekey, htlcs);
+        court.mine_to(EXPIRY + 1);
+        let floor = FeeratePerKw(floor);
+        court.feerates = Feerates::new(floor, [floor; 4]);
+        let stage = |t: &&astrape_onchain::Tracked| matches!(t.role, Role::Delayed { .. });
+        let small = |court: &Court| {
+            let mut second =
+                court.resolution.outputs.values().filter(stage).filter(|t| t.value() < Sat(1_000));
+            second.next().cloned().expect("the second stage")
+        };
+        assert_eq!(small(&court).value(), Sat(667));
+        let from = small(&court).claimable_from(CommitmentFormat::StaticRemotekey).expect("it is there");
+        court.mine_to(from.0 + 287);
+        assert_eq!(court.is_resolved(), is_taken, "{floor}");
+        court.mine(1);
+        assert!(court.is_resolved(), "{floor}");
+        assert_eq!(small(&court).spent.is_some(), is_taken, "{floor}");
+        court.assert_none_refused();
+    }
+}
+
 #[test]
 fn our_anchor_is_forgotten_where_it_brings_less_than_it_costs() {
     let mut court = closed(CommitmentFormat::Anchors, Htlcs::default());

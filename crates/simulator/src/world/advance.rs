@@ -71,6 +71,9 @@ impl World {
             Event::Local { node, process, input } if self.same_process(node, process) => {
                 self.step(node, *input, Taken::Other)
             }
+            Event::Fees { node, process, kind } if self.same_process(node, process) => {
+                self.step(node, Input::Chain(self.fees_told(kind)), Taken::Other)
+            }
             Event::Tick { node, process } if self.same_process(node, process) => {
                 self.queue.push(self.now.plus(TICK_MILLIS), Event::Tick { node, process });
                 self.step(node, Input::Tick, Taken::Other)
@@ -87,7 +90,11 @@ impl World {
                 Ok(())
             }
             Event::User(errand) => self.run_errand(errand),
-            Event::Local { .. } | Event::Tick { .. } | Event::Commit { .. } | Event::Release { .. } => Ok(()),
+            Event::Local { .. }
+            | Event::Fees { .. }
+            | Event::Tick { .. }
+            | Event::Commit { .. }
+            | Event::Release { .. } => Ok(()),
         }
     }
 

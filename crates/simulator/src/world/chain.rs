@@ -1,6 +1,6 @@
 //! The chain goes on, and the nodes hear of it.
 
-use crate::event::Event;
+use crate::event::{Event, FeesKind};
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_node::{ChainInput, Freshness, Input};
@@ -8,11 +8,6 @@ use astrape_primitives::{BlockId, ChainEvent, FeeratePerKw, Feerates, Height, Ti
 use astrape_regtest::{BlockEvent, Offer, Policy, RegtestChain};
 use bitcoin::Transaction;
 use rand::Rng as _;
-
-/// What a chain source says of fees.
-pub(super) fn fees_told(policy: Policy, feerate: FeeratePerKw) -> [ChainInput; 2] {
-    [ChainInput::Estimates(estimates(policy, feerate)), ChainInput::Feerate(feerate)]
-}
 
 /// A transaction by its id, with what it spends.
 fn spends(tx: Option<&Transaction>) -> String {
@@ -65,11 +60,18 @@ impl World {
             let after = self.rng.gen_range(1..=50);
             if let Some(process) = self.process(node).map(|p| p.id) {
                 let later = self.now.plus(after);
-                for fees in fees_told(self.chain.policy(), feerate) {
-                    let input = Box::new(Input::Chain(fees));
-                    self.queue.push(later, Event::Local { node, process, input });
+                for kind in FeesKind::ALL {
+                    self.queue.push(later, Event::Fees { node, process, kind });
                 }
             }
+        }
+    }
+
+    /// What a chain source says of fees now.
+    pub(super) fn fees_told(&self, kind: FeesKind) -> ChainInput {
+        match kind {
+            FeesKind::Curve => ChainInput::Estimates(estimates(self.chain.policy(), self.feerate)),
+            FeesKind::Estimate => ChainInput::Feerate(self.feerate),
         }
     }
 

@@ -1,6 +1,6 @@
 //! How a process dies, and how it comes back.
 
-use crate::event::Event;
+use crate::event::{Event, FeesKind};
 use crate::machine::{Pending, Process, WatchSet};
 use crate::network::Loss;
 use crate::violation::{Checker, Violation};
@@ -123,8 +123,8 @@ impl World {
             self.court.blind_until.entry(node).or_insert(now);
             crate::court::freshness(self, node, Freshness::Behind("starting".to_owned()));
         }
-        for fees in super::chain::fees_told(self.chain.policy(), self.feerate) {
-            self.queue.push(now, Event::Local { node, process, input: Box::new(Input::Chain(fees)) });
+        for kind in FeesKind::ALL {
+            self.queue.push(now, Event::Fees { node, process, kind });
         }
         let machine = &self.machines[node];
         if let Some(running) = &machine.process {
