@@ -99,6 +99,7 @@ impl Payment {
     ) -> (Self, Vec<PayOutput>) {
         let mut next = self.clone();
         let arrived = next.parts.remove(&part);
+        next.forget_beside(part);
         let trip = arrived.map(|way| self.trip(part, way, now, TripEnd::Arrived { attribution_data }));
         let mut outputs: Vec<PayOutput> = trip.map(PayOutput::Teach).into_iter().collect();
         if self.preimage.is_some() || self.is_over() {
@@ -123,9 +124,15 @@ impl Payment {
         };
         let is_scout = self.is_scout(&failed);
         let earlier = next.parts.range(..part).map(|(_, earlier)| earlier);
+        let ended = |index: usize| {
+            let index = u8::try_from(index).ok()?;
+            self.beside.get(&(part, index)).copied()
+        };
         let Lesson { words, verdict, taught, hold_times, read_from: by } =
-            learn::from_answer(&failed, earlier, how, view.tip);
+            learn::from_answer(&failed, earlier, ended, how, view.tip);
         next.lessons.read(&failed, by);
+        next.forget_beside(part);
+        next.was_beside_later_ones(part, &failed, by);
         let told = match verdict {
             Verdict::GiveUp if is_scout => crate::words::scout_arrived().to_owned(),
             _ => words.clone(),
@@ -150,6 +157,7 @@ impl Payment {
         let Some(refused) = next.parts.remove(&part) else {
             return (next, Vec::new());
         };
+        next.forget_beside(part);
         let earlier = next.parts.range(..part).map(|(_, earlier)| earlier);
         let (words, verdict) = learn::from_refusal(&refused, earlier, refusal);
         let outputs = next.go_on(Some(words), verdict, view);

@@ -70,6 +70,7 @@ impl Row for Payment {
             )
             .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
             .some_field(38, Some(&limited).filter(|limited| !limited.is_empty()), put_limits)
+            .some_field(39, Some(&self.beside).filter(|beside| !beside.is_empty()), put_beside)
             .finish()
     }
 
@@ -83,6 +84,7 @@ impl Row for Payment {
             r.field(16, |r| get_all(r, |r| Ok((r.read::<ShortChannelId>()?, r.read::<Msat>()?))))?;
         let suspects = r.some_field(34, |r| get_all(r, |r| Ok((r.read::<NodeId>()?, r.read::<u32>()?))))?;
         let limited = r.some_field(38, |r| get_all(r, get_limit))?;
+        let beside = r.some_field(39, |r| get_all(r, |r| Ok(((r.read()?, r.read()?), r.read()?))))?;
         let both = channels.into_iter().flat_map(|(channel, most)| {
             Direction::BOTH.map(|direction| ((channel, direction), Limit { most, dared: 0 }))
         });
@@ -99,6 +101,7 @@ impl Row for Payment {
             searches: r.some(26)?.unwrap_or_default(),
             asked_at: r.some(28)?.map(Timestamp),
             parts: parts.into_iter().map(with_recipe).collect::<Result<_, _>>()?,
+            beside: beside.unwrap_or_default().into_iter().collect(),
             lessons: Lessons {
                 own: own.into_iter().collect(),
                 channels: both.chain(limited.unwrap_or_default()).collect(),
@@ -124,6 +127,14 @@ fn what(r: &mut In<'_>) -> Result<What, Unreadable> {
             let custom_records = records.unwrap_or_default().into_iter().collect();
             Ok(What::Keysend { preimage, custom_records })
         }
+    }
+}
+
+fn put_beside(beside: &BTreeMap<(u64, u8), Msat>, out: &mut Vec<u8>) {
+    for ((part, index), amount) in beside {
+        part.write(out);
+        index.write(out);
+        amount.write(out);
     }
 }
 

@@ -64,6 +64,7 @@ impl Payment {
             lessons,
             preimage: None,
             gave_up: None,
+            beside: BTreeMap::new(),
             last_failure: None,
             started_at: *now,
             retry_until,

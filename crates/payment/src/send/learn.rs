@@ -139,10 +139,12 @@ pub(super) fn from_refusal<'a>(
 }
 
 /// Of the answer to a part. Those that were made earlier and are in flight have got where it did not: what they have in a channel
-/// can be carried. Of later ones that is not known.
+/// can be carried. So have those that `ended` since they were there, by how many channels the part crosses before. Of later ones that
+/// is not known.
 pub(super) fn from_answer<'a>(
     part: &PaymentPart,
     earlier: impl Iterator<Item = &'a PaymentPart>,
+    ended: impl Fn(usize) -> Option<Msat>,
     how: &Resolution,
     tip: Height,
 ) -> Lesson {
@@ -164,6 +166,7 @@ pub(super) fn from_answer<'a>(
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
             let crossing = part.crossings().nth(index);
             let there = crossing.map_or(Msat::ZERO, |failed| in_flight(earlier, &failed));
+            let there = there.saturating_add(ended(index).unwrap_or_default());
             let less = crossing.map_or(Msat::ZERO, |failed| failed.amount.saturating_sub(Msat(1)));
             let verdict = from_hop(part, there.saturating_add(less), index, &failure);
             let taught = part.stuck(there, index, &failure);
@@ -215,9 +218,7 @@ fn from_hop(part: &PaymentPart, most: Msat, index: usize, failure: &Failure) -> 
 
 /// What parts have in flight over a channel, in the direction of one of them.
 fn in_flight<'a>(parts: impl Iterator<Item = &'a PaymentPart>, over: &Passage) -> Msat {
-    let same = |other: &Passage| {
-        (other.short_channel_id, other.direction) == (over.short_channel_id, over.direction)
-    };
+    let same = |other: &Passage| other.is_same_way(over);
     parts.flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
 }
 

@@ -47,6 +47,9 @@ pub struct Payment {
     pub session_key_seed: [u8; 32],
     /// The parts in flight, and scouts, by number.
     pub parts: BTreeMap<u64, PaymentPart>,
+    /// What earlier parts that have ended since had over a channel on the way of a part in flight: by its number, and how many channels
+    /// of others it crosses before. It may have met them there.
+    pub beside: BTreeMap<(u64, u8), Msat>,
     /// How many parts were ever made; the number of the next one.
     pub attempts: u64,
     /// How many questions path search was asked; the number of the last one.

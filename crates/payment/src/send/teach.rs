@@ -1,6 +1,6 @@
 //! What the end of a part teaches of the channels that it crossed, for path search: what got through, what did not.
 
-use super::PaymentPart;
+use super::{Payment, PaymentPart};
 use astrape_onion::{Failure, forwarded_amount};
 use astrape_primitives::{Msat, ShortChannelId};
 use astrape_routing::{Direction, Outcome};
@@ -27,8 +27,35 @@ pub(super) struct Passage {
 }
 
 impl Passage {
+    /// Whether both cross one channel in one direction.
+    pub(super) fn is_same_way(&self, other: &Passage) -> bool {
+        (self.short_channel_id, self.direction) == (other.short_channel_id, other.direction)
+    }
+
     const fn taught(self, amount: Msat, outcome: Outcome) -> Taught {
         Taught { short_channel_id: self.short_channel_id, direction: self.direction, amount, outcome }
+    }
+}
+
+impl Payment {
+    /// A part has ended that got as far as to hop `reached`, or nobody knows how far. What it had over channels that later parts cross,
+    /// those may have met, though their answers come after its own.
+    pub(super) fn was_beside_later_ones(&mut self, number: u64, part: &PaymentPart, reached: Option<usize>) {
+        let passed: Vec<Passage> = part.crossings().take(reached.unwrap_or(usize::MAX)).collect();
+        for (later, other) in self.parts.range(number.saturating_add(1)..) {
+            for (index, crossing) in (0_u8..).zip(other.crossings()) {
+                let met: Msat = passed.iter().filter(|p| p.is_same_way(&crossing)).map(|p| p.amount).sum();
+                if met > Msat::ZERO {
+                    let sum = self.beside.entry((*later, index)).or_default();
+                    *sum = sum.saturating_add(met);
+                }
+            }
+        }
+    }
+
+    /// A part is no more.
+    pub(super) fn forget_beside(&mut self, number: u64) {
+        self.beside.retain(|(part, _), _| *part != number);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod background;
+mod beside;
 mod blame;
 mod conversation;
 mod failures;

@@ -149,7 +149,8 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
         ..plain.lessons.clone()
     };
     let doubting = Payment { lessons, ..plain.clone() };
-    for payment in [&plain, &asking, &without, &none, &doubting] {
+    let crowded = Payment { beside: BTreeMap::from([((3, 1), Msat(9))]), ..plain.clone() };
+    for payment in [&plain, &asking, &without, &none, &doubting, &crowded] {
         let read = Payment::decode(&payment.payment_hash, &payment.encode());
         assert_eq!(read.as_ref(), Ok(payment));
     }
@@ -163,6 +164,7 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
         of_doubting.ends_with("000000012404000000012615000000000000000901000000000000000700000002"),
         "{of_doubting}"
     );
+    assert_eq!(hex(&crowded.encode()), hex(&plain.encode()) + "27110000000000000003010000000000000009");
     assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 

@@ -95,6 +95,7 @@ impl Gen {
             what: What::Invoice(self.text()),
             session_key_seed: self.bytes(),
             parts: self.many(3, |g| (g.next(), g.payment_part())).into_iter().collect(),
+            beside: Default::default(),
             attempts: self.next(),
             searches: 0,
             asked_at: None,
