@@ -1,17 +1,14 @@
 //! The users of the nodes: they open, pay and close, and ask again when the node died before it answered.
 
+mod errand;
+
 use crate::event::Event;
 use crate::machine::Taken;
 use crate::violation::Violation;
 use crate::world::World;
-use astrape_invoice::{Description, Invoice, InvoiceDraft, RouteHint};
-use astrape_node::command::{OpenChannelCommand, PayCommand, PolicyChange};
-use astrape_node::{Command, CommandId, Input, Journal as _, Refusal, Reply};
-use astrape_payment::OpenInvoice;
-use astrape_primitives::{
-    ChannelId, ChannelKeysId, Msat, Network, PaymentHash, PaymentPreimage, PaymentSecret, Sat, Timestamp,
-};
-use astrape_transactions::signing::Signer as _;
+use astrape_invoice::Invoice;
+use astrape_node::{Command, CommandId, Input, Refusal, Reply};
+use astrape_primitives::{ChannelId, ChannelKeysId, Msat, PaymentHash, PaymentPreimage, PaymentSecret, Sat};
 use rand::{Rng as _, RngCore as _};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,9 +66,6 @@ impl Flaw {
         matches!(self, Flaw::Held | Flaw::GivenBack | Flaw::Forgotten)
     }
 }
-
-/// Blocks for which payments are held at most.
-const HOLD_BLOCKS: u16 = 6;
 
 /// A payment between two users.
 #[derive(Clone, Debug)]
@@ -281,152 +275,6 @@ impl World {
         }
     }
 
-    fn make_invoice(&mut self, number: usize) -> Result<(), Violation> {
-        let deal = self.users.deals[number].clone();
-        let Some(process) = self.process(deal.payee) else { return Ok(()) };
-        let hints = match deal.flaw {
-            Flaw::NoRoute | Flaw::ByGossip => Vec::new(),
-            Flaw::FeeTooLow => process.node.route_hints().into_iter().map(cheaper).collect(),
-            _ => process.node.route_hints(),
-        };
-        let machine = &self.machines[deal.payee];
-        let draft = InvoiceDraft {
-            amount: Some(deal.amount),
-            route_hints: hints,
-            min_final_cltv_expiry_delta: match deal.flaw.is_held() {
-                true => machine.config.payment.hold_cltv_expiry_delta(HOLD_BLOCKS),
-                false => machine.config.payment.min_final_cltv_expiry_delta,
-            },
-            ..InvoiceDraft::new(
-                Network::Regtest,
-                machine.node_id,
-                self.now.secs(),
-                deal.payment_hash,
-                deal.secret,
-                Description::Text(String::new()),
-            )
-        };
-        let unsigned = draft.to_unsigned().expect("a draft of ours can be written");
-        let signature = machine.signer.sign_message(unsigned.signing_digest());
-        let invoice = unsigned.finish(&signature).expect("it was signed by the payee");
-        let expires_at = match deal.flaw {
-            Flaw::Expired => Timestamp(self.now.0.saturating_sub(1)),
-            _ => Timestamp::from_secs(invoice.expires_at()),
-        };
-        let open = OpenInvoice {
-            payment_hash: deal.payment_hash,
-            preimage: (!deal.flaw.is_held()).then_some(deal.preimage),
-            hold: deal.flaw.is_held(),
-            canceled: false,
-            payment_secret: deal.secret,
-            amount: Some(deal.amount),
-            metadata: None,
-            expires_at,
-            min_final_cltv_expiry_delta: draft.min_final_cltv_expiry_delta,
-            created_at: self.now,
-            description: String::new(),
-            bolt11: invoice.to_string(),
-        };
-        self.users.deals[number].invoice = Some(invoice);
-        if deal.flaw == Flaw::Unknown {
-            self.go(Errand::Pay(number));
-            return Ok(());
-        }
-        // Asked again after the node died, it may have been paid already.
-        let earlier = self.machines[deal.payee].disk.last_payment_fact(&deal.payment_hash).ok().flatten();
-        let command = Command::AddInvoice { invoice: Box::new(open), earlier };
-        self.command(deal.payee, Errand::Invoice(number), command)
-    }
-
-    fn pay_invoice(&mut self, number: usize) -> Result<(), Violation> {
-        let deal = &mut self.users.deals[number];
-        let Some(invoice) = deal.invoice.clone() else { return Ok(()) };
-        deal.tries += 1;
-        let (payer, hash, max_fee) = (deal.payer, deal.payment_hash, deal.max_fee());
-        // Longer than nothing happens: a question that was lost is asked again.
-        let retry_secs = (deal.flaw == Flaw::ByGossip).then_some(600);
-        let earlier = self.machines[payer].disk.last_payment_fact(&hash).ok().flatten();
-        let command = PayCommand { max_fee, retry_secs, earlier, ..PayCommand::new(invoice) };
-        self.command(payer, Errand::Pay(number), Command::Pay(Box::new(command)))
-    }
-
-    /// All of a payment is held: its payee decides what becomes of it.
-    fn decide(&mut self, number: usize) -> Result<(), Violation> {
-        let deal = &self.users.deals[number];
-        let (payee, payment_hash, preimage) = (deal.payee, deal.payment_hash, Some(deal.preimage));
-        let earlier = self.machines[payee].disk.last_payment_fact(&payment_hash).ok().flatten();
-        let command = match deal.flaw {
-            Flaw::Held => Command::SettleInvoice { payment_hash, preimage, earlier },
-            Flaw::GivenBack => Command::CancelInvoice { payment_hash, earlier },
-            _ => return Ok(()),
-        };
-        self.command(payee, Errand::Decide(number), command)
-    }
-
-    /// A node is to ask another base fee over all of its channels.
-    pub(crate) fn ask(&mut self, node: usize, fee_base: Msat) {
-        self.go(Errand::Policy(node, fee_base));
-    }
-
-    /// Whether all channels of a node ask that base fee.
-    pub(crate) fn asks(&self, node: usize, fee_base: Msat) -> bool {
-        let process = self.process(node);
-        process.is_some_and(|p| p.node.channels().all(|(keys, _)| p.node.policy(&keys).fee_base == fee_base))
-    }
-
-    fn set_policy(&mut self, node: usize, fee_base: Msat) -> Result<(), Violation> {
-        let change = PolicyChange { fee_base: Some(fee_base), ..PolicyChange::default() };
-        let command = Command::SetPolicy { channel: None, change };
-        self.command(node, Errand::Policy(node, fee_base), command)
-    }
-
-    fn open_channel(&mut self, number: usize) -> Result<(), Violation> {
-        let wanted = self.users.wanted[number].clone();
-        if wanted.keys.is_some_and(|keys| self.was_opened(wanted.from, &keys)) {
-            return Ok(());
-        }
-        let fresh = self.draw();
-        let machine = &mut self.machines[wanted.from];
-        let keys = machine.fresh_keys(fresh);
-        let change_script = machine.wallet.internal(machine.next_address);
-        machine.next_address += 1;
-        let upfront = fresh[0] & 1 == 0;
-        let command = OpenChannelCommand {
-            peer: self.machines[wanted.to].node_id,
-            funding: wanted.funding,
-            push: wanted.push,
-            announce: false,
-            feerate: None,
-            change_script,
-            upfront_shutdown_script: upfront.then(|| self.fresh_script(wanted.from)),
-            keys,
-        };
-        self.users.wanted[number].keys = Some(ChannelKeysId(fresh));
-        self.command(wanted.from, Errand::Open(number), Command::OpenChannel(Box::new(command)))
-    }
-
-    /// Whether the channel exists, or did.
-    fn was_opened(&self, node: usize, keys: &ChannelKeysId) -> bool {
-        self.process(node).is_some_and(|p| p.node.channel(keys).is_some())
-            || crate::check::closes::was_opened(&self.machines[node], keys)
-    }
-
-    /// An address of the node's wallet that was not handed out before.
-    pub(crate) fn fresh_script(&mut self, node: usize) -> bitcoin::ScriptBuf {
-        let machine = &mut self.machines[node];
-        machine.next_address += 1;
-        machine.wallet.external(machine.next_address)
-    }
-
-    fn close_channel(&mut self, number: usize) -> Result<(), Violation> {
-        let Unwanted { node, keys } = self.users.unwanted[number];
-        let Some(process) = self.process(node) else { return Ok(()) };
-        let bound =
-            process.node.channel(&keys).and_then(|c| c.open()?.params.local.upfront_shutdown_script.clone());
-        let script = bound.unwrap_or_else(|| self.fresh_script(node));
-        self.command(node, Errand::Close(number), Command::CloseChannel { channel: keys, script })
-    }
-
     /// The node answers its user.
     pub(crate) fn replied(&mut self, node: usize, command: CommandId, reply: Result<Reply, Refusal>) {
         self.trace.say(|| format!("{} node {node} answers: {reply:?}", self.now.0));
@@ -453,10 +301,4 @@ impl World {
             ) => {}
         }
     }
-}
-
-/// A way that costs nothing, as an outdated invoice may say.
-fn cheaper(way: Vec<RouteHint>) -> Vec<RouteHint> {
-    let free = |hint| RouteHint { fee_base_msat: 0, fee_proportional_millionths: 0, ..hint };
-    way.into_iter().map(free).collect()
 }

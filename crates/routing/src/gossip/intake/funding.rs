@@ -1,0 +1,139 @@
+//! Channels whose funding the chain has told of, and what waited for them.
+
+use super::entry::new_channel;
+use super::{ChainAnswer, Offered, Output};
+use crate::gossip::waiting::{WaitingChannel, announcement};
+use crate::gossip::{Gossip, Heard, MAX_BANNED, Record};
+use crate::graph::MAX_CHANNELS;
+use astrape_primitives::{NodeId, Sat, ShortChannelId};
+use astrape_wire::ChannelAnnouncement;
+use bitcoin::opcodes::all::OP_CHECKMULTISIG;
+use bitcoin::script::Builder;
+use bitcoin::{OutPoint, ScriptBuf};
+
+impl Gossip {
+    /// Takes what the chain says of a channel that waits for it, or of one that a reorganisation may have removed.
+    pub fn chain_says(&mut self, now: u32, id: ShortChannelId, answer: &ChainAnswer) -> Vec<Output> {
+        let Some(waiting) = self.waiting.take(id) else {
+            self.funding_again(id, answer);
+            return Vec::new();
+        };
+        let ChainAnswer::Unspent(output) = answer else {
+            return match answer {
+                ChainAnswer::Unknown => self.believe(now, id, waiting),
+                _ => {
+                    self.closed.gone(id);
+                    Vec::new()
+                }
+            };
+        };
+        let found = waiting
+            .rivals
+            .iter()
+            .find(|(heard, _)| announcement(heard).is_some_and(|m| funding_script(m) == output.script));
+        let Some((heard, _)) = found.cloned() else {
+            return Vec::new();
+        };
+        self.take_channel(now, id, &heard, Some((output.outpoint, output.amount)), waiting.updates)
+    }
+
+    /// Where the chain source cannot tell, the first who told is believed.
+    fn believe(&mut self, now: u32, id: ShortChannelId, waiting: WaitingChannel) -> Vec<Output> {
+        let first = waiting.rivals.into_iter().next();
+        first.map_or_else(Vec::new, |(heard, _)| self.take_channel(now, id, &heard, None, waiting.updates))
+    }
+
+    fn take_channel(
+        &mut self,
+        now: u32,
+        id: ShortChannelId,
+        heard: &Heard,
+        funding: Option<(OutPoint, Sat)>,
+        updates: Vec<Heard>,
+    ) -> Vec<Output> {
+        let Some(m) = announcement(heard) else {
+            return Vec::new();
+        };
+        if let Some(known) = self.graph.channel(id) {
+            if (known.node_1, known.node_2) != (m.node_id_1, m.node_id_2) {
+                self.ban([known.node_1, known.node_2, m.node_id_1, m.node_id_2]);
+            }
+            return Vec::new();
+        }
+        if !self.add_channel(now, m, heard, funding) {
+            return Vec::new();
+        }
+        self.freed(now, m, updates)
+    }
+
+    /// What waited for a channel that is known now: the updates that came while the chain was asked, and what came before.
+    pub(super) fn freed(&mut self, now: u32, m: &ChannelAnnouncement, updates: Vec<Heard>) -> Vec<Output> {
+        let early = self.early.take_updates(m.short_channel_id);
+        let nodes = [m.node_id_1, m.node_id_2].into_iter().flat_map(|id| self.early.take_node(&id));
+        let nodes: Vec<Heard> = nodes.collect();
+        let waited = updates.into_iter().chain(early).chain(nodes);
+        waited
+            .filter_map(|heard| match self.offer(now, heard) {
+                Offered::Verify(job) => Some(Output::Verify(job)),
+                Offered::Ignored(_) | Offered::Fault(_) => None,
+            })
+            .collect()
+    }
+
+    /// Whether there was room for it.
+    pub(super) fn add_channel(
+        &mut self,
+        now: u32,
+        m: &ChannelAnnouncement,
+        heard: &Heard,
+        funding: Option<(OutPoint, Sat)>,
+    ) -> bool {
+        if self.graph.channel_count() >= MAX_CHANNELS {
+            return false;
+        }
+        let record = Record::Channel { bytes: heard.bytes.clone(), funding, received: now };
+        let stored = self.append(&record);
+        let new = new_channel(m, funding.map(|(_, amount)| amount), now, Some(stored));
+        let added = self.graph.add_channel(new).is_ok();
+        if let Some((outpoint, _)) = funding.filter(|_| added) {
+            self.watch(m.short_channel_id, outpoint);
+        }
+        added
+    }
+
+    pub(in crate::gossip) fn watch(&mut self, id: ShortChannelId, outpoint: OutPoint) {
+        self.fundings.insert(id, outpoint);
+        self.by_outpoint.insert(outpoint, id);
+    }
+
+    /// Two announcements of one funding with other nodes, all of them signed: keys have leaked, and nobody can tell whose
+    /// word to take (BOLT 7).
+    fn ban(&mut self, nodes: [NodeId; 4]) {
+        if nodes.contains(&self.our_id) {
+            return;
+        }
+        let theirs = |c: &crate::graph::Channel| nodes.contains(&c.node_1) || nodes.contains(&c.node_2);
+        let gone: Vec<ShortChannelId> =
+            self.graph.channels(..).filter(theirs).map(|c| c.short_channel_id).collect();
+        gone.into_iter().for_each(|id| self.remove(id));
+        for node in nodes {
+            if self.banned.len() < MAX_BANNED {
+                self.banned.insert(node);
+            }
+        }
+    }
+}
+
+/// The funding output of BOLT 3 for the keys of an announcement.
+fn funding_script(m: &ChannelAnnouncement) -> ScriptBuf {
+    let mut keys = [m.bitcoin_key_1, m.bitcoin_key_2].map(bitcoin::PublicKey::new);
+    keys.sort_by_key(|key| key.inner.serialize());
+    Builder::new()
+        .push_int(2)
+        .push_key(&keys[0])
+        .push_key(&keys[1])
+        .push_int(2)
+        .push_opcode(OP_CHECKMULTISIG)
+        .into_script()
+        .to_p2wsh()
+}
