@@ -110,8 +110,8 @@ fn drop_broken(resolution: &mut Resolution) {
     }
 }
 
-/// Claims that spend a coin which the wallet has no more, though their outputs are still there, cannot confirm either: the coin went
-/// elsewhere, with what another channel had in the mempool when it was forgotten. They are made anew.
+/// Claims that spend a coin which the wallet has no more, though their outputs are still there, may never confirm: the coin went
+/// elsewhere, with what another channel had in the mempool when it was forgotten; or it left the chain. They are made anew.
 fn drop_without_coins(resolution: &mut Resolution, view: &View<'_>) {
     let has = |outpoint: OutPoint| view.coins.iter().any(|coin| coin.outpoint == outpoint);
     let outputs = &resolution.outputs;

@@ -137,7 +137,7 @@ pub struct View<'a> {
     pub feerates: Feerates,
     /// The operator's depth at which a channel is forgotten; HTLCs end earlier ([`Resolution::depth_for`]).
     pub closing_depth: u32,
-    /// Coins of the wallet that may pay for claims: confirmed and free, or set aside for this resolution and not spent yet.
+    /// Coins of the wallet that may pay for claims: confirmed and not spent, free or set aside for this resolution.
     pub coins: &'a [WalletInput],
     /// What the channel brings.
     pub evidence: &'a Evidence,

@@ -11,8 +11,8 @@ use astrape_primitives::{FeeratePerKw, Height, Sat, Side};
 use astrape_transactions::weights::dust_threshold;
 use bitcoin::OutPoint;
 
-/// Blocks after its expiry from which an HTLC whose outcome we cannot follow (after a loss of data) counts as failed, and one
-/// of the peer without a preimage counts as the peer's.
+/// Blocks after its expiry from which an HTLC whose outcome we cannot follow (after a loss of data) counts as failed, as does one of
+/// ours that is worth no claim; and one of the peer without a preimage counts as the peer's.
 pub(super) const PATIENCE_BLOCKS: u32 = 144;
 
 /// An output below this is small change.
@@ -71,8 +71,15 @@ impl Resolution {
                 is_deep(close.height) && view.tip >= patience
             }
             _ if !close.has_rows => false,
-            _ => match self.outputs.values().find(|t| t.key() == Some(live.key())) {
-                Some(tracked) => tracked.spent.is_some_and(|spent| spent.by_us && is_deep(spent.height)),
+            _ => match self.outputs.iter().find(|(_, t)| t.key() == Some(live.key())) {
+                Some((outpoint, tracked)) => match tracked.spent {
+                    Some(spent) => spent.by_us && is_deep(spent.height),
+                    // The peer could still take it, and what it is worth is lost then.
+                    None => {
+                        let patience = Height(live.htlc.cltv_expiry.0).plus(PATIENCE_BLOCKS);
+                        view.tip >= patience && self.is_given_up(outpoint, tracked, view)
+                    }
+                },
                 None => is_deep(close.height),
             },
         }

@@ -271,6 +271,23 @@ fn a_commitment_that_waits_gets_a_child_on_its_anchor_that_is_replaced_for_more_
     assert!(court.resolution.outputs.values().all(|t| !matches!(t.role, Role::Anchor { parent: Some(_) })));
 }
 
+#[test]
+fn an_htlc_of_ours_that_is_worth_no_claim_has_failed_in_the_end_and_keeps_no_close_open() {
+    for format in FORMATS {
+        for sat in (360..1_000).step_by(60) {
+            let mut court = closed(format, Htlcs::everywhere(vec![htlc(Side::Local, 0, sat, 1, EXPIRY)]));
+            let floor = FeeratePerKw(600);
+            court.feerates = Feerates::new(floor, [floor; 4]);
+            court.mine_to(EXPIRY + 143);
+            let has_output = court.resolution.outputs.values().find(|t| t.htlc().is_some());
+            let is_open = has_output.is_some_and(|tracked| tracked.spent.is_none());
+            assert_eq!(court.has_failed(0), !is_open, "{sat} sat, {format:?}");
+            court.mine(288);
+            assert!(court.has_failed(0) && court.is_resolved(), "{sat} sat, {format:?}");
+        }
+    }
+}
+
 /// What an HTLC transaction without anchors leaves of a small HTLC.
 #[test]
 fn small_change_keeps_no_close_open_for_ever_and_is_taken_where_it_brings_more_than_it_costs() {

@@ -1,11 +1,14 @@
 //! A preimage that came from downstream is claimed upstream, in the same step; and what is known to be paid is never failed.
+//!
+//! What was failed upstream in its last moment, while nobody knew a preimage and the end downstream was open, cannot be claimed there any
+//! more (attack 52): that it was the last moment is looked at when it is failed.
 
 use crate::machine::{Part, Taken};
 use crate::violation::{Checker, Violation, ensure};
 use crate::world::World;
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Origin, Resolution};
-use astrape_primitives::{ChannelId, HtlcId, PaymentHash, Side};
+use astrape_primitives::{ChannelId, ChannelKeysId, HtlcId, PaymentHash, Side};
 use astrape_wire::Message;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +20,9 @@ pub(crate) struct Preimages {
     known: BTreeSet<(usize, PaymentHash)>,
     /// Hashes that several pay: one may be given the preimage and another not. The state of nodes shows which (`check`).
     pub(crate) shared: BTreeSet<PaymentHash>,
+    /// Forwards that were failed upstream while their end downstream was open, by node and by where they came from; and whether that
+    /// was their last moment.
+    given_back: BTreeMap<(usize, ChannelKeysId, HtlcId), bool>,
 }
 
 impl Preimages {
@@ -50,22 +56,42 @@ impl Preimages {
 }
 
 /// Every HTLC that was passed on and whose preimage is known is fulfilled where it came from.
-pub(super) fn check(world: &World, node: usize) -> Result<(), Violation> {
+pub(super) fn check(world: &mut World, node: usize) -> Result<(), Violation> {
+    let mut given_back = std::mem::take(&mut world.checks.preimages.given_back);
+    let result = look(world, node, &mut given_back);
+    world.checks.preimages.given_back = given_back;
+    result
+}
+
+fn look(
+    world: &World,
+    node: usize,
+    given_back: &mut BTreeMap<(usize, ChannelKeysId, HtlcId), bool>,
+) -> Result<(), Violation> {
     let Some(process) = world.process(node) else { return Ok(()) };
+    let tip = process.node.chain().height();
     for (_, channel) in process.node.channels() {
         let Some(open) = channel.open() else { continue };
         for htlc in open.htlcs.values() {
-            let Direction::Outgoing { origin: Origin::Relay { channel, id }, preimage: Some(_), .. } =
-                &htlc.direction
+            let Direction::Outgoing { origin: Origin::Relay { channel, id }, preimage, .. } = &htlc.direction
             else {
                 continue;
             };
             let upstream =
                 process.node.channel(channel).and_then(|c| c.open()?.htlcs.get(&(Side::Remote, *id)));
-            let claimed = upstream.is_none_or(|up| {
-                matches!(up.removal.as_ref().map(|r| &r.resolution), Some(Resolution::Fulfilled { .. }))
-            });
-            ensure(claimed, Checker::Preimage, || {
+            let Some(upstream) = upstream else { continue };
+            let key = (node, *channel, *id);
+            let end = upstream.removal.as_ref().map(|removal| &removal.resolution);
+            if preimage.is_none() {
+                if end.is_some() {
+                    let is_late = || astrape_onchain::deadline::must_fail_back(upstream.cltv_expiry, tip);
+                    given_back.entry(key).or_insert_with(is_late);
+                }
+                continue;
+            }
+            let claimed = matches!(end, Some(Resolution::Fulfilled { .. }));
+            let too_late = given_back.get(&key) == Some(&true);
+            ensure(claimed || too_late, Checker::Preimage, || {
                 format!(
                     "node {node} knows the preimage of {} and does not claim HTLC {id} upstream",
                     htlc.payment_hash

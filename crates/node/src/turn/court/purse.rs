@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Turn<'_> {
-    /// Confirmed coins that are free, and those set aside for this very channel, whose block may have left the chain.
+    /// Confirmed coins that are free, or set aside for this very channel. One whose block left the chain may never come back.
     pub(super) fn coins_for_claims(&self, keys: ChannelKeysId) -> Vec<WalletInput> {
         let tip = self.height();
         let coins = self.node.coins.get(&()).into_iter().flat_map(|coins| coins.iter());
         coins
             .filter(|coin| {
-                let is_set_aside = coin.reserved == Some(Reservation::Claim(keys));
-                let is_free =
-                    coin.reserved.is_none() && coin.confirmations(tip) > 0 && !coin.is_immature(tip);
-                coin.spent.is_none() && (is_set_aside || is_free)
+                coin.reserved.is_none_or(|reserved| reserved == Reservation::Claim(keys))
+                    && coin.spent.is_none()
+                    && coin.confirmations(tip) > 0
+                    && !coin.is_immature(tip)
             })
             .map(astrape_wallet::Coin::to_input)
             .collect()
