@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod announcement;
+mod bounds;
 mod closing;
 mod commit;
 mod dust;

@@ -2,7 +2,7 @@
 
 use crate::pair::{A, B, Pair, Setup, p2wpkh, transaction};
 use astrape_channel::output::Story;
-use astrape_channel::{Channel, Command, Event, How, Output, Phase, Refusal};
+use astrape_channel::{Channel, Command, Event, How, Link, Output, Phase, Refusal};
 use astrape_primitives::{Height, HtlcId, Msat, PaymentPreimage, Sat};
 use astrape_transactions::Commitment;
 use astrape_wire::{Error, Message, UpdateFulfillHtlc};
@@ -274,10 +274,12 @@ fn a_channel_is_over_only_when_all_is_resolved() {
     let over = channel(&pair, A).clone();
     assert!(over.owed_to_chain().is_empty() && over.watches().is_empty() && over.owed_to_signer().is_empty());
     assert_eq!(over.keys(), pair.nodes[A].keys);
-    for event in [Event::Connected, Event::Disconnected, Event::Tip(Height(900)), Event::Propose] {
+    pair.handle(A, Event::Connected).expect("no fault");
+    assert!(matches!(channel(&pair, A).link, Link::Up(_)));
+    for event in [Event::Tip(Height(900)), Event::Propose, Event::Disconnected] {
         pair.handle(A, event).expect("no fault");
     }
-    assert_eq!(pair.nodes[A].phase(), "closed");
+    assert_eq!((pair.nodes[A].phase(), &channel(&pair, A).link), ("closed", &Link::Down));
 }
 
 // attack 25
