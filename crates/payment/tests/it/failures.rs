@@ -71,6 +71,18 @@ fn a_recipient_whose_chain_is_ahead_tells_that_we_are_behind() {
     assert!(words.ends_with("wait until this node has caught up with the chain, then try again"), "{words}");
 }
 
+/// A block that has reached the recipient first is no reason to wait.
+#[test]
+fn a_recipient_that_is_one_block_ahead_does_not_tell_that_we_are_behind() {
+    let payment = payment();
+    for (ahead, behind) in [(0, false), (1, false), (2, true)] {
+        let height = Height(TIP.0 + ahead);
+        let failure = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: AMOUNT, height };
+        let words = reason(&payment, &failed_by(&payment.parts[&0], 2, &failure));
+        assert_eq!(words.contains("caught up with the chain"), behind, "{ahead}: {words}");
+    }
+}
+
 // BOLT 4.origin-node.4
 #[test]
 fn a_failure_that_was_changed_on_its_way_is_blamed_by_attribution() {

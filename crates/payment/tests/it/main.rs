@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod answer;
+mod answers;
 mod background;
 mod beside;
 mod blame;

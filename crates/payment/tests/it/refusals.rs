@@ -1,6 +1,7 @@
 //! Where there is no way the user is told why, and what is missing.
 
 use crate::support::{NOW, PAYEE, PAYER, begin, draft, finish, hop, node, own, request, sat, view};
+use astrape_invoice::RouteHint;
 use astrape_payment::{OwnChannel, PayRefusal, PayRequest, PayView, PaymentPolicy};
 use astrape_primitives::{CltvDelta, Feature, Features, Msat, Network, Sat, Timestamp};
 
@@ -131,6 +132,17 @@ fn a_recipient_who_takes_one_part_gets_no_two() {
 }
 
 #[test]
+fn just_enough_in_all_and_too_little_in_one_is_told_as_too_little_in_one() {
+    let mut draft = draft(Some(sat(5_000)), vec![]);
+    draft.features =
+        Features::empty().with_required(Feature::VarOnionOptin).with_required(Feature::PaymentSecret);
+    // A large one that leads elsewhere, and two that come to just as much.
+    let channels = [own(1, PAYEE, sat(2_000)), own(2, PAYEE, sat(3_000)), own(3, 5, sat(9_000))];
+    let refused = refusal(request(finish(&draft)), &channels);
+    assert_eq!(refused, PayRefusal::NotEnoughInOne { amount: sat(5_000), largest: sat(3_000) }.to_string());
+}
+
+#[test]
 fn more_parts_than_allowed_are_refused() {
     let channels: Vec<OwnChannel> = (0..20).map(|n| own(n, PAYEE, sat(1_000))).collect();
     let request = request(finish(&draft(Some(sat(17_000)), vec![])));
@@ -161,6 +173,18 @@ fn a_way_that_could_lock_the_money_for_too_long_is_refused() {
     assert!(is_begun(asking(2_013), &channels));
     let refused = PayRefusal::TooLong { blocks: 2_017, most: 2_016 };
     assert_eq!(refusal(asking(2_014), &channels), refused.to_string());
+}
+
+#[test]
+fn a_hint_that_could_lock_the_money_for_too_long_is_named_as_the_reason() {
+    let hinted = |blocks: u16| {
+        let slow = RouteHint { cltv_expiry_delta: CltvDelta(blocks), ..hop(2, 22) };
+        request(finish(&draft(Some(AMOUNT), vec![vec![slow]])))
+    };
+    let channels = [own(1, 2, sat(5_000))];
+    assert!(is_begun(hinted(1_989), &channels));
+    let refused = PayRefusal::TooLong { blocks: 2_017, most: 2_016 };
+    assert_eq!(refusal(hinted(1_990), &channels), refused.to_string());
 }
 
 #[test]
