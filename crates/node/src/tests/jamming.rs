@@ -86,6 +86,25 @@ fn whoever_fills_a_channel_at_once_leaves_room_for_those_who_have_earned_it() {
     assert!(pay(&mut net, 2).is_err(), "the one who holds all that has none");
 }
 
+/// Until it expires each may keep a slot for 125 to 161 blocks, for a fee of 1,100 msat.
+#[test]
+fn a_reputation_that_bears_one_forward_does_not_bear_a_second_beside_it() {
+    let (mut net, honest) = star();
+    hold(&mut net, FOR_ALL);
+    let earned = Reputation::default().after_outgoing(Msat(1_300_000), true, 0, net.now);
+    net.members[1].node.reputations.insert(honest, earned);
+    let invoice = net.hold_invoice(3, AMOUNT, true);
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    let held = net.members[3].facts.iter().filter(|fact| matches!(fact, Fact::InvoiceHeld { .. })).count();
+    assert_eq!(held, 1, "it has earned enough for one");
+    assert!(pay(&mut net, 3).is_err_and(|why| why.contains("good reputation")));
+    let cancel = crate::Command::CancelInvoice { payment_hash: invoice.payment_hash(), earlier: None };
+    assert_eq!(net.command(3, cancel), Ok(Reply::Done));
+    net.run();
+    assert_eq!(pay(&mut net, 3), Ok(()), "the first is gone");
+}
+
 /// A payment that fills the channel before the middle, in parts, since no channel behind it carries all. Beside one that is held, or not.
 fn fills_the_channel(beside_another: bool) -> bool {
     let mut net = Net::new(4);

@@ -206,3 +206,22 @@ fn what_comes_together_is_signed_once() {
     let paid = net.members[0].facts.iter().filter(|fact| matches!(fact, Fact::PaymentSent { .. }));
     assert_eq!(paid.count(), 3);
 }
+
+#[test]
+fn a_restart_frees_the_coins_of_a_channel_that_is_gone_unless_what_spends_them_is_owed() {
+    let mut net = Net::new(2);
+    let channel = net.propose(0, 1);
+    net.run();
+    let reserved = |node: &Node| {
+        let coins = node.coins.get(&()).expect("it has some");
+        coins.iter().filter(|coin| coin.reserved.is_some()).count()
+    };
+    let node = &mut net.members[0].node;
+    assert_eq!(reserved(node), 1);
+    node.channels.remove(&channel);
+    assert_eq!(reserved(&node.after_losing_all_connections()), 1, "its funding may get into a block");
+    for txid in node.owed.keys() {
+        node.owed.remove(&txid);
+    }
+    assert_eq!(reserved(&node.after_losing_all_connections()), 0);
+}
