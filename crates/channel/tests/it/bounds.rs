@@ -1,11 +1,10 @@
 //! What lies exactly at a bound is taken, and what lies one beyond is not.
 
+use crate::htlcs;
 use crate::pair::{A, B, Pair, Setup};
 use astrape_channel::{Command, Fault, Output, Refusal};
-use astrape_primitives::{CltvExpiry, FeeratePerKw, HtlcId, Msat, PaymentHash, PaymentPreimage, Sat};
-use astrape_wire::{
-    AcceptChannel, Message, OnionPacket, OpenChannel, UpdateAddHtlc, UpdateFee, UpdateFulfillHtlc,
-};
+use astrape_primitives::{FeeratePerKw, HtlcId, Msat, PaymentPreimage, Sat};
+use astrape_wire::{AcceptChannel, Message, OpenChannel, UpdateFee, UpdateFulfillHtlc};
 use bitcoin::ScriptBuf;
 
 /// Whether B takes A's proposal, changed.
@@ -32,15 +31,7 @@ fn update_fee(pair: &Pair, feerate: u32) -> Message {
 }
 
 fn add(pair: &Pair, id: u64, amount: u64) -> Message {
-    Message::UpdateAddHtlc(UpdateAddHtlc {
-        channel_id: pair.channel_id(),
-        id: HtlcId(id),
-        amount_msat: Msat(amount),
-        payment_hash: PaymentHash([9; 32]),
-        cltv_expiry: CltvExpiry(900),
-        onion_routing_packet: OnionPacket::from_bytes(&[0; 1366]),
-        path_key: None,
-    })
+    Message::UpdateAddHtlc(htlcs::add(pair, id, amount))
 }
 
 /// Why `who` does not offer this much; nothing when it does, as soon as it may.

@@ -7,7 +7,7 @@ use astrape_wire::{
     Message, OnionPacket, UpdateAddHtlc, UpdateFailHtlc, UpdateFailMalformedHtlc, UpdateFulfillHtlc,
 };
 
-fn add(pair: &Pair, id: u64, amount: u64) -> UpdateAddHtlc {
+pub(crate) fn add(pair: &Pair, id: u64, amount: u64) -> UpdateAddHtlc {
     UpdateAddHtlc {
         channel_id: pair.channel_id(),
         id: HtlcId(id),
