@@ -18,8 +18,8 @@ pub(super) const PATIENCE_BLOCKS: u32 = 144;
 /// An output below this is small change.
 const SMALL_CHANGE: Sat = Sat(1_000);
 
-/// Blocks that small change has for a claim of it to be worth its fee: two days.
-const DAYS_FOR_SMALL_CHANGE: u32 = 288;
+/// For so long a claim of small change may come to be worth its fee: two days.
+const BLOCKS_FOR_SMALL_CHANGE: u32 = 288;
 
 impl Resolution {
     /// Fails what has ended without a preimage and is deep: by our timeout, or because the confirmed commitment has no output
@@ -127,7 +127,7 @@ impl Resolution {
         let waited = view.tip.0.saturating_sub(from.0).saturating_sub(asleep);
         tracked.value() < SMALL_CHANGE
             && tracked.deadline().is_none()
-            && waited >= DAYS_FOR_SMALL_CHANGE
+            && waited >= BLOCKS_FOR_SMALL_CHANGE
             && !self.claims.values().any(|claim| claim.inputs.contains(outpoint))
     }
 
