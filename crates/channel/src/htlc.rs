@@ -1,7 +1,7 @@
 //! One HTLC for its lifetime: in which commitments of which side it stands, and how it ends.
 
 use crate::commitments::Numbers;
-use astrape_onion::{FailurePacket, OnionRecipe, PeelFailure, Peeled};
+use astrape_onion::{FailurePacket, HoldTime, OnionRecipe, PeelFailure, Peeled, create_fulfill_attribution};
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, PaymentPreimage, Side, Timestamp,
 };
@@ -62,8 +62,8 @@ pub enum Resolution {
     Fulfilled {
         /// The preimage.
         preimage: PaymentPreimage,
-        /// Hold times, where the sender of the payment asked for them.
-        attribution_data: Option<AttributionData>,
+        /// What is said of how long it was held.
+        attribution: Attribution,
     },
     /// `update_fail_htlc`.
     Failed(FailurePacket),
@@ -74,6 +74,29 @@ pub enum Resolution {
         /// A failure code with the BADONION bit.
         failure_code: u16,
     },
+}
+
+/// What comes with a preimage of how long each hop held an HTLC (`attribution_data`, BOLT 4, "Attributing Failures").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribution {
+    /// Nothing.
+    Silent,
+    /// What the hops behind us have said, and we with them.
+    Data(AttributionData),
+    /// Our own hold time and nothing behind it, for an HTLC that the peer offered. The data are made of it when they are said: kept,
+    /// they would be 920 bytes of every payment that we receive.
+    Held(HoldTime),
+}
+
+impl Attribution {
+    /// What the hops behind us have said, if they have.
+    #[must_use]
+    pub fn data(self) -> Option<AttributionData> {
+        match self {
+            Attribution::Data(data) => Some(data),
+            Attribution::Silent | Attribution::Held(_) => None,
+        }
+    }
 }
 
 impl Resolution {
@@ -166,6 +189,25 @@ impl Htlc {
                 Standing::Resolved { fulfilled: removal.resolution.is_fulfilled() }
             }
             _ => Standing::Pending,
+        }
+    }
+
+    /// What is said with its preimage. Only who could read its onion has a secret for it.
+    #[must_use]
+    pub fn attribution_data(&self, attribution: &Attribution) -> Option<AttributionData> {
+        let secret = match &self.direction {
+            Direction::Incoming(onion) => match &**onion {
+                Ok(Peeled { shared_secret, .. }) | Err(PeelFailure::Payload { shared_secret, .. }) => {
+                    Some(shared_secret)
+                }
+                Err(PeelFailure::Malformed { .. }) => None,
+            },
+            Direction::Outgoing { .. } => None,
+        };
+        match attribution {
+            Attribution::Silent => None,
+            Attribution::Data(data) => Some(data.clone()),
+            Attribution::Held(time) => secret.map(|secret| create_fulfill_attribution(secret, *time)),
         }
     }
 

@@ -50,7 +50,7 @@ pub use channel::{
 pub use closing::Negotiation;
 pub use event::{Command, Event};
 pub use fault::{Fault, Reaction, Refusal, reaction};
-pub use htlc::{Htlc, HtlcKey, NewHtlc, OnionSource, Origin, Resolution};
+pub use htlc::{Attribution, Htlc, HtlcKey, NewHtlc, OnionSource, Origin, Resolution};
 pub use opening::{
     Agreed, AwaitingAcceptChannel, AwaitingFunding, AwaitingFundingCreated, AwaitingFundingSigned,
     IncomingRequest, OpenRequest, Proposal,

@@ -1,7 +1,7 @@
 //! How an HTLC that a peer offered is answered: what its sender, and nobody else, will read (BOLT 4, "Returning Errors").
 
 use astrape_channel::htlc::Direction;
-use astrape_channel::{Htlc, Resolution};
+use astrape_channel::{Attribution, Htlc, Resolution};
 use astrape_onion::{
     Failure, HoldTime, PeelFailure, SharedSecret, create_failure, relay_failure, relay_fulfill_attribution,
 };
@@ -56,8 +56,8 @@ pub fn fail_from_downstream(incoming: &Htlc, how: &Resolution, held_ms: u64) -> 
                 .unwrap_or(Failure::TemporaryChannelFailure);
             fail(incoming, &failure, held_ms)
         }
-        (Resolution::Fulfilled { preimage, attribution_data }, Ok(_)) => {
-            fulfil(incoming, *preimage, attribution_data.clone(), held_ms)
+        (Resolution::Fulfilled { preimage, attribution }, Ok(_)) => {
+            fulfil(incoming, *preimage, attribution.clone().data(), held_ms)
         }
     }
 }
@@ -73,10 +73,15 @@ pub fn fulfil(
     downstream: Option<AttributionData>,
     held_ms: u64,
 ) -> Resolution {
-    let attribution_data = secret(incoming).ok().map(|(shared, _)| {
-        relay_fulfill_attribution(shared, downstream.as_ref(), HoldTime::from_millis(held_ms))
-    });
-    Resolution::Fulfilled { preimage, attribution_data }
+    let hold_time = HoldTime::from_millis(held_ms);
+    let attribution = match (secret(incoming), downstream) {
+        (Err(_), _) => Attribution::Silent,
+        (Ok(_), None) => Attribution::Held(hold_time),
+        (Ok((shared, _)), Some(data)) => {
+            Attribution::Data(relay_fulfill_attribution(shared, Some(&data), hold_time))
+        }
+    };
+    Resolution::Fulfilled { preimage, attribution }
 }
 
 /// What the sender shares with us, and the failure that its payload has earned already; or the only answer to an onion that

@@ -115,8 +115,8 @@ impl Payment {
     /// A part was failed, irrevocably.
     #[must_use]
     pub fn on_failed(&self, part: u64, how: &Resolution, view: &PayView<'_>) -> (Self, Vec<PayOutput>) {
-        if let Resolution::Fulfilled { preimage, attribution_data } = how {
-            return self.on_fulfilled(part, *preimage, attribution_data.clone(), view.now);
+        if let Resolution::Fulfilled { preimage, attribution } = how {
+            return self.on_fulfilled(part, *preimage, attribution.clone().data(), view.now);
         }
         let mut next = self.clone();
         let Some(failed) = next.parts.remove(&part) else {

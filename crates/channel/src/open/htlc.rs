@@ -6,7 +6,7 @@ use super::projection::Projection;
 use crate::channel::{Link, Up};
 use crate::commitments::Numbers;
 use crate::fault::Fault;
-use crate::htlc::{Direction, Htlc, Resolution};
+use crate::htlc::{Attribution, Direction, Htlc, Resolution};
 use crate::output::{Output, Transition};
 use astrape_onion::{FailurePacket, PeelFailure, Peeled};
 use astrape_primitives::{CltvExpiry, HtlcId, Msat, PaymentPreimage, Side};
@@ -109,8 +109,9 @@ impl Work<'_> {
             return Err(Fault::WrongPreimage(message.id));
         }
         let preimage = message.payment_preimage;
-        self.learn_preimage(&htlc, preimage, message.attribution_data.clone());
-        let resolution = Resolution::Fulfilled { preimage, attribution_data: message.attribution_data };
+        self.learn_preimage(&htlc, preimage, message.attribution_data);
+        // What the hops say of their hold times was passed on with the preimage; nobody asks for it again.
+        let resolution = Resolution::Fulfilled { preimage, attribution: Attribution::Silent };
         self.up("update_fulfill_htlc")?.removals.insert(message.id, resolution);
         Ok(self.finish())
     }

@@ -52,7 +52,7 @@ impl Work<'_> {
         let mut said: Vec<Outgoing> = Vec::new();
         for htlc in self.open.htlcs.values().filter(|h| h.offered_by == Side::Remote) {
             if let Some(removal) = htlc.removal.as_ref().filter(|r| first_in(&r.from)) {
-                said.push(Outgoing::Plain(self.end_of(htlc.id, &removal.resolution)));
+                said.push(Outgoing::Plain(self.end_of(htlc, &removal.resolution)));
             }
         }
         if self.open.params.opener == Side::Local {
@@ -79,15 +79,15 @@ impl Work<'_> {
         self.outputs.extend(said.into_iter().map(Output::Send));
     }
 
-    fn end_of(&self, id: HtlcId, resolution: &Resolution) -> Message {
-        let channel_id = self.open.params.channel_id;
+    fn end_of(&self, htlc: &Htlc, resolution: &Resolution) -> Message {
+        let (channel_id, id) = (self.open.params.channel_id, htlc.id);
         match resolution {
-            Resolution::Fulfilled { preimage, attribution_data } => {
+            Resolution::Fulfilled { preimage, attribution } => {
                 Message::UpdateFulfillHtlc(UpdateFulfillHtlc {
                     channel_id,
                     id,
                     payment_preimage: *preimage,
-                    attribution_data: attribution_data.clone(),
+                    attribution_data: htlc.attribution_data(attribution),
                 })
             }
             Resolution::Failed(packet) => Message::UpdateFailHtlc(UpdateFailHtlc {

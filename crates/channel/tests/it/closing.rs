@@ -111,7 +111,10 @@ fn what_waits_is_refused_and_what_is_pending_is_settled_first() {
     assert_eq!(pair.nodes[A].times_said("update_add_htlc"), 1);
     assert_eq!([pair.nodes[A].phase(), pair.nodes[B].phase()], ["open", "open"], "one is held");
     assert_eq!(pair.nodes[A].times_said("closing_signed"), 0);
-    let plan = astrape_channel::Resolution::Fulfilled { preimage, attribution_data: None };
+    let plan = astrape_channel::Resolution::Fulfilled {
+        preimage,
+        attribution: astrape_channel::Attribution::Silent,
+    };
     pair.nodes[B].plans.insert(held, plan);
     pair.run();
     closed_alike(&pair);

@@ -105,7 +105,10 @@ fn a_preimage_that_comes_after_the_force_close_is_kept() {
     pair.run();
     force_close(&mut pair, B);
     let id = HtlcId(0);
-    let resolution = astrape_channel::Resolution::Fulfilled { preimage, attribution_data: None };
+    let resolution = astrape_channel::Resolution::Fulfilled {
+        preimage,
+        attribution: astrape_channel::Attribution::Silent,
+    };
     pair.command(B, Command::Resolve { id, resolution });
     let htlc = pair.nodes[B].open().htlcs.values().next().expect("pending");
     assert_eq!(htlc.preimage(), Some(preimage));

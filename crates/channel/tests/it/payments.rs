@@ -66,7 +66,7 @@ fn payments_with_the_same_hash_are_kept_apart() {
     let ids: Vec<HtlcId> = pair.nodes[B].open().htlcs.values().map(|h| h.id).collect();
     assert_eq!(ids.len(), 2);
     let balance = pair.balance(A);
-    let fulfilled = Resolution::Fulfilled { preimage, attribution_data: None };
+    let fulfilled = Resolution::Fulfilled { preimage, attribution: astrape_channel::Attribution::Silent };
     pair.command(B, astrape_channel::Command::Resolve { id: ids[1], resolution: fulfilled });
     pair.run();
     assert_eq!(pair.nodes[A].open().htlcs.keys().copied().collect::<Vec<_>>(), [(Side::Local, ids[0])]);
@@ -149,7 +149,7 @@ fn a_preimage_is_told_at_once_and_survives_a_cut() {
     pair.nodes[B].plans.clear();
     pair.run();
     let (_, preimage) = (hash, astrape_primitives::PaymentPreimage([1; 32]));
-    let plan = Resolution::Fulfilled { preimage, attribution_data: None };
+    let plan = Resolution::Fulfilled { preimage, attribution: astrape_channel::Attribution::Silent };
     pair.nodes[B].plans.insert(hash, plan);
     pair.settle(B);
     pair.propose(B);

@@ -4,7 +4,7 @@ use crate::support::{
     PREIMAGE, TIP, final_payload, forward, incoming, packet, peeled_final, peeled_forward, secret_of,
 };
 use astrape_channel::htlc::Direction;
-use astrape_channel::{Htlc, OnionSource, Origin, Resolution};
+use astrape_channel::{Attribution, Htlc, OnionSource, Origin, Resolution};
 use astrape_onion::failure::code;
 use astrape_onion::{
     Failure, FailurePacket, FailureSource, HoldTime, PeelFailure, create_failure, create_fulfill_attribution,
@@ -117,7 +117,9 @@ fn a_malformed_answer_without_badonion_says_nothing() {
 fn a_fulfilment_tells_the_hold_times_of_all() {
     let downstream = create_fulfill_attribution(&secret_of(2), HoldTime(4));
     let told = answer::fulfil(&forwarded(), PREIMAGE, Some(downstream), 700);
-    let Resolution::Fulfilled { preimage, attribution_data: Some(data) } = told else { panic!("{told:?}") };
+    let Resolution::Fulfilled { preimage, attribution: Attribution::Data(data) } = told else {
+        panic!("{told:?}")
+    };
     assert_eq!(preimage, PREIMAGE);
     assert_eq!(read_fulfill_attribution(&[secret_of(1), secret_of(2)], &data), [HoldTime(7), HoldTime(4)]);
 }
@@ -127,7 +129,9 @@ fn a_recipient_begins_the_hold_times() {
     let payload = final_payload(Msat(1_000), Msat(1_000), TIP.0 + 24);
     let htlc = incoming(0, Msat(1_000), TIP.0 + 24, peeled_final(payload));
     let told = answer::fulfil(&htlc, PREIMAGE, None, 200);
-    let Resolution::Fulfilled { attribution_data: Some(data), .. } = told else { panic!("{told:?}") };
+    let Resolution::Fulfilled { attribution, .. } = told else { panic!("{told:?}") };
+    assert_eq!(attribution, Attribution::Held(HoldTime(2)), "small until it is said");
+    let data = htlc.attribution_data(&attribution).expect("its onion was read");
     assert_eq!(read_fulfill_attribution(&[secret_of(1)], &data), [HoldTime(2)]);
 }
 

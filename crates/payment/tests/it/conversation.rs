@@ -73,8 +73,8 @@ fn answered(nodes: &[u8], new: &NewHtlc, invoice: &Invoice, trouble: Trouble) ->
                         new = garbled(new);
                     }
                     match answered(rest, &new, invoice, trouble) {
-                        Resolution::Fulfilled { preimage, attribution_data } => {
-                            answer::fulfil(&htlc, preimage, attribution_data, 200)
+                        Resolution::Fulfilled { preimage, attribution } => {
+                            answer::fulfil(&htlc, preimage, attribution.data(), 200)
                         }
                         how => answer::fail_from_downstream(&htlc, &how, 200),
                     }

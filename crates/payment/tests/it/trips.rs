@@ -3,7 +3,7 @@
 use crate::support::{
     NOW, PAYEE, PREIMAGE, begin, draft, failed_by, finish, hop, node, own, request, sat, view, wrapped,
 };
-use astrape_channel::Resolution;
+use astrape_channel::{Attribution, Resolution};
 use astrape_onion::{
     Failure, FailurePacket, HoldTime, SharedSecret, create_failure, create_fulfill_attribution,
     relay_failure, relay_fulfill_attribution,
@@ -53,7 +53,7 @@ fn fulfilled(payment: &Payment, tenths: &[u32]) -> Resolution {
     let data = hops.fold(first, |data, (secret, tenth)| {
         relay_fulfill_attribution(&secret, Some(&data), HoldTime(*tenth))
     });
-    Resolution::Fulfilled { preimage: PREIMAGE, attribution_data: Some(data) }
+    Resolution::Fulfilled { preimage: PREIMAGE, attribution: Attribution::Data(data) }
 }
 
 /// A failure by the last of these hops, with their hold times.
@@ -100,11 +100,11 @@ fn a_hop_that_tells_nothing_hides_what_is_behind_it_and_nobody_is_blamed_for_tha
     // The recipient knows nothing of attribution data; after that the second and the first do.
     let data = relay_fulfill_attribution(&second, None, HoldTime(60));
     let data = relay_fulfill_attribution(&first, Some(&data), HoldTime(80));
-    let how = Resolution::Fulfilled { preimage: PREIMAGE, attribution_data: Some(data) };
+    let how = Resolution::Fulfilled { preimage: PREIMAGE, attribution: Attribution::Data(data) };
     let told = trip(&payment, &how);
     assert_eq!(told.hold_times(), [8_000, 6_000]);
     assert_eq!(delays(&told), [(22, 2_000)], "the recipient may have held it");
-    let silent = Resolution::Fulfilled { preimage: PREIMAGE, attribution_data: None };
+    let silent = Resolution::Fulfilled { preimage: PREIMAGE, attribution: Attribution::Silent };
     let told = trip(&payment, &silent);
     assert!(told.hold_times().is_empty() && delays(&told).is_empty());
     let told = trip(&payment, &fulfilled(&payment, &[80, 0, 20]));
@@ -133,7 +133,7 @@ fn what_was_changed_on_its_way_tells_of_the_hops_before_alone() {
     data[0] ^= 1;
     let data = relay_fulfill_attribution(&second, Some(&AttributionData::from_bytes(&data)), HoldTime(30));
     let data = relay_fulfill_attribution(&first, Some(&data), HoldTime(40));
-    let how = Resolution::Fulfilled { preimage: PREIMAGE, attribution_data: Some(data) };
+    let how = Resolution::Fulfilled { preimage: PREIMAGE, attribution: Attribution::Data(data) };
     let told = trip(&payment, &how);
     assert_eq!(told.hold_times(), [4_000, 3_000]);
     assert_eq!(delays(&told), [(22, 1_000)]);

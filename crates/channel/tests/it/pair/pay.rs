@@ -10,7 +10,10 @@ impl Pair {
     /// A new payment that the other end will fulfil; not run yet.
     pub(crate) fn pay(&mut self, from: usize, amount: Msat) -> PaymentHash {
         let (hash, preimage) = self.new_payment();
-        self.nodes[1 - from].plans.insert(hash, Resolution::Fulfilled { preimage, attribution_data: None });
+        self.nodes[1 - from].plans.insert(
+            hash,
+            Resolution::Fulfilled { preimage, attribution: astrape_channel::Attribution::Silent },
+        );
         self.offer(from, amount, hash);
         hash
     }

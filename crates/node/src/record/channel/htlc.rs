@@ -2,8 +2,10 @@
 
 use super::super::codec::{In, Out, Unreadable, read_with};
 use super::super::parts::{get_numbers, put_numbers};
-use astrape_channel::htlc::{Direction, Htlc, NewHtlc, OnionSource, Origin, Removal, Resolution};
-use astrape_onion::{FailurePacket, OnionRecipe, decode_peeled, encode_peeled};
+use astrape_channel::htlc::{
+    Attribution, Direction, Htlc, NewHtlc, OnionSource, Origin, Removal, Resolution,
+};
+use astrape_onion::{FailurePacket, HoldTime, OnionRecipe, decode_peeled, encode_peeled};
 use astrape_primitives::{ChannelKeysId, HtlcId, Side, Timestamp};
 use astrape_wire::codec::{Field, Reader};
 use astrape_wire::{OnionPacket, ValueError};
@@ -118,8 +120,8 @@ fn get_onion(r: &mut In<'_>) -> Result<OnionSource, Unreadable> {
 fn put_removal(out: Out, removal: &Removal) -> Out {
     let out = out.field(22, |out| put_numbers(&removal.from, out));
     match &removal.resolution {
-        Resolution::Fulfilled { preimage, attribution_data } => {
-            out.value(24, preimage).some_bytes(26, attribution_data.as_ref().map(|a| &a.as_bytes()[..]))
+        Resolution::Fulfilled { preimage, attribution } => {
+            put_attribution(out.value(24, preimage), attribution)
         }
         Resolution::Failed(packet) => out
             .some_bytes(26, packet.attribution_data.as_ref().map(|a| &a.as_bytes()[..]))
@@ -131,6 +133,15 @@ fn put_removal(out: Out, removal: &Removal) -> Out {
     }
 }
 
+fn put_attribution(out: Out, attribution: &Attribution) -> Out {
+    match attribution {
+        Attribution::Silent => out,
+        Attribution::Data(data) => out.bytes(26, data.as_bytes()),
+        // Odd, since the database of an older Astrape may be opened by it again: it says nothing then.
+        Attribution::Held(time) => out.value(33, &time.0),
+    }
+}
+
 fn get_removal(r: &mut In<'_>) -> Result<Option<Removal>, Unreadable> {
     let Some(from) = r.some_field(22, get_numbers)? else {
         return Ok(None);
@@ -139,8 +150,12 @@ fn get_removal(r: &mut In<'_>) -> Result<Option<Removal>, Unreadable> {
     let attribution_data = r.some_field(26, get_attribution)?;
     let reason = r.some_bytes(28);
     let malformed = r.some_field(30, |r| Ok((r.array()?, r.read()?)))?;
+    let held = r.some(33)?.map(HoldTime);
     let resolution = match (preimage, reason, malformed) {
-        (Some(preimage), None, None) => Resolution::Fulfilled { preimage, attribution_data },
+        (Some(preimage), None, None) => {
+            let attribution = attribution_data.map(Attribution::Data).or(held.map(Attribution::Held));
+            Resolution::Fulfilled { preimage, attribution: attribution.unwrap_or(Attribution::Silent) }
+        }
         (None, Some(reason), None) => {
             Resolution::Failed(FailurePacket { reason: reason.to_vec(), attribution_data })
         }

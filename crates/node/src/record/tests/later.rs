@@ -2,6 +2,10 @@
 //! first written.
 
 use super::*;
+use astrape_channel::commitments::Numbers;
+use astrape_channel::htlc::Removal;
+use astrape_channel::{Attribution, Resolution::Fulfilled};
+use astrape_onion::HoldTime;
 use astrape_payment::send::{Lessons, Limit, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
 use astrape_primitives::{Msat, PaymentPreimage, ShortChannelId, Timestamp};
@@ -183,4 +187,22 @@ fn a_close_that_left_the_chain_is_read_as_it_was_written() {
         }
         assert_eq!(rows.restore().expect("whole"), before, "seed {seed}");
     }
+}
+
+/// The first versions kept the attribution data instead, and pass over what stands for them.
+#[test]
+fn how_long_a_fulfilled_htlc_was_held_is_read_again_and_stays_readable() {
+    let fulfilled = |attribution| {
+        let mut open = full_channel();
+        let htlc = Arc::make_mut(open.htlcs.get_mut(&(Side::Remote, HtlcId(241))).expect("it is there"));
+        let resolution = Fulfilled { preimage: PaymentPreimage([7; 32]), attribution };
+        htlc.removal = Some(Removal { resolution, from: Numbers::default() });
+        channel_of(&open)
+    };
+    let (held, silent) = (fulfilled(Attribution::Held(HoldTime(0x0102))), fulfilled(Attribution::Silent));
+    let key = ChannelRow::Htlc(Side::Remote, HtlcId(241)).key(&held.open().expect("open").params.keys);
+    let rows = rows_of(&held);
+    assert_eq!(hex(&rows[&key]), hex(&rows_of(&silent)[&key]) + "210400000102");
+    let read = restore(&rows).expect("readable");
+    assert_eq!(read.channels.into_values().map(Arc::unwrap_or_clone).collect::<Vec<_>>(), [held]);
 }

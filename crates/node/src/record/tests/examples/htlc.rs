@@ -1,7 +1,9 @@
 //! HTLCs, their onions, and how they end.
 
 use super::Gen;
-use astrape_channel::htlc::{Direction, Htlc, NewHtlc, OnionSource, Origin, Removal, Resolution};
+use astrape_channel::htlc::{
+    Attribution, Direction, Htlc, NewHtlc, OnionSource, Origin, Removal, Resolution,
+};
 use astrape_onion::{
     Failure, FailurePacket, FinalPayload, ForwardPayload, Hop, OnionHop, OnionRecipe, PaymentData,
     PeelFailure, Peeled, SharedSecret,
@@ -22,7 +24,7 @@ impl Gen {
         match self.below(3) {
             0 => Resolution::Fulfilled {
                 preimage: PaymentPreimage(self.bytes()),
-                attribution_data: self.some(Self::attribution),
+                attribution: self.some(Self::attribution).map_or(Attribution::Silent, Attribution::Data),
             },
             1 => Resolution::Failed(FailurePacket {
                 reason: self.blob(300),
