@@ -92,7 +92,7 @@ impl Handle {
             )
         };
         let unsigned = draft.to_unsigned()?;
-        let invoice = unsigned.finish(&self.signer().sign_message(unsigned.signing_digest()))?;
+        let invoice = unsigned.finish_own(&self.signer().sign_message(unsigned.signing_digest()))?;
         let open = waited_for(&invoice, request.secret, request.hold_blocks.is_some());
         let command = Command::AddInvoice { invoice: Box::new(open), earlier: request.earlier };
         self.command(command).await?;

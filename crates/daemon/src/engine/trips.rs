@@ -12,7 +12,7 @@ use tokio::runtime::Handle as Runtime;
 const MAX_KEPT: usize = 1_000;
 
 /// Parts whose hold times are read in one second, though nobody has asked for them: each takes some multiplications on the curve for
-/// each of its hops, and to know a few is enough.
+/// each of its hops, and to know a few is enough. When payments end faster, only who looks at them later is told.
 const MAX_READ_PER_SEC: u32 = 32;
 
 /// A part that ended.
@@ -34,6 +34,11 @@ impl Ended {
     /// As [`Trip::hold_times`], read once.
     pub(crate) fn hold_times(&self) -> &[u64] {
         self.hold_times.get_or_init(|| self.trip.hold_times())
+    }
+
+    /// As [`Ended::hold_times`], if they were read already; none otherwise.
+    pub(crate) fn known_hold_times(&self) -> &[u64] {
+        self.hold_times.get().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -95,9 +100,16 @@ impl Trips {
 }
 
 impl Handle {
-    /// The parts of a payment of ours that ended lately and are remembered.
+    /// The parts of a payment of ours that ended a moment ago and are remembered. Hold times are read of as many as may be in a
+    /// second: whoever pays hundreds of times in it waits for an answer each, not for these.
     pub(crate) fn trips_of(&self, payment_hash: &PaymentHash) -> Vec<Arc<Ended>> {
-        self.shared.trips.of(payment_hash)
+        let ended = self.shared.trips.of(payment_hash);
+        for part in &ended {
+            if self.shared.trips.may_read(clock::now()) {
+                part.hold_times();
+            }
+        }
+        ended
     }
 
     /// All parts that are remembered.

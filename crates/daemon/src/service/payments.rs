@@ -49,7 +49,8 @@ impl NodeService {
             Err(error) => return Err(refusal::command(error)),
         };
         let payment = facts::payment(&entry).map(|payment| {
-            let parts = self.handle.trips_of(&hash).iter().map(|part| ended(part)).collect();
+            let parts =
+                self.handle.trips_of(&hash).iter().map(|part| ended(part, part.known_hold_times())).collect();
             Payment { parts, ..payment }
         });
         Ok(PayResponse { payment })
@@ -150,8 +151,8 @@ fn part(part: &astrape_payment::PaymentPart) -> PaymentPart {
     }
 }
 
-/// A part that ended.
-fn ended(ended: &Ended) -> PaymentPart {
+/// A part that ended, and how long its hops held it.
+fn ended(ended: &Ended, hold_times: &[u64]) -> PaymentPart {
     let trip = ended.trip();
     let (state, reason) = match &trip.end {
         TripEnd::Arrived { .. } => (PaymentState::Succeeded, None),
@@ -159,7 +160,7 @@ fn ended(ended: &Ended) -> PaymentPart {
     };
     PaymentPart {
         state: state.into(),
-        hold_times_ms: ended.hold_times().to_vec(),
+        hold_times_ms: hold_times.to_vec(),
         took_ms: Some(trip.took_ms),
         reason,
         ..part(&trip.part)
@@ -172,6 +173,6 @@ fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
     let Some(over) = trips.get(&payment.payment_hash).filter(|_| is_sent) else {
         return payment;
     };
-    let parts = over.iter().map(|part| ended(part)).chain(payment.parts).collect();
+    let parts = over.iter().map(|part| ended(part, part.hold_times())).chain(payment.parts).collect();
     Payment { parts, ..payment }
 }
