@@ -251,8 +251,9 @@ fn spawn_threads(
     let door = Arc::new(Door::new(shared.published.clone()));
     let runtime = tokio::runtime::Handle::current();
     let (shutdown, core_door) = (shared.shutdown.clone(), Arc::clone(&door));
+    let core_runtime = runtime.clone();
     let core = thread::Builder::new().name("core".into()).spawn(move || {
-        let running = AssertUnwindSafe(|| core::run(node, requests, &core_door));
+        let running = AssertUnwindSafe(|| core::run(node, requests, &core_door, &core_runtime));
         if catch_unwind(running).is_err() {
             // The node itself has said what to do about panics before this one.
             shutdown.fail("a step panicked: please report it");

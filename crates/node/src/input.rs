@@ -46,6 +46,8 @@ pub enum Input {
     },
     /// Time goes by. Comes at least every [`crate::TICK_MILLIS`].
     Tick,
+    /// What was held back to be signed ([`crate::Node::proposals_due`]) is looked at again.
+    Moment,
 }
 
 /// Of a peer.

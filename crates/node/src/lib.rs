@@ -49,6 +49,7 @@ pub use ledger::{ChannelFact, Fact};
 pub use node::{ConnectedPeer, Node};
 pub use restore::RestoreError;
 pub use step::Step;
+pub use turn::Proposals;
 pub use turn::intercept::forward_of;
 
 /// A [`Input::Tick`] comes at least this often.

@@ -16,8 +16,8 @@ use crate::state::{
 };
 use crate::step::Step;
 use crate::table::Table;
-use crate::turn::Turn;
 use crate::turn::intercept::HeldId;
+use crate::turn::{Proposals, Turn};
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::intercept::Held;
@@ -90,7 +90,10 @@ pub struct Node {
     /// Volatile: channels in which our own program failed.
     pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
     /// Channels in which something may be signed, once the inputs that came together are all taken.
-    pub(crate) unproposed: BTreeSet<ChannelKeysId>,
+    /// Since when.
+    pub(crate) unproposed: BTreeMap<ChannelKeysId, Timestamp>,
+    /// When the first of those that wait longer shall be signed.
+    pub(crate) proposals_due: Option<Timestamp>,
     /// The channel that is being asked to sign: to blame if that panics.
     pub(crate) proposing: Option<ChannelKeysId>,
 }
@@ -182,7 +185,8 @@ impl Node {
             next_background_probe: Timestamp(0),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
-            unproposed: BTreeSet::new(),
+            unproposed: BTreeMap::new(),
+            proposals_due: None,
             proposing: None,
         }
     }
@@ -195,27 +199,28 @@ impl Node {
     /// # Panics
     /// Again, when the panic was about the chain or is the second within a minute: the process must stop then.
     pub fn step(&mut self, now: Timestamp, entropy: Entropy, input: Input) -> Step {
-        self.step_among_others(now, entropy, input, false)
+        self.step_and_propose(now, entropy, input, Proposals::Now)
     }
 
-    /// The same for an input that came together with others. While `more_follow`, nothing is proposed to a peer: each HTLC is
-    /// signed anew in every commitment, so what comes together shall be in one.
+    /// The same, and says what of that which waits is signed now. Each HTLC is signed anew in every commitment, so what comes
+    /// together or soon shall be in one. After [`Proposals::Later`] another input must follow, after [`Proposals::WhenDue`]
+    /// one at [`Node::proposals_due`].
     ///
     /// # Panics
     /// As [`Node::step`].
-    pub fn step_among_others(
+    pub fn step_and_propose(
         &mut self,
         now: Timestamp,
         entropy: Entropy,
         input: Input,
-        more_follow: bool,
+        proposals: Proposals,
     ) -> Step {
         let source = self.source_of(&input);
         let unproposed = self.unproposed.clone();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut turn = Turn::new(self, now, entropy);
             turn.take(input);
-            if more_follow { turn.finish_but_propose() } else { turn.finish() }
+            turn.finish(proposals)
         }));
         match outcome {
             Ok((writes, effects)) => {
@@ -233,6 +238,12 @@ impl Node {
                 self.quarantine(now, channel)
             }
         }
+    }
+
+    /// When what was held back to be signed waits no longer: [`Input::Moment`] must come then, if nothing else does.
+    #[must_use]
+    pub fn proposals_due(&self) -> Option<Timestamp> {
+        self.proposals_due
     }
 
     /// The channel that an input is about, if it is about one of a peer.
@@ -253,7 +264,7 @@ impl Node {
             "an error in this program; please report it. The channel does nothing until a restart".to_owned();
         turn.tell(channel, ChannelFact::Quarantined { reason });
         turn.hang_up(channel, "an error in this program");
-        let (writes, effects) = turn.finish();
+        let (writes, effects) = turn.finish(Proposals::Now);
         self.install();
         Step::new(writes, effects)
     }

@@ -19,11 +19,12 @@ mod pay;
 mod peer;
 mod policy;
 pub(crate) mod probe;
+mod propose;
+pub use propose::Proposals;
 mod receive;
 mod relay;
 
 use crate::effect::{Effect, Speech};
-use crate::index::could_sign;
 use crate::input::{Found, Input, SignerAnswer};
 use crate::journal::{Entry, RetiredHtlc, SeenOnion, Writes};
 use crate::ledger::{ChannelFact, Fact};
@@ -51,7 +52,8 @@ pub(crate) struct Turn<'a> {
     /// Outputs of channels that were not looked at yet.
     queue: VecDeque<(ChannelKeysId, Output)>,
     /// Channels in which something may wait to be signed.
-    to_propose: BTreeSet<ChannelKeysId>,
+    /// Since when.
+    to_propose: BTreeMap<ChannelKeysId, Timestamp>,
     /// Outputs that this step began to follow, and which the index does not know yet.
     tracked: BTreeMap<OutPoint, ChannelKeysId>,
     /// Channels on chain whose claims are to be planned again.
@@ -61,6 +63,7 @@ pub(crate) struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub(crate) fn new(node: &'a mut Node, now: Timestamp, entropy: Entropy) -> Self {
         let to_propose = std::mem::take(&mut node.unproposed);
+        node.proposals_due = None;
         Self {
             node,
             now,
@@ -96,6 +99,7 @@ impl<'a> Turn<'a> {
             Input::Found(Found::ProbeTargets { nodes }) => self.probe_targets(&nodes),
             Input::Command { id, command } => self.command(id, command),
             Input::Tick => self.tick(),
+            Input::Moment => {}
         }
     }
 
@@ -109,23 +113,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Runs to quiet, signs what waits, checks the money, and derives what is to be written.
-    pub(crate) fn finish(mut self) -> (Writes, Vec<Effect>) {
+    pub(crate) fn finish(mut self, proposals: Proposals) -> (Writes, Vec<Effect>) {
         self.run_to_quiet();
         self.plan_again();
-        self.propose();
+        self.propose(proposals);
         self.plan_again();
-        self.close_the_books()
-    }
-
-    /// The same, but that what waits to be signed waits for the inputs that follow.
-    pub(crate) fn finish_but_propose(mut self) -> (Writes, Vec<Effect>) {
-        self.run_to_quiet();
-        self.plan_again();
-        self.node.unproposed = std::mem::take(&mut self.to_propose);
-        self.close_the_books()
-    }
-
-    fn close_the_books(mut self) -> (Writes, Vec<Effect>) {
         self.record_channels();
         self.check_money();
         self.node.derive_records(&mut self.writes);
@@ -140,23 +132,6 @@ impl<'a> Turn<'a> {
             self.output(channel, output);
         }
         panic!("more than {MAX_CASCADE} messages between the parts of the node in one step");
-    }
-
-    /// Signs what waits in the channels that were touched, where the peer was heard from a moment ago.
-    fn propose(&mut self) {
-        while let Some(channel) = self.to_propose.pop_first() {
-            let Some(value) = self.node.channels.get(&channel).filter(|c| could_sign(c)) else {
-                continue;
-            };
-            let peer = value.peer();
-            if self.is_heard(peer) {
-                self.node.proposing = Some(channel);
-                self.drive(channel, Event::Propose);
-                self.to_propose.remove(&channel);
-                self.run_to_quiet();
-                self.node.proposing = None;
-            }
-        }
     }
 
     /// Gives an event to a channel and queues what follows from it.
@@ -198,7 +173,7 @@ impl<'a> Turn<'a> {
 
     pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {
         self.node.channels.set(keys, Arc::new(transition.next));
-        self.to_propose.insert(keys);
+        self.may_propose(keys);
         self.queue.extend(transition.outputs.into_iter().map(|output| (keys, output)));
     }
 

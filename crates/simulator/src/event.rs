@@ -30,6 +30,8 @@ pub(crate) enum Event {
     Fees { node: usize, process: u64, kind: FeesKind },
     /// Time goes by.
     Tick { node: usize, process: u64 },
+    /// What was held back to be signed is looked at again.
+    Moment { node: usize, process: u64 },
     /// The chain source looks for a block.
     Chain { node: usize, process: u64 },
     /// The chain source looks at the mempool.

@@ -3,11 +3,13 @@
 
 use super::clock;
 use super::door::{After, Closed, Door};
-use astrape_node::{Input, Node, Step};
+use astrape_node::{Input, Node, Proposals, Step};
 use astrape_primitives::Entropy;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle as Runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Inputs that wait for the core. What exceeds it waits where it comes from: in the sockets of peers, in the calls of users.
 pub(crate) const MAX_QUEUED: usize = 1_024;
@@ -134,14 +136,32 @@ impl Held {
 }
 
 /// The thread's work. Ends when it is told to stop, or when the door is closed because the disk failed.
-pub(crate) fn run(mut node: Node, mut requests: mpsc::Receiver<Request>, door: &Door) {
+pub(crate) fn run(mut node: Node, mut requests: mpsc::Receiver<Request>, door: &Door, runtime: &Runtime) {
     let (mut batch, mut held) = (Vec::with_capacity(MAX_BATCH), Held::default());
-    while requests.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+    while receive(&mut requests, &mut batch, &node, runtime) > 0 {
         if take(&mut batch, &mut node, &mut held, door).is_err() {
             break;
         }
     }
     door.close();
+}
+
+/// Waits for requests, but not beyond the time at which the core wants to look at what it held back.
+fn receive(
+    requests: &mut mpsc::Receiver<Request>,
+    batch: &mut Vec<Request>,
+    node: &Node,
+    runtime: &Runtime,
+) -> usize {
+    let Some(due) = node.proposals_due() else {
+        return requests.blocking_recv_many(batch, MAX_BATCH);
+    };
+    let most = Duration::from_millis(due.since(clock::now()));
+    let received = runtime.block_on(async { timeout(most, requests.recv_many(batch, MAX_BATCH)).await });
+    received.unwrap_or_else(|_| {
+        batch.push(steps(Input::Moment, None));
+        batch.len()
+    })
 }
 
 /// Makes the steps of a batch. An error ends the work, for one reason or the other.
@@ -154,7 +174,8 @@ fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door)
         };
         let mut add = |input: Input| {
             left = left.saturating_sub(1);
-            held.add(step(node, input, left > 0));
+            let proposals = if left > 0 { Proposals::Later } else { Proposals::WhenDue };
+            held.add(step(node, input, proposals));
         };
         match inputs {
             Inputs::One(input) => add(*input),
@@ -169,6 +190,6 @@ fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door)
     held.push(node, door)
 }
 
-fn step(node: &mut Node, input: Input, more_follow: bool) -> Step {
-    node.step_among_others(clock::now(), Entropy::new(clock::fresh32()), input, more_follow)
+fn step(node: &mut Node, input: Input, proposals: Proposals) -> Step {
+    node.step_and_propose(clock::now(), Entropy::new(clock::fresh32()), input, proposals)
 }

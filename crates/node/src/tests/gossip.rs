@@ -297,7 +297,7 @@ fn announce(node: &mut Node) -> Vec<Effect> {
     node.channels.set(announced(1, peer(2)).keys(), Arc::new(announced(1, peer(2))));
     let mut turn = crate::turn::Turn::new(node, later(2), astrape_primitives::Entropy::new([1; 32]));
     turn.announced(announced(1, peer(2)).keys());
-    turn.finish().1
+    turn.finish(crate::Proposals::Now).1
 }
 
 #[test]
@@ -417,6 +417,6 @@ fn a_peer_that_comes_back_is_told_again_what_is_for_it_alone() {
     let mut turn =
         crate::turn::Turn::new(&mut node, later(3 * MINUTE), astrape_primitives::Entropy::new([1; 32]));
     turn.say_update_again(keys);
-    let (_, effects) = turn.finish();
+    let (_, effects) = turn.finish(crate::Proposals::Now);
     assert_eq!(only(to_peers(&effects)).1, first);
 }

@@ -23,7 +23,7 @@ use crate::input::{CommandId, Input};
 use crate::journal::Journal as _;
 use crate::ledger::Fact;
 use crate::node::Node;
-use crate::turn::Turn;
+use crate::turn::{Proposals, Turn};
 use astrape_channel::Event;
 use astrape_payment::{RouteQuery, Taught, Trip};
 use astrape_primitives::{
@@ -93,8 +93,8 @@ pub(super) struct Net {
     scores: Scores,
     /// Whether after each step the disk is held against the node.
     pub(super) is_checked: bool,
-    /// Whether what is handed to a node comes together with what follows.
-    pub(super) more_follow: bool,
+    /// What is done with what waits to be signed.
+    pub(super) proposals: Proposals,
 }
 
 fn signer_of(number: u8) -> InProcessSigner {
@@ -137,7 +137,7 @@ impl Net {
             trips: Vec::new(),
             scores: Scores::new(),
             is_checked: false,
-            more_follow: false,
+            proposals: Proposals::Now,
         };
         net.mine(Vec::new());
         for who in 0..nodes {
@@ -164,7 +164,7 @@ impl Net {
     pub(super) fn input(&mut self, who: usize, input: Input) {
         let (now, entropy) = (self.now, Entropy::new(self.fresh32()));
         let member = &mut self.members[who];
-        let step = member.node.step_among_others(now, entropy, input, self.more_follow);
+        let step = member.node.step_and_propose(now, entropy, input, self.proposals);
         let effects = step.commit(&mut member.disk).expect("this disk never fails");
         if self.is_checked {
             let (restored, _) = Node::restore((*member.node.config).clone(), &member.disk).expect("whole");
@@ -181,7 +181,7 @@ impl Net {
         let member = &mut self.members[who];
         let mut turn = Turn::new(&mut member.node, now, entropy);
         turn.drive(channel, event);
-        let (writes, effects) = turn.finish();
+        let (writes, effects) = turn.finish(Proposals::Now);
         member.node.install();
         member.disk.commit(&writes).expect("this disk never fails");
         for effect in effects {

@@ -7,6 +7,7 @@ use crate::config::default_features;
 use crate::input::{ChainInput, Input};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
+use crate::turn::Proposals;
 use astrape_primitives::{Feature, Features, FeeratePerKw, Msat};
 use astrape_wire::Message;
 
@@ -94,7 +95,7 @@ fn the_opener_follows_the_feerate_of_the_chain_and_the_other_does_not() {
     // Who has just started was not told yet what is asked, and leaves it.
     net.restart(0);
     net.connect(0, 1);
-    net.run();
+    run_with_patience(&mut net);
     assert_eq!(net.times_said(0, "update_fee"), 1);
 }
 
@@ -197,7 +198,7 @@ fn what_comes_together_is_signed_once() {
     let invoices: Vec<_> = (1..=3).map(|n| net.invoice(1, Msat(n * 1_000_000))).collect();
     let before = net.times_said(0, "commitment_signed");
     for (at, invoice) in invoices.iter().enumerate() {
-        net.more_follow = at < 2;
+        net.proposals = if at < 2 { Proposals::Later } else { Proposals::Now };
         net.pay(0, invoice).expect("there is a way");
     }
     assert_eq!(net.times_said(0, "commitment_signed"), before + 1);
@@ -205,6 +206,60 @@ fn what_comes_together_is_signed_once() {
     net.run();
     let paid = net.members[0].facts.iter().filter(|fact| matches!(fact, Fact::PaymentSent { .. }));
     assert_eq!(paid.count(), 3);
+}
+
+/// Lets all messages come, and time go by while somebody holds something back.
+fn run_with_patience(net: &mut Net) {
+    net.run();
+    while let Some((who, due)) = (0..2).find_map(|who| Some((who, net.members[who].node.proposals_due()?))) {
+        net.now = net.now.max(due);
+        net.input(who, Input::Moment);
+        net.run();
+    }
+}
+
+#[test]
+fn a_commitment_waits_a_little_for_young_htlcs_to_be_over_and_for_old_ones_not_at_all() {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    net.open(0, 1);
+    net.proposals = Proposals::WhenDue;
+    let hold = |net: &mut Net, msat| {
+        let invoice = net.hold_invoice(1, Msat(msat), true);
+        let before = net.times_said(0, "commitment_signed");
+        net.pay(0, &invoice).expect("there is a way");
+        net.times_said(0, "commitment_signed") - before
+    };
+    let due = |net: &Net| net.members[0].node.proposals_due().map(|at| at.since(net.now));
+    for _ in 0..3 {
+        assert_eq!(hold(&mut net, 100_000), 1, "dust is never signed again");
+        run_with_patience(&mut net);
+    }
+    for young in 0..5 {
+        let signed = hold(&mut net, 1_000_000);
+        assert_eq!((signed, due(&net)), if young < 3 { (1, None) } else { (0, Some(young * 2 / 5)) });
+        run_with_patience(&mut net);
+        let (_, channel) = net.members[0].node.channels().next().expect("there is one");
+        let mut htlcs = channel.open().expect("it is open").htlcs.values();
+        assert!(htlcs.all(|htlc| htlc.added.local.is_some()), "the peer has signed them all");
+    }
+    net.now = net.now.plus(1_001);
+    assert_eq!(hold(&mut net, 1_000_000), 1, "what is old may stay for long");
+}
+
+#[test]
+fn what_waits_to_be_signed_is_lost_with_the_connection_and_said_again_after_it() {
+    let mut net = Net::new(2);
+    net.open(0, 1);
+    net.proposals = Proposals::Later;
+    let invoice = net.invoice(1, Msat(1_000_000));
+    net.pay(0, &invoice).expect("there is a way");
+    assert_eq!(net.times_said(0, "update_add_htlc"), 0);
+    net.proposals = Proposals::WhenDue;
+    net.restart(0);
+    net.connect(0, 1);
+    run_with_patience(&mut net);
+    assert!(net.members[0].facts.iter().any(|fact| matches!(fact, Fact::PaymentSent { .. })));
 }
 
 #[test]

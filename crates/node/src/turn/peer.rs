@@ -53,7 +53,7 @@ impl Turn<'_> {
         };
         if connected.probed {
             let channels = self.node.index.of_peer(&peer);
-            self.to_propose.extend(channels);
+            channels.into_iter().for_each(|channel| self.may_propose(channel));
         }
         self.node.peers.set(peer, ConnectedPeer { heard_at: self.now, probed: false, ..connected });
     }

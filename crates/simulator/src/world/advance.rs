@@ -5,7 +5,7 @@ use crate::machine::{Part, Taken};
 use crate::network::{Loss, Packet};
 use crate::violation::{Checker, Violation};
 use crate::world::{Crash, Plan, World};
-use astrape_node::{Effect, Input, PeerEvent, TICK_MILLIS};
+use astrape_node::{Effect, Input, PeerEvent, Proposals, TICK_MILLIS};
 use astrape_primitives::Entropy;
 use rand::{Rng as _, RngCore as _};
 use std::sync::Arc;
@@ -78,6 +78,9 @@ impl World {
                 self.queue.push(self.now.plus(TICK_MILLIS), Event::Tick { node, process });
                 self.step(node, Input::Tick, Taken::Other)
             }
+            Event::Moment { node, process } if self.same_process(node, process) => {
+                self.step(node, Input::Moment, Taken::Other)
+            }
             Event::Chain { node, process } => self.look_at_the_chain(node, process).map(|_| ()),
             Event::Mempool { node, process } => self.look_at_the_mempool(node, process),
             Event::Commit { node, process } if self.same_process(node, process) => self.commit_now(node),
@@ -93,6 +96,7 @@ impl World {
             Event::Local { .. }
             | Event::Fees { .. }
             | Event::Tick { .. }
+            | Event::Moment { .. }
             | Event::Commit { .. }
             | Event::Release { .. } => Ok(()),
         }
@@ -153,7 +157,12 @@ impl World {
         self.trace.note(&self.now.0.to_be_bytes());
         self.trace.note(&[u8::try_from(node).unwrap_or(u8::MAX)]);
         self.trace.note(&entropy);
-        let step = process.node.step(self.now, Entropy::new(entropy), input);
+        // As if more had come together with it, now and then.
+        let is_among_others = self.steps.is_multiple_of(8);
+        let proposals = if is_among_others { Proposals::Later } else { Proposals::WhenDue };
+        let step = process.node.step_and_propose(self.now, Entropy::new(entropy), input, proposals);
+        let follows = is_among_others.then(|| self.now.plus(1)).or(process.node.proposals_due());
+        let process_id = process.id;
         let effects = step.sealed_len();
         self.last_step = Some((node, effects));
         let connections = Arc::new(process.connections.clone());
@@ -162,6 +171,9 @@ impl World {
             Some(earlier) => earlier.then(step),
             None => step,
         });
+        if let Some(at) = follows {
+            self.queue.push(at, Event::Moment { node, process: process_id });
+        }
         self.decide_commit(node)
     }
 
