@@ -58,7 +58,7 @@ pub fn gossip(links: &[Link], ids: &[NodeId]) -> Gossip {
 
 fn announcement(
     id: ShortChannelId,
-    [node_id_1, node_id_2]: [NodeId; 2],
+    [node_1, node_2]: [NodeId; 2],
     key: PublicKey,
 ) -> ChannelAnnouncement {
     ChannelAnnouncement {
@@ -69,8 +69,8 @@ fn announcement(
         features: Default::default(),
         chain_hash: Network::Regtest.chain_hash(),
         short_channel_id: id,
-        node_id_1,
-        node_id_2,
+        node_id_1: node_1.into(),
+        node_id_2: node_2.into(),
         bitcoin_key_1: key,
         bitcoin_key_2: key,
         extension: Default::default(),

@@ -154,6 +154,57 @@ impl NodeId {
     }
 }
 
+/// The 33 bytes by which an announcement names a node. Whether they are a point of the curve, and so a node at all, is known once a
+/// signature by it holds: to look before costs a square root. Ordered as [`NodeId`]s are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimedId([u8; 33]);
+
+impl ClaimedId {
+    /// From 33 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 33]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 33 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 33] {
+        &self.0
+    }
+
+    /// The node.
+    ///
+    /// # Errors
+    /// When there can be none: the bytes are no point of the curve.
+    pub fn check(&self) -> Result<NodeId, ParseIdError> {
+        NodeId::from_bytes(self.0)
+    }
+
+    /// The node, when a signature by it was seen to hold: only a point has any. For other bytes [`NodeId::key`] panics.
+    #[must_use]
+    pub const fn proven(self) -> NodeId {
+        NodeId(self.0)
+    }
+}
+
+impl From<NodeId> for ClaimedId {
+    fn from(node: NodeId) -> Self {
+        Self(node.0)
+    }
+}
+
+impl PartialEq<NodeId> for ClaimedId {
+    fn eq(&self, node: &NodeId) -> bool {
+        self.0 == node.0
+    }
+}
+
+impl fmt::Debug for ClaimedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex_fmt(&self.0, f)
+    }
+}
+
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex_fmt(&self.0, f)

@@ -32,8 +32,8 @@ pub use entropy::Entropy;
 pub use features::{Feature, Features};
 pub use fees::{FEE_TARGETS, Feerates};
 pub use id::{
-    ChannelId, ChannelKeysId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage, PaymentSecret,
-    ShortChannelId,
+    ChannelId, ChannelKeysId, ClaimedId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage,
+    PaymentSecret, ShortChannelId,
 };
 pub use shared_map::SharedMap;
 pub use time::Timestamp;

@@ -51,7 +51,7 @@ pub use queue::FairQueue;
 pub use relay::{Batch, Filter, Item};
 
 use crate::graph::{Direction, Graph, StoredAt};
-use astrape_primitives::{Height, NodeId, ShortChannelId};
+use astrape_primitives::{ClaimedId, Height, NodeId, ShortChannelId};
 use bitcoin::OutPoint;
 use closed::Closed;
 use limit::Limits;
@@ -79,7 +79,7 @@ pub struct Gossip {
     waiting: Waiting,
     early: Early,
     closed: Closed,
-    banned: BTreeSet<NodeId>,
+    banned: BTreeSet<ClaimedId>,
     update_limits: Limits<(ShortChannelId, Direction)>,
     node_limits: Limits<NodeId>,
     outgoing: Outgoing,

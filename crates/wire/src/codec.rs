@@ -7,8 +7,8 @@ use crate::error::ValueError;
 use crate::tlv::{BigSize, decode_tu64, encode_tu};
 use astrape_primitives::amount::MAX_MONEY_SAT;
 use astrape_primitives::{
-    ChannelId, CltvDelta, CltvExpiry, CommitmentNumber, Features, FeeratePerKw, Height, HtlcId, Msat, NodeId,
-    PaymentHash, PaymentPreimage, Sat, ShortChannelId,
+    ChannelId, ClaimedId, CltvDelta, CltvExpiry, CommitmentNumber, Features, FeeratePerKw, Height, HtlcId,
+    Msat, NodeId, PaymentHash, PaymentPreimage, Sat, ShortChannelId,
 };
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::PublicKey;
@@ -218,6 +218,15 @@ impl Field for PublicKey {
     }
     fn write(&self, out: &mut Vec<u8>) {
         out.extend(self.serialize());
+    }
+}
+
+impl Field for ClaimedId {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, ValueError> {
+        reader.array().map(ClaimedId::from_bytes)
+    }
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::ValueError;
 use crate::macros::message;
 use crate::message::Body as _;
 use crate::text::printable;
-use astrape_primitives::{ChannelId, CltvDelta, Features, Msat, NodeId, ShortChannelId};
+use astrape_primitives::{ChannelId, ClaimedId, CltvDelta, Features, Msat, NodeId, ShortChannelId};
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -48,9 +48,9 @@ message! {
         /// Its place in the chain.
         short_channel_id: ShortChannelId,
         /// The node whose id is the lesser.
-        node_id_1: NodeId,
+        node_id_1: ClaimedId,
         /// The other node.
-        node_id_2: NodeId,
+        node_id_2: ClaimedId,
         /// Funding key of node 1.
         bitcoin_key_1: PublicKey,
         /// Funding key of node 2.

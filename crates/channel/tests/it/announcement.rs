@@ -2,7 +2,7 @@
 
 use crate::pair::{A, B, FUNDED_AT, Pair, Setup};
 use astrape_channel::{Command, Event, Fault, Output, Reaction};
-use astrape_primitives::{Height, Msat, Network, ShortChannelId};
+use astrape_primitives::{ClaimedId, Height, Msat, Network, ShortChannelId};
 use astrape_transactions::Signer as _;
 use astrape_wire::{AnnouncementSignatures, ChannelAnnouncement, Message};
 use bitcoin::hashes::Hash as _;
@@ -89,9 +89,9 @@ fn both_ends_make_the_same_announcement_with_four_valid_signatures() {
     assert!(by_a.node_id_1.as_bytes() < by_a.node_id_2.as_bytes());
     assert_eq!(by_a.chain_hash, Network::Regtest.chain_hash());
     assert_eq!(by_a.short_channel_id, ShortChannelId::new(500, 3, 1).expect("small"));
-    let key_of = |id| {
+    let key_of = |id: ClaimedId| {
         let who =
-            [A, B].into_iter().find(|who| pair.nodes[*who].signer.node_id() == id).expect("one of both");
+            [A, B].into_iter().find(|who| id == pair.nodes[*who].signer.node_id()).expect("one of both");
         pair.nodes[who].open().funding.terms.local.basepoints.funding
     };
     assert_eq!(by_a.bitcoin_key_1, key_of(by_a.node_id_1));
@@ -101,8 +101,8 @@ fn both_ends_make_the_same_announcement_with_four_valid_signatures() {
     let hash = bitcoin::hashes::sha256d::Hash::hash(&bytes[2 + 256..]);
     let digest = Digest::from_digest(hash.to_byte_array());
     for (signature, key) in [
-        (by_a.node_signature_1, by_a.node_id_1.key()),
-        (by_a.node_signature_2, by_a.node_id_2.key()),
+        (by_a.node_signature_1, by_a.node_id_1.proven().key()),
+        (by_a.node_signature_2, by_a.node_id_2.proven().key()),
         (by_a.bitcoin_signature_1, by_a.bitcoin_key_1),
         (by_a.bitcoin_signature_2, by_a.bitcoin_key_2),
     ] {

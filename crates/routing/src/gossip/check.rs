@@ -1,7 +1,7 @@
 //! What is looked at before any signature: whether a message is worth the work, and whether it breaks a rule (BOLT 7).
 
 use super::Points;
-use astrape_primitives::{NodeId, ShortChannelId};
+use astrape_primitives::{ClaimedId, NodeId, ShortChannelId};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -154,15 +154,17 @@ impl Job {
         let digest = self.heard.digest();
         let holds =
             |signature: &Signature, key: &PublicKey| secp.verify_ecdsa(&digest, signature, key).is_ok();
+        // What is no point has made no signature.
+        let mut by = |node: ClaimedId, signature| points.of(&node).is_some_and(|key| holds(signature, &key));
         match &self.heard.said {
             Said::Channel(m) => {
-                holds(&m.node_signature_1, &points.of(&m.node_id_1))
-                    && holds(&m.node_signature_2, &points.of(&m.node_id_2))
+                by(m.node_id_1, &m.node_signature_1)
+                    && by(m.node_id_2, &m.node_signature_2)
                     && holds(&m.bitcoin_signature_1, &m.bitcoin_key_1)
                     && holds(&m.bitcoin_signature_2, &m.bitcoin_key_2)
             }
-            Said::Update(m) => self.signer.is_some_and(|node| holds(&m.signature, &points.of(&node))),
-            Said::Node(m) => holds(&m.signature, &points.of(&m.node_id)),
+            Said::Update(m) => self.signer.is_some_and(|node| by(node.into(), &m.signature)),
+            Said::Node(m) => by(m.node_id.into(), &m.signature),
         }
     }
 

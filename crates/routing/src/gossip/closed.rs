@@ -163,8 +163,11 @@ impl Gossip {
                 let Some(super::Said::Channel(m)) = decode(bytes) else {
                     return false;
                 };
+                let [Ok(node_1), Ok(node_2)] = [m.node_id_1, m.node_id_2].map(|id| id.check()) else {
+                    return false;
+                };
                 let capacity = funding.map(|(_, amount)| amount);
-                let new = super::intake::new_channel(&m, capacity, *received, Some(stored));
+                let new = super::intake::new_channel(&m, [node_1, node_2], capacity, *received, Some(stored));
                 if let Some((outpoint, _)) = funding {
                     self.watch(m.short_channel_id, *outpoint);
                 }

@@ -3,7 +3,7 @@
 //! A node's id is its point in a compressed form: to make it whole costs a square root, a sixth of what a signature costs. The
 //! network is some ten thousand nodes, whose ids come again with every channel and every update.
 
-use astrape_primitives::NodeId;
+use astrape_primitives::ClaimedId;
 use bitcoin::secp256k1::PublicKey;
 
 /// Points that are remembered at most, each in the one place that its bytes name. Whoever makes ids for one place makes them
@@ -13,26 +13,27 @@ const MAX_POINTS: usize = 1 << 16;
 /// A memory of points: what is asked of it is the same with and without what it remembers, only the time is not.
 #[derive(Clone, Debug, Default)]
 pub struct Points {
-    places: Vec<Option<Box<(NodeId, PublicKey)>>>,
+    places: Vec<Option<Box<(ClaimedId, PublicKey)>>>,
 }
 
 impl Points {
-    /// The point of a node.
-    pub fn of(&mut self, node: &NodeId) -> PublicKey {
+    /// The point of a node; none when there can be no such node.
+    pub fn of(&mut self, node: &ClaimedId) -> Option<PublicKey> {
         if self.places.is_empty() {
             self.places.resize(MAX_POINTS, None);
         }
-        let Some(place) = self.places.get_mut(place(node)) else { return node.key() };
+        let point = |node: &ClaimedId| PublicKey::from_slice(node.as_bytes()).ok();
+        let Some(place) = self.places.get_mut(place(node)) else { return point(node) };
         if let Some((_, point)) = place.as_deref().filter(|(known, _)| known == node) {
-            return *point;
+            return Some(*point);
         }
-        let point = node.key();
+        let point = point(node)?;
         *place = Some(Box::new((*node, point)));
-        point
+        Some(point)
     }
 }
 
-fn place(node: &NodeId) -> usize {
+fn place(node: &ClaimedId) -> usize {
     let [_, low, high, ..] = *node.as_bytes();
     usize::from(u16::from_le_bytes([low, high])) % MAX_POINTS
 }
@@ -51,10 +52,12 @@ mod tests {
         for key in keys.iter().chain(&keys) {
             // The point on the other side differs in the first byte alone.
             for key in [*key, key.negate(&secp)] {
-                let node = NodeId::from_key(&key);
-                assert_eq!([points.of(&node), points.of(&node)], [key; 2]);
+                let node = ClaimedId::from_bytes(key.serialize());
+                assert_eq!([points.of(&node), points.of(&node)], [Some(key); 2]);
             }
         }
         assert_eq!(points.places.iter().flatten().count(), keys.len());
+        let nobody = ClaimedId::from_bytes([5; 33]);
+        assert_eq!([points.of(&nobody), points.of(&nobody)], [None; 2]);
     }
 }

@@ -4,7 +4,7 @@ use crate::kit::{
     CAPACITY, Net, Outcome, TIP, channel, channel_message, funding, heard, node, peer, scid, signed_channel,
     update,
 };
-use astrape_primitives::{Height, ShortChannelId};
+use astrape_primitives::{ClaimedId, Height, ShortChannelId};
 use astrape_routing::gossip::{ChainAnswer, FundingOutput, Ignored, Output};
 use astrape_wire::{ChannelAnnouncement, Extension};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -54,6 +54,24 @@ fn signatures_cover_what_follows_the_known_fields() {
     let cut = ChannelAnnouncement { extension: Extension(Vec::new()), ..signed.clone() };
     assert!(matches!(net.hear(heard(cut)), Outcome::Fault(_)));
     assert!(matches!(net.hear(heard(signed)), Outcome::Taken(_)));
+}
+
+#[test]
+fn a_node_that_can_be_none_has_signed_nothing() {
+    // 33 bytes that are no point, of an order that suits.
+    let (first, last) = (ClaimedId::from_bytes([0; 33]), ClaimedId::from_bytes([0xff; 33]));
+    let good = signed_channel(channel_message(1, 2, scid(900)), 1, 2);
+    let mut net = Net::new();
+    for message in [
+        ChannelAnnouncement { node_id_1: first, ..good.clone() },
+        ChannelAnnouncement { node_id_2: last, ..good.clone() },
+        ChannelAnnouncement { node_id_1: first, node_id_2: last, ..good.clone() },
+    ] {
+        let Outcome::Fault(words) = net.hear(heard(message)) else { panic!("it is taken") };
+        assert!(words.contains("signature"), "{words}");
+    }
+    assert_eq!(net.gossip.waiting_count(), 0);
+    assert!(matches!(net.hear(heard(good)), Outcome::Taken(_)), "nobody is banned for it");
 }
 
 // attack 81

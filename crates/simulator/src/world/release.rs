@@ -290,9 +290,10 @@ fn announced_truly(message: &Message, secp: &Secp256k1<All>) -> Result<(), Viola
         return Ok(());
     };
     let digest = Digest::from_digest(m.signed_hash().to_byte_array());
+    let [node_1, node_2] = [m.node_id_1, m.node_id_2].map(|id| id.check().map_err(unsaid));
     let signed = [
-        (&m.node_signature_1, m.node_id_1.key()),
-        (&m.node_signature_2, m.node_id_2.key()),
+        (&m.node_signature_1, node_1?.key()),
+        (&m.node_signature_2, node_2?.key()),
         (&m.bitcoin_signature_1, m.bitcoin_key_1),
         (&m.bitcoin_signature_2, m.bitcoin_key_2),
     ];

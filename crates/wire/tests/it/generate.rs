@@ -1,8 +1,8 @@
 //! Any message, from a seed.
 
 use astrape_primitives::{
-    ChannelId, CltvDelta, CltvExpiry, CommitmentNumber, Features, FeeratePerKw, Height, HtlcId, Msat, NodeId,
-    PaymentHash, PaymentPreimage, Sat, ShortChannelId,
+    ChannelId, ClaimedId, CltvDelta, CltvExpiry, CommitmentNumber, Features, FeeratePerKw, Height, HtlcId,
+    Msat, NodeId, PaymentHash, PaymentPreimage, Sat, ShortChannelId,
 };
 use astrape_wire::codec::read_whole;
 use astrape_wire::tlv::BigSize;
@@ -97,6 +97,7 @@ arb! {
     Txid: |g| Txid::from_byte_array(g.any());
     PublicKey: |g| SecretKey::from_slice(&g.any::<[u8; 32]>()).unwrap().public_key(&CURVE);
     NodeId: |g| NodeId::from_key(&g.any());
+    ClaimedId: |g| ClaimedId::from_bytes(g.any());
     Signature: |g| {
         let (mut r, mut s): ([u8; 32], [u8; 32]) = (g.any(), g.any());
         (r[0], s[0]) = (r[0] & 0x7f, s[0] & 0xfe);

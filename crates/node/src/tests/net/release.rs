@@ -77,8 +77,8 @@ impl Net {
             Announcement::Channel { announcement: m, funding: (_, capacity), .. } => {
                 let channel = NewChannel {
                     short_channel_id: m.short_channel_id,
-                    node_1: m.node_id_1,
-                    node_2: m.node_id_2,
+                    node_1: m.node_id_1.proven(),
+                    node_2: m.node_id_2.proven(),
                     capacity: Some(capacity),
                     features: Features::empty(),
                     received: 1,

@@ -1,20 +1,21 @@
 //! What of a message goes into the graph.
 
 use crate::graph::{NewChannel, NodeInfo, Policy, StoredAt};
-use astrape_primitives::Sat;
+use astrape_primitives::{NodeId, Sat};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, NodeAnnouncement};
 use std::collections::BTreeSet;
 
 pub(in crate::gossip) fn new_channel(
     m: &ChannelAnnouncement,
+    [node_1, node_2]: [NodeId; 2],
     capacity: Option<Sat>,
     received: u32,
     stored: Option<StoredAt>,
 ) -> NewChannel {
     NewChannel {
         short_channel_id: m.short_channel_id,
-        node_1: m.node_id_1,
-        node_2: m.node_id_2,
+        node_1,
+        node_2,
         capacity,
         features: m.features.features(),
         received,

@@ -5,7 +5,7 @@ use super::{ChainAnswer, Offered, Output};
 use crate::gossip::waiting::{WaitingChannel, announcement};
 use crate::gossip::{Gossip, Heard, MAX_BANNED, Record};
 use crate::graph::MAX_CHANNELS;
-use astrape_primitives::{NodeId, Sat, ShortChannelId};
+use astrape_primitives::{ClaimedId, NodeId, Sat, ShortChannelId};
 use astrape_wire::ChannelAnnouncement;
 use bitcoin::opcodes::all::OP_CHECKMULTISIG;
 use bitcoin::script::Builder;
@@ -55,8 +55,9 @@ impl Gossip {
             return Vec::new();
         };
         if let Some(known) = self.graph.channel(id) {
-            if (known.node_1, known.node_2) != (m.node_id_1, m.node_id_2) {
-                self.ban([known.node_1, known.node_2, m.node_id_1, m.node_id_2]);
+            let [node_1, node_2] = signers(m);
+            if (known.node_1, known.node_2) != (node_1, node_2) {
+                self.ban([known.node_1, known.node_2, node_1, node_2]);
             }
             return Vec::new();
         }
@@ -69,7 +70,7 @@ impl Gossip {
     /// What waited for a channel that is known now: the updates that came while the chain was asked, and what came before.
     pub(super) fn freed(&mut self, now: u32, m: &ChannelAnnouncement, updates: Vec<Heard>) -> Vec<Output> {
         let early = self.early.take_updates(m.short_channel_id);
-        let nodes = [m.node_id_1, m.node_id_2].into_iter().flat_map(|id| self.early.take_node(&id));
+        let nodes = signers(m).into_iter().flat_map(|id| self.early.take_node(&id));
         let nodes: Vec<Heard> = nodes.collect();
         let waited = updates.into_iter().chain(early).chain(nodes);
         waited
@@ -93,7 +94,7 @@ impl Gossip {
         }
         let record = Record::Channel { bytes: heard.bytes.clone(), funding, received: now };
         let stored = self.append(&record);
-        let new = new_channel(m, funding.map(|(_, amount)| amount), now, Some(stored));
+        let new = new_channel(m, signers(m), funding.map(|(_, amount)| amount), now, Some(stored));
         let added = self.graph.add_channel(new).is_ok();
         if let Some((outpoint, _)) = funding.filter(|_| added) {
             self.watch(m.short_channel_id, outpoint);
@@ -118,10 +119,15 @@ impl Gossip {
         gone.into_iter().for_each(|id| self.remove(id));
         for node in nodes {
             if self.banned.len() < MAX_BANNED {
-                self.banned.insert(node);
+                self.banned.insert(node.into());
             }
         }
     }
+}
+
+/// The nodes of an announcement whose signatures held, or which is our own.
+fn signers(m: &ChannelAnnouncement) -> [NodeId; 2] {
+    [m.node_id_1, m.node_id_2].map(ClaimedId::proven)
 }
 
 /// The funding output of BOLT 3 for the keys of an announcement.

@@ -25,7 +25,7 @@ impl Gossip {
             return Err(Ignored::Closed);
         }
         let known = self.graph.channel(id);
-        if known.is_some_and(|c| (c.node_1, c.node_2) == (m.node_id_1, m.node_id_2)) {
+        if known.is_some_and(|c| m.node_id_1 == c.node_1 && m.node_id_2 == c.node_2) {
             return Err(Ignored::Known);
         }
         let block = Height(id.block());
@@ -73,7 +73,7 @@ impl Gossip {
             return Err(Ignored::TooLong);
         }
         check::timestamp(m.timestamp, now)?;
-        if self.banned.contains(&m.node_id) {
+        if self.banned.contains(&m.node_id.into()) {
             return Err(Ignored::Banned);
         }
         if let Some(node) = self.graph.node(&m.node_id) {
