@@ -56,11 +56,7 @@ pub fn gossip(links: &[Link], ids: &[NodeId]) -> Gossip {
     gossip
 }
 
-fn announcement(
-    id: ShortChannelId,
-    [node_1, node_2]: [NodeId; 2],
-    key: PublicKey,
-) -> ChannelAnnouncement {
+fn announcement(id: ShortChannelId, [node_1, node_2]: [NodeId; 2], key: PublicKey) -> ChannelAnnouncement {
     ChannelAnnouncement {
         node_signature_1: nothing(),
         node_signature_2: nothing(),
