@@ -7,6 +7,7 @@ use crate::ledger::Fact;
 use astrape_channel::{Channel, Phase};
 use astrape_invoice::Invoice;
 use astrape_primitives::{Height, Msat, PaymentHash, PaymentPreimage};
+use bitcoin::{OutPoint, Transaction};
 
 const AMOUNT: Msat = Msat(5_000_000);
 
@@ -80,6 +81,38 @@ fn a_held_payment_survives_a_restart_and_is_settled_after_it() {
     assert_eq!(net.command(2, settle(hash, Some(net.preimages[&hash]))), Ok(Reply::Done));
     net.run();
     assert!(is_sent(&net) && is_at_rest(&net));
+}
+
+/// The middle goes on chain, and the payee takes its HTLC there by the preimage.
+#[test]
+fn what_was_settled_on_chain_is_claimed_from_the_one_before_without_a_word_of_the_next() {
+    let (mut net, invoice) = holding(false);
+    let hash = invoice.payment_hash();
+    net.cut(1, 2);
+    assert_eq!(net.command(2, settle(hash, Some(net.preimages[&hash]))), Ok(Reply::Done));
+    let payee = net.id(2);
+    let with_payee = net.members[1].node.channels().find(|(_, channel)| channel.peer() == payee);
+    let (channel, funding) = with_payee
+        .and_then(|(keys, channel)| channel.open().map(|open| (keys, open.funding.terms.outpoint)))
+        .expect("it is open");
+    assert_eq!(net.command(1, Command::ForceCloseChannel { channel }), Ok(Reply::Done));
+    let commitment = spender(&net, 1, |spent| spent == funding);
+    let txid = commitment.compute_txid();
+    let htlc = commitment.output.iter().position(|output| output.value.to_sat() * 1_000 == AMOUNT.0);
+    let vout = u32::try_from(htlc.expect("it has an output")).expect("few");
+    net.mine(vec![commitment]);
+    let claim = spender(&net, 2, |spent| spent == OutPoint { txid, vout });
+    net.run();
+    assert!(!is_sent(&net), "nobody has told the middle");
+    net.mine(vec![claim]);
+    net.run();
+    assert!(is_sent(&net), "it has read the preimage in the chain");
+}
+
+/// What a node broadcast last that spends this.
+fn spender(net: &Net, who: usize, is_it: impl Fn(OutPoint) -> bool) -> Transaction {
+    let spends = |tx: &&Transaction| tx.input.iter().any(|input| is_it(input.previous_output));
+    net.members[who].broadcast.iter().rev().find(spends).cloned().expect("it is broadcast")
 }
 
 #[test]
