@@ -27,11 +27,12 @@ use std::time::{Duration, Instant};
 
 pub use report::{Report, Tally};
 
-/// How long a payment is tried.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a payment is tried: when its parts lie so that the rest finds no way, the recipient gives them back after a minute, and
+/// it can begin anew with what it has learnt.
+const PATIENCE: Duration = Duration::from_secs(150);
 
-/// How long what a payment has left may take to be settled.
-const TO_REST: Duration = Duration::from_secs(60);
+/// How long what a payment has left may take to be settled: a recipient holds parts for a minute.
+const TO_REST: Duration = Duration::from_secs(90);
 
 /// How large a network, and what is done in it.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ use lightning::types::payment::{PaymentHash, PaymentSecret};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How long a payment may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Ldk {
     /// An invoice that it will claim.

@@ -235,9 +235,9 @@ fn a_commitment_waits_a_little_for_young_htlcs_to_be_over_and_for_old_ones_not_a
         assert_eq!(hold(&mut net, 100_000), 1, "dust is never signed again");
         run_with_patience(&mut net);
     }
-    for young in 0..5 {
+    for young in 0..11 {
         let signed = hold(&mut net, 1_000_000);
-        assert_eq!((signed, due(&net)), if young < 3 { (1, None) } else { (0, Some(young * 2 / 5)) });
+        assert_eq!((signed, due(&net)), if young < 5 { (1, None) } else { (0, Some(young / 5)) });
         run_with_patience(&mut net);
         let (_, channel) = net.members[0].node.channels().next().expect("there is one");
         let mut htlcs = channel.open().expect("it is open").htlcs.values();

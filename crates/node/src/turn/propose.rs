@@ -26,11 +26,12 @@ pub enum Proposals {
 const YOUNG_MILLIS: u64 = 1_000;
 
 /// How long a commitment waits for each young HTLC that it would sign once more: some times what a signature takes to make and to
-/// verify, on both sides.
-const PATIENCE_MICROS: u64 = 400;
+/// verify. Measured with 64 and 200 payments under way: half of it saves a quarter of the signatures in place of half of them, twice as
+/// much saves hardly more and takes longer.
+const PATIENCE_MICROS: u64 = 200;
 
 /// How long a commitment waits at most.
-const MAX_PATIENCE_MILLIS: u64 = 50;
+const MAX_PATIENCE_MILLIS: u64 = 25;
 
 impl Turn<'_> {
     /// Signs what waits in the channels that were touched, where the peer was heard from a moment ago.
