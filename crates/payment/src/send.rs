@@ -133,6 +133,11 @@ impl Payment {
         next.lessons.read(&failed, by);
         next.forget_beside(part);
         next.was_beside_later_ones(part, &failed, by);
+        // Whoever had all of it has no such reason.
+        let verdict = match verdict {
+            Verdict::Anew if self.in_flight().0 >= self.amount => Verdict::GiveUp,
+            verdict => verdict,
+        };
         let told = match verdict {
             Verdict::GiveUp if is_scout => crate::words::scout_arrived().to_owned(),
             _ => words.clone(),

@@ -8,7 +8,7 @@ use crate::input::{ChainInput, Input};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::turn::Proposals;
-use astrape_primitives::{Feature, Features, FeeratePerKw, Msat};
+use astrape_primitives::{Feature, Features, FeeratePerKw, Msat, Timestamp};
 use astrape_wire::Message;
 
 /// After each step of this net the disk is compared with the node; see [`Net::is_checked`].
@@ -245,6 +245,28 @@ fn a_commitment_waits_a_little_for_young_htlcs_to_be_over_and_for_old_ones_not_a
     }
     net.now = net.now.plus(1_001);
     assert_eq!(hold(&mut net, 1_000_000), 1, "what is old may stay for long");
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_back_for_longer() {
+    let mut net = Net::new(2);
+    net.open(0, 1);
+    net.proposals = Proposals::WhenDue;
+    for _ in 0..5 {
+        let invoice = net.hold_invoice(1, Msat(1_000_000), true);
+        net.pay(0, &invoice).expect("there is a way");
+        run_with_patience(&mut net);
+    }
+    let signed = net.times_said(0, "commitment_signed");
+    let invoice = net.hold_invoice(1, Msat(1_000_000), true);
+    net.pay(0, &invoice).expect("there is a way");
+    net.now = Timestamp(net.now.0 - 3_600_000);
+    net.input(0, Input::Moment);
+    assert_eq!(net.members[0].node.proposals_due(), Some(net.now.plus(1)));
+    assert_eq!(net.times_said(0, "commitment_signed"), signed);
+    net.now = net.now.plus(1);
+    net.input(0, Input::Moment);
+    assert_eq!(net.times_said(0, "commitment_signed"), signed + 1);
 }
 
 #[test]

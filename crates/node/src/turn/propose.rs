@@ -47,6 +47,8 @@ impl Turn<'_> {
                 continue;
             };
             let peer = value.peer();
+            // A clock that was set back makes nothing wait for the time that it has lost.
+            let since = since.min(self.now);
             if proposals == Proposals::WhenDue {
                 let due = due(value, since, self.now);
                 if due > self.now {

@@ -37,6 +37,8 @@ impl Payment {
     fn retry(&mut self, verdict: Verdict, view: &PayView<'_>) -> Result<Vec<PayOutput>, String> {
         match verdict {
             Verdict::GiveUp => return Err(String::new()),
+            Verdict::Anew if !self.parts.is_empty() => return Ok(Vec::new()),
+            Verdict::Anew => {}
             Verdict::Avoid(avoid) => avoid.into_iter().for_each(|avoid| self.lessons.add(avoid)),
         }
         if self.waits_for_scouts() {
@@ -49,7 +51,13 @@ impl Payment {
             return Err(format!("{} attempts were made", self.attempts));
         }
         let recipient = Recipient::again(self.destination, &self.what)?;
-        self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string())
+        self.offer_rest(&recipient, view)
+    }
+
+    /// Whether what finds no way beside the parts in flight may find one when they are back: they lie where it should. Their recipient
+    /// keeps them for a while, and it may be that one comes back before and shows a way.
+    pub(super) fn waits_for_parts(&self, view: &PayView<'_>) -> bool {
+        !self.parts.is_empty() && view.now < self.retry_until
     }
 
     /// Nothing more is tried, for this reason beside the last failure.

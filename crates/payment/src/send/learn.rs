@@ -25,6 +25,8 @@ pub(super) struct Lesson {
 pub(super) enum Verdict {
     /// No way helps.
     GiveUp,
+    /// The recipient did not wait any longer for the parts that lacked: from anew, once all are back.
+    Anew,
     /// Other ways may help.
     Avoid(Vec<Avoid>),
 }
@@ -232,6 +234,7 @@ fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Heig
         Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
             (format!("{words}; {}", words::behind(*height, tip)), Verdict::GiveUp)
         }
+        Failure::MppTimeout => (words, Verdict::Anew),
         _ => (words, Verdict::GiveUp),
     };
     Lesson { words, verdict, taught: part.reached(index), hold_times: Vec::new(), read_from: Some(index) }

@@ -1,6 +1,7 @@
 //! What payments do, one file a behaviour.
 #![allow(missing_docs)]
 
+mod anew;
 mod answer;
 mod answers;
 mod background;

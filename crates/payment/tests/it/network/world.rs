@@ -59,6 +59,9 @@ pub(super) enum End {
     Failed(String),
 }
 
+/// How long payments are tried: a recipient gives back twice what waits for parts that do not come.
+const RETRY_SECS: u64 = 150;
+
 impl World {
     pub(super) fn new(seed: u64, size: Size, dishonest: u64) -> Self {
         let mut dice = Dice::new(seed);
@@ -194,6 +197,7 @@ impl World {
         draft.payee = self.ids[payee];
         let request = PayRequest {
             session_key_seed: [seed; 32],
+            retry_secs: Some(RETRY_SECS),
             ..request(finish_as(u16::try_from(payee).expect("small"), &draft))
         };
         let mut finder = Finder::new(self.graph.snapshot(), &self.scores);
@@ -208,7 +212,17 @@ impl World {
         // Parts that have arrived, and wait for the others.
         let mut waiting: BTreeMap<u64, Vec<Locked>> = BTreeMap::new();
         let (mut end, mut offered) = (None, 0);
-        while let Some(output) = outputs.pop_front() {
+        loop {
+            let Some(output) = outputs.pop_front() else {
+                if end.is_some() || payment.in_flight().0 == amount {
+                    break;
+                }
+                // The rest finds no way beside what has arrived.
+                assert!(!waiting.is_empty() && payment.gave_up.is_none() && payment.asked_at.is_none());
+                self.now = self.now.plus(policy.mpp_timeout_ms);
+                outputs.extend(self.give_back(payer, &mut payment, &mut waiting, &policy));
+                continue;
+            };
             assert_eq!(end, None, "nothing follows the end");
             let (amount_out, fee_out) = payment.in_flight();
             assert!(amount_out <= amount && fee_out <= payment.max_fee);
