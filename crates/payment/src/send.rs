@@ -131,6 +131,7 @@ impl Payment {
         let Lesson { words, verdict, taught, hold_times, read_from: by } =
             learn::from_answer(&failed, earlier, ended, how, view.tip);
         next.lessons.read(&failed, by);
+        next.carried(&failed, by.unwrap_or_default(), matches!(verdict, Verdict::Anew));
         next.forget_beside(part);
         next.was_beside_later_ones(part, &failed, by);
         // Whoever had all of it has no such reason.

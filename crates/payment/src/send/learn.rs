@@ -1,7 +1,7 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
 use super::teach::{Passage, Taught};
-use super::{Lessons, Limit, PaymentPart};
+use super::{Lessons, Limit, Payment, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{DecodedFailure, Failure, FailureSource, HoldTime, decode_failure};
@@ -66,7 +66,27 @@ impl Lessons {
     }
 }
 
+impl Payment {
+    /// A part has passed so many channels of others before it came back; when it was given back since others lacked, those that are
+    /// still in flight were there with it. So a limit below what was carried is none: a part that failed there may have stood beside a
+    /// later one, which was not known then.
+    pub(super) fn carried(&mut self, part: &PaymentPart, passed: usize, together: bool) {
+        for passage in part.crossings().take(passed) {
+            let beside = if together { in_flight(self.parts.values(), &passage) } else { Msat::ZERO };
+            self.lessons.carries(&passage, passage.amount.saturating_add(beside));
+        }
+    }
+}
+
 impl Lessons {
+    /// A channel of others has carried this. One that is not to be used at all stays so.
+    fn carries(&mut self, passage: &Passage, amount: Msat) {
+        let limit = self.channels.get_mut(&(passage.short_channel_id, passage.direction));
+        if let Some(limit) = limit.filter(|limit| limit.most > Msat::ZERO && limit.most < amount) {
+            *limit = Limit { most: amount, dared: 0 };
+        }
+    }
+
     /// A channel of others is not to be used, whichever way.
     pub(super) fn close(&mut self, channel: ShortChannelId) {
         self.channels.extend(Direction::BOTH.map(|direction| ((channel, direction), Limit::default())));

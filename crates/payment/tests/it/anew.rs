@@ -3,7 +3,7 @@
 use crate::support::{NOW, begin, draft, failed_by, finish, hop, own, request, sat, view};
 use astrape_onion::Failure;
 use astrape_payment::{OwnChannel, PayOutput, PayView, Payment, PaymentPolicy};
-use astrape_primitives::Timestamp;
+use astrape_primitives::{Msat, Timestamp};
 use astrape_routing::NoRoute;
 
 fn channels() -> [OwnChannel; 2] {
@@ -80,4 +80,23 @@ fn a_recipient_that_had_all_and_lets_the_time_pass_is_not_paid_again() {
     let (payment, outputs, asked_for_all) = fail(&payment, (1, 2), &Failure::MppTimeout, NOW);
     assert!(matches!(&outputs[..], [PayOutput::Failed { .. }]) && !asked_for_all);
     assert!(payment.is_over());
+}
+
+/// The first has failed where the later two stood by then, which nobody could know.
+#[test]
+fn what_parts_have_carried_together_corrects_what_was_thought_to_be_too_much() {
+    let policy = PaymentPolicy::default();
+    let own = [own(1, 2, sat(2_100)), own(2, 2, sat(2_000)), own(3, 2, sat(1_500))];
+    let invoice = finish(&draft(Some(sat(5_000)), vec![vec![hop(2, 22), hop(3, 33)]]));
+    let (payment, offers) = begin(request(invoice), &view(&own, &policy)).expect("there is a way");
+    assert_eq!(offers.len(), 3);
+    let carried = Msat(payment.parts[&1].amount.0 + payment.parts[&2].amount.0);
+    let limit = |payment: &Payment| {
+        let limit = payment.lessons.channels.iter().find(|((channel, _), _)| channel.0 == 33);
+        limit.map(|(_, limit)| limit.most)
+    };
+    let (payment, outputs, _) = fail(&payment, (0, 1), &Failure::TemporaryChannelFailure, NOW);
+    assert!(outputs.is_empty() && limit(&payment).is_some_and(|most| most < carried));
+    let (payment, _, _) = fail(&payment, (1, 2), &Failure::MppTimeout, NOW);
+    assert_eq!(limit(&payment), Some(carried), "so much stood there");
 }
