@@ -15,8 +15,8 @@ use std::sync::Arc;
 pub enum Proposals {
     /// All of it is signed.
     Now,
-    /// What has waited long enough is signed: for each young HTLC that would be signed once more [`PATIENCE_MICROS`], and no
-    /// longer than [`MAX_PATIENCE_MILLIS`].
+    /// What has waited long enough is signed: a fifth of a millisecond for each young HTLC that would be signed once more, and no longer
+    /// than 25 milliseconds.
     WhenDue,
     /// Nothing is signed: more inputs follow, which came together with this one.
     Later,
