@@ -51,7 +51,7 @@ impl Payment {
             return Err(format!("{} attempts were made", self.attempts));
         }
         let recipient = Recipient::again(self.destination, &self.what)?;
-        self.offer_rest(&recipient, view)
+        self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string())
     }
 
     /// Whether what finds no way beside the parts in flight may find one when they are back: they lie where it should. Their recipient

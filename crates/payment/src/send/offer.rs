@@ -125,18 +125,6 @@ impl Payment {
         vec![PayOutput::Search(Box::new(self.query(view.payer, &recipient, view.channels, view.policy)))]
     }
 
-    /// The same for the rest of a payment. Where that finds no way, the parts in flight are waited for.
-    pub(super) fn offer_rest(
-        &mut self,
-        recipient: &Recipient,
-        view: &PayView<'_>,
-    ) -> Result<Vec<PayOutput>, String> {
-        match self.offer_missing(recipient, view) {
-            Err(_) if self.waits_for_parts(view) => Ok(Vec::new()),
-            offered => offered.map_err(|refusal| refusal.to_string()),
-        }
-    }
-
     /// Follows the answer to the question that is open. The error says why there is no way.
     pub(super) fn follow(
         &mut self,
@@ -155,7 +143,7 @@ impl Payment {
                 return Ok(Vec::new());
             }
             Err(_) if self.lessons.dare() || self.lessons.bear() => {
-                return self.offer_rest(&recipient, view);
+                return self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string());
             }
             Err(_) if self.waits_for_parts(view) => {
                 self.asked_at = None;
