@@ -76,7 +76,7 @@ pub enum Resolution {
     },
 }
 
-/// What comes with a preimage of how long each hop held an HTLC (`attribution_data`, BOLT 4, "Attributing Failures").
+/// What comes with a preimage of how long each hop held an HTLC (`attribution_data`, BOLT 4, "Returning Errors").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attribution {
     /// Nothing.

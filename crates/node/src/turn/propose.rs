@@ -36,12 +36,10 @@ const MAX_PATIENCE_MILLIS: u64 = 25;
 impl Turn<'_> {
     /// Signs what waits in the channels that were touched, where the peer was heard from a moment ago.
     pub(super) fn propose(&mut self, proposals: Proposals) {
-        let waiting = std::mem::take(&mut self.to_propose);
         if proposals == Proposals::Later {
-            self.node.unproposed = waiting;
+            self.node.unproposed = std::mem::take(&mut self.to_propose);
             return;
         }
-        self.to_propose = waiting;
         while let Some((channel, since)) = self.to_propose.pop_first() {
             let Some(value) = self.node.channels.get(&channel).filter(|c| could_sign(c)) else {
                 continue;
