@@ -25,7 +25,8 @@ impl Payment {
     /// When there can be no way.
     pub fn preview(request: PayRequest, view: &PayView<'_>) -> Result<RouteQuery, PayRefusal> {
         let (payment, recipient) = Self::begun(request, view)?;
-        Ok(payment.query(view.payer, &recipient, view.channels, view.policy))
+        let max_parts = payment.parts_asked(&recipient, view.policy);
+        Ok(payment.query(view.payer, &recipient, view.channels, view.policy, max_parts))
     }
 
     /// A payment of which nothing was sent.

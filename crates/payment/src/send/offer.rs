@@ -55,7 +55,7 @@ impl Payment {
                 Ok(offers)
             }
             Err(refusal @ PayRefusal::Onion(_)) => Err(refusal),
-            Err(_) => Ok(self.ask(recipient, view)),
+            Err(_) => Ok(self.ask(recipient, view, self.parts_asked(recipient, view.policy))),
         }
     }
 
@@ -102,13 +102,14 @@ impl Payment {
     }
 
     /// A new question to path search. Without a channel it waits until there is one.
-    fn ask(&mut self, recipient: &Recipient, view: &PayView<'_>) -> Vec<PayOutput> {
+    fn ask(&mut self, recipient: &Recipient, view: &PayView<'_>, max_parts: usize) -> Vec<PayOutput> {
         self.searches += 1;
         self.asked_at = Some(view.now);
         if view.channels.is_empty() {
             return Vec::new();
         }
-        vec![PayOutput::Search(Box::new(self.query(view.payer, recipient, view.channels, view.policy)))]
+        let query = self.query(view.payer, recipient, view.channels, view.policy, max_parts);
+        vec![PayOutput::Search(Box::new(query))]
     }
 
     /// The question that is open, once more: what was asked may be lost, and a channel of ours may lead there by now.
@@ -122,7 +123,9 @@ impl Payment {
             return offers;
         }
         self.asked_at = Some(view.now);
-        vec![PayOutput::Search(Box::new(self.query(view.payer, &recipient, view.channels, view.policy)))]
+        let max_parts = self.parts_asked(&recipient, view.policy);
+        let query = self.query(view.payer, &recipient, view.channels, view.policy, max_parts);
+        vec![PayOutput::Search(Box::new(query))]
     }
 
     /// Follows the answer to the question that is open. The error says why there is no way.
@@ -142,6 +145,9 @@ impl Payment {
                 self.asked_at = Some(view.now);
                 return Ok(Vec::new());
             }
+            Err(NoRoute::TooManyParts { limit, .. }) if *limit < self.parts_left(&recipient, view.policy) => {
+                return Ok(self.ask(&recipient, view, self.parts_left(&recipient, view.policy)));
+            }
             Err(_) if self.lessons.dare() || self.lessons.bear() => {
                 return self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string());
             }
@@ -155,7 +161,7 @@ impl Payment {
             if self.searches >= MAX_SEARCHES {
                 return Err(format!("{} attempts were made", self.attempts));
             }
-            return Ok(self.ask(&recipient, view));
+            return Ok(self.ask(&recipient, view, self.parts_asked(&recipient, view.policy)));
         };
         let scouts = self.scouts_for(route);
         let made = (self.attempts..)

@@ -77,13 +77,14 @@ const WORTH_A_TRY: u64 = 256;
 pub(super) struct Outdated;
 
 impl Payment {
-    /// The open question, with our channels as they are.
+    /// The open question, with our channels as they are: ways in so many parts at most.
     pub(super) fn query(
         &self,
         payer: NodeId,
         recipient: &Recipient,
         channels: &[OwnChannel],
         policy: &PaymentPolicy,
+        max_parts: usize,
     ) -> RouteQuery {
         let (amount, fee) = self.in_flight();
         let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
@@ -100,7 +101,7 @@ impl Payment {
                 max_fee: self.max_fee.saturating_sub(fee),
                 max_blocks: policy.max_expiry_blocks.saturating_sub(asked),
                 max_hops: policy.max_hops.min(MAX_HOPS),
-                max_parts: self.parts_left(recipient, policy),
+                max_parts,
             },
             channels: channels.iter().map(|channel| self.first_hop(channel, &own_rooms)).collect(),
             at_most: self.rooms().map(|(bound, _)| bound).collect(),
@@ -139,6 +140,13 @@ impl Payment {
         };
         let attempts_left = policy.max_payment_attempts.saturating_sub(self.attempts);
         most.saturating_sub(self.parts.len()).min(usize::try_from(attempts_left).unwrap_or(usize::MAX))
+    }
+
+    /// How many of them path search is asked for at first: with nothing in flight all is laid anew, and each HTLC that comes back is one
+    /// that hops count.
+    pub(super) fn parts_asked(&self, recipient: &Recipient, policy: &PaymentPolicy) -> usize {
+        let left = self.parts_left(recipient, policy);
+        if self.parts.is_empty() { left.min(policy.max_payment_parts) } else { left }
     }
 
     /// What may be sent over channels of ours that refused a part, beside what is in flight.

@@ -1,11 +1,13 @@
 //! Payments over a whole network whose balances only an oracle knows: nodes that forward, are short of money, fail what they
 //! should not, or garble. What is looked at is the payer's value alone, as it goes from answer to answer.
 
+mod course;
 mod world;
 
 use astrape_primitives::Msat;
 use astrape_routing::synthetic::Dice;
-use world::{End, LARGE, SMALL, Size, World};
+use course::End;
+use world::{LARGE, PLAIN, SMALL, Size, World};
 
 /// What a run has seen.
 #[derive(Debug, Default)]
@@ -55,17 +57,17 @@ impl Seen {
     }
 }
 
-fn any_node(dice: &mut Dice, size: Size) -> usize {
+fn any_node(dice: &mut Dice, size: &Size) -> usize {
     usize::try_from(dice.below(size.nodes.into())).expect("small")
 }
 
 fn run(seed: u64, dishonest: u64, payments: u32) -> Seen {
-    let mut world = World::new(seed, LARGE, dishonest);
+    let mut world = World::new(seed, &LARGE, dishonest);
     let mut dice = Dice::new(seed ^ 0xabcd);
     let mut seen = Seen::default();
     let money = world.money();
     for number in 0..payments {
-        let (payer, payee) = (any_node(&mut dice, LARGE), any_node(&mut dice, LARGE));
+        let (payer, payee) = (any_node(&mut dice, &LARGE), any_node(&mut dice, &LARGE));
         if payer == payee {
             continue;
         }
@@ -103,12 +105,12 @@ fn among_nodes_that_fail_and_garble_every_payment_ends_once() {
 const LEAST: u64 = 10_000;
 
 /// Payments of any order of magnitude up to what can flow, and of just that in a third of the cases.
-fn run_to_the_limit(seed: u64, payments: u32) -> Seen {
-    let mut world = World::new(seed, SMALL, 0);
+fn run_to_the_limit(seed: u64, size: &Size, payments: u32) -> Seen {
+    let mut world = World::new(seed, size, 0);
     let mut dice = Dice::new(seed ^ 0xabcd);
     let mut seen = Seen::default();
     while seen.paid + seen.failed < payments {
-        let (payer, payee) = (any_node(&mut dice, SMALL), any_node(&mut dice, SMALL));
+        let (payer, payee) = (any_node(&mut dice, size), any_node(&mut dice, size));
         let flow = world.max_flow(payer, payee);
         if payer == payee || flow < LEAST {
             continue;
@@ -118,7 +120,8 @@ fn run_to_the_limit(seed: u64, payments: u32) -> Seen {
         let amount = LEAST + dice.below(most.max(1));
         let number = u8::try_from((seen.paid + seen.failed) % 251).expect("small");
         let (end, htlcs) = world.pay(payer, payee, Msat(amount), number);
-        seen.count(end, htlcs, flow >= amount + amount / 50, &format!("{amount} of {flow}"));
+        let fees = (amount / 50).max(size.max_fee_floor.0);
+        seen.count(end, htlcs, flow >= amount + fees, &format!("{amount} of {flow}"));
         world.now = world.now.plus(1_000);
     }
     seen
@@ -126,18 +129,24 @@ fn run_to_the_limit(seed: u64, payments: u32) -> Seen {
 
 #[test]
 fn payments_arrive_that_need_nearly_all_that_can_flow() {
-    let all = (1..=6).map(|seed| run_to_the_limit(seed, 100)).fold(Seen::default(), Seen::and);
+    let all = (1..=6).map(|seed| run_to_the_limit(seed, &SMALL, 100)).fold(Seen::default(), Seen::and);
+    all.assert_nearly_all_arrive();
+}
+
+#[test]
+fn payments_arrive_that_need_nearly_all_that_can_flow_among_nodes_that_ask_for_the_same() {
+    let all = (1..=3).map(|seed| run_to_the_limit(seed, &PLAIN, 100)).fold(Seen::default(), Seen::and);
     all.assert_nearly_all_arrive();
 }
 
 /// The recipient keeps parts that arrived for a minute: what goes ahead of them finds out before that there is too little.
 #[test]
 fn of_payments_for_more_than_can_flow_hardly_any_keeps_the_payer_waiting() {
-    let mut world = World::new(3, SMALL, 0);
+    let mut world = World::new(3, &SMALL, 0);
     let mut dice = Dice::new(33);
     let mut failed = 0;
     while failed < 100 {
-        let (payer, payee) = (any_node(&mut dice, SMALL), any_node(&mut dice, SMALL));
+        let (payer, payee) = (any_node(&mut dice, &SMALL), any_node(&mut dice, &SMALL));
         let flow = world.max_flow(payer, payee);
         if payer == payee || flow < LEAST {
             continue;

@@ -11,7 +11,7 @@ use astrape_payment::policy::RETRY_PARTS_FACTOR;
 use astrape_payment::send::Limit;
 use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPart, PaymentPolicy};
 use astrape_primitives::{ChannelKeysId, CltvExpiry, Msat, ShortChannelId, Timestamp};
-use astrape_routing::Outcome;
+use astrape_routing::{NoRoute, Outcome};
 use std::collections::BTreeSet;
 
 const AMOUNT: Msat = Msat(1_000_000);
@@ -365,6 +365,33 @@ fn what_failed_may_be_split_further_while_the_other_parts_are_in_flight() {
         _ => None,
     });
     assert_eq!(asked, Some(2 * RETRY_PARTS_FACTOR - 1), "{outputs:?}");
+}
+
+#[test]
+fn where_nothing_is_in_flight_more_parts_than_at_first_are_asked_for_only_if_so_few_find_no_way() {
+    let policy = PaymentPolicy { max_payment_parts: 2, ..PaymentPolicy::default() };
+    let invoice = finish(&draft(Some(sat(2_000)), vec![vec![hop(2, 22)]]));
+    let channels = [own(1, 2, sat(3_000))];
+    let (payment, offers) = begin(request(invoice), &view(&channels, &policy)).expect("there is a way");
+    assert_eq!(offers.len(), 1);
+    let asked = |outputs: &[PayOutput]| -> Option<(u64, usize)> {
+        outputs.iter().find_map(|output| match output {
+            PayOutput::Search(query) => Some((query.number, query.limits.max_parts)),
+            _ => None,
+        })
+    };
+    let how = failed_by(&payment.parts[&0], 0, &Failure::UnknownNextPeer);
+    let (payment, outputs) = payment.on_failed(0, &how, &view(&channels, &policy));
+    assert!(payment.parts.is_empty());
+    let (number, few) = asked(&outputs).expect("the hint is no way any more");
+    assert_eq!(few, 2);
+    let too_few = Err(NoRoute::TooManyParts { amount: payment.amount, limit: few });
+    let (payment, outputs) = payment.on_route(number, &too_few, &view(&channels, &policy));
+    let (number, many) = asked(&outputs).expect("more may do");
+    assert_eq!(many, 2 * RETRY_PARTS_FACTOR);
+    let too_few = Err(NoRoute::TooManyParts { amount: payment.amount, limit: many });
+    let (payment, outputs) = payment.on_route(number, &too_few, &view(&channels, &policy));
+    assert!(payment.is_over() && asked(&outputs).is_none(), "{outputs:?}");
 }
 
 #[test]

@@ -1,27 +1,37 @@
 //! A network with its truth: what its channels hold, and what its nodes do to HTLCs.
 
-use crate::support::{NOW, PREIMAGE, TIP, draft, failed_by, finish_as, node_of, request};
-use astrape_channel::{NewHtlc, OnionSource, Refusal, Resolution};
-use astrape_onion::{Failure, FailurePacket, OnionRecipe};
-use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy, Taught};
-use astrape_primitives::{ChannelKeysId, Msat, NodeId, ShortChannelId, Timestamp};
+use crate::support::{NOW, TIP, node_of};
+use astrape_channel::{NewHtlc, OnionSource};
+use astrape_onion::{Failure, OnionRecipe};
+use astrape_payment::probing::Unpaid;
+use astrape_payment::{ForwardPolicy, OwnChannel, PayView, PaymentPolicy, Taught};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, Sat, ShortChannelId, Timestamp};
 use astrape_routing::synthetic::flow::Balances;
 use astrape_routing::synthetic::{self, Dice, Link};
-use astrape_routing::{Crossing, Finder, Graph, Scores};
-use std::collections::{BTreeMap, VecDeque};
+use astrape_routing::{Crossing, Graph, Scores};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// How large a network.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Size {
     pub(super) nodes: u16,
     channels: usize,
+    /// Where all ask for the same: what channels hold, in satoshi.
+    plain: Option<Range<u64>>,
+    /// What any payment may cost.
+    pub(super) max_fee_floor: Msat,
 }
 
-pub(super) const LARGE: Size = Size { nodes: 200, channels: 600 };
+pub(super) const LARGE: Size = Size { nodes: 200, channels: 600, plain: None, max_fee_floor: Msat(5_000) };
+
+/// As `cargo xtask network` builds it.
+pub(super) const PLAIN: Size =
+    Size { nodes: 30, channels: 60, plain: Some(400_000..4_000_000), max_fee_floor: Msat(200_000) };
 
 /// So few ways that who pays as much as can flow needs nearly all of them.
-pub(super) const SMALL: Size = Size { nodes: 20, channels: 45 };
+pub(super) const SMALL: Size = Size { nodes: 20, channels: 45, plain: None, max_fee_floor: Msat(5_000) };
 
 /// What a node does to an HTLC that it is to pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,37 +47,38 @@ enum Habit {
 
 /// A network with its truth.
 pub(super) struct World {
-    ids: Vec<NodeId>,
+    pub(super) ids: Vec<NodeId>,
     links: Vec<Link>,
     /// Of each channel, what its first and its second end can send.
-    balances: Vec<[u64; 2]>,
+    pub(super) balances: Vec<[u64; 2]>,
     habits: Vec<Habit>,
-    graph: Graph,
-    scores: Scores,
+    /// What nodes know of forwards from one channel over another that came back unpaid (attack 51).
+    unpaid: BTreeMap<(Place, Place), Unpaid>,
+    pub(super) graph: Graph,
+    pub(super) scores: Scores,
     pub(super) now: Timestamp,
+    pub(super) max_fee_floor: Msat,
+    /// In which order answers come.
+    pub(super) dice: Dice,
     /// Payments that were given up while parts of them waited at the recipient, a minute for each of these.
     pub(super) waited: u32,
 }
 
+/// A channel, by the end that sends.
+type Place = (usize, usize);
+
 /// An HTLC that is locked: over which channel, by which of its ends, how much.
-type Locked = (usize, usize, u64);
-
-/// How a payment ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    Paid,
-    Failed(String),
-}
-
-/// How long payments are tried: a recipient gives back twice what waits for parts that do not come.
-const RETRY_SECS: u64 = 150;
+pub(super) type Locked = (usize, usize, u64);
 
 impl World {
-    pub(super) fn new(seed: u64, size: Size, dishonest: u64) -> Self {
+    pub(super) fn new(seed: u64, size: &Size, dishonest: u64) -> Self {
         let mut dice = Dice::new(seed);
         let ids: Vec<NodeId> = (0..size.nodes).map(node_of).collect();
         let began = u32::try_from(NOW.secs()).expect("in time");
         let mut links = synthetic::links(seed, size.nodes.into(), size.channels, began);
+        if let Some(range) = &size.plain {
+            links.iter_mut().for_each(|link| make_plain(link, range, &mut dice));
+        }
         for link in &mut links {
             link.policies.iter_mut().for_each(|policy| policy.disabled = false);
         }
@@ -86,7 +97,9 @@ impl World {
             })
             .collect();
         let graph = synthetic::graph(&links, &ids).expect("all ids differ");
-        Self { ids, links, balances, habits, graph, scores: Scores::new(), now: NOW, waited: 0 }
+        let (unpaid, scores) = (BTreeMap::new(), Scores::new());
+        let (now, waited, max_fee_floor) = (NOW, 0, size.max_fee_floor);
+        Self { ids, links, balances, habits, unpaid, graph, scores, now, max_fee_floor, dice, waited }
     }
 
     fn link_of(&self, id: ShortChannelId) -> usize {
@@ -103,7 +116,7 @@ impl World {
     }
 
     /// The payer's channels, as its node would tell of them.
-    fn own(&self, payer: usize) -> Vec<OwnChannel> {
+    pub(super) fn own(&self, payer: usize) -> Vec<OwnChannel> {
         let of = (0..)
             .zip(&self.links)
             .filter(|(_, link)| link.ends.contains(&u32::try_from(payer).expect("small")));
@@ -121,7 +134,7 @@ impl World {
         .collect()
     }
 
-    fn learn(&mut self, taught: &[Taught]) {
+    pub(super) fn learn(&mut self, taught: &[Taught]) {
         for taught in taught {
             let capacity = self.links[self.link_of(taught.short_channel_id)].capacity.to_msat();
             let Taught { short_channel_id, direction, amount, outcome } = *taught;
@@ -130,14 +143,14 @@ impl World {
         }
     }
 
-    /// An HTLC of ours takes its way: what is locked on it, or who answers it and how.
-    fn travel(
+    /// An HTLC of ours takes its way: what is locked on it, and who does not pass it on and why.
+    pub(super) fn travel(
         &mut self,
         payer: usize,
         channel: ChannelKeysId,
         channels: &[ShortChannelId],
         new: &NewHtlc,
-    ) -> Result<Vec<Locked>, (usize, Failure)> {
+    ) -> (Vec<Locked>, Option<(usize, Failure)>) {
         let OnionSource::Recipe(recipe) = &new.onion else { panic!("an onion of ours") };
         let first = number_of(channel);
         let mut locked = vec![(first, self.end(first, payer), new.amount.0)];
@@ -158,8 +171,7 @@ impl World {
                 Habit::Ill => Some(Failure::TemporaryNodeFailure),
                 Habit::Garbling => Some(Failure::InvalidOnionVersion { sha256_of_onion: [0; 32] }),
                 Habit::Stingy => Some(Failure::TemporaryChannelFailure),
-                Habit::Honest if self.balances[link][end] < amount => Some(Failure::TemporaryChannelFailure),
-                Habit::Honest => None,
+                Habit::Honest => self.refuses(&locked, (link, end, amount)),
             };
             if let Some(failure) = failure {
                 failed = Some((index, failure));
@@ -168,16 +180,38 @@ impl World {
             locked.push((link, end, amount));
             self.lock((link, end, amount));
         }
-        match failed {
-            None => Ok(locked),
-            Some(failure) => {
-                locked.into_iter().for_each(|place| self.unlock(place));
-                Err(failure)
-            }
+        (locked, failed)
+    }
+
+    /// Why an honest node does not pass on what has come so far.
+    fn refuses(&mut self, so_far: &[Locked], (link, end, amount): Locked) -> Option<Failure> {
+        let came = so_far.last().map(|(link, end, _)| (*link, *end)).expect("it came over a channel");
+        let account = self.unpaid.entry((came, (link, end))).or_default();
+        if account.is_used_up(self.now) {
+            return Some(Failure::TemporaryChannelFailure);
+        }
+        if self.balances[link][end] < amount {
+            *account = account.after_refused(self.now);
+            return Some(Failure::TemporaryChannelFailure);
+        }
+        None
+    }
+
+    /// An HTLC comes back: whoever passed it on counts it.
+    pub(super) fn come_back(&mut self, locked: Vec<Locked>) {
+        self.count(&locked, Unpaid::after_unpaid);
+        locked.into_iter().for_each(|place| self.unlock(place));
+    }
+
+    pub(super) fn count(&mut self, locked: &[Locked], how: impl Fn(&Unpaid, Timestamp) -> Unpaid) {
+        for pair in locked.windows(2) {
+            let place = |at: usize| (pair[at].0, pair[at].1);
+            let account = self.unpaid.entry((place(0), place(1))).or_default();
+            *account = how(account, self.now);
         }
     }
 
-    fn own_balance(&self, payer: usize, channel: ChannelKeysId) -> u64 {
+    pub(super) fn own_balance(&self, payer: usize, channel: ChannelKeysId) -> u64 {
         let link = number_of(channel);
         self.balances[link][self.end(link, payer)]
     }
@@ -190,161 +224,12 @@ impl World {
         self.balances[link][end] += amount;
     }
 
-    /// Pays, and says how it ended and after how many HTLCs.
-    pub(super) fn pay(&mut self, payer: usize, payee: usize, amount: Msat, seed: u8) -> (End, u64) {
-        let policy = PaymentPolicy { max_fee_millionths: 50_000, ..PaymentPolicy::default() };
-        let mut draft = draft(Some(amount), vec![]);
-        draft.payee = self.ids[payee];
-        let request = PayRequest {
-            session_key_seed: [seed; 32],
-            retry_secs: Some(RETRY_SECS),
-            ..request(finish_as(u16::try_from(payee).expect("small"), &draft))
-        };
-        let mut finder = Finder::new(self.graph.snapshot(), &self.scores);
-        let started = {
-            let own = self.own(payer);
-            Payment::start(request, &self.view(payer, &own, &policy))
-        };
-        let Ok((mut payment, outputs)) = started else {
-            return (End::Failed("refused".to_owned()), 0);
-        };
-        let mut outputs = VecDeque::from(outputs);
-        // Parts that have arrived, and wait for the others.
-        let mut waiting: BTreeMap<u64, Vec<Locked>> = BTreeMap::new();
-        let (mut end, mut offered) = (None, 0);
-        loop {
-            let Some(output) = outputs.pop_front() else {
-                if end.is_some() || payment.in_flight().0 == amount {
-                    break;
-                }
-                // The rest finds no way beside what has arrived.
-                assert!(!waiting.is_empty() && payment.gave_up.is_none() && payment.asked_at.is_none());
-                self.now = self.now.plus(policy.mpp_timeout_ms);
-                outputs.extend(self.give_back(payer, &mut payment, &mut waiting, &policy));
-                continue;
-            };
-            assert_eq!(end, None, "nothing follows the end");
-            let (amount_out, fee_out) = payment.in_flight();
-            assert!(amount_out <= amount && fee_out <= payment.max_fee);
-            let (next, more) = match output {
-                PayOutput::Teach(trip) => {
-                    self.learn(&trip.taught());
-                    continue;
-                }
-                PayOutput::Search(query) => {
-                    finder.look_at(&self.graph.snapshot(), &self.scores);
-                    let found = finder.find(&query.request(self.now));
-                    let own = self.own(payer);
-                    payment.on_route(query.number, &found, &self.view(payer, &own, &policy))
-                }
-                PayOutput::Offer(channel, new) => {
-                    let astrape_channel::Origin::Payment { part, .. } = new.origin else { panic!("ours") };
-                    let way = payment.parts[&part].clone();
-                    // Another part may have taken the balance since this one was planned.
-                    let missing = new.amount.0.saturating_sub(self.own_balance(payer, channel));
-                    if missing > 0 {
-                        let refusal = Refusal::InsufficientBalance { missing: Msat(missing) };
-                        let own = self.own(payer);
-                        let view = self.view(payer, &own, &policy);
-                        let (next, more) = payment.on_not_offered(part, &refusal, &view);
-                        payment = next;
-                        outputs.extend(more);
-                        continue;
-                    }
-                    offered += 1;
-                    match self.travel(payer, channel, &way.channels, &new) {
-                        // The recipient knows no such hash.
-                        Ok(locked) if new.payment_hash != payment.payment_hash => {
-                            locked.into_iter().for_each(|place| self.unlock(place));
-                            let failure = Failure::IncorrectOrUnknownPaymentDetails {
-                                htlc_msat: way.amount,
-                                height: TIP,
-                            };
-                            let how = failed_by(&way, way.channels.len(), &failure);
-                            let own = self.own(payer);
-                            payment.on_failed(part, &how, &self.view(payer, &own, &policy))
-                        }
-                        Ok(locked) => {
-                            waiting.insert(part, locked);
-                            (payment, Vec::new())
-                        }
-                        Err((index, failure)) => {
-                            let how = match failure {
-                                Failure::InvalidOnionVersion { .. } => Resolution::Failed(FailurePacket {
-                                    reason: vec![index.to_be_bytes()[7]; 292],
-                                    attribution_data: None,
-                                }),
-                                failure => failed_by(&way, index, &failure),
-                            };
-                            let own = self.own(payer);
-                            payment.on_failed(part, &how, &self.view(payer, &own, &policy))
-                        }
-                    }
-                }
-                PayOutput::Sent { .. } => {
-                    end = Some(End::Paid);
-                    continue;
-                }
-                reached @ PayOutput::Reached { .. } => panic!("this is no probe: {reached:?}"),
-                PayOutput::Failed { reason } => {
-                    end = Some(End::Failed(reason));
-                    continue;
-                }
-            };
-            payment = next;
-            outputs.extend(more);
-            if payment.gave_up.is_some() {
-                outputs.extend(self.give_back(payer, &mut payment, &mut waiting, &policy));
-            }
-        }
-        if end.is_none() {
-            // Nothing is left to do but to wait: all has arrived, and the payee settles it.
-            assert_eq!(payment.in_flight().0, amount, "all parts are there");
-            for (part, locked) in std::mem::take(&mut waiting) {
-                for (link, end, amount) in locked {
-                    self.balances[link][1 - end] += amount;
-                }
-                let (next, outputs) = payment.on_fulfilled(part, PREIMAGE, None, self.now);
-                payment = next;
-                for output in outputs {
-                    match output {
-                        PayOutput::Teach(trip) => self.learn(&trip.taught()),
-                        PayOutput::Sent { preimage, .. } => {
-                            assert_eq!((preimage, end.take()), (PREIMAGE, None), "it is sent once");
-                            end = Some(End::Paid);
-                        }
-                        other => panic!("after the preimage: {other:?}"),
-                    }
-                }
-            }
-        }
-        assert!(payment.is_over() && waiting.is_empty());
-        (end.expect("it has ended"), offered)
-    }
-
-    /// The payee gives back what waits for parts that will not come.
-    fn give_back(
-        &mut self,
+    pub(super) fn view<'a>(
+        &self,
         payer: usize,
-        payment: &mut Payment,
-        waiting: &mut BTreeMap<u64, Vec<Locked>>,
-        policy: &PaymentPolicy,
-    ) -> Vec<PayOutput> {
-        let mut told = Vec::new();
-        self.waited += u32::from(!waiting.is_empty());
-        for (part, locked) in std::mem::take(waiting) {
-            locked.into_iter().for_each(|place| self.unlock(place));
-            let way = &payment.parts[&part];
-            let how = failed_by(way, way.channels.len(), &Failure::MppTimeout);
-            let own = self.own(payer);
-            let (next, outputs) = payment.on_failed(part, &how, &self.view(payer, &own, policy));
-            *payment = next;
-            told.extend(outputs);
-        }
-        told
-    }
-
-    fn view<'a>(&self, payer: usize, own: &'a [OwnChannel], policy: &'a PaymentPolicy) -> PayView<'a> {
+        own: &'a [OwnChannel],
+        policy: &'a PaymentPolicy,
+    ) -> PayView<'a> {
         PayView { payer: self.ids[payer], channels: own, now: self.now, tip: TIP, policy }
     }
 
@@ -367,6 +252,18 @@ impl World {
 
     pub(super) fn money(&self) -> u64 {
         self.balances.iter().flatten().sum()
+    }
+}
+
+/// Between any two nodes, for what a node of ours asks.
+fn make_plain(link: &mut Link, capacities: &Range<u64>, dice: &mut Dice) {
+    let forward = ForwardPolicy::default();
+    link.capacity = Sat(capacities.start + dice.below(capacities.end - capacities.start));
+    for policy in &mut link.policies {
+        policy.fee_base_msat = u32::try_from(forward.fee_base.0).expect("small");
+        policy.fee_proportional_millionths = forward.fee_proportional_millionths;
+        policy.htlc_minimum = forward.htlc_minimum;
+        policy.htlc_maximum = link.capacity.to_msat();
     }
 }
 
