@@ -44,8 +44,8 @@ pub(super) enum Avoid {
 /// like it.
 const MAX_BORNE: u32 = 1;
 
-/// How often more is dared: then a sixty-fourth of what may be in a channel is left.
-const MAX_DARED: u32 = 5;
+/// How often more is dared: then a five hundredth of what may be in a channel is left.
+const MAX_DARED: u32 = 8;
 
 impl Lessons {
     pub(super) fn add(&mut self, avoid: Avoid) {

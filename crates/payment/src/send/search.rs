@@ -71,7 +71,7 @@ impl RouteQuery {
 }
 
 /// A channel that failed is not tried with less than this part of the payment.
-const WORTH_A_TRY: u64 = 256;
+const WORTH_A_TRY: u64 = 1_024;
 
 /// Why an answer cannot be followed: it does not fit the payment, or not any more.
 pub(super) struct Outdated;

@@ -128,9 +128,9 @@ fn where_nobody_is_suspected_no_way_means_the_end() {
 }
 
 #[test]
-fn a_channel_that_failed_is_tried_with_a_256th_of_the_payment_and_not_with_less() {
-    // A 256th is 3,906 msat. Half of what may be there is tried.
-    for (most, tried) in [(7_810, 0), (7_811, 3_906)] {
+fn a_channel_that_failed_is_tried_with_a_1024th_of_the_payment_and_not_with_less() {
+    // A 1024th is 976 msat. Half of what may be there is tried.
+    for (most, tried) in [(1_950, 0), (1_951, 976)] {
         let mut payment = asking();
         let limit = Limit { most: Msat(most), dared: 0 };
         payment.lessons.channels.insert((ShortChannelId(29), Direction::FromNode1), limit);

@@ -22,16 +22,25 @@ pub(super) struct Size {
     plain: Option<Range<u64>>,
     /// What any payment may cost.
     pub(super) max_fee_floor: Msat,
+    /// A payment can arrive that leaves so much of what can flow for fees: one part in so many.
+    pub(super) fees_one_in: u64,
 }
 
-pub(super) const LARGE: Size = Size { nodes: 200, channels: 600, plain: None, max_fee_floor: Msat(5_000) };
+pub(super) const LARGE: Size =
+    Size { nodes: 200, channels: 600, plain: None, max_fee_floor: Msat(5_000), fees_one_in: 20 };
 
 /// As `cargo xtask network` builds it.
-pub(super) const PLAIN: Size =
-    Size { nodes: 30, channels: 60, plain: Some(400_000..4_000_000), max_fee_floor: Msat(200_000) };
+pub(super) const PLAIN: Size = Size {
+    nodes: 30,
+    channels: 60,
+    plain: Some(400_000..4_000_000),
+    max_fee_floor: Msat(200_000),
+    fees_one_in: 200,
+};
 
 /// So few ways that who pays as much as can flow needs nearly all of them.
-pub(super) const SMALL: Size = Size { nodes: 20, channels: 45, plain: None, max_fee_floor: Msat(5_000) };
+pub(super) const SMALL: Size =
+    Size { nodes: 20, channels: 45, plain: None, max_fee_floor: Msat(5_000), fees_one_in: 50 };
 
 /// What a node does to an HTLC that it is to pass on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
