@@ -108,6 +108,9 @@ impl Graph {
         let slot = self.by_id.remove(&id)?;
         let removed = self.channels.remove(slot);
         let channel = self.shown(&removed);
+        if removed.is_told() {
+            removed.ends.into_iter().for_each(|end| self.nodes.get_mut(end).told -= 1);
+        }
         removed.ends.into_iter().for_each(|end| self.leave(end));
         self.reshape();
         Some(channel)
@@ -132,7 +135,13 @@ impl Graph {
         direction: Direction,
         policy: Policy,
     ) -> Result<Option<Policy>, GraphError> {
-        Ok(self.slot_mut(id)?.policies[direction.index()].replace(policy))
+        let slot = self.slot_mut(id)?;
+        let (is_first, ends) = (!slot.is_told(), slot.ends);
+        let before = slot.policies[direction.index()].replace(policy);
+        if is_first {
+            ends.into_iter().for_each(|end| self.nodes.get_mut(end).told += 1);
+        }
+        Ok(before)
     }
 
     /// Sets what a node says of itself; addresses beyond [`MAX_ADDRESSES`] are dropped.
@@ -172,6 +181,12 @@ impl Graph {
     #[must_use]
     pub fn has_node(&self, id: &NodeId) -> bool {
         self.by_node.contains_key(id)
+    }
+
+    /// Whether a node has a channel of which others are told: without a `channel_update` there is none (BOLT 7).
+    #[must_use]
+    pub fn is_told(&self, id: &NodeId) -> bool {
+        self.by_node.get(id).is_some_and(|slot| self.nodes.get(*slot).told > 0)
     }
 
     /// What a node has said of itself.
@@ -229,11 +244,14 @@ impl Graph {
 
     /// The graph of such nodes and channels, whose degrees and ends fit; `None` when an id is there twice, or there are
     /// too many.
-    pub(crate) fn from_slots(nodes: Slots<NodeSlot>, channels: Slots<ChannelSlot>) -> Option<Self> {
+    pub(crate) fn from_slots(mut nodes: Slots<NodeSlot>, channels: Slots<ChannelSlot>) -> Option<Self> {
         let number = |at: usize| u32::try_from(at).expect("slots are numbered by u32");
         let mut by_id: Vec<(ShortChannelId, u32)> =
             channels.iter().map(|(at, slot)| (slot.id, number(at))).collect();
         let mut by_node: Vec<(NodeId, u32)> = nodes.iter().map(|(at, slot)| (slot.id, number(at))).collect();
+        for end in channels.iter().filter(|(_, slot)| slot.is_told()).flat_map(|(_, slot)| slot.ends) {
+            nodes.get_mut(end).told += 1;
+        }
         by_id.sort_unstable();
         by_node.sort_unstable();
         let twice = by_id.windows(2).any(|pair| pair[0].0 == pair[1].0)
@@ -263,7 +281,7 @@ impl Graph {
         let slot = *self
             .by_node
             .entry(id)
-            .or_insert_with(|| self.nodes.insert(NodeSlot { id, degree: 0, info: None }));
+            .or_insert_with(|| self.nodes.insert(NodeSlot { id, degree: 0, told: 0, info: None }));
         self.nodes.get_mut(slot).degree += 1;
         slot
     }

@@ -1,12 +1,13 @@
 //! Peers that are silent, slow or loud.
 
 use crate::support::{Member, PATIENCE, signer, until};
+use astrape_channel::Phase;
 use astrape_daemon::engine::{EmbeddedChain, clock};
-use astrape_primitives::{ChannelId, Features, NodeId};
+use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, NodeId, Sat};
 use astrape_signer::InProcessSigner;
 use astrape_transactions::Signer as _;
 use astrape_transport::{Decryptor, Encryptor, Handshake, Progress, Secured};
-use astrape_wire::{Init, Message, Ping, UpdateFee};
+use astrape_wire::{ChannelReestablish, Error, Init, Message, Ping, UpdateFee};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -136,6 +137,49 @@ async fn a_flood_of_pings_ends_the_connection_and_others_are_served_meanwhile() 
     .await;
     alice.stop().await.unwrap();
     bob.stop().await.unwrap();
+}
+
+/// The peer counts as heard what it said before its connection broke, and does not say it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_before_a_frame_that_is_broken_is_heard() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(91, &chain).await, Member::start(92, &chain).await);
+    alice.fund(Sat(2_000_000)).await;
+    alice.connect(&bob).await;
+    let channel = alice.open(&bob, Sat(1_000_000), Msat(0)).await;
+    bob.stop().await.unwrap();
+    let mut as_bob = Stranger::connect_as(&signer(92), &alice).await;
+    as_bob.say_init().await;
+    assert!(matches!(as_bob.hear().await, Message::Init(_)));
+    let (channel_id, point) = {
+        let node = alice.handle.snapshot();
+        let (_, found) = node.channels().find(|(keys, _)| *keys == channel).unwrap();
+        (found.channel_id(), found.open().unwrap().params.remote.basepoints.payment)
+    };
+    let heard = Message::ChannelReestablish(ChannelReestablish {
+        channel_id,
+        next_commitment_number: CommitmentNumber(1),
+        next_revocation_number: CommitmentNumber(0),
+        your_last_per_commitment_secret: [0; 32],
+        my_current_per_commitment_point: point,
+        next_funding: None,
+        my_current_funding_locked: None,
+    });
+    let error = Message::Error(Error { channel_id, data: b"the end".to_vec() });
+    // In one piece: all is there when the node reads.
+    let mut out = Vec::new();
+    for message in [heard, error] {
+        as_bob.encryptor.seal(&message.encode().unwrap(), &mut out).unwrap();
+    }
+    out.extend([0; 18]);
+    as_bob.socket.write_all(&out).await.unwrap();
+    assert!(as_bob.is_closed().await);
+    until("the error has ended the channel", async || {
+        let node = alice.handle.snapshot();
+        node.channels().any(|(keys, found)| keys == channel && matches!(found.phase, Phase::Closing(_)))
+    })
+    .await;
+    alice.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

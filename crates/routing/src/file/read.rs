@@ -114,7 +114,7 @@ impl Tables {
             .zip(ids.iter().zip(&degrees))
             .map(|(node, (id, degree))| {
                 let (node, id) = node.zip(*id)?;
-                (*degree > 0).then_some(NodeSlot { id, degree: *degree, info: node.info })
+                (*degree > 0).then_some(NodeSlot { id, degree: *degree, told: 0, info: node.info })
             })
             .collect();
         let ordered = |slot: &ChannelSlot| {

@@ -156,12 +156,23 @@ impl Gossip {
         let item = Item { stored, timestamp: m.timestamp, from };
         let channel = self.graph.channel(id);
         let is_first = channel.as_ref().is_some_and(|c| c.policies == [None, None]);
-        // BOLT 7: a channel is passed on with its first update, and before it.
-        if is_first && let Some(stored) = channel.and_then(|c| c.stored) {
-            self.outgoing.channel(id, Item { stored, ..item });
+        // BOLT 7: a channel is passed on with its first update, and before it; so are its ends, if they have no other.
+        if is_first && let Some(channel) = channel {
+            if let Some(stored) = channel.stored {
+                self.outgoing.channel(id, Item { stored, ..item });
+            }
+            [channel.node_1, channel.node_2].iter().for_each(|node| self.pass_on_first(node));
         }
         if self.graph.set_policy(id, direction, policy(m, Some(stored))).is_ok() {
             self.outgoing.update(id, direction, item);
+        }
+    }
+
+    /// What a node has said of itself before anything was told of its channels.
+    fn pass_on_first(&mut self, node: &NodeId) {
+        let info = self.graph.node(node).filter(|_| !self.graph.is_told(node));
+        if let Some((stored, timestamp)) = info.and_then(|info| info.stored.zip(Some(info.timestamp))) {
+            self.outgoing.node(*node, Item { stored, timestamp, from: None });
         }
     }
 
@@ -170,7 +181,7 @@ impl Gossip {
         let stored = (!m.addresses.has_several_hostnames())
             .then(|| self.append(&Record::Message(heard.bytes.clone())));
         let known = self.graph.set_node(m.node_id, node_info(m, stored)).is_ok();
-        if let Some(stored) = stored.filter(|_| known) {
+        if let Some(stored) = stored.filter(|_| known && self.graph.is_told(&m.node_id)) {
             self.outgoing.node(m.node_id, Item { stored, timestamp: m.timestamp, from });
         }
     }

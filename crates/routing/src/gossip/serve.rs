@@ -38,9 +38,11 @@ impl RangeAnswer {
         Self { from: first_of(first), first, query, done: false }
     }
 
-    /// The block after the last that is asked for.
+    /// The block after the last that is asked for. No block has a number beyond 32 bits: whoever asks for more is answered so that
+    /// the sum of its answer's two fields fits them too.
     fn end(&self) -> u64 {
-        u64::from(self.query.first_blocknum.0) + u64::from(self.query.number_of_blocks)
+        let end = u64::from(self.query.first_blocknum.0) + u64::from(self.query.number_of_blocks);
+        end.min(u64::from(u32::MAX))
     }
 
     /// The next part; `None` after the last. `chain_hash` is that of the graph: of another chain nothing is known.
@@ -261,7 +263,7 @@ impl Backlog {
         let nodes = gossip.graph().nodes().skip_while(|(id, _)| after.is_some_and(|after| *id <= after));
         for (id, info) in nodes {
             self.after_node = Some(id);
-            let wanted = info.filter(|info| self.filter.wants(info.timestamp));
+            let wanted = info.filter(|info| self.filter.wants(info.timestamp) && gossip.graph().is_told(&id));
             piece.extend(wanted.and_then(|info| info.stored));
             if piece.len() >= PIECE {
                 return Some(piece);

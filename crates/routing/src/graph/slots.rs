@@ -26,6 +26,11 @@ impl ChannelSlot {
         heard[0].min(heard[1])
     }
 
+    /// Whether an end of it has said what it asks for.
+    pub(super) fn is_told(&self) -> bool {
+        self.policies.iter().any(Option::is_some)
+    }
+
     pub(super) fn marks(&self) -> ChannelMarks {
         ChannelMarks {
             short_channel_id: self.id,
@@ -41,6 +46,8 @@ pub(crate) struct NodeSlot {
     pub(crate) id: NodeId,
     /// How many channels it has; never zero.
     pub(crate) degree: u32,
+    /// How many of them somebody asks something for: before that nothing is told of a channel.
+    pub(crate) told: u32,
     pub(crate) info: Option<Arc<NodeInfo>>,
 }
 

@@ -9,6 +9,9 @@ pub(crate) const MAX_NATS: f32 = 6.907_755;
 
 const STEPS: usize = 1024;
 
+/// So near the whole capacity the curve is too steep for straight lines: so many steps from its end one is off by a ten thousandth of a nat.
+const STEEP_STEPS: usize = 32;
+
 /// Nats that an amount costs over a channel of which nothing is known, by the 1024ths of its capacity.
 static UNKNOWN: [f32; STEPS + 2] = unknown();
 
@@ -69,8 +72,12 @@ const fn nats(chance: f64) -> f32 {
     reason = "an estimate; a cast of what is too large gives the largest"
 )]
 pub(crate) fn nats_unknown(amount: u64, inverse_capacity: f32) -> f32 {
-    let at = (amount as f32 * inverse_capacity).min(1.0) * STEPS as f32;
+    let part = (amount as f32 * inverse_capacity).min(1.0);
+    let at = part * STEPS as f32;
     let step = at as usize;
+    if step + STEEP_STEPS >= STEPS {
+        return nats(chance(0.0, 1.0, f64::from(part)));
+    }
     let (low, high) = (UNKNOWN[step], UNKNOWN[step + 1]);
     low + (high - low) * (at - step as f32)
 }
@@ -116,6 +123,16 @@ pub(crate) fn millionths(nats: f32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn also_near_the_whole_capacity_a_chance_costs_its_logarithm() {
+        for amount in [0.9_f64, 0.96, 0.969, 0.99, 0.999, 0.9995] {
+            let x = 2.0 * amount - 1.0;
+            let exact = -((2.0 - x - x.powi(9)) / 4.0).ln();
+            let told = f64::from(nats_unknown((amount * 1e6) as u64, 1e-6));
+            assert!((told - exact).abs() < 1e-3, "{amount}: {told} for {exact}");
+        }
+    }
 
     #[test]
     fn chances_fall_from_one_to_none() {

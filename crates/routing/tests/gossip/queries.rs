@@ -35,7 +35,7 @@ fn ids(parts: &[ReplyChannelRange]) -> Vec<u32> {
 /// What BOLT 7 asks of the parts of one answer.
 fn check(query: &QueryChannelRange, parts: &[ReplyChannelRange]) {
     let first = u64::from(query.first_blocknum.0);
-    let end = first + u64::from(query.number_of_blocks);
+    let end = (first + u64::from(query.number_of_blocks)).min(u64::from(u32::MAX));
     let begin_of = |part: &ReplyChannelRange| u64::from(part.first_blocknum.0);
     let end_of = |part: &ReplyChannelRange| begin_of(part) + u64::from(part.number_of_blocks);
     assert!(parts.iter().all(|part| part.chain_hash == query.chain_hash));
@@ -67,6 +67,7 @@ fn a_range_is_answered_with_the_channels_in_it() {
         (101, 399, vec![]),
         (901, 10, vec![]),
         (0, 1, vec![]),
+        (500, u32::MAX, vec![500, 501, 900]),
         (u32::MAX, u32::MAX, vec![]),
         (20_000_000, 1, vec![]),
     ];
@@ -77,6 +78,14 @@ fn a_range_is_answered_with_the_channels_in_it() {
         assert_eq!(ids(&said), expected, "{first} + {count}");
         assert!(said.iter().all(|part| part.timestamps_tlv.is_none() && part.checksums_tlv.is_none()));
     }
+}
+
+/// Peers add the two fields of an answer in 32 bits, and take a sum that does not fit them for a small one.
+#[test]
+fn who_asks_for_more_blocks_than_have_numbers_is_answered_in_numbers_that_fit() {
+    let said = parts(&some(), &range(500, u32::MAX, None));
+    let last = said.last().expect("one at least");
+    assert_eq!(last.first_blocknum.0.checked_add(last.number_of_blocks), Some(u32::MAX));
 }
 
 // BOLT 7.the-query_channel_range-and-reply_channel_range-messages.9

@@ -35,6 +35,23 @@ fn a_channel_is_passed_on_with_its_first_update_and_before_all_that_needs_it() {
     assert_eq!(names(&flushed(&mut net)), ["channel_update"], "the second update needs no announcement");
 }
 
+// BOLT 7.the-channel_announcement-message.26
+#[test]
+fn a_node_is_passed_on_with_the_first_update_of_one_of_its_channels_and_not_before() {
+    let mut net = Net::new();
+    net.add_channel(1, 2, scid(900));
+    net.hear(node_announcement(1, NOW));
+    assert!(flushed(&mut net).is_empty(), "no peer knows it");
+    assert!(pieces(&net, filter(0, u32::MAX)).concat().is_empty());
+    net.hear(update(2, 1, scid(900), NOW));
+    let all = ["channel_announcement", "channel_update", "node_announcement"];
+    assert_eq!(names(&flushed(&mut net)), all);
+    assert_eq!(names(&pieces(&net, filter(0, u32::MAX)).concat()), all);
+    net.add_channel(1, 3, scid(901));
+    net.hear(update(3, 1, scid(901), NOW));
+    assert_eq!(names(&flushed(&mut net)), ["channel_announcement", "channel_update"], "it is known by then");
+}
+
 // BOLT 7.the-channel_update-message.40
 // BOLT 7.the-node_announcement-message.34
 // BOLT 7.rebroadcasting.6

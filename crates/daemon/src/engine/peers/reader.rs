@@ -97,7 +97,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
         loop {
             if let Err(end) = self.turn().await {
-                return end;
+                // What came before the end was said all the same: the peer counts it as heard.
+                return match self.hand_over().await {
+                    Ok(()) => end,
+                    Err(sooner) => sooner,
+                };
             }
         }
     }
