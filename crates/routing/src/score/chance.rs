@@ -126,10 +126,10 @@ mod tests {
 
     #[test]
     fn also_near_the_whole_capacity_a_chance_costs_its_logarithm() {
-        for amount in [0.9_f64, 0.96, 0.969, 0.99, 0.999, 0.9995] {
-            let x = 2.0 * amount - 1.0;
+        for amount in [900_000_u32, 960_000, 969_000, 990_000, 999_000, 999_500] {
+            let x = 2.0 * f64::from(amount) / 1e6 - 1.0;
             let exact = -((2.0 - x - x.powi(9)) / 4.0).ln();
-            let told = f64::from(nats_unknown((amount * 1e6) as u64, 1e-6));
+            let told = f64::from(nats_unknown(amount.into(), 1e-6));
             assert!((told - exact).abs() < 1e-3, "{amount}: {told} for {exact}");
         }
     }
