@@ -108,6 +108,10 @@ impl Payment {
         if view.channels.is_empty() {
             return Vec::new();
         }
+        self.search(recipient, view, max_parts)
+    }
+
+    fn search(&self, recipient: &Recipient, view: &PayView<'_>, max_parts: usize) -> Vec<PayOutput> {
         let query = self.query(view.payer, recipient, view.channels, view.policy, max_parts);
         vec![PayOutput::Search(Box::new(query))]
     }
@@ -123,9 +127,7 @@ impl Payment {
             return offers;
         }
         self.asked_at = Some(view.now);
-        let max_parts = self.parts_asked(&recipient, view.policy);
-        let query = self.query(view.payer, &recipient, view.channels, view.policy, max_parts);
-        vec![PayOutput::Search(Box::new(query))]
+        self.search(&recipient, view, self.parts_asked(&recipient, view.policy))
     }
 
     /// Follows the answer to the question that is open. The error says why there is no way.
