@@ -95,7 +95,7 @@ impl SqliteJournal {
                 mark.commits()
             )));
         }
-        quick_check(&conn)?;
+        check(&conn)?;
         schema::migrate(&mut conn, network, node_id)?;
         archive::check(&conn)?;
         let (epoch, marks, commits, opened) = take_over(&mut conn, network, node_id, new, (&mark, found))?;
@@ -249,14 +249,14 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 /// to start does not depend on how many states a channel has had.
 const ARCHIVES: [&str; 4] = ["archived_htlcs", "retired_htlcs", "ledger", "onions"];
 
-/// Looks whether the tables that the node lives in are whole.
-fn quick_check(conn: &Connection) -> Result<(), JournalError> {
+/// Looks whether the tables that the node lives in are whole, and whether their indexes know all rows.
+fn check(conn: &Connection) -> Result<(), JournalError> {
     let mut names =
         conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").map_err(failed)?;
     let names: Vec<String> =
         names.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(failed)?;
     for name in names.iter().filter(|name| !ARCHIVES.contains(&name.as_str())) {
-        let sql = "SELECT quick_check FROM pragma_quick_check(?1)";
+        let sql = "SELECT integrity_check FROM pragma_integrity_check(?1)";
         let verdict: String = conn.query_row(sql, [name], |row| row.get(0)).map_err(failed)?;
         if verdict != "ok" {
             return Err(JournalError::Damaged(verdict));

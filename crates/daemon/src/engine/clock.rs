@@ -23,6 +23,16 @@ pub fn fresh32() -> [u8; 32] {
     bytes
 }
 
+/// The same for each of several inputs, with one question to the operating system.
+///
+/// # Panics
+/// As [`fresh32`].
+pub(crate) fn fresh(count: usize) -> Vec<[u8; 32]> {
+    let mut all = vec![[0; 32]; count];
+    OsRng.fill_bytes(all.as_flattened_mut());
+    all
+}
+
 /// How long from now until a time; nothing when it has passed.
 pub(crate) fn until(at: Timestamp) -> std::time::Duration {
     std::time::Duration::from_millis(at.since(now()))

@@ -23,10 +23,10 @@ pub struct Stopped;
 const MAX_BATCH: usize = 64;
 
 /// Steps that are handed to the door together.
-const MAX_MERGED: usize = 64;
+const MAX_MERGED: usize = 512;
 
-/// How long steps may wait for those that follow them before they are handed to the door.
-const MAX_HELD: Duration = Duration::from_millis(1);
+/// How long steps may wait for those that follow them, while there are any, before they are handed to the door.
+const MAX_HELD: Duration = Duration::from_millis(3);
 
 /// What the core's thread is asked.
 pub(crate) enum Request {
@@ -142,6 +142,10 @@ pub(crate) fn run(mut node: Node, mut requests: mpsc::Receiver<Request>, door: &
         if take(&mut batch, &mut node, &mut held, door).is_err() {
             break;
         }
+        // As long as more is there, the next steps join these in one commit.
+        if requests.is_empty() && held.push(&node, door).is_err() {
+            break;
+        }
     }
     door.close();
 }
@@ -167,6 +171,7 @@ fn receive(
 /// Makes the steps of a batch. An error ends the work, for one reason or the other.
 fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door) -> Result<(), Closed> {
     let mut left: usize = batch.iter().map(Request::inputs).sum();
+    let mut entropy = clock::fresh(left).into_iter();
     for request in batch.drain(..) {
         let Request::Steps { inputs, allowance, settled } = request else {
             held.push(node, door)?;
@@ -175,7 +180,8 @@ fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door)
         let mut add = |input: Input| {
             left = left.saturating_sub(1);
             let proposals = if left > 0 { Proposals::Later } else { Proposals::WhenDue };
-            held.add(step(node, input, proposals));
+            let entropy = Entropy::new(entropy.next().expect("as many as inputs were drawn"));
+            held.add(node.step_and_propose(clock::now(), entropy, input, proposals));
         };
         match inputs {
             Inputs::One(input) => add(*input),
@@ -187,9 +193,5 @@ fn take(batch: &mut Vec<Request>, node: &mut Node, held: &mut Held, door: &Door)
             held.push(node, door)?;
         }
     }
-    held.push(node, door)
-}
-
-fn step(node: &mut Node, input: Input, proposals: Proposals) -> Step {
-    node.step_and_propose(clock::now(), Entropy::new(clock::fresh32()), input, proposals)
+    Ok(())
 }

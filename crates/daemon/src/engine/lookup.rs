@@ -37,7 +37,8 @@ impl Lookups {
         answer
     }
 
-    pub(crate) fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
-        self.read(|reader| reader.onion_seen(onion))
+    /// Whether each of these onions was acted on before.
+    pub(crate) fn onions_seen(&self, onions: &[SeenOnion]) -> Result<Vec<bool>, JournalError> {
+        if onions.is_empty() { Ok(Vec::new()) } else { self.read(|reader| reader.onions_seen(onions)) }
     }
 }

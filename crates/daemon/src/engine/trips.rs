@@ -4,8 +4,9 @@
 use super::{Handle, Shared, clock};
 use astrape_payment::Trip;
 use astrape_primitives::{PaymentHash, Timestamp};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::runtime::Handle as Runtime;
 
 /// Parts that are remembered: some kilobytes each.
@@ -42,15 +43,46 @@ impl Ended {
     }
 }
 
-/// Parts that ended lately, oldest first.
+/// Parts that ended lately.
 #[derive(Default)]
 pub(crate) struct Trips {
-    kept: Mutex<VecDeque<Arc<Ended>>>,
+    kept: Mutex<Kept>,
     pace: Mutex<Pace>,
 }
 
 /// Parts by the hash of their payment, in the order in which they ended.
 pub(crate) type ByPayment = BTreeMap<String, Vec<Arc<Ended>>>;
+
+/// The parts that are remembered: whoever waits for one payment does not look through those of all others.
+#[derive(Default)]
+struct Kept {
+    /// Those of each payment, oldest first.
+    parts: BTreeMap<PaymentHash, VecDeque<Arc<Ended>>>,
+    /// Whose they are, oldest first.
+    order: VecDeque<PaymentHash>,
+}
+
+impl Kept {
+    /// Adds one, in place of the oldest when there are enough.
+    fn push(&mut self, ended: Arc<Ended>) {
+        if self.order.len() >= MAX_KEPT {
+            self.pop();
+        }
+        let hash = ended.trip.payment_hash;
+        self.order.push_back(hash);
+        self.parts.entry(hash).or_default().push_back(ended);
+    }
+
+    fn pop(&mut self) {
+        let Some(hash) = self.order.pop_front() else { return };
+        if let Entry::Occupied(mut parts) = self.parts.entry(hash) {
+            parts.get_mut().pop_front();
+            if parts.get().is_empty() {
+                parts.remove();
+            }
+        }
+    }
+}
 
 /// How many were read in the second that is now.
 #[derive(Default)]
@@ -73,25 +105,21 @@ impl Pace {
 impl Trips {
     fn keep(&self, trip: Trip) -> Arc<Ended> {
         let ended = Arc::new(Ended::new(trip));
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_KEPT {
-            kept.pop_front();
-        }
-        kept.push_back(Arc::clone(&ended));
+        self.kept().push(Arc::clone(&ended));
         ended
     }
 
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn of(&self, payment_hash: &PaymentHash) -> Vec<Arc<Ended>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().filter(|ended| ended.trip.payment_hash == *payment_hash).cloned().collect()
+        self.kept().parts.get(payment_hash).into_iter().flatten().cloned().collect()
     }
 
     fn by_payment(&self) -> ByPayment {
-        let mut all = ByPayment::new();
-        for ended in self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            all.entry(ended.trip.payment_hash.to_string()).or_default().push(Arc::clone(ended));
-        }
-        all
+        let kept = self.kept();
+        kept.parts.iter().map(|(hash, parts)| (hash.to_string(), parts.iter().cloned().collect())).collect()
     }
 
     fn may_read(&self, now: Timestamp) -> bool {

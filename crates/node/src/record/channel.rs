@@ -96,7 +96,8 @@ impl Rows<'_> {
     }
 }
 
-fn params_of(channel: &Channel) -> Option<&astrape_channel::Params> {
+/// Shared, so that parameters which are still the same are not compared key by key.
+fn params_of(channel: &Channel) -> Option<&Arc<astrape_channel::Params>> {
     match &channel.phase {
         Phase::Opening(_) => None,
         Phase::Open(open) => Some(&open.params),

@@ -237,7 +237,7 @@ fn a_commitment_waits_a_little_for_young_htlcs_to_be_over_and_for_old_ones_not_a
     }
     for young in 0..11 {
         let signed = hold(&mut net, 1_000_000);
-        assert_eq!((signed, due(&net)), if young < 5 { (1, None) } else { (0, Some(young / 5)) });
+        assert_eq!((signed, due(&net)), if young < 4 { (1, None) } else { (0, Some(young * 3 / 10)) });
         run_with_patience(&mut net);
         let (_, channel) = net.members[0].node.channels().next().expect("there is one");
         let mut htlcs = channel.open().expect("it is open").htlcs.values();

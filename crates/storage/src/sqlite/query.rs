@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 /// All live records.
 pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
-    let mut statement = conn.prepare_cached("SELECT key, value FROM records ORDER BY key").map_err(failed)?;
+    // By their places: so all are seen, whatever an index says.
+    let mut statement =
+        conn.prepare_cached("SELECT key, value FROM records ORDER BY number").map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut records = BTreeMap::new();
     while let Some(row) = rows.next().map_err(failed)? {
@@ -18,7 +20,9 @@ pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, Journ
         let sealed = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(failed)?;
         let value = checksum::unseal("records", &key.0, sealed);
         let value = value.ok_or_else(|| damaged("records", format_args!("{key:?}")))?.to_vec();
-        records.insert(key, value);
+        if records.insert(key.clone(), value).is_some() {
+            return Err(damaged("records", format_args!("{key:?} is there twice")));
+        }
     }
     Ok(records)
 }

@@ -44,6 +44,17 @@ impl SqliteReader {
         query::onion_seen(&self.conn, onion)
     }
 
+    /// The same of several, in one look: what is in the database is found once, and not anew for each.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub fn onions_seen(&self, onions: &[SeenOnion]) -> Result<Vec<bool>, JournalError> {
+        let look = self.conn.unchecked_transaction().map_err(failed)?;
+        let seen = onions.iter().map(|onion| query::onion_seen(&look, onion)).collect();
+        look.commit().map_err(failed)?;
+        seen
+    }
+
     /// The last fact about a payment that this node sent or received.
     ///
     /// # Errors

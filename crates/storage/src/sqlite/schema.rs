@@ -11,10 +11,27 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 5] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES];
+const MIGRATIONS: [&str; 6] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES];
 
 /// How many there were before the archived HTLCs moved.
 const BEFORE_ARCHIVES: usize = 4;
+
+/// How many there were before records lay by age.
+#[cfg(test)]
+const BEFORE_AGES: usize = 5;
+
+/// Records lie by their age and not by their keys: payments and HTLCs that begin together change and end together, and what changes
+/// together shall lie together, so that a commit writes few pages.
+const AGES: &str = "
+    CREATE TABLE aged_records (
+        number INTEGER PRIMARY KEY,
+        key BLOB NOT NULL UNIQUE,
+        value BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO aged_records (key, value) SELECT key, value FROM records ORDER BY key;
+    DROP TABLE records;
+    ALTER TABLE aged_records RENAME TO records;
+";
 
 /// What the rows mean is told in `archive`.
 const ARCHIVES: &str = "
@@ -207,10 +224,11 @@ mod tests {
     use super::*;
     use crate::SqliteJournal;
     use crate::sqlite::{DATABASE, checksum};
-    use astrape_node::{Journal as _, RetiredHtlc};
+    use astrape_node::{Journal as _, Key, RetiredHtlc, Writes};
     use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
     use rusqlite::params_from_iter;
     use rusqlite::types::Value;
+    use std::collections::BTreeMap;
     use std::path::Path;
 
     fn node() -> NodeId {
@@ -278,6 +296,72 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn records_of_an_older_database_are_found_as_before_and_keep_their_place_when_they_change() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let key = |n: u8| Key(vec![200 - n; 5]);
+        let old: BTreeMap<Key, Vec<u8>> = (0..100).map(|n| (key(n), vec![n; 50])).collect();
+        let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_AGES, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        for (key, value) in &old {
+            let row = (&key.0, checksum::seal("records", &key.0, value));
+            conn.execute("INSERT INTO records (key, value) VALUES (?1, ?2)", row).expect("written");
+        }
+        drop(conn);
+        let open = || SqliteJournal::open(directory.path(), Network::Regtest, node()).expect("today's").0;
+        let mut journal = open();
+        assert_eq!(journal.load().expect("readable"), old);
+        let change = |key: Key, value: Option<Vec<u8>>| {
+            Writes::by_hand(BTreeMap::from([(key, value)]), vec![], vec![], vec![], None, BTreeMap::new())
+        };
+        journal.commit(&change(key(7), Some(vec![1; 51]))).expect("changed");
+        journal.commit(&change(key(8), None)).expect("deleted");
+        journal.commit(&change(key(100), Some(vec![2]))).expect("added");
+        drop(journal);
+        let mut new = old;
+        new.insert(key(7), vec![1; 51]);
+        new.remove(&key(8));
+        new.insert(key(100), vec![2]);
+        assert_eq!(open().load().expect("readable"), new);
+        let conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        let place = |key: Key| -> i64 {
+            conn.query_row("SELECT number FROM records WHERE key = ?1", [&key.0], |row| row.get(0))
+                .expect("it is there")
+        };
+        assert_eq!(place(key(7)), place(key(6)) - 1, "the older rows lie in the order of their keys");
+        assert_eq!(place(key(100)), 101, "what is new comes last");
+    }
+
+    #[test]
+    fn a_record_that_its_index_does_not_know_is_damage() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || SqliteJournal::open(directory.path(), Network::Regtest, node());
+        let records = (0..50).map(|n| (Key(vec![n; 40]), Some(vec![n]))).collect();
+        let writes = Writes::by_hand(records, vec![], vec![], vec![], None, BTreeMap::new());
+        open().expect("new").0.commit(&writes).expect("written");
+        drop(open().expect("it is whole"));
+        let execute = |sql: &str| {
+            let conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+            conn.execute_batch(sql).expect("changed");
+        };
+        // A row is put where the index does not look: the schema hides it for as long as that takes.
+        execute(
+            "PRAGMA writable_schema = on;
+             CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE tbl_name = 'records';
+             UPDATE sqlite_schema SET sql = replace(sql, 'UNIQUE', '') WHERE name = 'records';
+             DELETE FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'records';",
+        );
+        execute("INSERT INTO records (key, value) SELECT x'00', value FROM records LIMIT 1");
+        execute(
+            "PRAGMA writable_schema = on;
+             DELETE FROM sqlite_schema WHERE tbl_name = 'records';
+             INSERT INTO sqlite_schema SELECT * FROM hidden;",
+        );
+        execute("DROP TABLE hidden");
+        let opened = open();
+        assert!(matches!(opened, Err(JournalError::Damaged(_))), "{opened:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), Jo
         match value {
             Some(value) => {
                 let row = (&key.0, checksum::seal("records", &key.0, value));
-                execute(tx, "INSERT OR REPLACE INTO records (key, value) VALUES (?1, ?2)", row)?
+                execute(tx, PUT_RECORD, row)?
             }
             None => execute(tx, "DELETE FROM records WHERE key = ?1", [&key.0])?,
         };
@@ -35,6 +35,10 @@ pub(super) fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), Jo
     }
     archive::forget_some(tx)
 }
+
+/// A record keeps its place when its value changes.
+const PUT_RECORD: &str =
+    "INSERT INTO records (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /// All columns by their names: the table has got some behind its checksum.
 const INSERT_FACT: &str = "INSERT INTO ledger (number, at_ms, topic, kind, payment_hash, preimage, channel, \

@@ -1,13 +1,17 @@
-//! A peer's message as the core takes it: what needs no state is done here, in parallel for different peers.
+//! A peer's messages as the core takes them: what needs no state is done here, in parallel for different peers.
 
+use super::parallel::in_parallel;
 use crate::engine::clock;
 use crate::engine::lookup::Lookups;
-use astrape_node::{FreshKeys, JournalError, PeerMessage, SeenOnion};
+use astrape_node::{FreshKeys, JournalError, PeerEvent, PeerMessage, SeenOnion};
 use astrape_onion::{Hop, PeelFailure, Peeled, peel};
 use astrape_primitives::ChannelKeysId;
 use astrape_transactions::signing::Signer;
 use astrape_wire::{Message, UpdateAddHtlc};
 use std::sync::Arc;
+
+/// From so many onions on, several threads peel them, some 60 microseconds each: below, starting a thread costs more than it saves.
+const MIN_PARALLEL: usize = 8;
 
 /// Keys for a channel that does not exist yet, under a random name.
 pub(crate) fn fresh_keys(signer: &dyn Signer) -> FreshKeys {
@@ -15,33 +19,50 @@ pub(crate) fn fresh_keys(signer: &dyn Signer) -> FreshKeys {
     FreshKeys { id, keys: signer.channel_keys(&id) }
 }
 
-/// Prepares a message; `None` for one that the core has no use for.
+/// Something of a peer that the core shall know, in the order in which it came.
+pub(crate) enum Heard {
+    Event(PeerEvent),
+    Message(Message),
+}
+
+/// Whether the core has a use for a message. It has none for gossip about others, onion messages, peer storage: not offered, and
+/// nothing that a channel waits for.
+pub(crate) fn is_for_core(message: &Message) -> bool {
+    message.channel_id().is_some()
+        || matches!(message, Message::OpenChannel(_) | Message::ChannelUpdate(_) | Message::UpdateAddHtlc(_))
+}
+
+/// Prepares what came together, in its order: onions are peeled on several threads when there are many, and looked up at once.
 ///
 /// # Errors
 /// When the journal cannot be asked.
 pub(crate) fn prepare(
-    message: Message,
+    heard: Vec<Heard>,
     signer: &dyn Signer,
     lookups: &Lookups,
-) -> Result<Option<PeerMessage>, JournalError> {
-    Ok(Some(match message {
-        Message::OpenChannel(message) => {
-            PeerMessage::OpenChannel { message: Box::new(message), keys: fresh_keys(signer) }
+) -> Result<Vec<PeerEvent>, JournalError> {
+    let adds = heard.iter().filter_map(|heard| match heard {
+        Heard::Message(Message::UpdateAddHtlc(add)) => Some(add),
+        _ => None,
+    });
+    let onions = in_parallel(&adds.collect::<Vec<_>>(), MIN_PARALLEL, |add| peel_one(add, signer));
+    let names: Vec<_> = onions.iter().flatten().map(name_of).collect();
+    let mut seen = lookups.onions_seen(&names)?.into_iter();
+    let mut onions = onions.into_iter();
+    let prepared = heard.into_iter().map(|heard| match heard {
+        Heard::Event(event) => event,
+        Heard::Message(Message::UpdateAddHtlc(message)) => {
+            let onion = onions.next().expect("each was peeled");
+            let seen = onion.is_ok() && seen.next().expect("each that could be was looked up");
+            PeerEvent::Message(PeerMessage::UpdateAddHtlc { message, onion: Arc::new(onion), seen })
         }
-        Message::UpdateAddHtlc(message) => {
-            let onion = peel_one(&message, signer);
-            let seen = match &onion {
-                Ok(peeled) => lookups.onion_seen(&name_of(peeled))?,
-                Err(_) => false,
-            };
-            PeerMessage::UpdateAddHtlc { message, onion: Arc::new(onion), seen }
+        Heard::Message(Message::OpenChannel(message)) => {
+            let keys = fresh_keys(signer);
+            PeerEvent::Message(PeerMessage::OpenChannel { message: Box::new(message), keys })
         }
-        message if message.channel_id().is_some() || matches!(message, Message::ChannelUpdate(_)) => {
-            PeerMessage::Other(message)
-        }
-        // Gossip about others, onion messages, peer storage: not offered, and nothing that a channel waits for.
-        _ => return Ok(None),
-    }))
+        Heard::Message(message) => PeerEvent::Message(PeerMessage::Other(message)),
+    });
+    Ok(prepared.collect())
 }
 
 fn peel_one(message: &UpdateAddHtlc, signer: &dyn Signer) -> Result<Peeled, PeelFailure> {

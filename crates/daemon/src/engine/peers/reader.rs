@@ -2,7 +2,7 @@
 //! the peer's own socket.
 
 use super::link::{Link, WriterGone};
-use super::prepare::prepare;
+use super::prepare::{Heard, is_for_core, prepare};
 use crate::engine::core::Stopped;
 use crate::engine::gossip::GossipEngine;
 use crate::engine::{Shared, clock};
@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 pub(crate) const MAX_PEER_QUEUED: usize = 64;
 
 /// Messages that are handed to the core together, when so many are there: while it takes them, the next are prepared.
-const MAX_TOGETHER: usize = 16;
+const MAX_TOGETHER: usize = 32;
 
 /// How long to sleep where the session has nothing to wait for.
 const IDLE_MILLIS: u64 = 60_000;
@@ -59,8 +59,8 @@ pub(crate) struct Reader<R> {
     decryptor: Decryptor,
     session: Session,
     allowance: Arc<Semaphore>,
-    /// Prepared, and not handed to the core yet.
-    prepared: Vec<Input>,
+    /// Not handed to the core yet.
+    heard: Vec<Heard>,
     /// The core waits for a sign of life.
     is_probed: bool,
     /// Who waits for the connection to be up.
@@ -84,7 +84,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             decryptor,
             session,
             allowance,
-            prepared: Vec::new(),
+            heard: Vec::new(),
             is_probed: false,
             waiting,
         }
@@ -111,7 +111,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         while let Some(bytes) = self.decryptor.next_message()? {
             let action = self.session.receive(bytes, clock::now());
             if std::mem::take(&mut self.is_probed) {
-                self.prepare(PeerEvent::Heard).await?;
+                self.hear(Heard::Event(PeerEvent::Heard)).await?;
             }
             self.act(action).await?;
         }
@@ -142,7 +142,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
                 tracing::info!(peer = %self.link.peer, address = %self.link.address, "connected");
                 self.link.set_rising();
                 let features = init.features;
-                self.prepare(PeerEvent::Up { features: features.clone() }).await?;
+                self.hear(Heard::Event(PeerEvent::Up { features: features.clone() })).await?;
                 self.hand_over().await?;
                 self.link.set_up();
                 GossipEngine::connected(&self.shared, &self.link, &features);
@@ -174,24 +174,25 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         let Some(message) = self.shared.gossip.take(self.link.peer, message) else {
             return Ok(());
         };
-        match prepare(message, &*self.shared.signer, &self.shared.lookups)? {
-            Some(message) => self.prepare(PeerEvent::Message(message)).await,
-            None => Ok(()),
-        }
+        if is_for_core(&message) { self.hear(Heard::Message(message)).await } else { Ok(()) }
     }
 
-    /// Notes an event for the core.
-    async fn prepare(&mut self, event: PeerEvent) -> Result<(), End> {
-        self.prepared.push(Input::Peer { peer: self.link.peer, event });
-        if self.prepared.len() < MAX_TOGETHER { Ok(()) } else { self.hand_over().await }
+    /// Notes something for the core.
+    async fn hear(&mut self, heard: Heard) -> Result<(), End> {
+        self.heard.push(heard);
+        if self.heard.len() < MAX_TOGETHER { Ok(()) } else { self.hand_over().await }
     }
 
-    /// Hands what is prepared to the core, once the peer's allowance has room for it.
+    /// Prepares what was heard and hands it to the core, once the peer's allowance has room for it.
     async fn hand_over(&mut self) -> Result<(), End> {
-        let Some(count) = u32::try_from(self.prepared.len()).ok().filter(|count| *count > 0) else {
+        let Some(count) = u32::try_from(self.heard.len()).ok().filter(|count| *count > 0) else {
             return Ok(());
         };
+        let heard = std::mem::take(&mut self.heard);
+        let events = prepare(heard, &*self.shared.signer, &self.shared.lookups)?;
+        let peer = self.link.peer;
+        let inputs = events.into_iter().map(|event| Input::Peer { peer, event }).collect();
         let allowance = Arc::clone(&self.allowance).acquire_many_owned(count).await.map_err(|_| Stopped)?;
-        Ok(self.shared.core.allowed(std::mem::take(&mut self.prepared), allowance).await?)
+        Ok(self.shared.core.allowed(inputs, allowance).await?)
     }
 }

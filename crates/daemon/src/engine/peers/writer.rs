@@ -2,11 +2,13 @@
 //! signer is a slow socket.
 
 use super::link::{Link, ToPeer};
+use super::parallel::in_parallel;
 use crate::engine::Shared;
 use crate::engine::core::Stopped;
 use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_node::release::{ReleaseError, Spoken, speak};
 use astrape_node::{Input, Speech};
+use astrape_onion::OnionRecipe;
 use astrape_transactions::signing::Signer;
 use astrape_transport::{Encryptor, TransportError};
 use astrape_wire::{EncodeError, Message};
@@ -21,6 +23,9 @@ const MAX_BATCH: usize = 64;
 
 /// What is signed on the connection's own task, in signatures: less than a millisecond.
 const MAX_WORK_HERE: usize = 32;
+
+/// From so many onions on, several threads build them, some 70 microseconds for each hop.
+const MIN_PARALLEL: usize = 8;
 
 /// Bytes that are gathered before they are written.
 const WRITE_CHUNK: usize = 64 * 1024;
@@ -162,7 +167,7 @@ async fn words(batch: Vec<ToPeer>, signer: &Arc<dyn Signer>) -> Result<Words, Wr
         return Ok(say_all(batch, &**signer)?);
     }
     let signer = Arc::clone(signer);
-    let signing = tokio::task::spawn_blocking(move || say_all(batch, &*signer));
+    let signing = tokio::task::spawn_blocking(move || say_all(with_onions(batch)?, &*signer));
     Ok(signing.await.map_err(|_| WriteError::Panic)??)
 }
 
@@ -180,6 +185,26 @@ fn work(item: &ToPeer) -> usize {
         Speech::Channel(Outgoing::Revoke { .. } | Outgoing::AnnouncementSignatures { .. }) => 2,
         Speech::SignChannelUpdate(_) => 1,
     }
+}
+
+/// Builds the onions of a batch beside one another.
+fn with_onions(mut batch: Vec<ToPeer>) -> Result<Vec<ToPeer>, ReleaseError> {
+    let sources: Vec<_> = batch.iter_mut().filter_map(recipe).collect();
+    let recipes: Vec<_> = sources.iter().map(|(_, recipe)| Arc::clone(recipe)).collect();
+    let onions = in_parallel(&recipes, MIN_PARALLEL, |recipe| recipe.build());
+    for ((source, _), onion) in sources.into_iter().zip(onions) {
+        *source = OnionSource::Packet(onion?);
+    }
+    Ok(batch)
+}
+
+/// Where an onion is to be, and what it is made of.
+fn recipe(item: &mut ToPeer) -> Option<(&mut OnionSource, Arc<OnionRecipe>)> {
+    let ToPeer::Speech(speech) = item else { return None };
+    let Speech::Channel(Outgoing::Add { onion, .. }) = &mut **speech else { return None };
+    let OnionSource::Recipe(recipe) = onion else { return None };
+    let recipe = Arc::clone(recipe);
+    Some((onion, recipe))
 }
 
 fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseError> {
