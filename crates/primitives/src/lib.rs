@@ -12,6 +12,7 @@
 //! | [`features`] | BOLT 9 feature vectors and their dependencies |
 //! | [`fees`] | feerates by how soon a transaction shall confirm |
 //! | [`entropy`] | the randomness of one step |
+//! | [`parallel`] | work that several threads share |
 //! | [`shared_map`] | a sorted map with cheap clones |
 //! | [`time`] | the time of one step |
 
@@ -22,6 +23,7 @@ pub mod entropy;
 pub mod features;
 pub mod fees;
 pub mod id;
+pub mod parallel;
 pub mod shared_map;
 pub mod time;
 
@@ -35,6 +37,7 @@ pub use id::{
     ChannelId, ChannelKeysId, ClaimedId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage,
     PaymentSecret, ShortChannelId,
 };
+pub use parallel::in_parallel;
 pub use shared_map::SharedMap;
 pub use time::Timestamp;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, Sat, Side};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, Sat, Side, in_parallel};
 use astrape_transactions::funding::funding_sighash;
 use astrape_transactions::keys::derive_private_key;
 use astrape_transactions::{
@@ -24,11 +24,8 @@ use crate::claims;
 use crate::guard::Guard;
 use crate::seed::{Seed, Wallet};
 
-/// From so many HTLCs on, several threads sign: below, starting a thread costs more than it saves.
-const MIN_PARALLEL: usize = 32;
-
-/// Most threads that sign one commitment.
-const MAX_THREADS: usize = 8;
+/// From so many HTLCs on, several threads sign.
+const MIN_PARALLEL: usize = 16;
 
 /// Keys that a developer gives instead of derived ones, to reproduce vectors. Never for real money.
 #[derive(Clone, Default)]
@@ -171,20 +168,7 @@ impl InProcessSigner {
 
     /// One signature for each HTLC transaction, on several threads when there are many.
     fn sign_htlcs(&self, htlcs: &[HtlcTransaction], key: &SecretKey) -> Vec<Signature> {
-        let run = |htlcs: &[HtlcTransaction]| -> Vec<Signature> {
-            htlcs.iter().map(|htlc| self.sign(&htlc.counterparty_sighash(), key)).collect()
-        };
-        if htlcs.len() < MIN_PARALLEL {
-            return run(htlcs);
-        }
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = htlcs
-                .chunks(htlcs.len().div_ceil(threads))
-                .map(|htlcs| scope.spawn(move || run(htlcs)))
-                .collect();
-            workers.into_iter().flat_map(|worker| worker.join().expect("signing does not panic")).collect()
-        })
+        in_parallel(htlcs, MIN_PARALLEL, |htlc| self.sign(&htlc.counterparty_sighash(), key))
     }
 }
 

@@ -124,11 +124,13 @@ impl Open {
         feerate: FeeratePerKw,
         htlcs: impl Iterator<Item = (&'a Htlc, Standing)>,
     ) -> Projection {
+        // Asked for with every HTLC that comes or goes: grown once.
+        let most = self.htlcs.len() + self.waiting.len();
         let mut projection = Projection {
             owner,
             local: signed(self.balances.local),
             remote: signed(self.balances.remote),
-            htlcs: Vec::new(),
+            htlcs: Vec::with_capacity(most),
             feerate,
         };
         for (htlc, standing) in htlcs {

@@ -6,7 +6,6 @@
 //! | `connection` | one connection from its handshake to its end |
 //! | `reader` | decrypts, decodes, asks the session, prepares, hands to the core |
 //! | `prepare` | messages as the core takes them: peeled, with fresh keys, with what lookups found |
-//! | `parallel` | work that several threads share |
 //! | `writer` | signs, encodes, encrypts, sends |
 //! | `link` | what the rest of the engine holds of a connection |
 //! | `listen`, `dial`, `reconnect` | where connections come from |
@@ -18,7 +17,6 @@ pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod link;
 pub(crate) mod listen;
-mod parallel;
 pub(crate) mod prepare;
 pub(crate) mod reader;
 pub(crate) mod reconnect;

@@ -1,15 +1,12 @@
 //! Checking the counterparty's signatures over a commitment and its HTLC transactions.
 
+use astrape_primitives::in_parallel;
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, Verification, ecdsa::Signature};
 
 use super::Commitment;
-use crate::htlc::HtlcTransaction;
 
-/// From so many HTLC signatures on, several threads share them: below, starting a thread costs more than it saves.
-const MIN_PARALLEL: usize = 32;
-
-/// Most threads that verify one commitment.
-const MAX_THREADS: usize = 8;
+/// From so many HTLC signatures on, several threads share them.
+const MIN_PARALLEL: usize = 16;
 
 /// What is wrong with the signatures of a `commitment_signed` (BOLT 2 "Committing Updates So Far").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,35 +50,14 @@ pub(super) fn verify<C: Verification + Sync>(
         Err(Bad::Invalid) => return Err(SignatureFault::Commitment),
     }
     let key = &commitment.keys.counterparty_htlc;
-    if htlcs.len() < MIN_PARALLEL {
-        return verify_htlcs(secp, key, htlcs, htlc_signatures, 0);
-    }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-    let share = htlcs.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let chunks = htlcs.chunks(share).zip(htlc_signatures.chunks(share)).enumerate();
-        let workers: Vec<_> = chunks
-            .map(|(n, (htlcs, signatures))| {
-                scope.spawn(move || verify_htlcs(secp, key, htlcs, signatures, n * share))
-            })
-            .collect();
-        // Joined in order, so that the first fault is reported whichever thread ends first.
-        workers.into_iter().try_for_each(|worker| worker.join().expect("verification does not panic"))
-    })
-}
-
-/// Checks a run of HTLC signatures; `offset` is the place of the first among all.
-fn verify_htlcs<C: Verification>(
-    secp: &Secp256k1<C>,
-    key: &PublicKey,
-    htlcs: &[HtlcTransaction],
-    signatures: &[Signature],
-    offset: usize,
-) -> Result<(), SignatureFault> {
-    for (n, (htlc, signature)) in htlcs.iter().zip(signatures).enumerate() {
-        check(secp, &htlc.counterparty_sighash(), signature, key).map_err(|bad| match bad {
-            Bad::HighS => SignatureFault::HtlcHighS(offset + n),
-            Bad::Invalid => SignatureFault::Htlc(offset + n),
+    let pairs: Vec<_> = htlcs.iter().zip(htlc_signatures).collect();
+    let checked = in_parallel(&pairs, MIN_PARALLEL, |(htlc, signature)| {
+        check(secp, &htlc.counterparty_sighash(), signature, key)
+    });
+    for (n, checked) in checked.into_iter().enumerate() {
+        checked.map_err(|bad| match bad {
+            Bad::HighS => SignatureFault::HtlcHighS(n),
+            Bad::Invalid => SignatureFault::Htlc(n),
         })?;
     }
     Ok(())

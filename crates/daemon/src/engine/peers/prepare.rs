@@ -1,11 +1,10 @@
 //! A peer's messages as the core takes them: what needs no state is done here, in parallel for different peers.
 
-use super::parallel::in_parallel;
 use crate::engine::clock;
 use crate::engine::lookup::Lookups;
 use astrape_node::{FreshKeys, JournalError, PeerEvent, PeerMessage, SeenOnion};
 use astrape_onion::{Hop, PeelFailure, Peeled, peel};
-use astrape_primitives::ChannelKeysId;
+use astrape_primitives::{ChannelKeysId, in_parallel};
 use astrape_transactions::signing::Signer;
 use astrape_wire::{Message, UpdateAddHtlc};
 use std::sync::Arc;

@@ -2,13 +2,13 @@
 //! signer is a slow socket.
 
 use super::link::{Link, ToPeer};
-use super::parallel::in_parallel;
 use crate::engine::Shared;
 use crate::engine::core::Stopped;
 use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_node::release::{ReleaseError, Spoken, speak};
 use astrape_node::{Input, Speech};
 use astrape_onion::OnionRecipe;
+use astrape_primitives::in_parallel;
 use astrape_transactions::signing::Signer;
 use astrape_transport::{Encryptor, TransportError};
 use astrape_wire::{EncodeError, Message};

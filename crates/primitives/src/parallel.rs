@@ -1,15 +1,18 @@
-//! Work that needs no state, shared by threads when there is enough of it.
+//! Work that needs no state, shared by threads when there is enough of it. None of them outlives it.
+
+use std::sync::LazyLock;
 
 /// Most threads that share one piece of work.
 const MAX_THREADS: usize = 8;
 
-/// Does the same to each item, in their order, on as many threads as there are processors; on this one alone for fewer than `least`.
-pub(super) fn in_parallel<T: Sync, R: Send>(
-    items: &[T],
-    least: usize,
-    work: impl Fn(&T) -> R + Sync,
-) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+/// Processors that we may use, as it was when it was first asked: the system reads files to know it.
+static PROCESSORS: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+
+/// Does the same to each item, and answers in their order: on as many threads as there are processors, or on this one alone for fewer
+/// than `least`, where to start a thread costs more than it saves.
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], least: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = (*PROCESSORS).min(MAX_THREADS);
     if items.len() < least || threads == 1 {
         return items.iter().map(work).collect();
     }
@@ -21,7 +24,8 @@ pub(super) fn in_parallel<T: Sync, R: Send>(
             .chunks(share)
             .map(|items| scope.spawn(move || items.iter().map(work).collect::<Vec<_>>()))
             .collect();
-        let mut done: Vec<_> = first.iter().map(work).collect();
+        let mut done = Vec::with_capacity(items.len());
+        done.extend(first.iter().map(work));
         for other in others {
             done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
