@@ -80,3 +80,6 @@ fn name_of(peeled: &Peeled) -> SeenOnion {
     };
     SeenOnion { expiry, replay_id: peeled.shared_secret.replay_id() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,3 +228,52 @@ fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseErro
     }
     Ok(words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_onion::OnionHop;
+    use astrape_primitives::{ChannelId, CltvExpiry, HtlcId, Msat, Network, PaymentHash};
+    use astrape_signer::{InProcessSigner, Seed};
+
+    fn batch(adds: u8) -> Vec<ToPeer> {
+        let speech = |speech| ToPeer::Speech(Box::new(speech));
+        let secp = bitcoin::secp256k1::Secp256k1::new();
+        let key = |byte| bitcoin::secp256k1::SecretKey::from_slice(&[byte; 32]).expect("a key");
+        (1..=adds)
+            .flat_map(|n| {
+                let hops = vec![OnionHop { node: key(n).public_key(&secp), payload: vec![n; 40] }];
+                let hash = PaymentHash([n; 32]);
+                let recipe = OnionRecipe { session_key: [n + 1; 32], hops, associated_data: hash };
+                let add = Outgoing::Add {
+                    channel_id: ChannelId([7; 32]),
+                    id: HtlcId(n.into()),
+                    amount: Msat(1),
+                    payment_hash: hash,
+                    cltv_expiry: CltvExpiry(500),
+                    onion: OnionSource::Recipe(Arc::new(recipe)),
+                };
+                [speech(Speech::Channel(add)), speech(Speech::Probe)]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn onions_that_are_built_beside_one_another_are_said_with_their_own_htlcs() {
+        let signer = InProcessSigner::new(&Seed::from_entropy([5; 32]), Network::Regtest);
+        let messages = |batch| {
+            let words = say_all(batch, &signer).expect("nothing is signed");
+            let message = |said: Said| match said {
+                Said::Spoken(spoken) => spoken.message,
+                Said::Encoded(_) => panic!("there is no gossip in it"),
+            };
+            words.spoken.into_iter().map(message).collect::<Vec<_>>()
+        };
+        for adds in [0, 1, 7, 8, 40] {
+            let built = with_onions(batch(adds)).expect("they fit");
+            let are_built = |item: &ToPeer| work(item) == 0;
+            assert!(built.iter().all(are_built), "an onion is left to be built");
+            assert_eq!(messages(built), messages(batch(adds)));
+        }
+    }
+}
