@@ -1,7 +1,7 @@
 //! The words that every room of the house shares: amounts, ids, heights, feerates, features, chain events.
 //!
 //! Owns newtypes for every unit of the BOLTs, so that no public signature needs a bare integer. It has no behaviour of
-//! the protocol, does no I/O and must never depend on another crate of the house.
+//! the protocol, does no I/O (but to ask once how many processors there are) and must never depend on another crate of the house.
 //!
 //! | room | what is in it |
 //! |---|---|

@@ -162,6 +162,49 @@ pub(crate) fn take(shared: &Arc<Shared>, runtime: &Runtime, trip: Trip) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use astrape_onion::OnionRecipe;
+    use astrape_payment::{PaymentPart, TripEnd};
+    use astrape_primitives::{ChannelKeysId, Msat};
+
+    fn trip(payment: u16, number: u64) -> Trip {
+        let mut hash = [0; 32];
+        hash[30..].copy_from_slice(&payment.to_be_bytes());
+        let payment_hash = PaymentHash(hash);
+        let recipe = OnionRecipe { session_key: [1; 32], hops: vec![], associated_data: payment_hash };
+        let part = PaymentPart {
+            channel: ChannelKeysId([2; 32]),
+            amount: Msat(1),
+            fee: Msat(0),
+            channels: vec![],
+            recipe: Arc::new(recipe),
+        };
+        Trip { payment_hash, number, part, took_ms: 1, end: TripEnd::Arrived { attribution_data: None } }
+    }
+
+    #[test]
+    fn the_newest_are_kept_each_with_its_payment_and_the_oldest_are_forgotten() {
+        let trips = Trips::default();
+        let payments = u16::try_from(MAX_KEPT / 2).expect("few");
+        // Two parts of each payment, the second ones later; then one part of one payment more.
+        for number in 0..2 {
+            for payment in 0..payments {
+                trips.keep(trip(payment, number));
+            }
+        }
+        let numbers = |payment| {
+            let parts = trips.of(&trip(payment, 0).payment_hash);
+            parts.iter().map(|part| part.trip().number).collect::<Vec<_>>()
+        };
+        assert_eq!((numbers(0), numbers(payments - 1)), (vec![0, 1], vec![0, 1]));
+        trips.keep(trip(payments, 0));
+        assert_eq!((numbers(0), numbers(1), numbers(payments)), (vec![1], vec![0, 1], vec![0]));
+        for number in 0..MAX_KEPT as u64 {
+            trips.keep(trip(payments + 1, number));
+        }
+        let all = trips.by_payment();
+        assert_eq!(all.len(), 1, "payments without a part that is kept leave nothing behind");
+        assert_eq!(all.values().map(Vec::len).sum::<usize>(), MAX_KEPT);
+    }
 
     #[test]
     fn so_many_are_read_in_a_second_and_no_more_until_the_next() {

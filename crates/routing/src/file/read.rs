@@ -5,14 +5,11 @@ use super::record::{Record, Records};
 use super::{MAGIC, MAX_FILE};
 use crate::graph::slots::{ChannelSlot, NodeSlot, Slots};
 use crate::graph::{Graph, MAX_CHANNELS, NodeInfo};
-use astrape_primitives::NodeId;
+use astrape_primitives::{NodeId, in_parallel};
 use std::sync::Arc;
 
-/// Nodes whose ids are checked by one thread at a time, at least.
-const IDS_A_THREAD: usize = 4_096;
-
-/// Threads that check ids: what machines have that run a node.
-const MAX_THREADS: usize = 4;
+/// From so many nodes on, several threads check their ids, some microseconds each.
+const MIN_PARALLEL: usize = 4_096;
 
 /// Why bytes are no graph. It can be had anew from the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -143,19 +140,11 @@ fn put<T>(items: &mut Vec<Option<T>>, number: u32, item: Option<T>) -> Result<()
     Ok(())
 }
 
-/// Checks that all ids are points of the curve; that takes some microseconds each, so several threads do it.
+/// Checks that all ids are points of the curve.
 fn checked_ids(nodes: &[Option<Node>]) -> Option<Vec<Option<NodeId>>> {
-    let check = |nodes: &[Option<Node>]| -> Option<Vec<Option<NodeId>>> {
-        let id = |node: &Option<Node>| match node {
-            Some(node) => NodeId::from_bytes(node.id).ok().map(Some),
-            None => Some(None),
-        };
-        nodes.iter().map(id).collect()
+    let id = |node: &Option<Node>| match node {
+        Some(node) => NodeId::from_bytes(node.id).ok().map(Some),
+        None => Some(None),
     };
-    let share = nodes.len().div_ceil(MAX_THREADS).max(IDS_A_THREAD);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = nodes.chunks(share).map(|nodes| scope.spawn(move || check(nodes))).collect();
-        let checked = threads.into_iter().map(|thread| thread.join().ok().flatten());
-        checked.collect::<Option<Vec<_>>>().map(|parts| parts.concat())
-    })
+    in_parallel(nodes, MIN_PARALLEL, id).into_iter().collect()
 }
