@@ -7,6 +7,7 @@ use astrape_node::{Entry, JournalError, Key, SeenOnion};
 use astrape_primitives::{ChannelKeysId, PaymentHash};
 use rusqlite::{Connection, OptionalExtension as _, Params};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
 
 /// All live records.
 pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, JournalError> {
@@ -20,9 +21,12 @@ pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, Journ
         let sealed = row.get_ref(1).and_then(|v| Ok(v.as_blob()?)).map_err(failed)?;
         let value = checksum::unseal("records", &key.0, sealed);
         let value = value.ok_or_else(|| damaged("records", format_args!("{key:?}")))?.to_vec();
-        if records.insert(key.clone(), value).is_some() {
-            return Err(damaged("records", format_args!("{key:?} is there twice")));
-        }
+        match records.entry(key) {
+            Place::Vacant(place) => place.insert(value),
+            Place::Occupied(place) => {
+                return Err(damaged("records", format_args!("{:?} is there twice", place.key())));
+            }
+        };
     }
     Ok(records)
 }

@@ -36,15 +36,7 @@ impl SqliteReader {
         }
     }
 
-    /// Whether an onion was acted on before.
-    ///
-    /// # Errors
-    /// When it cannot be told.
-    pub fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
-        query::onion_seen(&self.conn, onion)
-    }
-
-    /// The same of several, in one look: what is in the database is found once, and not anew for each.
+    /// Whether each of several onions was acted on before, in one look: what is in the database is found once, and not anew for each.
     ///
     /// # Errors
     /// When it cannot be told.
