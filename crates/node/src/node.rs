@@ -3,7 +3,7 @@
 mod recent;
 
 #[cfg(test)]
-pub(crate) use recent::MAX_RECENT_ONIONS;
+pub(crate) use recent::RECENT_ONIONS;
 pub(crate) use recent::Recent;
 
 use crate::config::Config;

@@ -144,12 +144,6 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         removed
     }
 
-    /// The entry with the least key.
-    #[must_use]
-    pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        self.iter().next()
-    }
-
     /// Entries from a key on, by key.
     pub fn iter_from<'a>(&'a self, from: &K) -> impl Iterator<Item = (&'a K, &'a V)> + use<'a, K, V> {
         let mut pending = Vec::new();

@@ -45,6 +45,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that are kept ready: more than there are.
 const CACHED_STATEMENTS: usize = 64;
 
+/// Memory for pages that the writer has read or written, in KiB. Names and hashes are strewn over their indexes: a page that is
+/// not kept is read once more for each of them.
+const WRITERS_CACHE_KIB: i64 = 32 * 1024;
+
 /// The journal of one node, open for writing.
 #[derive(Debug)]
 pub struct SqliteJournal {
@@ -230,6 +234,8 @@ fn open_for_writing(path: &Path) -> Result<Connection, JournalError> {
     for (pragma, value) in [("synchronous", "full"), ("fullfsync", "on"), ("checkpoint_fullfsync", "on")] {
         conn.pragma_update(None, pragma, value).map_err(failed)?;
     }
+    // Below zero it is memory, above it would be pages.
+    conn.pragma_update(None, "cache_size", -WRITERS_CACHE_KIB).map_err(failed)?;
     Ok(conn)
 }
 

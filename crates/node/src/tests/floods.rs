@@ -121,9 +121,13 @@ fn recent_onions_are_bounded_and_the_first_holder_stays() {
     recent.see(&onion(0), (first, astrape_primitives::HtlcId(0)));
     recent.see(&onion(0), (second, astrape_primitives::HtlcId(5)));
     assert_eq!(recent.holder(&onion(0).replay_id), Some((first, astrape_primitives::HtlcId(0))));
-    for n in 1..=crate::node::MAX_RECENT_ONIONS as u64 {
+    let (least, most) = (crate::node::RECENT_ONIONS as u64, crate::node::RECENT_ONIONS as u64 * 4 / 3 + 4);
+    for n in 1..3 * most {
         recent.see(&onion(n), (second, astrape_primitives::HtlcId(n)));
+        let oldest = n.saturating_sub(least - 1);
+        assert!(recent.holder(&onion(oldest).replay_id).is_some(), "{oldest} is among the newest of {n}");
+        if let Some(gone) = n.checked_sub(most) {
+            assert_eq!(recent.holder(&onion(gone).replay_id), None, "{gone} is too old at {n}");
+        }
     }
-    assert_eq!(recent.holder(&onion(0).replay_id), None, "the oldest goes");
-    assert!(recent.holder(&onion(1).replay_id).is_some());
 }
