@@ -86,6 +86,9 @@ pub enum Fault {
         /// The fee.
         fee: Sat,
     },
+    /// Nothing in the peer's next commitment would be worth an output.
+    #[error("the next commitment would have no outputs")]
+    NoOutputs,
     /// At that feerate more would go to dust than the bound (attack 38).
     #[error("{exposure} of dust HTLCs would be over the bound of {limit}")]
     DustExposure {
@@ -194,6 +197,7 @@ pub fn reaction(fault: &Fault, funded: bool) -> Reaction {
         | Fault::FeeFromNonOpener
         | Fault::Feerate { .. }
         | Fault::CannotPayFee { .. }
+        | Fault::NoOutputs
         | Fault::DustExposure { .. }
         | Fault::FeeShare { .. }
         | Fault::OtherFunding

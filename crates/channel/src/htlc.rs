@@ -223,6 +223,13 @@ impl Htlc {
         }
     }
 
+    /// Whether it is to be failed and the peer was not told: that is said with a commitment.
+    #[must_use]
+    pub fn is_failed_unsaid(&self) -> bool {
+        let is_unsaid = |r: &Removal| !r.resolution.is_fulfilled() && r.from == Numbers::default();
+        self.removal.as_ref().is_some_and(is_unsaid)
+    }
+
     /// The preimage, if the peer has revealed it.
     #[must_use]
     pub fn preimage(&self) -> Option<PaymentPreimage> {

@@ -96,7 +96,7 @@ impl Policy {
             max_reserve_permille: 200,
             minimum_depth: None,
             max_minimum_depth: 144,
-            max_dust_htlc_exposure: Msat(5_000_000_000),
+            max_dust_htlc_exposure: Sat(50_000).to_msat(),
             max_fee_percent: 50,
             min_feerate_percent: 25,
             max_feerate_factor: 10,

@@ -47,7 +47,8 @@ impl Names {
             alias: open.map(|open| open.params.local_alias),
             real_scid: open.filter(|open| !open.params.scid_alias).and_then(real_scid),
             outpoint: open.map(|open| open.funding.terms.outpoint),
-            wants_tip: !settled && !matches!(channel.phase, Phase::Opening(_)),
+            wants_tip: (!settled || open.is_some_and(|open| !open.waiting.is_empty()))
+                && !matches!(channel.phase, Phase::Opening(_)),
             is_unconfirmed_incoming: is_unconfirmed_incoming(channel),
         })
     }

@@ -17,7 +17,7 @@ use crate::state::{
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::intercept::HeldId;
-use crate::turn::{Proposals, Turn};
+use crate::turn::{Proposals, Turn, Unanswered};
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::intercept::Held;
@@ -79,6 +79,8 @@ pub struct Node {
     pub(crate) suspect: BTreeSet<ChannelKeysId>,
     /// Volatile: since when the peers of channels are away, as far as it was noticed.
     pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
+    /// Volatile: commitments that peers have not answered.
+    pub(crate) unanswered: BTreeMap<ChannelKeysId, Unanswered>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
@@ -180,6 +182,7 @@ impl Node {
             world,
             recent: Recent::default(),
             away: SharedMap::new(),
+            unanswered: BTreeMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
             next_background_probe: Timestamp(0),

@@ -23,13 +23,15 @@ mod propose;
 pub use propose::Proposals;
 mod receive;
 mod relay;
+mod unanswered;
+pub(crate) use unanswered::Unanswered;
 
 use crate::effect::{Effect, Speech};
 use crate::input::{Found, Input, SignerAnswer};
 use crate::journal::{Entry, RetiredHtlc, SeenOnion, Writes};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
-use astrape_channel::{Channel, Event, Htlc, Origin, Output, Phase};
+use astrape_channel::{Channel, Command, Event, Htlc, Link, Origin, Output, Phase};
 use astrape_onion::Hop;
 use astrape_primitives::{
     ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, SharedMap, Side, Timestamp,
@@ -108,7 +110,7 @@ impl<'a> Turn<'a> {
         if self.node.resolutions.contains(&channel) {
             self.court(channel, astrape_onchain::Event::Script(script));
         } else {
-            self.drive(channel, Event::Command(astrape_channel::Command::Shutdown { script }));
+            self.drive(channel, Event::Command(Command::Shutdown { script }));
         }
     }
 
@@ -139,11 +141,11 @@ impl<'a> Turn<'a> {
         let Some(channel) = self.node.channels.get(&keys).cloned() else {
             return;
         };
-        if self.node.quarantined.contains_key(&keys) && !is_of_the_chain(&event) {
+        if self.node.quarantined.contains_key(&keys) && !may_be_taken_by_a_quarantined(&event) {
             return;
         }
         if self.node.suspect.contains(&keys) && !may_be_taken_by_a_suspect(&event) {
-            return;
+            return self.refused_by_a_suspect(&channel, &event);
         }
         if self.is_failed_unheard(keys, &channel, &event) {
             return;
@@ -156,7 +158,7 @@ impl<'a> Turn<'a> {
         match channel.handle(event, &view) {
             Ok(transition) => {
                 // The peer has told where it is, and it is where we are; or it has proved us late, and the channel waits.
-                let is_back = reestablishes && matches!(transition.next.link, astrape_channel::Link::Up(_));
+                let is_back = reestablishes && matches!(transition.next.link, Link::Up(_));
                 if is_back {
                     self.node.suspect.remove(&keys);
                     self.node.failed_by_peer.remove(&keys);
@@ -169,6 +171,23 @@ impl<'a> Turn<'a> {
             }
             Err(fault) => self.react(keys, &channel, &fault),
         }
+    }
+
+    /// The peer of a channel whose state may be old claims to be ahead and cannot prove it, or tells of a state that we never had. Our
+    /// commitment is no answer: it may be revoked. The peer is asked to close, and the channel waits for that.
+    fn refused_by_a_suspect(&mut self, channel: &Channel, event: &Event) {
+        let reason = match event {
+            Event::SecretChecked { genuine: false } => {
+                "our state may be old, and your proof of that does not hold: please close this channel"
+                    .to_owned()
+            }
+            Event::Command(Command::ForceClose { reason }) if channel.link == Link::Reestablishing => {
+                reason.clone()
+            }
+            _ => return,
+        };
+        let error = astrape_wire::Error { channel_id: channel.channel_id(), data: reason.into_bytes() };
+        self.say(channel.peer(), Speech::Plain(astrape_wire::Message::Error(error)));
     }
 
     pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {
@@ -291,11 +310,13 @@ fn origin_of(htlc: &Htlc) -> Option<Origin> {
     }
 }
 
-/// Events that a quarantined channel still takes: a panic must not blind us to the chain.
-fn is_of_the_chain(event: &Event) -> bool {
+/// Events that a channel takes whatever is wrong with it: neither a panic nor an old state may blind us to the chain, and how an HTLC
+/// ends, which another channel may have paid for, is told only once. To note that signs nothing.
+fn is_taken_always(event: &Event) -> bool {
     matches!(
         event,
-        Event::Tip(_)
+        Event::Command(Command::Resolve { .. })
+            | Event::Tip(_)
             | Event::FundingConfirmed { .. }
             | Event::FundingReorged
             | Event::FundingSpent { .. }
@@ -305,15 +326,20 @@ fn is_of_the_chain(event: &Event) -> bool {
     )
 }
 
+/// A channel in which our program failed may go on chain: its HTLCs have their deadlines all the same.
+fn may_be_taken_by_a_quarantined(event: &Event) -> bool {
+    is_taken_always(event) || matches!(event, Event::Command(Command::ForceClose { .. }))
+}
+
 /// What a channel still takes whose state may be old: where the peer is, and what happens on chain. Nothing of it signs or
 /// broadcasts a commitment of ours.
 fn may_be_taken_by_a_suspect(event: &Event) -> bool {
-    is_of_the_chain(event)
+    is_taken_always(event)
         || matches!(
             event,
             Event::Connected
                 | Event::Disconnected
-                | Event::SecretChecked { .. }
+                | Event::SecretChecked { genuine: true }
                 | Event::Point { .. }
                 | Event::Message(astrape_wire::Message::ChannelReestablish(_))
         )

@@ -126,6 +126,8 @@ impl Work<'_> {
             let limit = self.open.params.remote.max_accepted_htlcs;
             let refusal = if missing > Msat::ZERO {
                 Refusal::InsufficientBalance { missing }
+            } else if self.what_waits_is_too_dear_for_the_peer(&next) {
+                Refusal::PeerCannotPayFee
             } else if next.offered_by(Side::Local).count() > usize::from(limit) {
                 Refusal::TooManyHtlcs(limit)
             } else {
@@ -137,12 +139,22 @@ impl Work<'_> {
         }
     }
 
+    /// Whether the peer, which opened, cannot pay the fee for the outputs of what waits and keep its reserve.
+    fn what_waits_is_too_dear_for_the_peer(&self, next: &Projection) -> bool {
+        let open = &self.open;
+        open.params.opener == Side::Remote
+            && next.shortfall(open, Side::Remote, next.feerate, 0) > Msat::ZERO
+            && next
+                .offered_by(Side::Local)
+                .any(|htlc| htlc.id >= open.next_local_id && !next.trims(open, htlc, next.feerate))
+    }
+
     /// Decides the end of an HTLC that the peer offered. The second end of one HTLC is ignored: the first is durable, and a
-    /// command may come twice.
+    /// command may come twice. But a preimage is worth more than a failure that nobody has been told of.
     pub(crate) fn resolve(mut self, id: HtlcId, resolution: Resolution) -> Transition {
         let key = (Side::Remote, id);
         if let Some(htlc) = self.open.htlcs.get(&key)
-            && htlc.removal.is_none()
+            && (htlc.removal.is_none() || (resolution.is_fulfilled() && self.may_still_be_fulfilled(htlc)))
             && self.open.is_irrevocable(htlc)
         {
             let removal = Some(Removal { resolution, from: Numbers::default() });
@@ -150,6 +162,11 @@ impl Work<'_> {
             self.open.htlcs.insert(key, Arc::new(next));
         }
         self.finish()
+    }
+
+    /// Whether a failure of an HTLC leaves room for its preimage: nobody was told, or the chain decides.
+    fn may_still_be_fulfilled(&self, htlc: &Htlc) -> bool {
+        htlc.is_failed_unsaid() || (self.how.is_some() && htlc.preimage().is_none())
     }
 
     /// Takes a feerate that is to be set. Ours only when we opened; the newest wish replaces an older one.

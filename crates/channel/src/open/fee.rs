@@ -34,7 +34,11 @@ impl Work<'_> {
         let next = open.next_local(up);
         let cost = next.opener_cost(open, feerate, 0);
         let fee = next.fee(open, feerate, 0);
-        if next.balance(Side::Remote) < cost {
+        // What it is below its reserve by already, a rise must not make more of: without it the peer's own commitment may be
+        // left without any output.
+        let rises = feerate > open.fees.newest();
+        let is_short = rises && next.shortfall(open, Side::Remote, feerate, 0) > Msat::ZERO;
+        if is_short || next.balance(Side::Remote) < cost {
             return Err(Fault::CannotPayFee { fee });
         }
         let percent = self.view.policy.max_fee_percent;
@@ -44,10 +48,7 @@ impl Work<'_> {
         }
         let limit = self.view.policy.max_dust_htlc_exposure;
         let exposure = next.dust(open, feerate).max(open.next_remote().dust(open, feerate));
-        if open.params.format == CommitmentFormat::StaticRemotekey
-            && feerate > open.fees.newest()
-            && exposure > limit
-        {
+        if open.params.format == CommitmentFormat::StaticRemotekey && rises && exposure > limit {
             return Err(Fault::DustExposure { exposure, limit });
         }
         Ok(())

@@ -229,6 +229,19 @@ impl Projection {
         self.fee(open, feerate, extra).saturating_add(open.params.format.anchors_cost()).to_msat()
     }
 
+    /// Whether this commitment has an output beside its anchors: one without any is no transaction.
+    pub(crate) fn has_output(&self, open: &Open) -> bool {
+        let dust_limit = open.params.of(self.owner).dust_limit;
+        let is_paid = |side: Side| {
+            let cost =
+                if open.params.opener == side { self.opener_cost(open, self.feerate, 0) } else { Msat::ZERO };
+            self.balance(side).saturating_sub(cost).to_sat_floor() >= dust_limit
+        };
+        is_paid(Side::Local)
+            || is_paid(Side::Remote)
+            || self.htlcs.iter().any(|htlc| !self.trims(open, htlc, self.feerate))
+    }
+
     /// What `side` is short of: its balance must hold its reserve and, if it opened, the fee at `feerate` with `extra` more
     /// HTLCs. Zero when it can afford all.
     pub(crate) fn shortfall(&self, open: &Open, side: Side, feerate: FeeratePerKw, extra: usize) -> Msat {

@@ -123,7 +123,8 @@ impl Work<'_> {
         if up.negotiation.is_some() {
             return Err(Fault::AfterShutdown("commitment_signed"));
         }
-        let rest = Up { shutdown_received: up.shutdown_received, ..Up::default() };
+        let (shutdown_received, announcement) = (up.shutdown_received, up.announcement.clone());
+        let rest = Up { shutdown_received, announcement, ..Up::default() };
         let up = std::mem::replace(up, rest);
         if self.open.local.number >= CommitmentNumber::MAX {
             return Err(Fault::Unexpected {
@@ -133,6 +134,10 @@ impl Work<'_> {
         }
         let number = self.open.next_local_number();
         self.open.take_signed_updates(up, number);
+        // Before we revoke: there would be nothing that we could sign in answer.
+        if !self.open.next_remote().has_output(&self.open) {
+            return Err(Fault::NoOutputs);
+        }
         let signatures = RemoteSignatures { commitment: message.signature, htlcs: message.htlc_signature };
         self.check_signatures(number, &signatures)?;
         self.revoke_before(number, signatures)?;

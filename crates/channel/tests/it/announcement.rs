@@ -226,6 +226,22 @@ fn signatures_that_come_before_our_channel_ready_wait_for_it() {
 }
 
 #[test]
+fn early_signatures_wait_whatever_is_signed_meanwhile() {
+    let mut pair = confirmed(Setup::default(), 5);
+    pair.handle(A, Event::FundingReorged).expect("no fault");
+    pair.tip = FUNDED_AT.plus(5);
+    pair.handle(B, Event::Tip(pair.tip)).expect("no fault");
+    pair.run();
+    assert_eq!((said(&pair), told(&pair)), ([0, 1], [0, 0]), "A sees no block with the funding");
+    pair.pay(B, Msat(5_000_000));
+    pair.run();
+    let event = Event::FundingConfirmed { tx: pair.funding_tx(), height: FUNDED_AT, index: 3 };
+    pair.handle(A, event).expect("good");
+    pair.run();
+    assert_eq!((said(&pair), told(&pair)), ([1, 1], [1, 1]), "without a new connection");
+}
+
+#[test]
 fn early_signatures_that_are_wrong_are_warned_about_and_forgotten() {
     let mut pair = Pair::new(Setup::default());
     pair.propose_channel();

@@ -1,9 +1,11 @@
 //! `update_fee`, both ways.
 
 use crate::pair::{A, B, Pair, Setup};
-use astrape_channel::{Channel, Command, Fault, OpenRequest, Outgoing, Output, Reaction};
-use astrape_primitives::{FeeratePerKw, Msat, Sat};
-use astrape_wire::{Message, UpdateFee};
+use astrape_channel::{Channel, Command, Fault, OpenRequest, Outgoing, Output, Phase, Reaction};
+use astrape_primitives::{CltvExpiry, FeeratePerKw, HtlcId, Msat, PaymentHash, Sat};
+use astrape_wire::{CommitmentSigned, Message, OnionPacket, UpdateAddHtlc, UpdateFee};
+use bitcoin::secp256k1::ecdsa::Signature;
+use std::sync::Arc;
 
 fn update_fee(pair: &Pair, feerate: u32) -> Message {
     Message::UpdateFee(UpdateFee { channel_id: pair.channel_id(), feerate_per_kw: FeeratePerKw(feerate) })
@@ -172,16 +174,70 @@ fn with_anchors_a_feerate_that_mempools_take_is_taken_whatever_the_estimate() {
 // BOLT 2.updating-fees-update_fee.10
 #[test]
 fn a_feerate_that_the_opener_cannot_pay_is_refused() {
-    // A keeps 20,000 sat: 1124 weight and 660 for the anchors let it pay 17,206 sat/kw at most.
+    // A keeps 20,000 sat, of which 10,000 are its reserve: 1124 weight and 660 for the anchors let it pay 8,310 sat/kw at most.
     let mut pair = Pair::ready(Setup { push: Msat(980_000_000), ..Setup::default() });
     pair.nodes[B].feerate = FeeratePerKw(5000);
-    assert!(matches!(refused(&mut pair, 17_208), Fault::CannotPayFee { fee: Sat(19_341) }));
-    let message = update_fee(&pair, 17_206);
+    assert!(matches!(refused(&mut pair, 8_311), Fault::CannotPayFee { fee: Sat(9_341) }));
+    let message = update_fee(&pair, 8_310);
     pair.receive(B, message).expect("it can pay that");
     pair.nodes[A].feerate = FeeratePerKw(5000);
-    pair.command(A, Command::UpdateFee(FeeratePerKw(17_208)));
+    pair.command(A, Command::UpdateFee(FeeratePerKw(8_311)));
     pair.propose(A);
     assert_eq!(pair.nodes[A].times_said("update_fee"), 0, "nor would we");
+}
+
+/// All that the opener has goes into HTLCs too small for an output, but for what the fee of now leaves it. `reserve` is what we ask.
+fn nearly_empty(reserve: Sat) -> Pair {
+    let setup = Setup { funding: Sat(20_000), push: Msat(0), feerate: FeeratePerKw(253), ..Setup::default() };
+    let mut pair = Pair::ready_with(setup, |pair| pair.nodes[A].policy.dust_limit = Sat(546));
+    assert_eq!(pair.nodes[B].open().params.remote.dust_limit, Sat(546));
+    if let Some(Phase::Open(open)) = pair.nodes[B].channel.as_mut().map(|channel| &mut channel.phase) {
+        let mut params = (*open.params).clone();
+        assert_eq!(params.local.channel_reserve, Sat(546), "no less than either dust limit");
+        params.local.channel_reserve = reserve;
+        open.params = Arc::new(params);
+    }
+    let channel_id = pair.channel_id();
+    for id in 0..52 {
+        let add = UpdateAddHtlc {
+            channel_id,
+            id: HtlcId(id),
+            amount_msat: Msat(353_000),
+            payment_hash: PaymentHash([7; 32]),
+            cltv_expiry: CltvExpiry(900),
+            onion_routing_packet: OnionPacket::from_bytes(&[7; 1366]),
+            path_key: None,
+        };
+        pair.receive(B, Message::UpdateAddHtlc(add)).expect("it can pay the fee");
+    }
+    pair
+}
+
+#[test]
+fn a_rise_of_the_fee_leaves_the_opener_its_reserve_even_where_nothing_else_is_worth_an_output() {
+    let mut pair = nearly_empty(Sat(546));
+    assert!(matches!(refused(&mut pair, 400), Fault::CannotPayFee { fee: Sat(449) }));
+    let message = update_fee(&pair, 253);
+    pair.receive(B, message).expect("it pays that now");
+}
+
+#[test]
+fn a_commitment_whose_other_side_would_have_no_output_is_refused_before_anything_is_revoked() {
+    let mut pair = nearly_empty(Sat(0));
+    let message = update_fee(&pair, 400);
+    pair.receive(B, message).expect("without a reserve it can pay");
+    let signature = Signature::from_compact(&[1; 64]).expect("the form of one");
+    let signed = CommitmentSigned {
+        channel_id: pair.channel_id(),
+        signature,
+        htlc_signature: Vec::new(),
+        funding_txid: None,
+    };
+    assert_eq!(
+        pair.refused(B, Message::CommitmentSigned(signed)),
+        (Fault::NoOutputs, Reaction::Disconnect),
+        "we could never sign the answer"
+    );
 }
 
 // attack 39

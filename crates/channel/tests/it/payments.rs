@@ -1,7 +1,7 @@
 //! Payments over a ready channel.
 
 use crate::pair::{A, B, Pair, Setup, failure};
-use astrape_channel::{Output, Resolution};
+use astrape_channel::{Command, Output, Refusal, Resolution};
 use astrape_primitives::{FeeratePerKw, HtlcId, Msat, Side};
 use astrape_wire::Message;
 
@@ -67,7 +67,7 @@ fn payments_with_the_same_hash_are_kept_apart() {
     assert_eq!(ids.len(), 2);
     let balance = pair.balance(A);
     let fulfilled = Resolution::Fulfilled { preimage, attribution: astrape_channel::Attribution::Silent };
-    pair.command(B, astrape_channel::Command::Resolve { id: ids[1], resolution: fulfilled });
+    pair.command(B, Command::Resolve { id: ids[1], resolution: fulfilled });
     pair.run();
     assert_eq!(pair.nodes[A].open().htlcs.keys().copied().collect::<Vec<_>>(), [(Side::Local, ids[0])]);
     assert_eq!(pair.balance(A), Msat(balance.0 - 5_000_000));
@@ -98,7 +98,7 @@ fn an_htlc_is_acted_on_only_when_it_is_irrevocable_on_both_sides() {
     let plan = pair.nodes[B].plans[&hash].clone();
     let early = |pair: &mut Pair| {
         assert!(!incoming(pair));
-        pair.command(B, astrape_channel::Command::Resolve { id: HtlcId(0), resolution: plan.clone() });
+        pair.command(B, Command::Resolve { id: HtlcId(0), resolution: plan.clone() });
         let removal = pair.nodes[B].open().htlcs.values().next().and_then(|h| h.removal.clone());
         assert_eq!(removal, None, "too early to end it");
     };
@@ -210,11 +210,33 @@ fn what_timed_out_while_it_waited_is_not_offered() {
     assert_eq!(pair.nodes[A].times_said("update_add_htlc"), 0);
 }
 
+/// They wait for an answer to an earlier commitment, and meanwhile the opener, who pays for their outputs, raises the fee.
+#[test]
+fn what_waits_is_not_offered_beyond_what_the_opener_can_pay_by_then() {
+    // A keeps 12,500 sat, of which 10,000 are its reserve: three outputs more at 1,000 sat/kw, and two at 1,200.
+    let mut pair = Pair::ready(Setup { push: Msat(987_500_000), ..Setup::default() });
+    pair.pay_held(B, Msat(9_000_000));
+    pair.propose(B);
+    let waiting = [pair.pay_held(B, Msat(9_000_000)).0, pair.pay_held(B, Msat(9_000_000)).0];
+    assert!(
+        waiting.iter().all(|hash| !pair.nodes[B].not_offered.contains_key(hash)),
+        "there is enough for them"
+    );
+    pair.command(A, Command::UpdateFee(FeeratePerKw(1_200)));
+    pair.propose(A);
+    while pair.deliver(A).expect("A can pay that for all it knows") {}
+    pair.run();
+    let refused = waiting.map(|hash| pair.nodes[B].not_offered.get(&hash).cloned());
+    assert_eq!(refused, [None, Some(Refusal::PeerCannotPayFee)]);
+    let content = pair.nodes[B].open().remote_request().content;
+    assert_eq!((content.feerate, content.htlcs.len()), (FeeratePerKw(1_200), 2));
+}
+
 #[test]
 fn both_directions_and_a_fee_change_cross_on_the_wire() {
     let mut pair = Pair::default_ready();
     let hashes = [pair.pay(A, Msat(9_000_000)), pair.pay(B, Msat(8_000_000))];
-    pair.command(A, astrape_channel::Command::UpdateFee(FeeratePerKw(2000)));
+    pair.command(A, Command::UpdateFee(FeeratePerKw(2000)));
     pair.propose(A);
     pair.propose(B);
     assert!(pair.nodes[A].outbox.len() >= 3 && pair.nodes[B].outbox.len() >= 2);

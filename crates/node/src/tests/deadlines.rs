@@ -2,12 +2,13 @@
 
 use super::{NOW, channel, config, node_with, peer, step};
 use crate::effect::Effect;
-use crate::input::Input;
+use crate::input::{Input, PeerEvent, PeerMessage};
 use crate::node::Node;
 use crate::record::tests::examples::Gen;
-use astrape_channel::Phase;
+use astrape_channel::{Phase, Resolution};
 use astrape_primitives::{BlockId, ChannelKeysId, Height, Network, Sat};
 use astrape_signer::{InProcessSigner, Seed};
+use astrape_wire::Message;
 use bitcoin::hashes::Hash as _;
 use std::sync::Arc;
 
@@ -173,4 +174,169 @@ fn no_channel_is_closed_from_a_stale_view_of_the_chain_nor_at_once_when_it_is_ba
     assert!(!goes_on_chain(&block(&mut node)));
     assert!(goes_on_chain(&block(&mut node)), "three blocks later it had");
     assert!(matches!(node.channel(&second).expect("there").phase, Phase::Closing(_)));
+}
+
+/// How the payment that came in will end, if that is decided.
+fn end_of(node: &Node, first: ChannelKeysId) -> Option<Resolution> {
+    let open = node.channel(&first).and_then(|channel| channel.open()).expect("it is there");
+    open.htlcs.values().next().and_then(|htlc| htlc.removal.clone()).map(|removal| removal.resolution)
+}
+
+/// The next peer gives the preimage.
+fn settled(node: &mut Node, second: ChannelKeysId) -> Vec<Effect> {
+    let channel = node.channel(&second).expect("it is there");
+    let (from, channel_id) = (channel.peer(), channel.channel_id());
+    let message = astrape_wire::UpdateFulfillHtlc {
+        channel_id,
+        id: astrape_primitives::HtlcId(0),
+        payment_preimage: astrape_primitives::PaymentPreimage([7; 32]),
+        attribution_data: None,
+    };
+    let event = PeerEvent::Message(PeerMessage::Other(Message::UpdateFulfillHtlc(message)));
+    step(node, NOW, Input::Peer { peer: from, event }).1
+}
+
+/// The same payment, worth this.
+fn relayed_of(amount: Sat) -> (Node, ChannelKeysId, ChannelKeysId) {
+    let (node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let of_amount = |keys: ChannelKeysId| {
+        let mut channel = node.channel(&keys).expect("it is there").clone();
+        if let Phase::Open(open) = &mut channel.phase {
+            let mut htlc = (**open.htlcs.values().next().expect("one")).clone();
+            htlc.amount = amount.to_msat();
+            open.htlcs.insert(htlc.key(), Arc::new(htlc));
+            // What is decided is said at once.
+            open.remote.unrevoked = None;
+            open.remote.next_point = Some(peer(9).key());
+        }
+        channel
+    };
+    (node_with(config(), vec![of_amount(first), of_amount(second)]), first, second)
+}
+
+fn is_open(node: &Node, keys: ChannelKeysId) -> bool {
+    matches!(node.channel(&keys).expect("it is there").phase, Phase::Open(_))
+}
+
+#[test]
+fn a_preimage_is_kept_for_a_channel_that_may_do_nothing_now() {
+    for is_suspect in [true, false] {
+        let (mut node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+        if is_suspect {
+            node.suspect.insert(first);
+        } else {
+            node.quarantined.insert(first, NOW);
+        }
+        let effects = settled(&mut node, second);
+        assert!(
+            matches!(end_of(&node, first), Some(Resolution::Fulfilled { .. })),
+            "the next has it already"
+        );
+        let to_first = |effect: &&Effect| matches!(effect, Effect::Send { peer: to, .. } if *to == peer(2));
+        assert_eq!(effects.iter().filter(to_first).count(), 0, "and nothing is said of it: {effects:?}");
+    }
+}
+
+#[test]
+fn a_channel_in_which_the_program_failed_goes_on_chain_for_its_htlcs_all_the_same() {
+    let (mut node, _, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    node.quarantined.insert(second, NOW);
+    while node.chain().height() < Height(105) {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    assert!(goes_on_chain(&block(&mut node)));
+}
+
+// attack 52
+#[test]
+fn who_settles_what_was_failed_back_after_its_expiry_loses_the_channel() {
+    let (mut node, first, second) = relayed_of(Sat(300));
+    while node.chain().height() < Height(114) {
+        assert!(!goes_on_chain(&block(&mut node)), "300 sat are not worth it");
+    }
+    assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))));
+    assert!(is_open(&node, second));
+    assert!(goes_on_chain(&settled(&mut node, second)), "it would do so again");
+    assert!(is_open(&node, first) && !is_open(&node, second));
+}
+
+// attack 38
+// attack 52
+#[test]
+fn no_more_is_left_to_a_peer_of_what_was_failed_back_than_may_be_lost_in_dust() {
+    for (bound, closes) in [(300_000, false), (299_999, true)] {
+        let (mut node, first, second) = relayed_of(Sat(300));
+        Arc::make_mut(&mut node.config).channel.max_dust_htlc_exposure = astrape_primitives::Msat(bound);
+        while node.chain().height() < Height(113) {
+            assert!(!goes_on_chain(&block(&mut node)));
+        }
+        assert_eq!(goes_on_chain(&block(&mut node)), closes, "{bound}");
+        assert_eq!((is_open(&node, first), is_open(&node, second)), (true, !closes));
+    }
+}
+
+#[test]
+fn a_failure_that_nobody_was_told_gives_way_to_a_preimage() {
+    let (mut node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Down });
+    while node.chain().height() < Height(114) {
+        block(&mut node);
+    }
+    assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))));
+    settled(&mut node, second);
+    assert!(matches!(end_of(&node, first), Some(Resolution::Fulfilled { .. })), "its peer was away");
+}
+
+#[test]
+fn what_came_by_a_channel_that_is_on_chain_is_not_failed_there_and_waits_for_its_preimage() {
+    let (mut node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let outpoint = node.channel(&first).and_then(|c| c.open()).expect("open").funding.terms.outpoint;
+    let mut tx = nothing(0);
+    tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
+    let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
+    while node.chain().height() < Height(112) {
+        block(&mut node);
+    }
+    let tip = node.chain().tip().expect("it has one");
+    step(&mut node, NOW, Input::Chain(crate::ChainInput::Late { block: tip, matched }));
+    while node.chain().height() < Height(115) {
+        block(&mut node);
+    }
+    assert_eq!(end_of(&node, first), None);
+    settled(&mut node, second);
+    assert!(matches!(end_of(&node, first), Some(Resolution::Fulfilled { .. })));
+}
+
+/// The next peer went away, or answers nothing, before the payment was signed.
+#[test]
+fn what_waits_to_be_passed_on_is_failed_back_when_its_time_is_over() {
+    let (node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let (incoming, mut waiting) =
+        (node.channel(&first).expect("there").clone(), node.channel(&second).expect("there").clone());
+    waiting.link = astrape_channel::Link::Down;
+    if let Phase::Open(open) = &mut waiting.phase {
+        let htlc = open.htlcs.values().next().cloned().expect("one");
+        let astrape_channel::htlc::Direction::Outgoing { origin, onion, .. } = htlc.direction.clone() else {
+            panic!("ours")
+        };
+        // Nothing else makes it look at blocks.
+        open.announcement.sent = true;
+        let (height, index) = (Height(1), 1);
+        open.funding.confirmed = Some(astrape_channel::funding::Confirmation { height, index });
+        open.htlcs.clear();
+        open.waiting.push(Arc::new(astrape_channel::NewHtlc {
+            amount: htlc.amount,
+            payment_hash: htlc.payment_hash,
+            cltv_expiry: htlc.cltv_expiry,
+            onion,
+            origin,
+        }));
+    }
+    let mut node = node_with(config(), vec![incoming, waiting]);
+    while node.chain().height() < Height(102) {
+        block(&mut node);
+        assert_eq!(end_of(&node, first), None, "it may come back");
+    }
+    block(&mut node);
+    assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))), "long before block 120");
 }

@@ -2,11 +2,11 @@
 
 use super::{NOW, channel, config, node_with, peer, step};
 use crate::command::{Command, Refusal};
-use crate::effect::Effect;
-use crate::input::{CommandId, Input, PeerEvent, PeerMessage};
+use crate::effect::{Effect, Speech};
+use crate::input::{CommandId, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
-use astrape_channel::{Channel, Phase};
-use astrape_primitives::{ChannelId, Features, Msat, NodeId};
+use astrape_channel::{Channel, Link, Phase};
+use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, NodeId};
 use astrape_wire::{Message, Warning};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -77,4 +77,94 @@ fn a_channel_whose_state_may_be_old_signs_and_broadcasts_nothing() {
     let (_, effects) = step(&mut node, NOW, input);
     assert!(effects.is_empty(), "nor for all channels: {effects:?}");
     assert_eq!(node.channel(&suspect.keys()), Some(&suspect));
+}
+
+/// What a node with one channel, whose state may be old, does on an input; whatever it is, nothing is broadcast and the channel waits.
+fn suspects_do(link: Link, input: impl FnOnce(&Channel) -> Input) -> Vec<Effect> {
+    let mut suspect = channel(1, peer(2));
+    suspect.link = link;
+    let mut config = config();
+    config.suspect.insert(suspect.keys());
+    let mut node = node_with(config, vec![suspect.clone()]);
+    let (_, effects) = step(&mut node, NOW, input(&suspect));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Broadcast(_))), "{effects:?}");
+    assert_eq!(node.suspect().collect::<Vec<_>>(), [suspect.keys()], "nobody has told where it is");
+    assert!(matches!(node.channel(&suspect.keys()).map(|c| &c.phase), Some(Phase::Open(_))));
+    effects
+}
+
+/// The errors that are said among effects.
+fn errors(effects: &[Effect]) -> Vec<String> {
+    let error = |effect: &Effect| match effect {
+        Effect::Send { speech: Speech::Plain(Message::Error(error)), .. } => {
+            Some(String::from_utf8_lossy(&error.data).into_owned())
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(error).collect()
+}
+
+// attack 47
+// attack 48
+#[test]
+fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to_close() {
+    let lie = |channel: &Channel| {
+        Input::Signer(SignerAnswer::SecretChecked { channel: channel.keys(), genuine: false })
+    };
+    let effects = suspects_do(Link::CheckingClaim, lie);
+    assert!(matches!(&errors(&effects)[..], [error] if error.contains("please close")), "{effects:?}");
+    let nonsense = |channel: &Channel| {
+        let message = astrape_wire::ChannelReestablish {
+            next_commitment_number: CommitmentNumber(0),
+            next_revocation_number: CommitmentNumber(0),
+            channel_id: channel.channel_id(),
+            your_last_per_commitment_secret: [0; 32],
+            my_current_per_commitment_point: peer(2).key(),
+            next_funding: None,
+            my_current_funding_locked: None,
+        };
+        let event = PeerEvent::Message(PeerMessage::Other(Message::ChannelReestablish(message)));
+        Input::Peer { peer: peer(2), event }
+    };
+    let effects = suspects_do(Link::Reestablishing, nonsense);
+    assert!(
+        matches!(&errors(&effects)[..], [error] if error.contains("next_commitment_number")),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_channel_in_which_the_program_failed_goes_on_chain_by_command() {
+    let theirs = channel(1, peer(2));
+    let mut node = node_with(config(), vec![theirs.clone()]);
+    node.quarantined.insert(theirs.keys(), NOW);
+    let command = Command::ForceCloseChannel { channel: theirs.keys() };
+    let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(1), command });
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Broadcast(crate::Broadcast::Commitment(_)))),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn a_peer_that_never_revokes_is_hung_up_on_after_a_minute() {
+    let mut silent = channel(1, peer(2));
+    if let Phase::Open(open) = &mut silent.phase {
+        let signed_after_local = open.local.number;
+        open.remote.unrevoked = Some(astrape_channel::commitments::Unrevoked { signed_after_local });
+    }
+    let mut node = node_with(config(), vec![silent, channel(2, peer(3))]);
+    let mut hung_up_on = |after: u64| {
+        let (_, effects) = step(&mut node, NOW.plus(after), Input::Tick);
+        let disconnected = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Disconnect { peer, .. } => Some(peer),
+            _ => None,
+        });
+        disconnected.collect::<Vec<_>>()
+    };
+    for after in [0, 30_000, 59_999] {
+        assert_eq!(hung_up_on(after), [], "it may be slow");
+    }
+    assert_eq!(hung_up_on(60_000), [peer(2)]);
+    assert_eq!(hung_up_on(61_000), [], "once");
 }

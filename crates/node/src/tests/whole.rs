@@ -119,6 +119,20 @@ fn what_should_go_on_to_a_peer_that_is_away_is_failed_at_once() {
     assert_eq!(net.times_said(1, "update_add_htlc"), 0, "nor is it passed on later");
 }
 
+#[test]
+fn nothing_is_taken_over_a_channel_whose_funding_has_left_the_chain() {
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let invoice = net.invoice(1, Msat(5_000_000));
+    net.misbehave(1, net.channels(1)[0], astrape_channel::Event::FundingReorged);
+    net.pay(0, &invoice).expect("the payer has not heard of it");
+    net.run();
+    assert_eq!(net.times_said(1, "update_fail_htlc"), 1);
+    let received = |fact: &Fact| matches!(fact, Fact::PaymentReceived { .. });
+    assert!(!net.members[1].facts.iter().any(received), "what it was paid with may be spent elsewhere");
+    assert!(net.members[0].node.channel(&channel).is_some_and(astrape_channel::Channel::is_usable));
+}
+
 // BOLT 7.the-channel_update-message.20
 #[test]
 fn an_update_is_as_old_as_the_clock_says() {

@@ -28,8 +28,8 @@ impl Turn<'_> {
             }
             Output::Announced => self.announced(keys),
             Output::Incoming(htlc) => self.incoming(keys, &htlc),
-            Output::Fulfilled { origin, amount, payment_hash, preimage, attribution_data, .. } => {
-                self.fulfilled(keys, origin, amount, payment_hash, preimage, attribution_data);
+            Output::Fulfilled { origin, id, amount, payment_hash, preimage, attribution_data } => {
+                self.fulfilled((keys, id), origin, amount, payment_hash, preimage, attribution_data);
             }
             Output::Failed { origin, resolution, .. } => self.failed(keys, origin, &resolution),
             Output::NotOffered { origin, refusal, .. } => self.not_offered(keys, origin, &refusal),
@@ -38,6 +38,10 @@ impl Turn<'_> {
                 self.effects.push(Effect::Find(Find::Point { channel: keys, number }))
             }
             Output::CheckSecret(check) => self.effects.push(Effect::Find(Find::CheckSecret(check))),
+            // What leads to it was not let through: this is the last door.
+            Output::BroadcastCommitment(_) if self.node.suspect.contains(&keys) => {
+                debug_assert!(false, "a commitment that may be old was to be broadcast");
+            }
             Output::BroadcastCommitment(request) => {
                 self.effects.push(Effect::Broadcast(Broadcast::Commitment(Box::new(request))));
                 self.court(keys, astrape_onchain::Event::GoOnChain);

@@ -42,6 +42,7 @@ impl Turn<'_> {
             return;
         }
         for channel in self.node.index.of_peer(&peer) {
+            self.node.unanswered.remove(&channel);
             self.drive(channel, Event::Disconnected);
         }
     }

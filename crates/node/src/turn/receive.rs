@@ -214,6 +214,7 @@ impl Turn<'_> {
         self.look_at_payments();
         self.look_at_background();
         self.look_at_gossip();
+        self.look_at_unanswered();
     }
 
     /// Expired invoices leave the working memory, some at each tick.

@@ -7,7 +7,7 @@ use astrape_channel::{Command, Event, Htlc, Origin, Phase, Refusal, Resolution};
 use astrape_onion::{Failure, FinalPayload, ForwardPayload, Hop, PeelFailure};
 use astrape_payment::answer;
 use astrape_payment::relay::{RelayTarget, relay};
-use astrape_primitives::{ChannelKeysId, HtlcId, Msat, PaymentHash, PaymentPreimage};
+use astrape_primitives::{ChannelKeysId, HtlcId, Msat, PaymentHash, PaymentPreimage, Side};
 use astrape_wire::{AttributionData, OnionPacket};
 
 impl Turn<'_> {
@@ -23,11 +23,21 @@ impl Turn<'_> {
             Err(PeelFailure::Malformed { .. }) => {
                 self.fail_incoming(keys, htlc, &Failure::TemporaryNodeFailure)
             }
+            // Whoever paid for the channel may have taken its money elsewhere.
+            Ok(_) if self.has_lost_its_funding(keys) => {
+                self.fail_incoming(keys, htlc, &Failure::TemporaryChannelFailure);
+            }
             Ok(peeled) => match &peeled.hop {
                 Hop::Forward { payload, next } => self.forward(keys, htlc, payload, next),
                 Hop::Final { payload } => self.receive(keys, htlc, payload),
             },
         }
+    }
+
+    /// Whether a reorganisation has taken the funding of a channel, which waits for it to confirm again.
+    fn has_lost_its_funding(&self, keys: ChannelKeysId) -> bool {
+        let open = self.node.channels.get(&keys).and_then(|channel| channel.open());
+        open.is_some_and(|open| open.funding.confirmed.is_none() && open.params.minimum_depth > 0)
     }
 
     fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
@@ -116,7 +126,7 @@ impl Turn<'_> {
     /// The peer of an outgoing HTLC gave its preimage: claim upstream in this very step.
     pub(super) fn fulfilled(
         &mut self,
-        outgoing: ChannelKeysId,
+        (outgoing, outgoing_id): (ChannelKeysId, HtlcId),
         origin: Origin,
         amount: Msat,
         payment_hash: PaymentHash,
@@ -129,8 +139,9 @@ impl Turn<'_> {
             }
             Origin::Relay { channel, id } => (channel, id),
         };
-        let Some(htlc) = self.incoming_htlc(channel, id).filter(|h| h.removal.is_none()) else {
-            return;
+        let payable = |h: &std::sync::Arc<Htlc>| h.removal.is_none() || h.is_failed_unsaid();
+        let Some(htlc) = self.incoming_htlc(channel, id).filter(payable) else {
+            return self.settled_too_late((outgoing, outgoing_id), amount);
         };
         let resolution = answer::fulfil(&htlc, preimage, attribution, self.held(&htlc));
         let (amount_in, amount_out) = (htlc.amount, amount);
@@ -145,6 +156,20 @@ impl Turn<'_> {
             took_ms,
         });
         self.resolve(channel, id, resolution);
+    }
+
+    /// A preimage came when what paid for it had been failed back, since its time was over: the amount is lost. A peer that settles
+    /// after the expiry could do the same with the next HTLC that is not worth going on chain for, so that its channel ends (BOLT 2).
+    fn settled_too_late(&mut self, (outgoing, id): (ChannelKeysId, HtlcId), amount: Msat) {
+        let channel = self.node.channels.get(&outgoing).and_then(|channel| channel.open());
+        let htlc = channel.and_then(|open| open.htlcs.get(&(Side::Local, id)));
+        let tip = self.height();
+        if htlc.is_some_and(|htlc| htlc.cltv_expiry.0 <= tip.0) {
+            let reason = format!(
+                "the peer has settled an HTLC of {amount} after its expiry, when it had been failed back: the amount is lost"
+            );
+            self.drive(outgoing, Event::Command(Command::ForceClose { reason }));
+        }
     }
 
     /// An outgoing HTLC is irrevocably gone without a preimage.

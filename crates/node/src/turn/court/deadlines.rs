@@ -5,7 +5,8 @@ use super::is_on_its_way;
 use crate::state::FailedByPeer;
 use crate::turn::{Turn, origin_of};
 use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin};
-use astrape_primitives::{ChannelKeysId, Height, PaymentHash, PaymentPreimage, Side};
+use astrape_primitives::{ChannelKeysId, Height, Msat, PaymentHash, PaymentPreimage, Side};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
@@ -98,12 +99,14 @@ impl Turn<'_> {
             let is_late = |h: &&Arc<Htlc>| {
                 h.offered_by == Side::Local
                     && h.preimage().is_none()
+                    && !self.is_upstream_on_chain(h)
                     && self
                         .upstream_of(h)
                         .is_some_and(|up| astrape_onchain::deadline::must_fail_back(up.cltv_expiry, tip))
             };
             late.extend(htlcs.filter(is_late).map(|h| (*keys, Arc::clone(h))));
         }
+        let concerned: BTreeSet<ChannelKeysId> = late.iter().map(|(keys, _)| *keys).collect();
         for (keys, htlc) in late {
             match self.known_preimage(keys, htlc.payment_hash) {
                 Some(preimage) => self.drive(keys, ChannelEvent::PreimageSeen { id: htlc.id, preimage }),
@@ -118,6 +121,38 @@ impl Turn<'_> {
                     }
                 }
             }
+        }
+        concerned.into_iter().for_each(|keys| self.close_where_too_much_is_left_to_the_peer(keys));
+    }
+
+    /// Whether the channel that an HTLC came by is on its way to the chain: to fail it there saves nothing, and a preimage may come.
+    fn is_upstream_on_chain(&self, htlc: &Htlc) -> bool {
+        let Some(Origin::Relay { channel, .. }) = origin_of(htlc) else { return false };
+        let channel = self.node.channels.get(&channel);
+        channel.is_some_and(|channel| {
+            is_on_its_way(channel) || channel.open().is_some_and(|open| open.funding.spent.is_some())
+        })
+    }
+
+    /// HTLCs that were failed back and are not worth going on chain for are the peer's for the taking. One is; many of them are not
+    /// left to it: more than what may be lost in dust ends the channel (BOLT 2).
+    fn close_where_too_much_is_left_to_the_peer(&mut self, keys: ChannelKeysId) {
+        let limit = self.node.config.channel.max_dust_htlc_exposure;
+        let channel = self.node.channels.get(&keys).filter(|channel| !is_on_its_way(channel));
+        let Some(open) = channel.and_then(|channel| channel.open()) else { return };
+        let is_left = |h: &&Arc<Htlc>| {
+            h.offered_by == Side::Local
+                && h.preimage().is_none()
+                && matches!(origin_of(h), Some(Origin::Relay { .. }))
+                && self.upstream_of(h).is_none()
+        };
+        let left: Msat = open.htlcs.values().filter(is_left).map(|h| h.amount).sum();
+        if left > limit && open.funding.spent.is_none() {
+            let reason = format!(
+                "HTLCs of {left} have expired and were failed back, and the peer has not removed them: more than the {limit} that may \
+                 be left to it"
+            );
+            self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
         }
     }
 
