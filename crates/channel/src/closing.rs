@@ -44,7 +44,7 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         Event::Connected => work.connected_while_closing(),
         Event::Disconnected => work.disconnected(),
         Event::Message(message) => handle_message(work, message),
-        Event::Command(command) => Ok(handle_command(work, command)),
+        Event::Command(command) => Ok(handle_command(work, command, view)),
         Event::Tip(height) => {
             work.forget_what_was_never_funded(height);
             Ok(work.finish())
@@ -87,18 +87,24 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
     }
 }
 
-fn handle_command(mut work: Work<'_>, command: Command) -> Transition {
+fn handle_command(mut work: Work<'_>, command: Command, view: &View<'_>) -> Transition {
     match command {
         Command::Add(new) => {
             work.refuse(&new, Refusal::NotUsable("closing"));
             work.finish()
         }
         Command::Resolve { id, resolution } => work.resolve(id, resolution),
-        Command::ForceClose { reason }
-            if work.how == Some(How::Spent) && work.open.funding.spent.is_none() =>
-        {
-            work.force_close(reason)
-        }
+        Command::ForceClose { reason } if work.open.funding.spent.is_none() => match &work.how {
+            Some(How::Spent) => work.force_close(reason),
+            Some(How::Cooperative { request, .. }) => match work.open.refuses_to_replace(&request.tx, view) {
+                None => work.force_close(reason),
+                Some(problem) => {
+                    work.outputs.push(Output::Refused(Refusal::Close(problem)));
+                    work.finish()
+                }
+            },
+            _ => work.finish(),
+        },
         Command::ForceClose { .. }
         | Command::Shutdown { .. }
         | Command::UpdateFee(_)

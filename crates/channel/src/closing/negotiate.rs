@@ -7,11 +7,13 @@ use crate::channel::{How, Link, Open, Shutdown, Up};
 use crate::fault::Fault;
 use crate::open::Work;
 use crate::output::{Outgoing, Output, Signing, Story, Transition};
+use crate::policy::View;
 use astrape_primitives::{FeeratePerKw, Sat, Side};
 use astrape_transactions::closing::closing_weight;
 use astrape_transactions::weights::dust_threshold;
 use astrape_transactions::{ClosingContent, ClosingRequest, ClosingTransaction};
 use astrape_wire::{ClosingSigned, FeeRange};
+use bitcoin::Transaction;
 use bitcoin::secp256k1::ecdsa::Signature;
 
 /// Least feerate of a closing transaction: 1 satoshi per virtual byte, the least that nodes relay. Not
@@ -70,6 +72,21 @@ impl Open {
             .map_err(|e| Fault::ClosingFee(e.to_string()))
     }
 
+    /// Why our commitment should not take the place of a closing transaction that both have signed: it needs no delay. `None` where
+    /// it pays less than blocks have asked for in a day: no child of ours can help it, and our commitment is as good as ever.
+    pub(crate) fn refuses_to_replace(&self, tx: &Transaction, view: &View<'_>) -> Option<String> {
+        let paid_out: Sat = tx.output.iter().map(|output| Sat::from(output.value)).sum();
+        let fee = self.funding.terms.capacity.saturating_sub(paid_out);
+        let none = bitcoin::ScriptBuf::new();
+        let weight = closing_weight(
+            self.shutdown.local.as_ref().unwrap_or(&none),
+            self.shutdown.remote.as_ref().unwrap_or(&none),
+        );
+        (fee >= view.lowest_feerate.fee(weight)).then(|| {
+            format!("the closing transaction that both sides signed pays {fee} and is on its way: it needs no delay")
+        })
+    }
+
     /// The fees that we accept, and the one that we would choose. The opener pays, and can pay no more than it has.
     fn closing_fees(&self, estimate: FeeratePerKw) -> (FeeRange, Sat) {
         let none = bitcoin::ScriptBuf::new();
@@ -124,7 +141,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn closing_request(&self, tx: bitcoin::Transaction) -> ClosingRequest {
+    fn closing_request(&self, tx: Transaction) -> ClosingRequest {
         ClosingRequest { keys: self.open.params.keys, terms: self.open.funding.terms.clone(), tx }
     }
 

@@ -17,6 +17,10 @@ impl Work<'_> {
         if !self.open.params.announce {
             return Err(Fault::Announcement("the channel is not to be announced".into()));
         }
+        if self.link == Link::Reestablishing {
+            // It is repeated on each connection until ours are there (BOLT 7).
+            return Ok(self.finish());
+        }
         let is_early = !self.open.readiness.sent || self.open.funding.confirmed.is_none();
         let up = self.up("announcement_signatures")?;
         if is_early {

@@ -1,6 +1,7 @@
 //! `channel_ready`, both ways, and the per-commitment points that our signer gives.
 
 use super::Work;
+use crate::channel::Link;
 use crate::fault::Fault;
 use crate::output::{Output, Transition};
 use astrape_primitives::CommitmentNumber;
@@ -10,7 +11,10 @@ use bitcoin::secp256k1::PublicKey;
 impl Work<'_> {
     /// The peer says that the channel is ready for it.
     pub(super) fn channel_ready(mut self, message: &ChannelReady) -> Result<Transition, Fault> {
-        self.up("channel_ready")?;
+        // Where a funding confirms just after a reconnection, some say this before their `channel_reestablish`. It means the same then.
+        if self.link != Link::Reestablishing {
+            self.up("channel_ready")?;
+        }
         let readiness = &mut self.open.readiness;
         if message.short_channel_id.is_some() {
             readiness.remote_alias = message.short_channel_id;
@@ -34,7 +38,7 @@ impl Work<'_> {
             return;
         }
         self.open.readiness.sent = true;
-        if matches!(self.link, crate::Link::Up(_)) {
+        if matches!(self.link, Link::Up(_)) {
             self.say_channel_ready();
         }
         if self.open.is_ready() {

@@ -3,7 +3,7 @@
 use crate::pair::{A, B, Pair, Setup, p2wpkh, transaction};
 use astrape_channel::output::Story;
 use astrape_channel::{Channel, Command, Event, How, Link, Output, Phase, Refusal};
-use astrape_primitives::{Height, HtlcId, Msat, PaymentPreimage, Sat};
+use astrape_primitives::{FeeratePerKw, Height, HtlcId, Msat, PaymentPreimage, Sat};
 use astrape_transactions::Commitment;
 use astrape_wire::{Error, Message, UpdateFulfillHtlc};
 use bitcoin::{Transaction, TxOut};
@@ -262,6 +262,18 @@ fn closed_cooperatively() -> (Pair, Transaction) {
     (pair, tx)
 }
 
+/// Its fee may be too low for any block, and it is nothing that a child of ours could pay for.
+#[test]
+fn a_closing_transaction_that_no_block_takes_gives_way_to_our_commitment_and_may_still_confirm() {
+    let (mut pair, tx) = closed_cooperatively();
+    pair.nodes[A].feerate = FeeratePerKw(2_000);
+    force_close(&mut pair, A);
+    assert!(pair.nodes[A].saw(|o| matches!(o, Output::BroadcastCommitment(_))));
+    assert_eq!(owed(channel(&pair, A)), ["commitment"]);
+    spend(&mut pair, A, &tx, 600);
+    assert_eq!(how_it_was_spent(&pair, A), "the closing transaction that both sides signed");
+}
+
 // attack 25
 #[test]
 fn a_channel_is_over_only_when_all_is_resolved() {
@@ -314,10 +326,11 @@ fn a_spend_that_surprised_us_and_left_the_chain_lets_us_go_on_chain_ourselves() 
 
 // BOLT 5.failing-a-channel.4
 #[test]
-fn a_force_close_in_a_cooperative_close_changes_nothing() {
+fn a_force_close_in_a_cooperative_close_is_refused_and_changes_nothing() {
     let (mut pair, _) = closed_cooperatively();
     force_close(&mut pair, A);
     assert_eq!(owed(channel(&pair, A)), ["closing"], "it needs no delay");
+    assert!(pair.nodes[A].saw(|o| matches!(o, Output::Refused(_))), "and whoever asked for it is told");
 }
 
 #[test]

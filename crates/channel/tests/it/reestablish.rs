@@ -1,11 +1,12 @@
 //! `channel_reestablish`: what it says, what it may say, and who has lost what.
 
-use crate::pair::{A, B, Pair};
+use crate::pair::{A, B, FUNDED_AT, Pair, Setup};
 use astrape_channel::output::Story;
 use astrape_channel::{Command, Event, Fault, How, Link, Output, Phase, Reaction};
-use astrape_primitives::{CommitmentNumber, Msat};
+use astrape_primitives::{CommitmentNumber, Msat, ShortChannelId};
 use astrape_transactions::Signer;
-use astrape_wire::{ChannelReestablish, Message};
+use astrape_wire::{AnnouncementSignatures, ChannelReady, ChannelReestablish, Message};
+use bitcoin::secp256k1::ecdsa::Signature;
 
 /// Some payments went on; both are connected again, and each other's `channel_reestablish` is on its way.
 fn reconnected() -> (Pair, [ChannelReestablish; 2]) {
@@ -49,6 +50,41 @@ fn it_says_where_we_are_and_nothing_of_what_we_do_not_do() {
         assert_eq!(secret.public_key(&pair.secp), other.signer.point(&other.keys, last));
         assert_eq!((m.next_funding, m.my_current_funding_locked), (None, None));
     }
+}
+
+/// LND's, where the funding confirms just after a reconnection.
+#[test]
+fn a_channel_ready_or_signatures_that_come_before_the_peer_has_said_where_it_is_end_no_connection() {
+    let mut pair = Pair::new(Setup::default());
+    pair.propose_channel();
+    pair.run();
+    pair.cut();
+    pair.connect();
+    let tx = pair.funding_tx();
+    pair.tip = FUNDED_AT.plus(5);
+    pair.handle(B, Event::FundingConfirmed { tx: tx.clone(), height: FUNDED_AT, index: 3 }).expect("good");
+    pair.handle(A, Event::FundingConfirmed { tx, height: FUNDED_AT, index: 3 }).expect("good");
+    // Each has its reestablish in its outbox; what follows is said first.
+    let point = pair.nodes[B].signer.point(&pair.nodes[B].keys, CommitmentNumber(1));
+    let ready = ChannelReady {
+        channel_id: pair.channel_id(),
+        second_per_commitment_point: point,
+        short_channel_id: None,
+    };
+    pair.receive(A, Message::ChannelReady(ready)).expect("it says the same as later");
+    let signature = Signature::from_compact(&[1; 64]).expect("the form of one");
+    let signatures = AnnouncementSignatures {
+        channel_id: pair.channel_id(),
+        short_channel_id: ShortChannelId(1),
+        node_signature: signature,
+        bitcoin_signature: signature,
+    };
+    pair.receive(A, Message::AnnouncementSignatures(signatures)).expect("they come again");
+    pair.run();
+    assert!(pair.nodes.iter().all(|node| node.open().is_announced()));
+    let hash = pair.pay(A, Msat(5_000_000));
+    pair.run();
+    assert!(pair.nodes[A].fulfilled.contains_key(&hash));
 }
 
 // BOLT 2.message-retransmission.10
