@@ -176,6 +176,11 @@ pub enum SignerAnswer {
         /// The answer.
         genuine: bool,
     },
+    /// It does not sign what a channel has said and recorded ([`crate::release::ReleaseError::Channel`]).
+    Refused {
+        /// The channel.
+        channel: ChannelKeysId,
+    },
     /// A fresh script of our wallet ([`crate::effect::Find::ShutdownScript`]).
     ShutdownScript {
         /// The channel.

@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::index::Index;
 use crate::input::{CommandId, Input};
 use crate::journal::Writes;
-use crate::ledger::ChannelFact;
 use crate::state::{
     ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate,
 };
@@ -260,13 +259,8 @@ impl Node {
     }
 
     fn quarantine(&mut self, now: Timestamp, channel: ChannelKeysId) -> Step {
-        self.quarantined.insert(channel, now);
-        self.unproposed.remove(&channel);
         let mut turn = Turn::new(self, now, Entropy::new([0; 32]));
-        let reason =
-            "an error in this program; please report it. The channel does nothing until a restart".to_owned();
-        turn.tell(channel, ChannelFact::Quarantined { reason });
-        turn.hang_up(channel, "an error in this program");
+        turn.quarantine(channel);
         let (writes, effects) = turn.finish(Proposals::Now);
         self.install();
         Step::new(writes, effects)

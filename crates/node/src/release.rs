@@ -6,6 +6,7 @@ use crate::input::SignerAnswer;
 use astrape_channel::announcement::{announcement_signatures, signed_part};
 use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{OnionSource, Outgoing, Signing};
+use astrape_primitives::ChannelKeysId;
 use astrape_transactions::signing::{Signer, SignerRefusal};
 use astrape_wire::{Message, UpdateAddHtlc};
 use bitcoin::Transaction;
@@ -13,10 +14,19 @@ use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::secp256k1::{All, Secp256k1, SecretKey};
 
-/// Why something cannot be said. The process stops: it is an error of this node, and the peer must not be left with half of
-/// an exchange that is recorded as whole.
+/// Why something cannot be said: an error of this node. The connection ends, since the peer must not be left with half of an
+/// exchange that is recorded as whole. Where one channel is to blame, it stands still ([`SignerAnswer::Refused`]); otherwise the
+/// process stops.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
+    /// The signer refuses what a channel wants said.
+    #[error("the signer refuses for channel {channel}: {refusal}")]
+    Channel {
+        /// The channel.
+        channel: ChannelKeysId,
+        /// Why.
+        refusal: SignerRefusal,
+    },
     /// The signer refuses.
     #[error("the signer refuses: {0}")]
     Signer(#[from] SignerRefusal),
@@ -48,7 +58,7 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
             announcement_signatures(channel_id, &announcement, signatures)
         }
         Speech::Channel(Outgoing::Revoke { channel_id, request, next_per_commitment_point }) => {
-            let (secret, point) = signer.reveal(&request)?;
+            let (secret, point) = signer.reveal(&request).map_err(|e| unsaid(request.keys, e))?;
             let number = request.revoked.plus(3);
             let answer = SignerAnswer::Point { channel: request.keys, number, point };
             let message = revoke_and_ack(channel_id, secret, next_per_commitment_point);
@@ -106,12 +116,20 @@ pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Messa
     })
 }
 
+fn unsaid(channel: ChannelKeysId, refusal: SignerRefusal) -> ReleaseError {
+    ReleaseError::Channel { channel, refusal }
+}
+
 fn sign(signing: &Signing, signer: &dyn Signer) -> Result<Message, ReleaseError> {
     let (signature, htlc_signatures) = match signing {
         Signing::FundingCreated { request, .. }
         | Signing::FundingSigned { request, .. }
-        | Signing::CommitmentSigned { request, .. } => signer.sign_remote_commitment(request)?,
-        Signing::ClosingSigned { request, .. } => (signer.sign_closing(request)?, Vec::new()),
+        | Signing::CommitmentSigned { request, .. } => {
+            signer.sign_remote_commitment(request).map_err(|e| unsaid(request.keys, e))?
+        }
+        Signing::ClosingSigned { request, .. } => {
+            (signer.sign_closing(request).map_err(|e| unsaid(request.keys, e))?, Vec::new())
+        }
     };
     Ok(signing.complete(signature, htlc_signatures))
 }

@@ -91,6 +91,7 @@ impl<'a> Turn<'a> {
             Input::Signer(SignerAnswer::SecretChecked { channel, genuine }) => {
                 self.drive(channel, Event::SecretChecked { genuine });
             }
+            Input::Signer(SignerAnswer::Refused { channel }) => self.quarantine(channel),
             Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
                 self.fresh_script(channel, script);
             }
@@ -103,6 +104,20 @@ impl<'a> Turn<'a> {
             Input::Tick => self.tick(),
             Input::Moment => {}
         }
+    }
+
+    /// Our own program has failed in a channel: it stands still until a restart, and its peer is hung up on.
+    pub(crate) fn quarantine(&mut self, channel: ChannelKeysId) {
+        if !self.node.channels.contains(&channel) {
+            return;
+        }
+        self.node.quarantined.insert(channel, self.now);
+        self.node.unproposed.remove(&channel);
+        self.to_propose.remove(&channel);
+        let reason =
+            "an error in this program; please report it. The channel does nothing until a restart".to_owned();
+        self.tell(channel, ChannelFact::Quarantined { reason });
+        self.hang_up(channel, "an error in this program");
     }
 
     /// A fresh script of our wallet: for the claims of a channel on chain, or for its `shutdown`.

@@ -5,8 +5,10 @@ use crate::command::{Command, Refusal};
 use crate::effect::{Effect, Speech};
 use crate::input::{CommandId, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
+use crate::release::ReleaseError;
 use astrape_channel::{Channel, Link, Phase};
-use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, NodeId};
+use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, Network, NodeId};
+use astrape_signer::{InProcessSigner, Seed};
 use astrape_wire::{Message, Warning};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -42,6 +44,32 @@ fn a_panic_quarantines_its_channel_and_the_node_goes_on() {
     let features = Features::empty();
     let (_, effects) = step(&mut node, NOW, Input::Peer { peer: peer(2), event: PeerEvent::Up { features } });
     assert!(effects.is_empty(), "nothing is said for the quarantined channel: {effects:?}");
+}
+
+#[test]
+fn what_the_signer_refuses_makes_one_channel_stand_still_and_stops_nothing_else() {
+    let (bad, good) = (channel(1, peer(2)), channel(2, peer(3)));
+    let signer = InProcessSigner::new(&Seed::from_entropy([1; 32]), Network::Regtest);
+    let mut request = bad.open().expect("it is open").remote_request();
+    request.content.htlcs.clear();
+    (request.content.local_balance, request.content.remote_balance) = (Msat::ZERO, Msat::ZERO);
+    let (request, channel_id) = (Box::new(request), bad.channel_id());
+    let signing = astrape_channel::Signing::CommitmentSigned { request, channel_id };
+    let refused = crate::release::speak(Speech::Channel(astrape_channel::Outgoing::Sign(signing)), &signer);
+    let Err(ReleaseError::Channel { channel, .. }) = refused else {
+        panic!("there is nothing in it: {refused:?}")
+    };
+    assert_eq!(channel, bad.keys());
+
+    let mut node = node_with(config(), vec![bad.clone(), good.clone()]);
+    let (writes, effects) = step(&mut node, NOW, Input::Signer(SignerAnswer::Refused { channel }));
+    assert!(matches!(
+        &writes.ledger()[0].fact,
+        Fact::Channel { keys, event: ChannelFact::Quarantined { .. }, .. } if *keys == bad.keys()
+    ));
+    assert!(effects.iter().any(|e| matches!(e, Effect::Disconnect { peer: p, .. } if *p == peer(2))));
+    assert_eq!(node.quarantined().map(|(keys, _)| keys).collect::<Vec<_>>(), [bad.keys()]);
+    assert!(node.channel(&good.keys()).is_some_and(Channel::is_usable));
 }
 
 #[test]

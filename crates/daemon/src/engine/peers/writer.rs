@@ -6,7 +6,7 @@ use crate::engine::Shared;
 use crate::engine::core::Stopped;
 use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_node::release::{ReleaseError, Spoken, speak};
-use astrape_node::{Input, Speech};
+use astrape_node::{Input, SignerAnswer, Speech};
 use astrape_onion::OnionRecipe;
 use astrape_primitives::in_parallel;
 use astrape_transactions::signing::Signer;
@@ -68,6 +68,12 @@ pub(crate) async fn run<W: AsyncWrite + Unpin>(
     match writer.serve(queue).await {
         Ok(()) | Err(WriteError::Gone | WriteError::Stopped(_)) => {}
         // Half of an exchange that the journal has as whole would be said: see `ReleaseError`.
+        Err(WriteError::Release(error @ ReleaseError::Channel { channel, .. })) => {
+            tracing::error!(peer = %writer.link.peer, %error, "a channel stands still; please report this");
+            let refused = Input::Signer(SignerAnswer::Refused { channel });
+            // When the core has stopped, the same comes again at the next start.
+            let _ = writer.shared.core.input(refused).await;
+        }
         Err(error @ (WriteError::Release(_) | WriteError::Panic)) => writer.shared.shutdown.fail(error),
         Err(error) => tracing::info!(peer = %writer.link.peer, %error, "cannot write to the peer"),
     }
