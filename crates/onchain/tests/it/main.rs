@@ -10,3 +10,4 @@ mod ours;
 mod reorgs;
 mod revoked;
 mod theirs;
+mod witnesses;
