@@ -6,6 +6,7 @@ mod coins;
 mod fees;
 mod kit;
 mod mass;
+mod mempool;
 mod ours;
 mod reorgs;
 mod revoked;
