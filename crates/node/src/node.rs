@@ -29,7 +29,7 @@ use astrape_primitives::{
 };
 use astrape_wallet::Coins;
 use bitcoin::secp256k1::{All, Secp256k1};
-use bitcoin::{ScriptBuf, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -140,6 +140,8 @@ pub(crate) struct World {
     pub(crate) is_behind: bool,
     /// Whether the newest block was read while that was so.
     pub(crate) is_catching_up: bool,
+    /// What spends a funding of ours in the mempool, as it was told last.
+    pub(crate) unconfirmed: BTreeMap<OutPoint, Arc<Transaction>>,
 }
 
 impl Node {
@@ -153,6 +155,7 @@ impl Node {
             fresh_since: None,
             is_behind: false,
             is_catching_up: false,
+            unconfirmed: BTreeMap::new(),
         };
         Self {
             suspect: config.suspect.clone(),

@@ -58,7 +58,7 @@ pub enum Output {
 pub enum Parent {
     /// Our newest, to be signed.
     Ours,
-    /// One that was in a block, with its signatures.
+    /// One of the peer that was in a block or in the mempool, with its signatures.
     Signed(Arc<Transaction>),
 }
 

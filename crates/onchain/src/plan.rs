@@ -303,8 +303,10 @@ fn send(resolution: &Resolution, id: ClaimId, out: &mut Vec<Output>) {
     let Some(claim) = resolution.claims.get(&id) else { return };
     let parent = claim.inputs.iter().find_map(|o| match resolution.outputs.get(o).map(|t| &t.role) {
         Some(Role::Anchor { parent: Some(parent) }) if parent.owner == Side::Local => Some(Parent::Ours),
-        // One of the peer was seen in the mempool, or was in a block.
-        Some(Role::Anchor { parent: Some(_) }) => resolution.parent_that_left(o.txid).map(Parent::Signed),
+        // The mempool may have dropped it since it was told, or ask more by now than it pays.
+        Some(Role::Anchor { parent: Some(_) }) => {
+            resolution.parent_that_was_shown(o.txid).map(Parent::Signed)
+        }
         _ => None,
     });
     if let Some(request) = claim.request(resolution.keys, resolution.format, &resolution.outputs) {

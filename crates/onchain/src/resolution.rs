@@ -55,6 +55,8 @@ pub struct Resolution {
     pub close: Option<Close>,
     /// A spend of the funding that was confirmed and left the chain, until another confirms or our commitment goes out.
     pub left: Option<Left>,
+    /// A commitment of the peer with an anchor of ours, while the mempool has it as far as was told: ours would not get past it.
+    pub seen: Option<Arc<Transaction>>,
     /// The outputs that are followed.
     pub outputs: BTreeMap<OutPoint, Tracked>,
     /// The claims that are owed to the network, and those that confirmed.
@@ -109,7 +111,7 @@ pub enum Event {
         /// Its block.
         height: Height,
     },
-    /// Unconfirmed transactions spend the funding or outputs that are followed.
+    /// The unconfirmed transactions that spend the funding or outputs that are followed: all there are.
     Seen(Vec<Arc<Transaction>>),
     /// The blocks from this height on are gone.
     Reorged {
@@ -158,6 +160,7 @@ impl Resolution {
             script: None,
             close: None,
             left: None,
+            seen: None,
             outputs: BTreeMap::new(),
             claims: BTreeMap::new(),
             next_claim: ClaimId(0),

@@ -3,7 +3,7 @@
 use crate::evidence::Evidence;
 use astrape_primitives::CommitmentNumber;
 use astrape_transactions::numbering::commitment_number;
-use astrape_transactions::{Commitment, CommitmentContent, per_commitment_point};
+use astrape_transactions::{Commitment, CommitmentContent, is_closing, per_commitment_point};
 use bitcoin::Transaction;
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1};
 
@@ -63,7 +63,11 @@ pub fn classify(
     evidence: &Evidence,
     tx: &Transaction,
 ) -> (Spender, Option<Commitment>) {
-    if is_cooperative(evidence, tx) {
+    if evidence
+        .shutdown
+        .as_ref()
+        .is_some_and(|(local, remote)| is_closing(&evidence.terms, tx, [local, remote]))
+    {
         return (Spender::Cooperative, None);
     }
     let txid = tx.compute_txid();
@@ -96,12 +100,4 @@ fn by_number(secp: &Secp256k1<All>, evidence: &Evidence, tx: &Transaction) -> Sp
         Some(newest) if number > newest && number <= CommitmentNumber::MAX => Spender::Future { number },
         _ => Spender::Unknown,
     }
-}
-
-/// Whether a transaction pays to nothing but the scripts of both `shutdown`s, with whatever fee.
-fn is_cooperative(evidence: &Evidence, tx: &Transaction) -> bool {
-    let Some((local, remote)) = &evidence.shutdown else {
-        return false;
-    };
-    !tx.output.is_empty() && tx.output.iter().all(|o| o.script_pubkey == *local || o.script_pubkey == *remote)
 }

@@ -1,7 +1,8 @@
 //! What the witness of a spend tells: who took an output of a commitment, and by what.
 //!
 //! The scripts of BOLT 3 force the number of items, so that the form of a witness that a block or a mempool has accepted is
-//! proof of the way that was taken.
+//! proof of the way that was taken. They force no more than that: an item that only chooses a branch is signed by nobody, and
+//! its owner, or whoever passes the transaction on, may put other bytes in its place that choose the same.
 
 use astrape_primitives::PaymentPreimage;
 use bitcoin::Witness;
@@ -15,7 +16,7 @@ pub(crate) enum Way {
     Preimage(PaymentPreimage),
     /// By one signature and nothing more: by timeout, or after a delay.
     Plain,
-    /// By a penalty.
+    /// By a penalty; of an HTLC perhaps by timeout.
     Penalty,
     /// Without a signature, as anybody may spend an anchor that is 16 blocks old.
     Anyone,
@@ -28,13 +29,22 @@ pub(crate) fn way(witness: &Witness) -> Way {
     let item = |index: usize| witness.nth(index).unwrap_or_default();
     let preimage = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).ok().map(PaymentPreimage);
     match witness.len() {
-        5 if item(3).is_empty() => Way::SecondStage(None),
-        5 => preimage(item(3)).map_or(Way::Other, |p| Way::SecondStage(Some(p))),
-        3 if item(1).is_empty() => Way::Plain,
-        3 => preimage(item(1)).map_or(Way::Penalty, Way::Preimage),
+        // Whatever has not 32 bytes chooses the branch of HTLC-timeout.
+        5 => Way::SecondStage(preimage(item(3))),
+        3 => match preimage(item(1)) {
+            Some(preimage) => Way::Preimage(preimage),
+            None if is_false(item(1)) => Way::Plain,
+            None => Way::Penalty,
+        },
         2 if item(0).is_empty() => Way::Anyone,
         _ => Way::Other,
     }
+}
+
+/// Whether an item is zero to a script, as long or negative as it may be written.
+fn is_false(item: &[u8]) -> bool {
+    item.split_last()
+        .is_none_or(|(last, rest)| matches!(last, 0 | 0x80) && rest.iter().all(|byte| *byte == 0))
 }
 
 impl Way {
@@ -60,15 +70,21 @@ mod tests {
             way(&witness)
         };
         let (sig, key, pre, script) = ([1_u8; 72], [2_u8; 33], [3_u8; 32], [4_u8; 130]);
-        assert_eq!(of(&[&[], &sig, &sig, &[], &script]), Way::SecondStage(None));
+        for dummy in [&[][..], &[1], &[0], &key] {
+            assert_eq!(of(&[&[], &sig, &sig, dummy, &script]), Way::SecondStage(None), "no preimage");
+        }
         assert_eq!(of(&[&[], &sig, &sig, &pre, &script]).preimage(), Some(PaymentPreimage(pre)));
         assert_eq!(of(&[&sig, &pre, &script]), Way::Preimage(PaymentPreimage(pre)));
-        assert_eq!(of(&[&sig, &[], &script]), Way::Plain);
+        for zero in [&[][..], &[0], &[0x80], &[0, 0], &[0, 0x80]] {
+            assert_eq!(of(&[&sig, zero, &script]), Way::Plain);
+        }
         assert_eq!(of(&[&sig, &key, &script]), Way::Penalty);
-        assert_eq!(of(&[&sig, &[1], &script]), Way::Penalty);
+        for one in [&[1][..], &[2], &[0x80, 0]] {
+            assert_eq!(of(&[&sig, one, &script]), Way::Penalty);
+        }
         assert_eq!(of(&[&[], &script]), Way::Anyone);
         assert_eq!(of(&[&sig, &script]), Way::Other, "an anchor by its owner");
-        for odd in [&[][..], &[&sig[..]], &[&[], &sig, &sig, &key, &script], &[&sig[..]; 400]] {
+        for odd in [&[][..], &[&sig[..]], &[&sig[..]; 4], &[&sig[..]; 400]] {
             assert_eq!(of(odd), Way::Other);
         }
     }

@@ -157,6 +157,19 @@ impl ClosingTransaction {
     }
 }
 
+/// Whether a transaction is a closing transaction that pays to nothing but the scripts of both `shutdown`s, with whatever fee.
+/// The scripts alone say nothing: the peer may have named that of an output of a commitment which it has revoked. But a
+/// commitment has its number in locktime and sequence, where a closing transaction has none.
+#[must_use]
+pub fn is_closing(terms: &FundingTerms, tx: &Transaction, scripts: [&ScriptBuf; 2]) -> bool {
+    let [input] = &tx.input[..] else { return false };
+    let has_form = input.previous_output == terms.outpoint
+        && input.sequence == Sequence::MAX
+        && tx.lock_time == LockTime::ZERO
+        && !tx.output.is_empty();
+    has_form && tx.output.iter().all(|output| scripts.contains(&&output.script_pubkey))
+}
+
 /// Weight of a closing transaction with both outputs, to estimate its fee before it exists.
 #[must_use]
 pub fn closing_weight(local_script: &ScriptBuf, remote_script: &ScriptBuf) -> u64 {

@@ -40,7 +40,7 @@ pub mod terms;
 pub mod trim;
 pub mod weights;
 
-pub use closing::{ClosingContent, ClosingError, ClosingTransaction};
+pub use closing::{ClosingContent, ClosingError, ClosingTransaction, is_closing};
 pub use commitment::{BuildError, Commitment, CommitmentOutput, MAX_COMMITTED_HTLCS, SignatureFault};
 pub use format::CommitmentFormat;
 pub use htlc::HtlcTransaction;

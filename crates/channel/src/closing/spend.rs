@@ -7,7 +7,7 @@ use crate::open::Work;
 use crate::output::{Output, Story, Transition};
 use astrape_primitives::{CommitmentNumber, Height, HtlcId, PaymentPreimage, Side};
 use astrape_transactions::numbering::commitment_number;
-use astrape_transactions::{Commitment, CommitmentContent};
+use astrape_transactions::{Commitment, CommitmentContent, is_closing};
 use bitcoin::Transaction;
 use std::sync::Arc;
 
@@ -85,11 +85,11 @@ impl Open {
         std::iter::once(bound_to).chain(next).collect()
     }
 
-    /// Whether a transaction pays to nothing but the scripts of both `shutdown`s: a closing transaction, with whatever fee.
+    /// Whether a transaction is a closing transaction that both signed, with whatever fee.
     fn pays_out(&self, tx: &Transaction) -> bool {
         let (Some(local), Some(remote)) = (&self.shutdown.local, &self.shutdown.remote) else {
             return false;
         };
-        tx.output.iter().all(|o| o.script_pubkey == *local || o.script_pubkey == *remote)
+        is_closing(&self.funding.terms, tx, [local, remote])
     }
 }

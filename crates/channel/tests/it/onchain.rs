@@ -5,7 +5,7 @@ use astrape_channel::output::Story;
 use astrape_channel::{Channel, Command, Event, How, Link, Output, Phase, Refusal};
 use astrape_primitives::{FeeratePerKw, Height, HtlcId, Msat, PaymentPreimage, Sat};
 use astrape_transactions::Commitment;
-use astrape_wire::{Error, Message, UpdateFulfillHtlc};
+use astrape_wire::{Error, Message, Shutdown, UpdateFulfillHtlc};
 use bitcoin::{Transaction, TxOut};
 use std::sync::Arc;
 
@@ -182,6 +182,27 @@ fn whatever_spends_the_funding_is_recognised() {
     assert_eq!(how_it_was_spent(&pair, B), "an unknown transaction");
     let empty = Transaction { input: vec![], output: vec![], ..odd };
     spend(&mut pair, B, &empty, 600);
+}
+
+#[test]
+fn a_revoked_commitment_that_pays_to_the_scripts_of_both_shutdowns_is_no_closing_transaction() {
+    // The peer has chosen the script of its `shutdown` so; with our own output, when we answered with the plain script.
+    for msat in [0, 300_000_000] {
+        let setup = Setup { anchors: false, push: Msat(msat), ..Setup::default() };
+        let mut pair = Pair::ready(setup);
+        let revoked = commitment(&pair, A);
+        pair.pay(A, Msat(9_000_000));
+        pair.run();
+        let plain = pair.nodes[B].open().plain_close_script();
+        let theirs = revoked.output.iter().find(|output| output.script_pubkey != plain);
+        let script = theirs.expect("A has a balance").script_pubkey.clone();
+        assert!(revoked.output.iter().all(|o| [&plain, &script].contains(&&o.script_pubkey)));
+        pair.command(B, Command::Shutdown { script: plain });
+        let shutdown = Shutdown { channel_id: pair.channel_id(), scriptpubkey: script };
+        pair.receive(B, Message::Shutdown(shutdown)).expect("a form that is allowed");
+        spend(&mut pair, B, &revoked, 600);
+        assert_eq!(how_it_was_spent(&pair, B), "a revoked commitment of the peer");
+    }
 }
 
 // BOLT 2.message-retransmission.48

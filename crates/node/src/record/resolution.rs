@@ -138,13 +138,16 @@ fn encode_head(r: &Resolution) -> Vec<u8> {
             .some(18, close.delayed.as_ref())
             .value(20, &u8::from(close.has_rows)),
     };
-    match &r.left {
-        None => out.finish(),
+    let out = match &r.left {
+        None => out,
         Some(left) => out
             .bytes(22, &tx_bytes(&left.tx))
             .field(24, |out| put_spender(&left.spender, out))
-            .value(26, &left.since)
-            .finish(),
+            .value(26, &left.since),
+    };
+    match &r.seen {
+        None => out.finish(),
+        Some(tx) => out.bytes(28, &tx_bytes(tx)).finish(),
     }
 }
 
@@ -170,6 +173,7 @@ fn decode_head(keys: &ChannelKeysId, bytes: &[u8]) -> Result<Resolution, Unreada
             Some(Left { tx: arc_tx_of(22, tx)?, spender: r.field(24, get_spender)?, since: r.value(26)? })
         }
     };
+    let seen = r.some_bytes(28).map(|tx| arc_tx_of(28, tx)).transpose()?;
     r.finish()?;
     Ok(Resolution {
         keys: *keys,
@@ -178,6 +182,7 @@ fn decode_head(keys: &ChannelKeysId, bytes: &[u8]) -> Result<Resolution, Unreada
         script,
         close,
         left,
+        seen,
         outputs: BTreeMap::new(),
         claims: BTreeMap::new(),
         next_claim,

@@ -1,11 +1,12 @@
 //! Whole nodes before the court: what they broadcast, and for how much, when they were away.
 
 use super::net::Net;
-use crate::{ChainInput, Freshness, Input};
-use astrape_primitives::{ChannelKeysId, Msat, Network};
+use crate::{ChainInput, Command, Freshness, Input};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Feerates, Msat, Network};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::Signer as _;
 use bitcoin::{OutPoint, Transaction};
+use std::sync::Arc;
 
 /// Far more than the estimate, which is the least there is.
 const DEAR_SAT: u64 = 20_000;
@@ -101,4 +102,63 @@ fn a_node_that_is_restarted_before_every_block_raises_its_fee_all_the_same() {
     }
     assert!(penalty(&net, &theft).0 > DEAR_SAT, "{:?}", penalty(&net, &theft));
     assert!(net.members[0].node.channel(&channel).is_some(), "it is not over");
+}
+
+fn sees(net: &mut Net, txs: &[&Transaction]) {
+    let txs = txs.iter().map(|tx| Arc::new((*tx).clone())).collect();
+    net.input(0, Input::Chain(ChainInput::Mempool { txs }));
+}
+
+/// Higher than what a commitment pays by itself.
+fn fees_are_high(net: &mut Net) {
+    let estimates = Feerates::flat(FeeratePerKw(4_000));
+    net.input(0, Input::Chain(ChainInput::Estimates(estimates)));
+}
+
+/// What node 0 has broadcast since then that spends a transaction.
+fn children(net: &Net, parent: &Transaction, since: usize) -> usize {
+    let txid = parent.compute_txid();
+    let is_child = |tx: &&Transaction| tx.input.iter().any(|i| i.previous_output.txid == txid);
+    net.members[0].broadcast[since..].iter().filter(is_child).count()
+}
+
+#[test]
+fn a_commitment_of_the_peer_that_was_seen_before_we_went_on_chain_gets_our_child_until_it_is_gone() {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    let channel = net.open(0, 1);
+    let signed = |net: &Net, who: usize, keys: &ChannelKeysId| {
+        let open = net.members[who].node.channel(keys).and_then(|c| c.open()).expect("open");
+        let seed = u8::try_from(who + 1).expect("small");
+        let signer = InProcessSigner::new(&Seed::from_entropy([seed; 32]), Network::Regtest);
+        signer.sign_local_commitment(&open.local_request()).expect("its own")
+    };
+    let (ours, theirs) = (signed(&net, 0, &channel), signed(&net, 1, &net.channels(1)[0]));
+    fees_are_high(&mut net);
+    sees(&mut net, &[&theirs]);
+    let began = net.members[0].broadcast.len();
+    assert_eq!(net.command(0, Command::ForceCloseChannel { channel }), Ok(crate::command::Reply::Done));
+    assert_eq!(
+        (children(&net, &theirs, began), children(&net, &ours, began)),
+        (1, 0),
+        "ours is no way past it"
+    );
+    // It goes out with its parent, which a mempool may have dropped since.
+    assert!(net.members[0].broadcast[began..].contains(&theirs));
+    sees(&mut net, &[]);
+    let before = net.members[0].broadcast.len();
+    net.mine(Vec::new());
+    assert_eq!((children(&net, &theirs, before), children(&net, &ours, before)), (0, 1));
+    net.restart(0);
+    fees_are_high(&mut net);
+    let before = net.members[0].broadcast.len();
+    sees(&mut net, &[&theirs]);
+    net.mine(Vec::new());
+    assert!(children(&net, &theirs, before) > 0, "it is there again");
+    net.restart(0);
+    fees_are_high(&mut net);
+    sees(&mut net, &[]);
+    let before = net.members[0].broadcast.len();
+    net.mine(Vec::new());
+    assert_eq!((children(&net, &theirs, before), children(&net, &ours, before)), (0, 1), "and gone again");
 }

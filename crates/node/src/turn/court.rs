@@ -3,10 +3,12 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `deadlines` | what must be done before a block |
+//! | `mempool` | what is not in a block yet |
 //! | `purse` | which coins of the wallet the claims of a channel may use |
 //! | `tell` | what people are told |
 
 mod deadlines;
+mod mempool;
 mod purse;
 mod tell;
 
@@ -24,8 +26,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Turn<'_> {
-    /// Gives an event to the resolution of a channel; its first event makes it.
+    /// Gives an event to the resolution of a channel; its first event makes it. What the mempool was told to have before then is
+    /// not told again: a commitment of the peer may be in the way of ours.
     pub(super) fn court(&mut self, keys: ChannelKeysId, event: Event) {
+        if matches!(event, Event::GoOnChain) && !self.node.resolutions.contains(&keys) {
+            let waits = self.unconfirmed_spend(keys);
+            waits.into_iter().for_each(|tx| self.hear(keys, Event::Seen(vec![tx])));
+        }
+        self.hear(keys, event);
+    }
+
+    fn hear(&mut self, keys: ChannelKeysId, event: Event) {
         let Some(evidence) = self.evidence(keys) else { return };
         let resolution = match self.node.resolutions.get(&keys) {
             Some(resolution) => Arc::clone(resolution),
@@ -196,31 +207,6 @@ impl Turn<'_> {
         for channel in concerned {
             self.court(channel, Event::Spent { tx: Arc::clone(tx), height });
             self.to_plan.insert(channel);
-        }
-    }
-
-    /// Unconfirmed transactions that spend what is watched. For a channel that is not on its way to the chain only a
-    /// preimage counts: the rest may never confirm.
-    pub(super) fn seen_in_mempool(&mut self, txs: &[Arc<Transaction>]) {
-        let mut concerned: BTreeSet<ChannelKeysId> = BTreeSet::new();
-        let outpoints = txs.iter().flat_map(|tx| &tx.input).map(|input| input.previous_output);
-        for outpoint in outpoints {
-            concerned.extend(self.node.index.by_outpoint(&outpoint));
-            concerned.extend(self.node.index.by_tracked(&outpoint));
-        }
-        for keys in concerned {
-            let event = Event::Seen(txs.to_vec());
-            if self.node.resolutions.contains(&keys) {
-                self.court(keys, event);
-                continue;
-            }
-            let Some(evidence) = self.evidence(keys) else { continue };
-            let (_, outputs) = self.handle(keys, &Resolution::new(&evidence), event, &evidence);
-            for output in outputs {
-                if let Output::Preimage { htlc, preimage } = output {
-                    self.preimage_on_chain(keys, htlc, preimage);
-                }
-            }
         }
     }
 

@@ -63,8 +63,10 @@ impl Resolution {
         let Some(left) = self.left.clone() else { return };
         if left.is_brought_back() {
             out.push(Output::Again(Arc::clone(&left.tx)));
-            // As if the mempool had shown it: our anchor on it pays for its way.
-            self.commitment_seen(&left.tx, view, out);
+            // As if the mempool had shown it: our anchor on it pays for its way. Not while the mempool has another.
+            if self.seen.is_none() {
+                self.wait_for_peers(&left.tx, view, out);
+            }
         }
         if left.is_given_up(view.tip) {
             out.push(Output::OursNeeded);
@@ -77,9 +79,9 @@ impl Resolution {
         out.extend(left.map(|left| Output::Again(Arc::clone(&left.tx))));
     }
 
-    /// The transaction with this id, if it left the chain: the parent of a claim that pays for it.
-    pub(crate) fn parent_that_left(&self, txid: Txid) -> Option<Arc<Transaction>> {
-        let left = self.left.as_ref().filter(|left| left.tx.compute_txid() == txid)?;
-        Some(Arc::clone(&left.tx))
+    /// The transaction of the peer with this id that a block or the mempool has shown: the parent of a claim that pays for it.
+    pub(crate) fn parent_that_was_shown(&self, txid: Txid) -> Option<Arc<Transaction>> {
+        let shown = self.left.as_ref().map(|left| &left.tx).into_iter().chain(&self.seen);
+        shown.into_iter().find(|tx| tx.compute_txid() == txid).cloned()
     }
 }

@@ -16,11 +16,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Resolution {
-    /// Our commitment goes to the network: where it has anchors, ours will bring the fee.
+    /// Our commitment goes to the network: where it has anchors, ours will bring the fee. While the mempool has one of the peer,
+    /// our anchor on that one does.
     pub(super) fn go_on_chain(&mut self, view: &View<'_>, out: &mut Vec<Output>) {
         // Not two that exclude each other.
         self.left = None;
-        if self.close.is_some() || self.has_waiting_anchor() || self.format != CommitmentFormat::Anchors {
+        let is_settled = self.close.is_some() || self.seen.is_some() || self.waits_with_ours();
+        if is_settled || self.format != CommitmentFormat::Anchors {
             return;
         }
         let evidence = view.evidence;
@@ -32,8 +34,10 @@ impl Resolution {
         }
     }
 
-    fn has_waiting_anchor(&self) -> bool {
-        self.outputs.values().any(|t| matches!(t.role, Role::Anchor { parent: Some(_) }))
+    fn waits_with_ours(&self) -> bool {
+        let is_ours = |parent: &Parent| parent.owner == Side::Local;
+        let roles = self.outputs.values().map(|tracked| &tracked.role);
+        roles.into_iter().any(|role| matches!(role, Role::Anchor { parent: Some(parent) } if is_ours(parent)))
     }
 
     /// What hangs on a commitment that is not confirmed: HTLCs that somebody else can take when it comes late.
@@ -59,37 +63,42 @@ impl Resolution {
         parent
     }
 
-    /// Follows our anchor of an unconfirmed commitment, in place of that of another.
+    /// Follows our anchor of an unconfirmed commitment, in place of that of another. Whether it has one.
     pub(super) fn wait_with_anchor(
         &mut self,
         tx: &Transaction,
         parent: Parent,
         view: &View<'_>,
         out: &mut Vec<Output>,
-    ) {
+    ) -> bool {
         let script = anchor_witness_script(&view.evidence.terms.local.basepoints.funding);
         let pays = script.to_p2wsh();
         let place = (0_u32..).zip(&tx.output).find(|(_, output)| output.script_pubkey == pays);
-        let Some((vout, output)) = place else { return };
+        let Some((vout, output)) = place else { return false };
         let outpoint = OutPoint { txid: tx.compute_txid(), vout };
         if self.outputs.contains_key(&outpoint) {
-            return;
+            return true;
         }
-        self.forget_waiting_anchors(out);
+        // The close has waited since then, whichever commitment makes it.
+        let since = self.forget_waiting_anchors(out).unwrap_or(view.tip);
         let role = Role::Anchor { parent: Some(parent) };
-        let tracked = Tracked::new(output, Some(script), role, view.tip, None);
+        let tracked = Tracked::new(output, Some(script), role, since, None);
         self.watch(outpoint, &tracked, out);
         self.outputs.insert(outpoint, tracked);
+        true
     }
 
-    fn forget_waiting_anchors(&mut self, out: &mut Vec<Output>) {
+    /// Gives since when the first of them was followed.
+    fn forget_waiting_anchors(&mut self, out: &mut Vec<Output>) -> Option<Height> {
         let waits = |t: &Tracked| matches!(t.role, Role::Anchor { parent: Some(_) });
-        let gone: Vec<OutPoint> = self.outputs.iter().filter(|(_, t)| waits(t)).map(|(o, _)| *o).collect();
-        for outpoint in gone {
-            self.outputs.remove(&outpoint);
-            self.claims.retain(|_, claim| !claim.inputs.contains(&outpoint));
-            out.push(Output::Forget(outpoint));
+        let gone: Vec<(OutPoint, Height)> =
+            self.outputs.iter().filter(|(_, t)| waits(t)).map(|(o, t)| (*o, t.since)).collect();
+        for (outpoint, _) in &gone {
+            self.outputs.remove(outpoint);
+            self.claims.retain(|_, claim| !claim.inputs.contains(outpoint));
+            out.push(Output::Forget(*outpoint));
         }
+        gone.into_iter().map(|(_, since)| since).min()
     }
 
     /// A confirmed transaction spends the funding.
@@ -108,7 +117,7 @@ impl Resolution {
             return;
         }
         let (spender, commitment) = classify(view.secp, view.evidence, &tx);
-        self.left = None;
+        (self.left, self.seen) = (None, None);
         let rows = live_rows(&spender, view);
         let laid = lay_out(view.secp, view.evidence, &spender, commitment.as_ref(), &tx, height, &rows);
         out.push(Output::Story(Story::Spent { txid: tx.compute_txid(), spender }));

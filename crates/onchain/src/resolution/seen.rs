@@ -16,12 +16,12 @@ impl Resolution {
     /// Unconfirmed transactions. Nothing is believed of them but a preimage, which proves itself; the rest only changes how
     /// we claim.
     pub(super) fn seen(&mut self, txs: &[Arc<Transaction>], view: &View<'_>, out: &mut Vec<Output>) {
+        self.commitment_seen(txs, view, out);
         let mut contested: BTreeSet<ClaimId> = BTreeSet::new();
         for tx in txs {
             for input in &tx.input {
                 let (outpoint, way) = (input.previous_output, way(&input.witness));
                 if outpoint == view.evidence.terms.outpoint {
-                    self.commitment_seen(tx, view, out);
                     continue;
                 }
                 self.extract(&outpoint, way, view, out);
@@ -42,16 +42,26 @@ impl Resolution {
         }
     }
 
-    /// A commitment of the peer waits in the mempool: where ours would wait behind it, our anchor on the peer's brings it
-    /// into a block.
-    pub(super) fn commitment_seen(&mut self, tx: &Transaction, view: &View<'_>, out: &mut Vec<Output>) {
-        if self.close.is_some() {
-            return;
-        }
+    /// A commitment of the peer waits in the mempool, or waits there no more: then ours is to get its child again.
+    fn commitment_seen(&mut self, txs: &[Arc<Transaction>], view: &View<'_>, out: &mut Vec<Output>) {
+        let funding = view.evidence.terms.outpoint;
+        let spends = |tx: &&Arc<Transaction>| tx.input.iter().any(|i| i.previous_output == funding);
+        let spender = txs.iter().find(spends).filter(|_| self.close.is_none());
+        self.seen = spender.filter(|tx| self.wait_for_peers(tx, view, out)).cloned();
+    }
+
+    /// Where ours would wait behind a commitment of the peer, our anchor on that one brings it into a block. Whether this is one,
+    /// and has such an anchor.
+    pub(super) fn wait_for_peers(
+        &mut self,
+        tx: &Transaction,
+        view: &View<'_>,
+        out: &mut Vec<Output>,
+    ) -> bool {
         let (Spender::Theirs { .. } | Spender::Revoked { .. } | Spender::Future { .. }, _) =
             classify(view.secp, view.evidence, tx)
         else {
-            return;
+            return false;
         };
         let paid: Sat = tx.output.iter().map(|o| Sat::from(o.value)).sum();
         let fee = self.capacity.saturating_sub(paid);
@@ -61,6 +71,6 @@ impl Resolution {
         let ours = tx.output.iter().filter(|o| o.script_pubkey == payment);
         let balance: Sat = ours.map(|o| Sat::from(o.value)).sum();
         let parent = self.parent(Side::Remote, fee, weight, balance, view);
-        self.wait_with_anchor(tx, parent, view, out);
+        self.wait_with_anchor(tx, parent, view, out)
     }
 }

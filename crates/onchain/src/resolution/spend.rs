@@ -30,7 +30,7 @@ impl Resolution {
             if is_news {
                 tell_of(&tracked, way, by_us, txid, out);
             }
-            self.follow_second_stage(&tracked, way, (tx, index), height, view, out);
+            self.follow_second_stage(&tracked, (tx, index), height, view, out);
         }
         if claimed > Sat::ZERO {
             out.push(Output::Story(Story::Claimed { txid, value: claimed, fee }));
@@ -65,17 +65,16 @@ impl Resolution {
     }
 
     /// The output of an HTLC transaction of the commitment's owner: ours to wait for, or the peer's to take by penalty.
-    /// There may be several in one transaction, each at the index of its input (attack 6).
+    /// There may be several in one transaction, each at the index of its input (attack 6). It is known by its script alone: whatever
+    /// pays to that is followed.
     fn follow_second_stage(
         &mut self,
         tracked: &Tracked,
-        way: Way,
         (tx, index): (&Transaction, usize),
         height: Height,
         view: &View<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Way::SecondStage(_) = way else { return };
         let role = match &tracked.role {
             Role::OurHtlc { number, .. } => {
                 Role::Delayed { number: *number, delay: view.evidence.terms.local.to_self_delay }
@@ -106,9 +105,11 @@ impl Resolution {
 pub(super) fn is_ours(role: &Role, way: Way) -> bool {
     match role {
         Role::OurHtlc { .. } => matches!(way, Way::SecondStage(_)),
-        Role::TheirHtlc { .. } => matches!(way, Way::Plain | Way::Preimage(_)),
+        // With one signature it is ours, whatever stands beside it; the peer needs both.
+        Role::TheirHtlc { .. } | Role::RevokedHtlc { .. } => {
+            matches!(way, Way::Penalty | Way::Plain | Way::Preimage(_))
+        }
         Role::RevokedDelayed { .. } => way == Way::Penalty,
-        Role::RevokedHtlc { .. } => matches!(way, Way::Penalty | Way::Plain | Way::Preimage(_)),
         Role::Delayed { .. } | Role::ToRemote => true,
         Role::Anchor { .. } => way != Way::Anyone,
         Role::Foreign => false,

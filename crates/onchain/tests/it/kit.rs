@@ -30,6 +30,7 @@ use bitcoin::transaction::Version;
 use bitcoin::{OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness};
 use proof::evidence;
 use std::sync::Arc;
+pub(crate) use txs::with_dummy;
 
 pub(crate) const FORMATS: [CommitmentFormat; 2] =
     [CommitmentFormat::StaticRemotekey, CommitmentFormat::Anchors];

@@ -4,7 +4,7 @@ use crate::kit::{Court, DELAY, EXPIRY, FORMATS, Htlcs, REVOKED, htlc, preimage};
 use astrape_onchain::{Output, Role, Spender, Story};
 use astrape_primitives::{HtlcId, Sat, Side};
 use astrape_transactions::{CommitmentFormat, CommittedHtlc};
-use bitcoin::OutPoint;
+use bitcoin::{OutPoint, Transaction};
 
 /// Retired, live and dust HTLCs in the revoked commitment; one live that it has not.
 fn htlcs() -> Htlcs {
@@ -131,6 +131,35 @@ fn the_second_stage_of_a_revoked_commitment_without_anchors_is_taken_too() {
     }
     court.mine(12);
     assert!(court.is_resolved());
+}
+
+/// The peer says the scripts of its revoked commitment in its `shutdown`, and ours is that of `to_remote`.
+fn posing_as_a_close(court: &mut Court, revoked: &Transaction) {
+    let plain = court.format.to_remote_script(&court.terms.local.basepoints.payment);
+    let to_local = revoked.output.iter().find(|output| output.script_pubkey != plain);
+    let to_local = to_local.expect("the peer has a balance").script_pubkey.clone();
+    court.evidence.shutdown = Some((plain, to_local));
+}
+
+#[test]
+fn a_revoked_commitment_that_pays_to_the_scripts_of_both_shutdowns_is_taken_all_the_same() {
+    for with_our_output in [true, false] {
+        let mut court = Court::new(CommitmentFormat::StaticRemotekey, Htlcs::default());
+        let mut tx = court.their_commitment(REVOKED);
+        posing_as_a_close(&mut court, &tx);
+        if !with_our_output {
+            let (_, to_local) = court.evidence.shutdown.clone().expect("said");
+            tx.output.retain(|output| output.script_pubkey == to_local);
+            tx = court.signed_by_both(&tx);
+        }
+        let paid: Sat = tx.output.iter().map(|output| Sat::from(output.value)).sum();
+        court.mine_with(&[tx]);
+        let spender = court.resolution.close.as_ref().map(|close| close.spender);
+        assert!(matches!(spender, Some(Spender::Revoked { .. })), "{spender:?}");
+        court.mine(1);
+        court.assert_none_refused();
+        assert!(court.in_our_wallet() > Sat(paid.0 - 5_000), "{} of {paid}", court.in_our_wallet());
+    }
 }
 
 #[test]

@@ -1,16 +1,30 @@
 //! Blocks, coins, and channels from the question to their depth.
 
-use super::{Net, number_of, script};
+use super::{Net, script};
 use crate::command::{Command, OpenChannelCommand, Reply};
 use crate::input::{ChainInput, FreshKeys, Input};
 use astrape_channel::{Opening, Phase};
 use astrape_primitives::{BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, Height, Msat, Sat};
+use astrape_signer::InProcessSigner;
 use astrape_transactions::signing::{Keychain, Signer as _};
 use astrape_wallet::{FoundCoin, WalletFinding};
+use bitcoin::bip32::{ChildNumber, Xpub};
 use bitcoin::hashes::Hash as _;
+use bitcoin::secp256k1::Secp256k1;
 use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::{BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use std::sync::Arc;
+
+/// The script of a wallet's first address, as its descriptor says.
+fn first_script(signer: &InProcessSigner) -> ScriptBuf {
+    let descriptor = signer.wallet_descriptor(Keychain::External);
+    let xpub = descriptor.split(']').nth(1).and_then(|rest| rest.split('/').next()).expect("an xpub");
+    let xpub: Xpub = xpub.parse().expect("an xpub");
+    let secp = Secp256k1::new();
+    let path = [0, 0].map(|index| ChildNumber::Normal { index });
+    let key = xpub.derive_pub(&secp, &path).expect("derives").to_x_only_pub();
+    ScriptBuf::new_p2tr(&secp, key, None)
+}
 
 impl Net {
     /// A block with these transactions, for everybody.
@@ -29,12 +43,13 @@ impl Net {
 
     /// Coins of ten million satoshi, one for each channel that a test may open.
     pub(super) fn fund(&mut self, who: usize) {
+        let script_pubkey = first_script(&self.members[who].signer);
         let coins = (0..16).map(|_| FoundCoin {
             outpoint: OutPoint { txid: Txid::from_byte_array(self.fresh32()), vout: 0 },
             keychain: Keychain::External,
             index: 0,
             amount: Sat(10_000_000),
-            script_pubkey: ScriptBuf::from([vec![0x51, 32], vec![number_of(who); 32]].concat()),
+            script_pubkey: script_pubkey.clone(),
             is_coinbase: false,
             ours_change: false,
         });

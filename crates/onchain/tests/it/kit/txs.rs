@@ -8,7 +8,7 @@ use astrape_transactions::{
     Signer as _, Spend, SpendPath,
 };
 use bitcoin::absolute::LockTime;
-use bitcoin::{OutPoint, Transaction, TxOut};
+use bitcoin::{OutPoint, Transaction, TxOut, Witness};
 use std::sync::Arc;
 
 impl Court {
@@ -110,6 +110,18 @@ impl Court {
         let inputs = vec![ClaimInput { prevout: tracked.output.clone(), spend }];
         peer().sign_claim(&ClaimRequest { tx, inputs }).expect("signed")
     }
+}
+
+/// The same transaction with these bytes for the item before the script, in each witness of so many items. Nobody has signed it,
+/// and the id is the same.
+pub(crate) fn with_dummy(tx: &Transaction, items: usize, dummy: &[u8]) -> Transaction {
+    let mut tx = tx.clone();
+    for input in tx.input.iter_mut().filter(|input| input.witness.len() == items) {
+        let mut witness = input.witness.to_vec();
+        witness[items - 2] = dummy.to_vec();
+        input.witness = Witness::from_slice(&witness);
+    }
+    tx
 }
 
 trait MaxOf {

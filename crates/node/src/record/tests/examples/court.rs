@@ -125,6 +125,8 @@ impl Gen {
             }),
             // Came later than the frozen rows: [`Gen::left`].
             left: None,
+            // Later still.
+            seen: None,
             outputs: self.many(6, |g| (g.outpoint(), g.tracked())).into_iter().collect(),
             claims: self.many(3, |g| (ClaimId(g.next()), g.claim())).into_iter().collect(),
             next_claim: ClaimId(self.next()),
