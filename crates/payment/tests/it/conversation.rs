@@ -52,7 +52,7 @@ fn answered(nodes: &[u8], new: &NewHtlc, invoice: &Invoice, trouble: Trouble) ->
             };
             let open = open_invoice(invoice);
             let known = (trouble != Trouble::UnknownInvoice).then_some(&open);
-            match receive(part, payload, &htlc, known, None, NOW, TIP, &PaymentPolicy::default()) {
+            match receive(part, payload, &htlc, known, None, NOW, true, TIP, &PaymentPolicy::default()) {
                 Receipt::Complete { preimage, .. } => answer::fulfil(&htlc, preimage, None, 100),
                 Receipt::Reject(failure) => answer::fail(&htlc, &failure, 100),
                 other => panic!("{other:?}"),

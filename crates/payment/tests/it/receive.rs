@@ -25,6 +25,7 @@ struct Case {
     invoice: Option<OpenInvoice>,
     set: Option<Receiving>,
     now: Timestamp,
+    fresh: bool,
 }
 
 impl Case {
@@ -36,6 +37,7 @@ impl Case {
             invoice: Some(open_invoice(&finish(&draft(Some(AMOUNT), vec![])))),
             set: None,
             now: NOW,
+            fresh: true,
         }
     }
 
@@ -61,6 +63,7 @@ impl Case {
             self.invoice.as_ref(),
             self.set.as_ref(),
             self.now,
+            self.fresh,
             TIP,
             &PaymentPolicy::default(),
         )
@@ -89,6 +92,17 @@ fn a_payment_for_an_open_invoice_completes_it() {
     let custom_records = Default::default();
     let complete = Receipt::Complete { parts, preimage: PREIMAGE, amount: AMOUNT, custom_records };
     assert_eq!(case.decide(), complete);
+}
+
+// attack 43
+// attack 4
+#[test]
+fn nothing_is_taken_nor_said_of_an_invoice_while_the_chain_that_we_see_may_be_old() {
+    let known = Case::with(|c| c.fresh = false);
+    let unknown_hash = Case::with(|c| (c.fresh, c.invoice) = (false, None));
+    for case in [known, unknown_hash] {
+        assert_eq!(case.decide(), Receipt::Reject(Failure::TemporaryNodeFailure));
+    }
 }
 
 // BOLT 4.failure-messages.33
