@@ -89,6 +89,7 @@ impl<'a> Turn<'a> {
             Input::Signer(SignerAnswer::SecretChecked { channel, genuine }) => {
                 self.drive(channel, Event::SecretChecked { genuine });
             }
+            Input::Signer(SignerAnswer::Update(update)) => self.update_signed(&update),
             Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
                 self.fresh_script(channel, script);
             }

@@ -278,7 +278,7 @@ fn an_htlc_that_asks_to_be_passed_on_is_passed_on_even_with_the_hash_of_an_invoi
     assert_eq!(new.onion, OnionSource::Packet(packet()));
     let unpaid = RelayTarget { usable: Err("the peer is away"), ..target };
     let failed = relay(&probe, keys(1), &payload, &packet(), Some(unpaid), true, TIP, &policy);
-    assert_eq!(failed, Err(Failure::ChannelDisabled { disabled_flags: 0 }), "and not settled by us");
+    assert_eq!(failed, Err(Failure::TemporaryChannelFailure), "and not settled by us");
 }
 
 /// What a final node may answer.
