@@ -353,6 +353,12 @@ pub enum Refusal {
     /// Settling it now might lose it.
     #[error("the payment with hash {0} is about to expire and is given back: it is too late to settle it")]
     TooLate(PaymentHash),
+    /// The chain may be old, and the payment expired.
+    #[error(
+        "what this node sees of the chain may be old, so that the time left for the payment with hash {0} is not known: wait \
+         until the node is in sync (`astrape getinfo`), and settle it then"
+    )]
+    Stale(PaymentHash),
     /// As many as the node keeps.
     #[error("there are {0} {1} already, which is the most: {2}")]
     TooMany(usize, &'static str, &'static str),

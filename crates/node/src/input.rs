@@ -10,7 +10,7 @@ use astrape_primitives::{
 use astrape_routing::{NoRoute, Route};
 use astrape_transactions::signing::ChannelKeys;
 use astrape_wallet::WalletFinding;
-use astrape_wire::{Message, OpenChannel, UpdateAddHtlc};
+use astrape_wire::{ChannelUpdate, Message, OpenChannel, UpdateAddHtlc};
 use bitcoin::secp256k1::PublicKey;
 use bitcoin::{ScriptBuf, Transaction, Txid};
 use std::sync::Arc;
@@ -181,6 +181,8 @@ pub enum SignerAnswer {
         /// The channel.
         channel: ChannelKeysId,
     },
+    /// A `channel_update` of ours for the network, with its signature.
+    Update(Box<ChannelUpdate>),
     /// A fresh script of our wallet ([`crate::effect::Find::ShutdownScript`]).
     ShutdownScript {
         /// The channel.

@@ -8,7 +8,7 @@ use astrape_channel::output::revoke_and_ack;
 use astrape_channel::{OnionSource, Outgoing, Signing};
 use astrape_primitives::ChannelKeysId;
 use astrape_transactions::signing::{Signer, SignerRefusal};
-use astrape_wire::{Message, UpdateAddHtlc};
+use astrape_wire::{ChannelUpdate, Message, UpdateAddHtlc};
 use bitcoin::Transaction;
 use bitcoin::hashes::{Hash as _, sha256d};
 use bitcoin::secp256k1::PublicKey;
@@ -82,7 +82,9 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
         Speech::SignChannelUpdate(mut update) => {
             let signature = signer.sign_message(update.signed_hash().to_byte_array());
             update.signature = signature.to_standard();
-            Message::ChannelUpdate(*update)
+            let is_public = update.message_flags & ChannelUpdate::DONT_FORWARD == 0;
+            let answer = is_public.then(|| SignerAnswer::Update(update.clone()));
+            return Ok(Spoken { message: Some(Message::ChannelUpdate(*update)), answer });
         }
     };
     Ok(Spoken { message: Some(message), answer: None })

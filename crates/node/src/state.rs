@@ -7,6 +7,7 @@ use astrape_primitives::{BlockId, Height, PaymentHash};
 use astrape_transactions::signing::WalletInput;
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::Transaction;
+use bitcoin::secp256k1::ecdsa::Signature;
 use std::sync::Arc;
 
 pub use prices::{Prices, Span};
@@ -75,7 +76,8 @@ pub struct Counters {
 /// The peer's last `channel_update` of one of our channels: what it asks for payments towards us (route hints need it).
 pub type PeerUpdate = Arc<ChannelUpdate>;
 
-/// The `channel_update` that we said last of a channel of ours, without its signature, which the signer makes again.
+/// The `channel_update` that we said last of a channel of ours. One for the network has its signature once the signer has told it,
+/// for failures that repeat the update; whoever says it has it made again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnUpdate(pub ChannelUpdate);
 
@@ -85,6 +87,17 @@ impl OwnUpdate {
     pub fn is_private(&self) -> bool {
         self.0.message_flags & ChannelUpdate::DONT_FORWARD != 0
     }
+
+    /// Whether its signature is known.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.0.signature != unsigned()
+    }
+}
+
+/// Stands where a signature will be.
+pub(crate) fn unsigned() -> Signature {
+    Signature::from_compact(&[0; 64]).expect("zeroes are below the order of the curve")
 }
 
 /// The `node_announcement` that we said last, without its signature.

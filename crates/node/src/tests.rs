@@ -22,6 +22,7 @@ mod prices;
 mod probes;
 mod probing;
 mod replays;
+mod stale;
 mod ways;
 mod whole;
 

@@ -92,6 +92,7 @@ impl<'a> Turn<'a> {
                 self.drive(channel, Event::SecretChecked { genuine });
             }
             Input::Signer(SignerAnswer::Refused { channel }) => self.quarantine(channel),
+            Input::Signer(SignerAnswer::Update(update)) => self.update_signed(&update),
             Input::Signer(SignerAnswer::ShutdownScript { channel, script }) => {
                 self.fresh_script(channel, script);
             }

@@ -5,7 +5,7 @@ use crate::construct::MAX_HOPS;
 use crate::failure::Failure;
 use crate::keys::{KeyKind, SharedSecret, finish};
 use crate::layout::HMAC_LEN;
-use astrape_wire::{AttributionData, MAX_MESSAGE_LEN};
+use astrape_wire::{AttributionData, ChannelUpdate, MAX_MESSAGE_LEN};
 use bitcoin::hashes::{HashEngine as _, cmp::fixed_time_eq};
 use core::fmt;
 
@@ -39,7 +39,18 @@ impl fmt::Debug for FailurePacket {
 /// Fails an HTLC at this node: the failure, readable by the origin alone.
 #[must_use]
 pub fn create_failure(secret: &SharedSecret, failure: &Failure, hold_time: HoldTime) -> FailurePacket {
-    let reason = return_packet(secret, &failure.encode());
+    create_failure_with(secret, failure, None, hold_time)
+}
+
+/// The same, with what we say of the channel that failed.
+#[must_use]
+pub fn create_failure_with(
+    secret: &SharedSecret,
+    failure: &Failure,
+    update: Option<&ChannelUpdate>,
+    hold_time: HoldTime,
+) -> FailurePacket {
+    let reason = return_packet(secret, &failure.encode_with(update));
     wrap(secret, reason, None, hold_time)
 }
 

@@ -4,6 +4,7 @@ use astrape_primitives::{CltvExpiry, Height, Msat};
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
 use astrape_wire::tlv::BigSize;
+use astrape_wire::{ChannelUpdate, Message};
 use core::fmt;
 
 mod describe;
@@ -70,9 +71,9 @@ pub mod code {
 /// A failure message with its data. Amounts, expiries and hashes are as the failing node gives them: hints for people, to be
 /// trusted no further than that node.
 ///
-/// The `channel_update` that some messages can hold is neither written nor kept: it would tell the failing node's
+/// The `channel_update` that some messages can hold is not kept of what is read: it would tell the failing node's
 /// neighbours which payment was ours, and what may not be shown to anybody is better not held (BOLT 4, rationale of
-/// "Failure Messages").
+/// "Failure Messages"). Of ours those hold it whose sender cannot do without ([`Failure::needs_update`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// General temporary failure of the node.
@@ -234,30 +235,51 @@ impl Failure {
         self.code() & code::UPDATE != 0
     }
 
+    /// Whether it is only read with a `channel_update` in it. The BOLT lets it be left out, but to LND such a message is cut
+    /// short, and it takes the whole node that sent it for faulty; it does without in `temporary_channel_failure` alone.
+    #[must_use]
+    pub const fn needs_update(&self) -> bool {
+        matches!(
+            self,
+            Self::AmountBelowMinimum { .. }
+                | Self::FeeInsufficient { .. }
+                | Self::IncorrectCltvExpiry { .. }
+                | Self::ExpiryTooSoon
+                | Self::ChannelDisabled { .. }
+        )
+    }
+
     /// Whether the node after the sender of the failure could not read the onion.
     #[must_use]
     pub const fn is_bad_onion(&self) -> bool {
         self.code() & code::BADONION != 0
     }
 
-    /// The `failuremsg`: code and data. No `channel_update` is written: its length is zero.
+    /// The `failuremsg`: code and data. Where there is a place for a `channel_update`, its length is zero.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        const NO_CHANNEL_UPDATE: u16 = 0;
+        self.encode_with(None)
+    }
+
+    /// The same with the `channel_update` of the channel that failed, its type before it, where there is a place for one.
+    #[must_use]
+    pub fn encode_with(&self, update: Option<&ChannelUpdate>) -> Vec<u8> {
+        let update = update.and_then(|update| Message::ChannelUpdate(update.clone()).encode().ok());
+        let update = LengthThen(update.unwrap_or_default());
         let mut out = self.code().to_be_bytes().to_vec();
         match self {
             Self::InvalidOnionVersion { sha256_of_onion }
             | Self::InvalidOnionHmac { sha256_of_onion }
             | Self::InvalidOnionKey { sha256_of_onion }
             | Self::InvalidOnionBlinding { sha256_of_onion } => sha256_of_onion.write(&mut out),
-            Self::TemporaryChannelFailure | Self::ExpiryTooSoon => NO_CHANNEL_UPDATE.write(&mut out),
+            Self::TemporaryChannelFailure | Self::ExpiryTooSoon => update.write(&mut out),
             Self::AmountBelowMinimum { htlc_msat } | Self::FeeInsufficient { htlc_msat } => {
                 htlc_msat.write(&mut out);
-                NO_CHANNEL_UPDATE.write(&mut out);
+                update.write(&mut out);
             }
             Self::IncorrectCltvExpiry { cltv_expiry } => {
                 cltv_expiry.write(&mut out);
-                NO_CHANNEL_UPDATE.write(&mut out);
+                update.write(&mut out);
             }
             Self::IncorrectOrUnknownPaymentDetails { htlc_msat, height } => {
                 htlc_msat.write(&mut out);
@@ -267,7 +289,7 @@ impl Failure {
             Self::FinalIncorrectHtlcAmount { incoming_htlc_amt } => incoming_htlc_amt.write(&mut out),
             Self::ChannelDisabled { disabled_flags } => {
                 disabled_flags.write(&mut out);
-                NO_CHANNEL_UPDATE.write(&mut out);
+                update.write(&mut out);
             }
             Self::InvalidOnionPayload { tlv_type, offset } => {
                 BigSize(*tlv_type).write(&mut out);
@@ -298,6 +320,18 @@ impl Failure {
             Ok(Some(failure)) => failure,
             Ok(None) | Err(_) => Self::Unknown { code, data: data.to_vec() },
         }
+    }
+}
+
+/// Bytes with their number before them, in two bytes.
+struct LengthThen(Vec<u8>);
+
+impl LengthThen {
+    /// Nothing at all is written of more than a message can have.
+    fn write(&self, out: &mut Vec<u8>) {
+        let len = u16::try_from(self.0.len()).unwrap_or_default();
+        len.write(out);
+        out.extend_from_slice(&self.0[..len.into()]);
     }
 }
 

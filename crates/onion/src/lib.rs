@@ -32,8 +32,9 @@ pub mod peel;
 pub mod record;
 
 pub use answer::{
-    DecodedFailure, FailurePacket, FailureSource, create_failure, create_fulfill_attribution, decode_failure,
-    read_fulfill_attribution, relay_failure, relay_fulfill_attribution,
+    DecodedFailure, FailurePacket, FailureSource, create_failure, create_failure_with,
+    create_fulfill_attribution, decode_failure, read_fulfill_attribution, relay_failure,
+    relay_fulfill_attribution,
 };
 pub use attribution::HoldTime;
 pub use construct::{BuildError, MAX_HOPS, OnionHop, OnionRecipe};

@@ -3,10 +3,11 @@
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Attribution, Htlc, Resolution};
 use astrape_onion::{
-    Failure, HoldTime, PeelFailure, SharedSecret, create_failure, relay_failure, relay_fulfill_attribution,
+    Failure, HoldTime, PeelFailure, SharedSecret, create_failure, create_failure_with, relay_failure,
+    relay_fulfill_attribution,
 };
 use astrape_primitives::PaymentPreimage;
-use astrape_wire::AttributionData;
+use astrape_wire::{AttributionData, ChannelUpdate};
 
 /// Fails an HTLC at this node. Where its onion could not be peeled, the answer is what the onion asks for and not `failure`.
 /// `held_ms` is for how long it was here. The amount that the recipient of a payment in parts tells is that of each part.
@@ -15,10 +16,30 @@ use astrape_wire::AttributionData;
 /// On an HTLC that we offered: there is nobody to answer.
 #[must_use]
 pub fn fail(incoming: &Htlc, failure: &Failure, held_ms: u64) -> Resolution {
+    fail_with(incoming, failure, None, held_ms)
+}
+
+/// The same for a forward, with what we said last of the channel that its onion names, if that is known to the network. A
+/// failure that is not read without it becomes one that is.
+///
+/// # Panics
+/// On an HTLC that we offered: there is nobody to answer.
+#[must_use]
+pub fn fail_with(
+    incoming: &Htlc,
+    failure: &Failure,
+    update: Option<&ChannelUpdate>,
+    held_ms: u64,
+) -> Resolution {
     let hold_time = HoldTime::from_millis(held_ms);
     match secret(incoming) {
         Ok((shared, None)) => {
-            Resolution::Failed(create_failure(shared, &with_amount_of(incoming, failure), hold_time))
+            let failure = match failure {
+                unread if unread.needs_update() && update.is_none() => Failure::TemporaryChannelFailure,
+                failure => with_amount_of(incoming, failure),
+            };
+            let update = update.filter(|_| failure.needs_update());
+            Resolution::Failed(create_failure_with(shared, &failure, update, hold_time))
         }
         Ok((shared, Some(own))) => Resolution::Failed(create_failure(shared, own, hold_time)),
         Err(malformed) => malformed,

@@ -110,6 +110,9 @@ pub enum Receipt {
 
 /// Decides on an HTLC that is irrevocably committed and whose onion ends here. `invoice` and `set` are what is known under its
 /// hash.
+///
+/// `chain_fresh` is false while the chain that we see may be old: nothing is taken then, since no expiry can be judged, and
+/// what the payer's side lets expire could not be claimed (attack 43). What was taken before waits on.
 #[must_use]
 #[expect(
     clippy::too_many_arguments,
@@ -122,9 +125,14 @@ pub fn receive(
     invoice: Option<&OpenInvoice>,
     set: Option<&Receiving>,
     now: Timestamp,
+    chain_fresh: bool,
     tip: Height,
     policy: &PaymentPolicy,
 ) -> Receipt {
+    // Said before anything is looked at: it tells nothing of the invoice.
+    if !chain_fresh {
+        return Receipt::Reject(Failure::TemporaryNodeFailure);
+    }
     // A final node may not answer with temporary_channel_failure (BOLT 4).
     if incoming.over_dust_exposure {
         return Receipt::Reject(Failure::TemporaryNodeFailure);

@@ -105,8 +105,9 @@ fn check_expiries(
     if payload.outgoing_cltv_value.blocks_left(tip) < policy.min_forward_expiry_blocks {
         return Err(Failure::ExpiryTooSoon);
     }
+    // Its peer may be back in a moment: `channel_disabled` is for a channel of which the network was told that it is (BOLT 4).
     if target.usable.is_err() {
-        return Err(Failure::ChannelDisabled { disabled_flags: 0 });
+        return Err(Failure::TemporaryChannelFailure);
     }
     if incoming.cltv_expiry.blocks_left(tip) > policy.max_expiry_blocks {
         return Err(Failure::ExpiryTooFar);

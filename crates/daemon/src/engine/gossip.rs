@@ -90,11 +90,12 @@ struct OfPeer {
 impl GossipEngine {
     /// Opens the log in a directory and puts the graph back from it.
     pub(crate) fn open(directory: &Path, network: Network, us: NodeId, tip: Height) -> anyhow::Result<Self> {
+        let known_until = Store::last_saved(directory);
         let (store, mut gossip) = Store::open(directory, network.chain_hash(), us)?;
         gossip.block_connected(tip, []);
         let state = State {
             gossip,
-            sync: Sync::default(),
+            sync: Sync::new(known_until),
             queue: FairQueue::default(),
             freed: VecDeque::new(),
             to_ask: VecDeque::new(),
@@ -174,7 +175,14 @@ impl GossipEngine {
         if state.peers.get(&peer).is_none_or(|of_peer| of_peer.faults >= MAX_FAULTS) {
             return;
         }
-        state.sync.heard(super::clock::now().0, &peer);
+        let about = match &heard.said {
+            Said::Channel(m) => Some(m.short_channel_id),
+            Said::Update(m) => Some(m.short_channel_id),
+            Said::Node(_) => None,
+        };
+        if let Some(about) = about {
+            state.sync.heard(super::clock::now().0, &peer, about);
+        }
         let bytes = heard.bytes.len();
         if state.queue.push(peer, heard, bytes) {
             drop(state);

@@ -6,9 +6,10 @@ use crate::input::{Input, PeerEvent};
 use crate::ledger::Fact;
 use astrape_invoice::Invoice;
 use astrape_payment::policy::OLD_POLICY_MILLIS;
-use astrape_payment::{ForwardPolicy, InboundFee, PolicyRefusal};
+use astrape_payment::{ForwardPolicy, InboundFee, PolicyRefusal, TripEnd};
 use astrape_primitives::{ChannelKeysId, CltvDelta, Msat};
 use astrape_wire::{ChannelUpdate, Message};
+use bitcoin::hashes::Hash as _;
 
 const AMOUNT: Msat = Msat(5_000_000);
 /// A satoshi and a hundred millionths.
@@ -83,6 +84,53 @@ fn a_change_is_told_and_what_was_asked_before_is_taken_for_a_while() {
         fact,
         Fact::ForwardFailed { by_us: true, outgoing: Some(outgoing), amount_out: AMOUNT, .. } if *outgoing == last
     )));
+}
+
+/// Pays along what the network said before, and tells the words with which the middle has failed it.
+fn told_of_old(net: &mut Net, old: &astrape_routing::Graph) -> String {
+    net.graph = old.clone();
+    let invoice = net.invoice(2, AMOUNT);
+    assert_eq!(pay(net, &invoice), None);
+    let words = net.trips.iter().rev().find_map(|trip| match &trip.end {
+        TripEnd::Failed { words, .. } => Some(words.clone()),
+        TripEnd::Arrived { .. } => None,
+    });
+    words.expect("it was tried")
+}
+
+#[test]
+fn who_pays_less_than_is_asked_is_told_so_with_what_the_network_was_told_of_the_channel() {
+    let mut net = Net::new(3);
+    (net.announces, net.is_checked) = (true, true);
+    net.open(0, 1);
+    let last = net.open(1, 2);
+    let old = net.graph.clone();
+    set(&mut net, Some(last), dearer()).expect("it makes sense");
+    later(&mut net, OLD_POLICY_MILLIS);
+    let said = net.members[1].node.own_updates.get(&last).cloned().expect("it was said");
+    let digest = bitcoin::secp256k1::Message::from_digest(said.0.signed_hash().to_byte_array());
+    let node = &net.members[1].node;
+    node.secp.verify_ecdsa(&digest, &said.0.signature, &node.config.node_id.key()).expect("it is ours");
+    assert_eq!(said.0.fee_base_msat, 9_000);
+    assert!(told_of_old(&mut net, &old).contains("fee_insufficient"));
+}
+
+#[test]
+fn while_an_update_is_not_signed_who_pays_too_little_is_told_of_a_failure_that_needs_none() {
+    let mut net = Net::new(3);
+    net.announces = true;
+    net.open(0, 1);
+    let last = net.open(1, 2);
+    let old = net.graph.clone();
+    // While the peer is away nothing is said to it.
+    net.cut(1, 2);
+    set(&mut net, Some(last), dearer()).expect("it makes sense");
+    assert!(!net.members[1].node.own_updates.get(&last).expect("it was said").is_signed());
+    later(&mut net, OLD_POLICY_MILLIS);
+    assert!(told_of_old(&mut net, &old).contains("temporary_channel_failure"));
+    net.connect(1, 2);
+    net.run();
+    assert!(net.members[1].node.own_updates.get(&last).expect("it was said").is_signed());
 }
 
 #[test]

@@ -8,12 +8,12 @@ use super::Turn;
 use super::policy::{asks_the_same, with_inbound};
 use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
-use crate::state::{OwnNode, OwnUpdate};
+use crate::state::{OwnNode, OwnUpdate, unsigned};
 use astrape_channel::{Channel, Link, Open, Phase, Shutdown};
 use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId, Timestamp};
 use astrape_wire::{ChannelUpdate, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
-use bitcoin::secp256k1::{Message as Digest, ecdsa::Signature};
+use bitcoin::secp256k1::Message as Digest;
 use std::sync::Arc;
 
 /// How often what we say is compared with what should be said.
@@ -57,7 +57,7 @@ impl Turn<'_> {
         self.node.away.remove(&keys);
         if !self.refresh_update(keys)
             && let Some(said) = self.node.own_updates.get(&keys).cloned()
-            && said.is_private()
+            && (said.is_private() || !said.is_signed())
         {
             self.say_to_peer(keys, said.0);
         }
@@ -78,7 +78,12 @@ impl Turn<'_> {
             return false;
         };
         if let Some(said) = self.node.own_updates.get(&keys)
-            && said.0 == (ChannelUpdate { timestamp: said.0.timestamp, ..wanted.clone() })
+            && said.0
+                == (ChannelUpdate {
+                    timestamp: said.0.timestamp,
+                    signature: said.0.signature,
+                    ..wanted.clone()
+                })
             && !is_old(said.0.timestamp, self.now)
         {
             return false;
@@ -88,7 +93,7 @@ impl Turn<'_> {
         {
             self.take_for_a_while(keys, &said.0);
         }
-        let update = ChannelUpdate { timestamp: self.gossip_timestamp(), ..wanted };
+        let update = ChannelUpdate { timestamp: self.gossip_timestamp(), signature: unsigned(), ..wanted };
         let own = OwnUpdate(update.clone());
         if !own.is_private() {
             self.effects.push(Effect::Announce(Announcement::Update(Box::new(update.clone()))));
@@ -276,9 +281,4 @@ fn announced_features(config: &crate::Config) -> Features {
 
 fn is_old(timestamp: u32, now: Timestamp) -> bool {
     now.secs().saturating_sub(u64::from(timestamp)) >= u64::from(REFRESH_SECS)
-}
-
-/// Stands where the signature will be.
-fn unsigned() -> Signature {
-    Signature::from_compact(&[0; 64]).expect("zeroes are below the order of the curve")
 }

@@ -62,6 +62,7 @@ impl Turn<'_> {
             invoice.as_deref(),
             set.as_deref(),
             self.now,
+            self.node.world.stale.is_none(),
             self.height(),
             &config.payment,
         );
@@ -135,6 +136,10 @@ impl Turn<'_> {
         }
         let set = self.node.receiving.get(&hash).cloned().filter(|set| set.held_since.is_some());
         let set = set.ok_or(Refusal::NothingHeld(hash))?;
+        // Whether it has expired meanwhile is not known, and the preimage cannot be taken back.
+        if self.node.world.stale.is_some() {
+            return Err(Refusal::Stale(hash));
+        }
         if !self.is_whole(&set) {
             return Err(Refusal::TooLate(hash));
         }

@@ -110,7 +110,8 @@ impl Turn<'_> {
 
     /// Fails an HTLC that came in, with a failure of ours.
     pub(super) fn fail_incoming(&mut self, keys: ChannelKeysId, htlc: &Htlc, failure: &Failure) {
-        let resolution = answer::fail(htlc, failure, self.held(htlc));
+        let update = if failure.needs_update() { self.update_named(htlc) } else { None };
+        let resolution = answer::fail_with(htlc, failure, update.as_ref(), self.held(htlc));
         self.resolve(keys, htlc.id, resolution);
     }
 

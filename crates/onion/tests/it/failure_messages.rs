@@ -2,7 +2,9 @@
 
 use astrape_onion::Failure;
 use astrape_onion::failure::code;
-use astrape_primitives::{CltvExpiry, Height, Msat};
+use astrape_primitives::{CltvDelta, CltvExpiry, Height, Msat, ShortChannelId};
+use astrape_wire::{ChannelUpdate, Decoded, Message};
+use bitcoin::secp256k1::ecdsa::Signature;
 use proptest::prelude::*;
 
 const HASH: [u8; 32] = [0xaa; 32];
@@ -51,6 +53,40 @@ fn every_failure_has_the_bytes_of_the_bolt() {
         assert_eq!(Failure::decode(&hex::decode(&bytes).unwrap()), failure);
         assert_eq!(format!("{:04x}", failure.code()), bytes[..4], "{failure}");
     }
+}
+
+/// LND takes a `channel_update` of no length for a message cut short in all failures but one.
+#[test]
+fn failures_about_what_a_channel_asks_hold_its_update_with_the_type_before_it() {
+    let update = ChannelUpdate {
+        signature: Signature::from_compact(&[1; 64]).expect("in range"),
+        chain_hash: [6; 32],
+        short_channel_id: ShortChannelId(7),
+        timestamp: 8,
+        message_flags: ChannelUpdate::MUST_BE_ONE,
+        channel_flags: 0,
+        cltv_expiry_delta: CltvDelta(80),
+        htlc_minimum_msat: Msat(1),
+        fee_base_msat: 2,
+        fee_proportional_millionths: 3,
+        htlc_maximum_msat: Msat(4),
+        extension: Default::default(),
+    };
+    for (failure, without) in all() {
+        let bytes = failure.encode_with(Some(&update));
+        assert_eq!(Failure::decode(&bytes), failure, "what is read of it is the same");
+        if !failure.needs_update() {
+            continue;
+        }
+        let before = hex::decode(&without[..without.len() - 4]).expect("hex");
+        let rest = bytes.strip_prefix(&before[..]).expect("what is before it is the same");
+        let (len, rest) = rest.split_first_chunk().expect("a length");
+        assert_eq!(usize::from(u16::from_be_bytes(*len)), rest.len());
+        assert_eq!(Message::decode(rest), Ok(Decoded::Known(Message::ChannelUpdate(update.clone()))));
+    }
+    let holding = all().into_iter().filter(|(failure, _)| failure.needs_update());
+    let codes: Vec<u16> = holding.map(|(failure, _)| failure.code()).collect();
+    assert_eq!(codes, [0x100b, 0x100c, 0x100d, 0x100e, 0x1014], "all but temporary_channel_failure, 0x1007");
 }
 
 // BOLT 4.receiving-failure-codes.1

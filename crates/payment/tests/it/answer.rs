@@ -1,7 +1,8 @@
 //! An HTLC is answered as its onion allows, and its hold time is told.
 
 use crate::support::{
-    PREIMAGE, TIP, final_payload, forward, incoming, packet, peeled_final, peeled_forward, secret_of,
+    PREIMAGE, TIP, channel_update, final_payload, forward, incoming, packet, peeled_final, peeled_forward,
+    secret_of,
 };
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Attribution, Htlc, OnionSource, Origin, Resolution};
@@ -43,6 +44,20 @@ fn each_part_of_a_set_is_failed_with_its_own_amount() {
     let failure = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(2_000), height: TIP };
     let decoded = decode_failure(&[secret_of(1)], packet);
     assert_eq!(decoded.source, FailureSource::Hop { index: 0, failure });
+}
+
+/// LND reads the second from nobody who leaves the update out, and thinks ill of the whole node.
+#[test]
+fn a_failure_that_is_not_read_without_an_update_is_told_with_one_or_as_another() {
+    let failure = Failure::FeeInsufficient { htlc_msat: Msat(2_000) };
+    let read = |update| {
+        let packet = failed(answer::fail_with(&forwarded(), &failure, update, 0));
+        decode_failure(&[secret_of(1)], packet).source
+    };
+    let hop = |failure| FailureSource::Hop { index: 0, failure };
+    let update = channel_update();
+    assert_eq!(read(Some(&update)), hop(failure.clone()));
+    assert_eq!(read(None), hop(Failure::TemporaryChannelFailure));
 }
 
 // BOLT 2.adding-an-htlc-update_add_htlc.24

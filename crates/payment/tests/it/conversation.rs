@@ -1,8 +1,8 @@
 //! Payer, two who pass on, and payee: every decision of this crate on real onions, there and back.
 
 use crate::support::{
-    NOW, PAYEE, PREIMAGE, TIP, begin, draft, finish, hop, keys, open_invoice, own, packet_of, peel_as,
-    request, sat, view, where_nothing_is_known,
+    NOW, PAYEE, PREIMAGE, TIP, begin, channel_update, draft, finish, hop, keys, open_invoice, own, packet_of,
+    peel_as, request, sat, view, where_nothing_is_known,
 };
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Htlc, NewHtlc, Resolution};
@@ -52,7 +52,7 @@ fn answered(nodes: &[u8], new: &NewHtlc, invoice: &Invoice, trouble: Trouble) ->
             };
             let open = open_invoice(invoice);
             let known = (trouble != Trouble::UnknownInvoice).then_some(&open);
-            match receive(part, payload, &htlc, known, None, NOW, TIP, &PaymentPolicy::default()) {
+            match receive(part, payload, &htlc, known, None, NOW, true, TIP, &PaymentPolicy::default()) {
                 Receipt::Complete { preimage, .. } => answer::fulfil(&htlc, preimage, None, 100),
                 Receipt::Reject(failure) => answer::fail(&htlc, &failure, 100),
                 other => panic!("{other:?}"),
@@ -67,7 +67,7 @@ fn answered(nodes: &[u8], new: &NewHtlc, invoice: &Invoice, trouble: Trouble) ->
             let target = (trouble != Trouble::UnknownAt(*node)).then_some(target);
             let decided = relay(&htlc, keys(7), payload, next, target, true, TIP, &PaymentPolicy::default());
             match decided {
-                Err(failure) => answer::fail(&htlc, &failure, 100),
+                Err(failure) => answer::fail_with(&htlc, &failure, Some(&channel_update()), 100),
                 Ok((_, mut new)) => {
                     if trouble == Trouble::GarbledBy(*node) {
                         new = garbled(new);

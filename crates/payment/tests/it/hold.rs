@@ -26,7 +26,7 @@ fn take(id: u64, amount: Msat, invoice: &OpenInvoice, set: Option<&Receiving>, t
     let htlc = incoming(id, amount, EXPIRY, peeled_final(payload.clone()));
     let (channel, cltv_expiry) = (keys(1), CltvExpiry(EXPIRY));
     let part = Part { channel, id: HtlcId(id), amount, cltv_expiry, at: NOW };
-    receive(part, &payload, &htlc, Some(invoice), set, NOW, tip, &PaymentPolicy::default())
+    receive(part, &payload, &htlc, Some(invoice), set, NOW, true, tip, &PaymentPolicy::default())
 }
 
 fn whole(invoice: &OpenInvoice, tip: Height) -> Receiving {

@@ -26,11 +26,21 @@ fn take(
     invoice: Option<&OpenInvoice>,
     policy: &PaymentPolicy,
 ) -> Receipt {
+    take_while(true, payload, arrives, invoice, policy)
+}
+
+fn take_while(
+    fresh: bool,
+    payload: &FinalPayload,
+    arrives: (Msat, u32),
+    invoice: Option<&OpenInvoice>,
+    policy: &PaymentPolicy,
+) -> Receipt {
     let (amount, expiry) = arrives;
     let htlc = incoming(0, amount, expiry, peeled_final(payload.clone()));
     let (channel, cltv_expiry) = (keys(1), CltvExpiry(expiry));
     let part = Part { channel, id: HtlcId(0), amount, cltv_expiry, at: NOW };
-    receive(part, payload, &htlc, invoice, None, NOW, TIP, policy)
+    receive(part, payload, &htlc, invoice, None, NOW, fresh, TIP, policy)
 }
 
 fn unknown() -> Receipt {
@@ -59,6 +69,13 @@ fn a_preimage_of_another_hash_takes_nothing() {
 fn where_it_is_switched_off_a_payment_without_invoice_is_unknown() {
     let policy = PaymentPolicy { accept_keysend: false, ..Default::default() };
     assert_eq!(take(&payload(), (AMOUNT, EXPIRY), None, &policy), unknown());
+}
+
+// attack 43
+#[test]
+fn a_payment_without_invoice_is_not_taken_while_the_chain_that_we_see_may_be_old() {
+    let receipt = take_while(false, &payload(), (AMOUNT, EXPIRY), None, &PaymentPolicy::default());
+    assert_eq!(receipt, Receipt::Reject(Failure::TemporaryNodeFailure));
 }
 
 // attack 4

@@ -39,6 +39,7 @@ impl Payee {
             Some(&self.invoice),
             self.set.as_ref(),
             self.now,
+            true,
             self.tip,
             &PaymentPolicy::default(),
         );
@@ -75,7 +76,7 @@ fn what_hops_pass_on_too_much_does_not_complete_a_set() {
     let payload = final_payload(Msat(TOTAL.0 - 1), TOTAL, EXPIRY);
     let htlc = incoming(0, TOTAL, EXPIRY, peeled_final(payload.clone()));
     let (part, policy) = (payee.part(0, TOTAL), PaymentPolicy::default());
-    let receipt = receive(part, &payload, &htlc, Some(&payee.invoice), None, NOW, TIP, &policy);
+    let receipt = receive(part, &payload, &htlc, Some(&payee.invoice), None, NOW, true, TIP, &policy);
     let Receipt::Hold(set) = receipt else { panic!("the sender has promised less") };
     payee.set = Some(set);
     let Receipt::Complete { amount, .. } = payee.take(1, Msat(1), TOTAL) else { panic!("now it is all") };
@@ -149,6 +150,7 @@ fn a_set_in_which_one_part_waited_beyond_its_deadline_is_failed_as_a_whole() {
         Some(&payee.invoice),
         payee.set.as_ref(),
         NOW,
+        true,
         payee.tip,
         &PaymentPolicy::default(),
     );

@@ -25,6 +25,7 @@ struct Case {
     invoice: Option<OpenInvoice>,
     set: Option<Receiving>,
     now: Timestamp,
+    fresh: bool,
 }
 
 impl Case {
@@ -36,6 +37,7 @@ impl Case {
             invoice: Some(open_invoice(&finish(&draft(Some(AMOUNT), vec![])))),
             set: None,
             now: NOW,
+            fresh: true,
         }
     }
 
@@ -61,6 +63,7 @@ impl Case {
             self.invoice.as_ref(),
             self.set.as_ref(),
             self.now,
+            self.fresh,
             TIP,
             &PaymentPolicy::default(),
         )
@@ -89,6 +92,17 @@ fn a_payment_for_an_open_invoice_completes_it() {
     let custom_records = Default::default();
     let complete = Receipt::Complete { parts, preimage: PREIMAGE, amount: AMOUNT, custom_records };
     assert_eq!(case.decide(), complete);
+}
+
+// attack 43
+// attack 4
+#[test]
+fn nothing_is_taken_nor_said_of_an_invoice_while_the_chain_that_we_see_may_be_old() {
+    let known = Case::with(|c| c.fresh = false);
+    let unknown_hash = Case::with(|c| (c.fresh, c.invoice) = (false, None));
+    for case in [known, unknown_hash] {
+        assert_eq!(case.decide(), Receipt::Reject(Failure::TemporaryNodeFailure));
+    }
 }
 
 // BOLT 4.failure-messages.33
@@ -264,7 +278,7 @@ fn an_htlc_that_asks_to_be_passed_on_is_passed_on_even_with_the_hash_of_an_invoi
     assert_eq!(new.onion, OnionSource::Packet(packet()));
     let unpaid = RelayTarget { usable: Err("the peer is away"), ..target };
     let failed = relay(&probe, keys(1), &payload, &packet(), Some(unpaid), true, TIP, &policy);
-    assert_eq!(failed, Err(Failure::ChannelDisabled { disabled_flags: 0 }), "and not settled by us");
+    assert_eq!(failed, Err(Failure::TemporaryChannelFailure), "and not settled by us");
 }
 
 /// What a final node may answer.

@@ -89,9 +89,9 @@ fn a_channel_that_is_not_known_is_an_unknown_next_peer() {
 
 // BOLT 4.payload-format.51
 #[test]
-fn a_channel_that_carries_nothing_now_is_disabled() {
+fn a_channel_that_carries_nothing_now_may_do_so_later() {
     let failure = Case::with(|c| c.usable = Err("the peer is away")).failure();
-    assert_eq!(failure, Some(Failure::ChannelDisabled { disabled_flags: 0 }));
+    assert_eq!(failure, Some(Failure::TemporaryChannelFailure));
 }
 
 // BOLT 4.payload-format.52
@@ -234,7 +234,7 @@ fn of_several_faults_the_first_in_the_list_of_failures_is_told() {
     assert_eq!(case.failure(), Some(Failure::ExpiryTooSoon));
     case.payload.outgoing_cltv_value = CltvExpiry(EXPIRY);
     case.incoming.cltv_expiry = CltvExpiry(u32::MAX);
-    assert_eq!(case.failure(), Some(Failure::ChannelDisabled { disabled_flags: 0 }));
+    assert_eq!(case.failure(), Some(Failure::TemporaryChannelFailure));
     case.usable = Ok(());
     assert_eq!(case.failure(), Some(Failure::ExpiryTooFar));
 }

@@ -16,7 +16,8 @@ use astrape_primitives::{
     PaymentPreimage, PaymentSecret, ShortChannelId, Side, Timestamp,
 };
 use astrape_routing::NoRoute;
-use astrape_wire::OnionPacket;
+use astrape_wire::{ChannelUpdate, OnionPacket};
+use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, SecretKey, ecdh};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -259,4 +260,22 @@ pub(crate) fn failed_by(part: &PaymentPart, index: usize, failure: &Failure) -> 
 /// A failure passed on by the hops before, the last first.
 pub(crate) fn wrapped(before: &[SharedSecret], packet: FailurePacket) -> FailurePacket {
     before.iter().rev().fold(packet, |packet, secret| relay_failure(secret, packet, HoldTime(5)))
+}
+
+/// What a channel asks, as the network is told it.
+pub(crate) fn channel_update() -> ChannelUpdate {
+    ChannelUpdate {
+        signature: Signature::from_compact(&[1; 64]).expect("in range"),
+        chain_hash: [6; 32],
+        short_channel_id: ShortChannelId(7),
+        timestamp: 8,
+        message_flags: ChannelUpdate::MUST_BE_ONE,
+        channel_flags: 0,
+        cltv_expiry_delta: CltvDelta(80),
+        htlc_minimum_msat: Msat(1),
+        fee_base_msat: 2,
+        fee_proportional_millionths: 3,
+        htlc_maximum_msat: Msat(4),
+        extension: Default::default(),
+    }
 }

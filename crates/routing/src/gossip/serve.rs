@@ -63,11 +63,12 @@ impl RangeAnswer {
         let next = if marks.len() > MAX_IDS_IN_REPLY { marks.pop() } else { None };
         let end = match next {
             Some(mark) => {
-                // The block of the next channel is looked at again by the next part.
+                // The parts leave no block out: LND refuses a part that begins after a gap. A block in which this part ends amid
+                // its channels is looked at again by the next.
                 self.from = mark.short_channel_id;
                 self.first = u64::from(mark.short_channel_id.block());
                 let last_said = marks.last().map_or(first, |m| u64::from(m.short_channel_id.block()));
-                last_said.max(first) + 1
+                self.first.max(last_said.max(first) + 1)
             }
             None => {
                 self.done = true;

@@ -2,17 +2,23 @@
 //!
 //! A full sync asks for the ids of all channels with timestamps and checksums (`query_channel_range`), and then for what is
 //! not known or newer (`query_short_channel_ids`), in portions whose answers fit the queue before the intake. A peer that
-//! says nonsense, says too much or falls silent is left, and the next one asked.
+//! says nonsense, says too much, falls silent or takes too long is left, and the next one asked. Which that is and what a peer
+//! did the last time outlives its connection ([`History`]).
+
+mod history;
+mod range;
 
 use super::Gossip;
+use super::check::MAX_AGE_SECS;
 use crate::graph::MAX_CHANNELS;
 use astrape_primitives::{Height, NodeId, ShortChannelId};
 use astrape_wire::tlv::BigSize;
 use astrape_wire::{
-    ChannelUpdateChecksums, ChannelUpdateTimestamps, GossipTimestampFilter, Message, QueryChannelRange,
-    QueryFlags, QueryShortChannelIds, ReplyChannelRange, ReplyShortChannelIdsEnd, WANT_CHECKSUMS,
-    WANT_TIMESTAMPS,
+    GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange,
+    ReplyShortChannelIdsEnd, WANT_CHECKSUMS, WANT_TIMESTAMPS,
 };
+use history::History;
+use range::take_part;
 use std::collections::BTreeMap;
 
 /// Peers that tell us what is new: enough that one liar or one that is cut off hides nothing.
@@ -24,10 +30,13 @@ pub const MAX_IDS_IN_QUERY: usize = 500;
 /// Replies to one `query_channel_range`: [`MAX_CHANNELS`] in parts of no less than some hundred.
 pub const MAX_REPLIES: usize = 4_000;
 
-/// A peer that owes an answer for so long, in milliseconds, is left.
+/// A peer that owes an answer and brings nothing of it for so long, in milliseconds, is left.
 pub const SILENCE_MILLIS: u64 = 60_000;
 
-/// After so long another peer is asked for everything: what all live peers missed is found then.
+/// So long, in milliseconds, the whole list or one portion may take: a slow peer says a megabyte meanwhile.
+pub const STAGE_MILLIS: u64 = 10 * 60_000;
+
+/// After so long another peer is asked for everything: what all live peers missed is found then. Also where nobody told it.
 pub const RESYNC_MILLIS: u64 = 60 * 60_000;
 
 /// Live peers tell from so many seconds before now on: what came while we were not connected.
@@ -77,6 +86,11 @@ pub struct Sync {
     full: Option<Full>,
     /// When a full sync was complete last.
     completed_at: Option<u64>,
+    /// When somebody was asked for everything last.
+    begun_at: Option<u64>,
+    /// Until when gossip was kept before this start, in seconds; none once all was told since.
+    known_until: Option<u32>,
+    history: History,
 }
 
 #[derive(Debug)]
@@ -104,22 +118,31 @@ struct Owes {
 struct Full {
     peer: NodeId,
     stage: Stage,
+    /// When the stage, or its portion, began.
+    since: u64,
+    /// When it came forward last.
     heard_at: u64,
 }
 
 #[derive(Debug)]
 enum Stage {
     Listing { next_block: u64, replies: usize, listed: usize, wanted: Vec<(ShortChannelId, u64)> },
-    Fetching { wanted: Vec<(ShortChannelId, u64)> },
+    Fetching { wanted: Vec<(ShortChannelId, u64)>, portion: Vec<ShortChannelId> },
 }
 
 impl Sync {
+    /// Before any peer. `known_until` is until when gossip was kept before, in seconds of UNIX time, if that is known.
+    #[must_use]
+    pub fn new(known_until: Option<u32>) -> Self {
+        Self { known_until, ..Self::default() }
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn progress(&self) -> Progress {
         match &self.full {
             Some(Full { stage: Stage::Listing { .. }, .. }) => Progress::Listing,
-            Some(Full { stage: Stage::Fetching { wanted }, .. }) => Progress::Fetching(wanted.len()),
+            Some(Full { stage: Stage::Fetching { wanted, .. }, .. }) => Progress::Fetching(wanted.len()),
             None if self.completed_at.is_some() => Progress::Complete,
             None => Progress::NoPeer,
         }
@@ -156,15 +179,19 @@ impl Sync {
         said
     }
 
-    /// Time goes by: a silent peer is left, and now and then another one is asked for everything.
+    /// Time goes by: a silent or slow peer is left, and now and then another one is asked for everything.
     pub fn tick(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
         if let Some(full) = &self.full
-            && now.saturating_sub(full.heard_at) >= SILENCE_MILLIS
+            && (now.saturating_sub(full.heard_at) >= SILENCE_MILLIS
+                || now.saturating_sub(full.since) >= STAGE_MILLIS)
         {
+            if matches!(full.stage, Stage::Fetching { .. }) {
+                self.history.tells_nothing(full.peer, true);
+            }
             self.full = None;
         }
-        let due = self.completed_at.is_some_and(|at| now.saturating_sub(at) >= RESYNC_MILLIS);
-        if due {
+        let rests_since = self.completed_at.or(self.begun_at).filter(|_| self.full.is_none());
+        if rests_since.is_some_and(|at| now.saturating_sub(at) >= RESYNC_MILLIS) {
             self.completed_at = None;
             self.peers.values_mut().for_each(|peer| peer.was_asked = false);
         }
@@ -175,11 +202,17 @@ impl Sync {
     fn go_live(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
         let live = self.peers.values().filter(|peer| peer.is_live).count();
         let quiet = self.peers.iter_mut().filter(|(_, peer)| peer.is_useful && !peer.is_live);
-        let from = u32::try_from(now / 1_000).unwrap_or(u32::MAX).saturating_sub(LIVE_FROM_SECS);
+        let now = u32::try_from(now / 1_000).unwrap_or(u32::MAX);
+        let oldest = now.saturating_sub(MAX_AGE_SECS);
+        let usual = now.saturating_sub(LIVE_FROM_SECS);
+        let usual = self.known_until.map_or(usual, |known| known.clamp(oldest, usual));
         quiet
             .take(MAX_LIVE.saturating_sub(live))
             .map(|(id, peer)| {
                 peer.is_live = true;
+                // Who answers no queries may yet tell what is known to whoever asks from far back. LDK minds one filter alone
+                // of each connection.
+                let from = if self.history.is_silent(id) { oldest } else { usual };
                 Say { peer: *id, message: filter(gossip, from, u32::MAX) }
             })
             .collect()
@@ -192,18 +225,22 @@ impl Sync {
             return Vec::new();
         }
         let may_ask = |peer: &Peer| peer.is_useful && !peer.was_asked && peer.owes == Owes::default();
-        let Some((id, peer)) = self.peers.iter_mut().find(|(_, peer)| may_ask(peer)) else {
+        let able = self.peers.iter_mut().filter(|(_, peer)| may_ask(peer));
+        let Some((id, peer)) = able.min_by_key(|(id, _)| self.history.turn_of(id)) else {
             return Vec::new();
         };
         peer.was_asked = true;
         peer.owes.range = true;
         let stage = Stage::Listing { next_block: 0, replies: 0, listed: 0, wanted: Vec::new() };
-        self.full = Some(Full { peer: *id, stage, heard_at: now });
+        self.full = Some(Full { peer: *id, stage, since: now, heard_at: now });
+        self.begun_at = Some(now);
+        self.history.asked(*id, now);
         let query = QueryChannelRange {
             chain_hash: gossip.chain_hash(),
             first_blocknum: Height(0),
             number_of_blocks: u32::MAX,
-            query_option: peer.extended.then_some(BigSize(WANT_TIMESTAMPS | WANT_CHECKSUMS)),
+            // LND tells timestamps without offering `gossip_queries_ex`; who does not know the option leaves it out.
+            query_option: Some(BigSize(WANT_TIMESTAMPS | WANT_CHECKSUMS)),
         };
         vec![Say { peer: *id, message: Message::QueryChannelRange(query) }]
     }
@@ -230,7 +267,7 @@ impl Sync {
         let Stage::Listing { next_block, replies, listed, wanted } = &mut full.stage else {
             return Err(SyncFault::Unasked);
         };
-        let taken = take_part(reply, next_block, gossip, wanted);
+        let taken = take_part(now, reply, next_block, gossip, wanted);
         *replies += 1;
         *listed += reply.encoded_short_ids.len();
         let taken =
@@ -242,8 +279,11 @@ impl Sync {
         if !reply.sync_complete {
             return Ok(Vec::new());
         }
-        let wanted = std::mem::take(wanted);
-        full.stage = Stage::Fetching { wanted };
+        let mut wanted = std::mem::take(wanted);
+        // Two parts may name the channels of the block between them.
+        wanted.sort_unstable();
+        wanted.dedup_by_key(|(id, _)| *id);
+        full.stage = Stage::Fetching { wanted, portion: Vec::new() };
         Ok(self.fetch(now, gossip))
     }
 
@@ -260,6 +300,7 @@ impl Sync {
     ) -> Result<Vec<Say>, SyncFault> {
         let owes = self.peers.get_mut(&peer).map(|p| &mut p.owes).filter(|owes| owes.ids);
         owes.ok_or(SyncFault::Unasked)?.ids = false;
+        self.history.tells_nothing(peer, false);
         match self.full.as_mut().filter(|full| full.peer == peer) {
             Some(full) => {
                 full.heard_at = now;
@@ -269,16 +310,21 @@ impl Sync {
         }
     }
 
-    /// A message that the query asked for came: the peer is alive.
-    pub fn heard(&mut self, now: u64, peer: &NodeId) {
-        if let Some(full) = self.full.as_mut().filter(|full| full.peer == *peer) {
+    /// A message about a channel came. It counts as an answer if the channel was asked for: peers also tell what is new.
+    pub fn heard(&mut self, now: u64, peer: &NodeId, about: ShortChannelId) {
+        if let Some(full) = self.full.as_mut().filter(|full| full.peer == *peer)
+            && let Stage::Fetching { portion, .. } = &full.stage
+            && portion.binary_search(&about).is_ok()
+        {
             full.heard_at = now;
         }
     }
 
     /// Asks for the next portion, or is done.
     fn fetch(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
-        let Some(Full { peer, stage: Stage::Fetching { wanted }, .. }) = &mut self.full else {
+        let Some(Full { peer, stage: Stage::Fetching { wanted, portion: asked }, since, heard_at }) =
+            &mut self.full
+        else {
             return Vec::new();
         };
         let left = wanted.len().saturating_sub(MAX_IDS_IN_QUERY);
@@ -286,6 +332,7 @@ impl Sync {
         portion.sort_unstable();
         if portion.is_empty() {
             self.completed_at = Some(now);
+            self.known_until = None;
             self.full = None;
             return Vec::new();
         }
@@ -295,6 +342,8 @@ impl Sync {
             p.extended
         });
         let (ids, flags): (Vec<_>, Vec<_>) = portion.into_iter().unzip();
+        (*since, *heard_at) = (now, now);
+        asked.clone_from(&ids);
         let query = QueryShortChannelIds {
             chain_hash: gossip.chain_hash(),
             encoded_short_ids: ids,
@@ -307,67 +356,4 @@ impl Sync {
 fn filter(gossip: &Gossip, first_timestamp: u32, timestamp_range: u32) -> Message {
     let chain_hash = gossip.chain_hash();
     Message::GossipTimestampFilter(GossipTimestampFilter { chain_hash, first_timestamp, timestamp_range })
-}
-
-/// Checks one part and notes what is wanted of it.
-fn take_part(
-    reply: &ReplyChannelRange,
-    next_block: &mut u64,
-    gossip: &Gossip,
-    wanted: &mut Vec<(ShortChannelId, u64)>,
-) -> Result<(), SyncFault> {
-    let ids = &reply.encoded_short_ids;
-    let first = u64::from(reply.first_blocknum.0);
-    let end = first + u64::from(reply.number_of_blocks);
-    let is_in_order = reply.chain_hash == gossip.chain_hash() && end >= *next_block && first <= *next_block;
-    let is_upwards = ids.is_sorted() && ids.iter().all(|id| (first..end).contains(&u64::from(id.block())));
-    let fits = |len: Option<usize>| len.is_none_or(|len| len == ids.len());
-    let is_whole =
-        fits(reply.timestamps_tlv.as_ref().map(Vec::len)) && fits(reply.checksums_tlv.as_ref().map(Vec::len));
-    if !(is_in_order && is_upwards && is_whole) {
-        return Err(SyncFault::Range);
-    }
-    *next_block = end;
-    for (n, id) in ids.iter().enumerate() {
-        let timestamps = reply.timestamps_tlv.as_ref().map(|all| all[n]);
-        let checksums = reply.checksums_tlv.as_ref().map(|all| all[n]);
-        let flags = wanted_of(gossip, *id, timestamps, checksums);
-        if flags != 0 {
-            wanted.push((*id, flags));
-        }
-    }
-    Ok(())
-}
-
-/// What is to be asked of a channel: all of it when it is not known; an update that is newer and says something else.
-fn wanted_of(
-    gossip: &Gossip,
-    id: ShortChannelId,
-    timestamps: Option<ChannelUpdateTimestamps>,
-    checksums: Option<ChannelUpdateChecksums>,
-) -> u64 {
-    const ALL: u64 = QueryFlags::CHANNEL_ANNOUNCEMENT
-        | QueryFlags::CHANNEL_UPDATE_1
-        | QueryFlags::CHANNEL_UPDATE_2
-        | QueryFlags::NODE_ANNOUNCEMENT_1
-        | QueryFlags::NODE_ANNOUNCEMENT_2;
-    let Some(known) = gossip.graph().channel(id) else {
-        return if gossip.is_known_gone(id) { 0 } else { ALL };
-    };
-    let Some(told) = timestamps else {
-        return 0;
-    };
-    let told = [told.timestamp_node_id_1, told.timestamp_node_id_2];
-    let sums = checksums.map(|sums| [sums.checksum_node_id_1, sums.checksum_node_id_2]);
-    let mut flags = 0;
-    for (n, bit) in [QueryFlags::CHANNEL_UPDATE_1, QueryFlags::CHANNEL_UPDATE_2].into_iter().enumerate() {
-        let ours = known.policies[n].as_ref().map_or((0, 0), |policy| (policy.timestamp, policy.checksum));
-        // The same said anew matters only before the old is forgotten: a week.
-        let differs = sums.is_none_or(|sums| sums[n] != ours.1);
-        let is_much_newer = told[n].saturating_sub(ours.0) > 7 * 24 * 60 * 60;
-        if told[n] > ours.0 && (differs || is_much_newer) {
-            flags |= bit;
-        }
-    }
-    flags
 }

@@ -3,6 +3,7 @@
 use crate::kit::{NOW, Net, node_announcement, scid};
 use astrape_primitives::{Height, Network, ShortChannelId};
 use astrape_routing::gossip::serve::{IdsAnswer, MAX_IDS_IN_REPLY, Piece, QueryFault, RangeAnswer};
+use astrape_routing::gossip::sync::{Say, Sync};
 use astrape_wire::tlv::BigSize;
 use astrape_wire::{Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange};
 
@@ -40,7 +41,14 @@ fn check(query: &QueryChannelRange, parts: &[ReplyChannelRange]) {
     let end_of = |part: &ReplyChannelRange| begin_of(part) + u64::from(part.number_of_blocks);
     assert!(parts.iter().all(|part| part.chain_hash == query.chain_hash));
     assert!(begin_of(&parts[0]) <= first && end_of(&parts[0]) > first);
-    assert!(parts.is_sorted_by_key(begin_of));
+    // LND refuses a part that begins neither in the last block of the one before nor in the block after it.
+    for pair in parts.windows(2) {
+        let (ended, begins) = (end_of(&pair[0]), begin_of(&pair[1]));
+        assert!(
+            begins == ended || begins + 1 == ended,
+            "one part ends at {ended}, the next begins at {begins}"
+        );
+    }
     let (last, before) = parts.split_last().expect("one at least");
     assert!(last.sync_complete && before.iter().all(|part| !part.sync_complete));
     assert!(end_of(last) >= end);
@@ -118,19 +126,21 @@ fn timestamps_and_checksums_are_added_when_they_are_asked_for() {
     assert!(other[0].timestamps_tlv.is_none() && other[0].checksums_tlv.is_some());
 }
 
-/// A graph of so many channels of which nobody checked anything: only their ids count here.
-fn large(count: usize, in_a_block: usize) -> astrape_routing::Graph {
+/// A graph of so many channels of which nobody checked anything: only their ids count here. Between two blocks that have some
+/// are others without any.
+fn large(count: usize, in_a_block: usize, apart: usize) -> astrape_routing::Graph {
     let mut graph = astrape_routing::Graph::new();
+    let (one, two) = crate::kit::ordered(1, 2);
+    let (node_1, node_2) = (crate::kit::node(one), crate::kit::node(two));
     for n in 0..count {
-        let (block, index) = (n / in_a_block + 100, n % in_a_block + 1);
+        let (block, index) = (apart * (n / in_a_block) + 100, n % in_a_block + 1);
         let id =
             ShortChannelId::new(u32::try_from(block).unwrap(), u32::try_from(index).unwrap(), 0).unwrap();
-        let (one, two) = crate::kit::ordered(1, 2);
         graph
             .add_channel(astrape_routing::NewChannel {
                 short_channel_id: id,
-                node_1: crate::kit::node(one),
-                node_2: crate::kit::node(two),
+                node_1,
+                node_2,
                 capacity: None,
                 features: Default::default(),
                 received: NOW,
@@ -147,9 +157,9 @@ fn large(count: usize, in_a_block: usize) -> astrape_routing::Graph {
 // BOLT 7.the-query_channel_range-and-reply_channel_range-messages.15
 #[test]
 fn a_large_range_is_answered_in_parts_that_follow_each_other() {
-    for in_a_block in [1, 7, 6_000] {
+    for (in_a_block, apart) in [(1, 1), (6_000, 1), (7, 3), (MAX_IDS_IN_REPLY, 3)] {
         let count = 2 * MAX_IDS_IN_REPLY + 1;
-        let graph = large(count, in_a_block);
+        let graph = large(count, in_a_block, apart);
         let query = range(0, 1_000_000, Some(3));
         let mut answer = RangeAnswer::new(query.clone());
         let chain = Network::Regtest.chain_hash();
@@ -161,7 +171,20 @@ fn a_large_range_is_answered_in_parts_that_follow_each_other() {
         assert!(said.iter().all(|part| {
             part.timestamps_tlv.as_ref().is_some_and(|t| t.len() == part.encoded_short_ids.len())
         }));
+        assert!(taken_by_another(&said));
     }
+}
+
+/// Whether a node that knows nothing and asks for everything takes these parts of an answer.
+fn taken_by_another(said: &[ReplyChannelRange]) -> bool {
+    let net = Net::new();
+    let mut sync = Sync::default();
+    let peer = crate::kit::node(9);
+    sync.connected(0, peer, true, true, &net.gossip);
+    let (last, before) = said.split_last().expect("one at least");
+    let all_taken = before.iter().all(|part| sync.range_reply(1, peer, part, &net.gossip) == Ok(Vec::new()));
+    let asks = sync.range_reply(1, peer, last, &net.gossip).expect("the last fits too");
+    all_taken && matches!(asks[..], [Say { message: Message::QueryShortChannelIds(_), .. }])
 }
 
 fn by_ids(ids: &[ShortChannelId], flags: Option<Vec<u64>>) -> QueryShortChannelIds {

@@ -2,7 +2,9 @@
 
 use crate::kit::{NOW, Net, peer, scid};
 use astrape_primitives::{Height, Network, NodeId, ShortChannelId};
-use astrape_routing::gossip::sync::{MAX_IDS_IN_QUERY, MAX_LIVE, Progress, Say, Sync, SyncFault};
+use astrape_routing::gossip::sync::{
+    MAX_IDS_IN_QUERY, MAX_LIVE, Progress, RESYNC_MILLIS, STAGE_MILLIS, Say, Sync, SyncFault,
+};
 use astrape_wire::{
     ChannelUpdateChecksums, ChannelUpdateTimestamps, GossipTimestampFilter, Message, QueryFlags,
     ReplyChannelRange, ReplyShortChannelIdsEnd,
@@ -141,7 +143,9 @@ fn of_known_channels_only_updates_that_are_newer_and_different_are_asked_for() {
         part.checksums_tlv = checksums.map(|sums| {
             vec![ChannelUpdateChecksums { checksum_node_id_1: sums[0], checksum_node_id_2: sums[1] }]
         });
-        let said = sync.range_reply(MILLIS, peer(1), &part, &net.gossip).expect("good");
+        // Nothing of it is ahead of this.
+        let later = MILLIS + 8 * 24 * 60 * 60 * SECOND;
+        let said = sync.range_reply(later, peer(1), &part, &net.gossip).expect("good");
         ids_of(&said).first().and_then(|(_, flags)| *flags)
     };
     let (at, sums) = (NOW - 100, [ours[0].checksum, ours[1].checksum]);
@@ -188,7 +192,7 @@ fn answers_that_do_not_fit_end_the_sync_with_that_peer() {
     lopsided.timestamps_tlv = Some(vec![ChannelUpdateTimestamps::default()]);
     let mut elsewhere = reply(&ids, 0, 100, false);
     elsewhere.chain_hash = [7; 32];
-    let outside = reply(&ids, 0, 10, false);
+    let outside = reply(&ids, 0, 9, false);
     let gap = reply(&ids, 5, 100, false);
     for bad in [&mut descending, &mut lopsided, &mut elsewhere] {
         let mut sync = asking(&net, true);
@@ -233,4 +237,166 @@ fn after_an_hour_another_peer_is_asked_for_what_all_have_missed() {
     assert_eq!(sync.progress(), Progress::Complete);
     assert!(sync.tick(MILLIS + 59 * 60 * SECOND, &net.gossip).is_empty());
     assert_eq!(asked_for_all(&sync.tick(MILLIS + 60 * 60 * SECOND, &net.gossip)), [peer(1)]);
+}
+
+/// A sync that waits for the answer about one channel, and another peer that may be asked.
+fn fetching(net: &Net) -> Sync {
+    let mut sync = asking(net, false);
+    sync.connected(MILLIS, peer(2), true, false, &net.gossip);
+    let said = sync.range_reply(MILLIS, peer(1), &reply(&[scid(7)], 0, u32::MAX, true), &net.gossip);
+    assert_eq!(ids_of(&said.expect("good")).len(), 1);
+    sync
+}
+
+/// Time goes by, and each ten seconds the peer tells of a channel. Whom else we ask, and when.
+fn told_of(net: &Net, sync: &mut Sync, about: ShortChannelId) -> Option<(u64, Vec<NodeId>)> {
+    (1..200).map(|n| n * 10 * SECOND).find_map(|after| {
+        sync.heard(MILLIS + after, &peer(1), about);
+        let asked = asked_for_all(&sync.tick(MILLIS + after, &net.gossip));
+        (!asked.is_empty()).then_some((after, asked))
+    })
+}
+
+#[test]
+fn a_peer_that_tells_what_is_new_and_does_not_answer_is_left() {
+    let net = Net::new();
+    let mut sync = fetching(&net);
+    assert_eq!(told_of(&net, &mut sync, scid(8)), Some((60 * SECOND, vec![peer(2)])));
+}
+
+#[test]
+fn a_peer_whose_answer_has_no_end_is_left() {
+    let net = Net::new();
+    let mut sync = fetching(&net);
+    assert_eq!(told_of(&net, &mut sync, scid(7)), Some((STAGE_MILLIS, vec![peer(2)])));
+}
+
+#[test]
+fn a_list_that_comes_too_slowly_is_left() {
+    let net = Net::new();
+    let mut sync = asking(&net, true);
+    sync.connected(MILLIS, peer(2), true, true, &net.gossip);
+    let asked = (0..100).find_map(|n| {
+        let now = MILLIS + u64::from(n) * 30 * SECOND;
+        sync.range_reply(now, peer(1), &reply(&[], n, 1, false), &net.gossip).expect("it fits");
+        let asked = asked_for_all(&sync.tick(now, &net.gossip));
+        (!asked.is_empty()).then_some((now - MILLIS, asked))
+    });
+    assert_eq!(asked, Some((STAGE_MILLIS, vec![peer(2)])));
+}
+
+/// LDK answers no `query_short_channel_ids`, and gives what it knows to whoever sends an old filter as the first.
+#[test]
+fn a_peer_that_did_not_answer_is_asked_for_two_weeks_of_gossip_on_its_next_connection() {
+    let net = Net::new();
+    let mut sync = fetching(&net);
+    sync.tick(MILLIS + 60 * SECOND, &net.gossip);
+    sync.disconnected(MILLIS + 70 * SECOND, &peer(1), &net.gossip);
+    let now = MILLIS + 80 * SECOND;
+    let back = sync.connected(now, peer(1), true, false, &net.gossip);
+    let two_weeks = NOW + 80 - 14 * 24 * 60 * 60;
+    assert!(matches!(&filters(&back)[..], [(_, m)] if m.first_timestamp == two_weeks));
+    // Once it has answered it is like any other.
+    sync.range_reply(now, peer(2), &reply(&[], 0, u32::MAX, true), &net.gossip).expect("good");
+    let now = now + RESYNC_MILLIS;
+    sync.disconnected(now, &peer(2), &net.gossip);
+    assert_eq!(asked_for_all(&sync.tick(now, &net.gossip)), [peer(1)]);
+    sync.range_reply(now, peer(1), &reply(&[scid(7)], 0, u32::MAX, true), &net.gossip).expect("good");
+    sync.ids_end(now, peer(1), &end(), &net.gossip).expect("asked");
+    sync.disconnected(now, &peer(1), &net.gossip);
+    let back = sync.connected(now, peer(1), true, false, &net.gossip);
+    assert!(matches!(&filters(&back)[..], [(_, m)] if u64::from(m.first_timestamp) == now / 1_000 - 3_600));
+}
+
+/// LDK names the channels of the block after a part in that part, and again in the next.
+#[test]
+fn channels_of_the_block_between_two_parts_may_be_in_both() {
+    let net = Net::new();
+    let mut sync = asking(&net, false);
+    let ids = [scid(9), scid(10)];
+    assert_eq!(sync.range_reply(MILLIS, peer(1), &reply(&ids, 0, 10, false), &net.gossip), Ok(vec![]));
+    let said = sync
+        .range_reply(MILLIS, peer(1), &reply(&ids[1..], 10, u32::MAX - 10, true), &net.gossip)
+        .expect("it fits");
+    assert_eq!(ids_of(&said), [(scid(9), None), (scid(10), None)]);
+}
+
+/// LND tells timestamps to whoever asks, and offers no `gossip_queries_ex`.
+#[test]
+fn what_changed_while_we_were_off_is_asked_of_peers_without_extended_queries_too() {
+    let mut net = Net::new();
+    net.add_open_channel(1, 2, scid(900));
+    let told = |timestamp: u32| {
+        let mut sync = Sync::default();
+        let said = sync.connected(MILLIS, peer(1), true, false, &net.gossip);
+        let asks = |say: &Say| matches!(&say.message, Message::QueryChannelRange(query) if query.query_option.is_some());
+        assert!(said.iter().any(asks));
+        let mut part = reply(&[scid(900)], 0, u32::MAX, true);
+        let times = ChannelUpdateTimestamps { timestamp_node_id_1: timestamp, timestamp_node_id_2: 0 };
+        part.timestamps_tlv = Some(vec![times]);
+        ids_of(&sync.range_reply(MILLIS, peer(1), &part, &net.gossip).expect("good"))
+    };
+    assert_eq!(told(NOW - 99), [(scid(900), None)]);
+    assert_eq!(told(NOW - 100), [], "known");
+    assert_eq!(told(u32::MAX), [], "LND says so of an update that it does not have");
+}
+
+#[test]
+fn a_start_asks_for_what_is_new_since_gossip_was_last_kept_and_for_two_weeks_at_most() {
+    let net = Net::new();
+    const DAY: u32 = 24 * 60 * 60;
+    for (known_until, from) in [
+        (None, NOW - 3_600),
+        (Some(NOW - 60), NOW - 3_600),
+        (Some(NOW - 3 * DAY), NOW - 3 * DAY),
+        (Some(NOW - 30 * DAY), NOW - 14 * DAY),
+    ] {
+        let mut sync = Sync::new(known_until);
+        let said = sync.connected(MILLIS, peer(1), true, false, &net.gossip);
+        assert!(matches!(&filters(&said)[..], [(_, m)] if m.first_timestamp == from), "{known_until:?}");
+        // Once all was told the usual is enough.
+        sync.range_reply(MILLIS, peer(1), &reply(&[], 0, u32::MAX, true), &net.gossip).expect("good");
+        let said = sync.connected(MILLIS, peer(2), true, false, &net.gossip);
+        assert!(matches!(&filters(&said)[..], [(_, m)] if m.first_timestamp == NOW - 3_600));
+    }
+}
+
+#[test]
+fn each_hour_another_peer_is_asked_until_all_were() {
+    let net = Net::new();
+    let mut sync = asking(&net, true);
+    let mut asked = vec![peer(1)];
+    for n in [2, 3] {
+        sync.connected(MILLIS, peer(n), true, true, &net.gossip);
+    }
+    let mut now = MILLIS;
+    for _ in 0..3 {
+        let last = asked[asked.len() - 1];
+        sync.range_reply(now, last, &reply(&[], 0, u32::MAX, true), &net.gossip).expect("good");
+        now += RESYNC_MILLIS;
+        asked.extend(asked_for_all(&sync.tick(now, &net.gossip)));
+    }
+    assert_eq!(asked.len(), 4);
+    assert_eq!(asked.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert_eq!(asked[3], asked[0], "then from the first on");
+}
+
+#[test]
+fn where_nobody_has_told_all_it_is_tried_again_an_hour_later() {
+    let net = Net::new();
+    let mut sync = asking(&net, true);
+    for n in [2, 3] {
+        sync.connected(MILLIS, peer(n), true, true, &net.gossip);
+    }
+    let minute = 60 * SECOND;
+    for n in [1, 2] {
+        assert_eq!(asked_for_all(&sync.tick(MILLIS + n * minute, &net.gossip)).len(), 1);
+    }
+    assert!(sync.tick(MILLIS + 3 * minute, &net.gossip).is_empty(), "nobody is left to ask");
+    // One has answered at last, to a sync that was given up. The others owe an answer: BOLT 7 forbids to ask them.
+    sync.range_reply(MILLIS + 4 * minute, peer(2), &reply(&[], 0, u32::MAX, true), &net.gossip)
+        .expect("owed");
+    assert!(sync.tick(MILLIS + 61 * minute, &net.gossip).is_empty());
+    let again = sync.tick(MILLIS + 2 * minute + RESYNC_MILLIS, &net.gossip);
+    assert_eq!(asked_for_all(&again), [peer(2)]);
 }

@@ -38,6 +38,13 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// When something was last written to the log in a directory, in seconds of UNIX time; none where there is no log.
+    pub(super) fn last_saved(directory: &Path) -> Option<u32> {
+        let written = std::fs::metadata(directory.join(LOG)).and_then(|log| log.modified()).ok()?;
+        let since = written.duration_since(std::time::UNIX_EPOCH).ok()?;
+        u32::try_from(since.as_secs()).ok()
+    }
+
     /// The messages at some places of the log. What is not there (any more) is left out.
     pub(super) fn messages(&self, gossip: &GossipEngine, places: &[StoredAt]) -> Vec<Arc<[u8]>> {
         let message = |at: &StoredAt| {
