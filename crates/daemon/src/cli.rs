@@ -38,7 +38,7 @@ Exit codes:
   4  the payment failed: nothing was paid; or the probe reached nobody
   5  the payment is still under way: see `astrape payments`
 
-Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
+Amounts are written 1000 or 1000sat (satoshi), 50k, 5msat, 0.001btc.";
 
 /// Most characters of a wrong argument that an error repeats.
 const MAX_REPEATED: usize = 100;
