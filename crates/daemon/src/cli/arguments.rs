@@ -86,7 +86,7 @@ pub struct Stats {
 /// Close a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Close {
-    /// Channel id, short channel id, alias or funding outpoint, or the beginning of the id
+    /// Channel id, short channel id, alias or funding outpoint, or the first 12 or more digits of the id
     pub channel: String,
     /// Where your share goes, instead of a fresh address of the node
     #[arg(long, value_name = "ADDRESS", conflicts_with = "force")]

@@ -179,6 +179,8 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.push(row("close", "channel", &["1x1x1"], 1, "astrape channels"));
     rows.push(row("setchannel", "", &[], 2, REQUIRED));
     rows.push(row("setchannel", "", &["--more"], 2, UNEXPECTED));
+    rows.push(row("close", "channel", &["abcd"], 1, "a close cannot be undone"));
+    rows.push(row("close", "channel", &["abcdabcdabcd…"], 1, "there is no such channel"));
     rows.extend(each(
         "setchannel",
         "channel",
