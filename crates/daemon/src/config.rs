@@ -11,6 +11,7 @@
 //! | [`place`] | which node: network, data directory, address of the API |
 //! | [`mod@read`] | the three sources as one |
 //! | [`settings`] | what they come to, with defaults, and what is refused |
+//! | [`private`] | modes of secret files, mended at start |
 //! | [`seed`] | the seed file |
 //! | [`birthday`] | from which block on a seed may have coins |
 //! | [`log`] | how the node logs |
@@ -21,6 +22,7 @@ pub mod file;
 pub mod log;
 pub mod options;
 pub mod place;
+pub mod private;
 pub mod read;
 pub mod seed;
 pub mod settings;

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use crate::config::seed::SeedFile;
-use crate::config::{Place, RunOptions, Settings, birthday, log};
+use crate::config::{Place, RunOptions, Settings, birthday, log, private};
 use crate::engine::{self, ChainBackend, EngineConfig};
 use crate::service::{server, usual_alias};
 use anyhow::Context as _;
@@ -39,6 +39,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let place = &settings.place;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     create_private(&place.data_dir)?;
+    private::mend(&place.data_dir)?;
     let seed = SeedFile::load_or_create(&place.data_dir)?;
     if seed.is_new {
         tracing::warn!("{}", seed.advice());
