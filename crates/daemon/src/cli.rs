@@ -16,6 +16,7 @@ pub mod exit;
 mod output;
 mod run;
 
+use crate::config::secrets::without_secrets;
 use crate::config::values::PeerAt;
 use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
 use arguments::{
@@ -218,7 +219,7 @@ pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(invocation) => invocation,
         Err(ConfigError::CommandLine(error)) => {
             // Help and version are such errors too; they go to standard output and end well.
-            let error = shortened(error);
+            let error = shortened(without_secrets(error));
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
         }

@@ -2,7 +2,8 @@
 //! in its help.
 
 use super::log::{LogFilter, LogFormat};
-use super::values::{ApiAt, ChannelSecretsHex, HostPort, Intercepted, ListenAt, NetworkName, SecretHex};
+use super::secrets::{ChannelSecretsHex, SecretHex};
+use super::values::{ApiAt, HostPort, Intercepted, ListenAt, NetworkName};
 use crate::cli::amounts::Seconds;
 use clap::Args;
 use clap::builder::BoolishValueParser;

@@ -286,7 +286,7 @@ fn developer(options: &RunOptions, network: Network) -> Result<Developer, Config
     }
     Ok(Developer {
         keys: DeveloperKeys {
-            node: options.dev_node_key.as_ref().map(super::values::SecretHex::reveal),
+            node: options.dev_node_key.as_ref().map(super::secrets::SecretHex::reveal),
             channel: options.dev_channel_secrets.as_ref().map(|secrets| secrets.0.clone()),
         },
         fixed_feerate: options.dev_fixed_feerate_perkw.map(FeeratePerKw),

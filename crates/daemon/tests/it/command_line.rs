@@ -131,6 +131,29 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn a_secret_that_is_refused_is_not_shown_either_wherever_it_is_from() {
+    let home = home();
+    let secret = "5ec".repeat(21);
+    let file = home.path().join("options.toml");
+    for (option, variable) in
+        [("dev-node-key", "ASTRAPE_DEV_NODE_KEY"), ("dev-channel-secrets", "ASTRAPE_DEV_CHANNEL_SECRETS")]
+    {
+        let flag = format!("--{option}={secret}");
+        fs::write(&file, format!("{option} = '{secret}'\n")).unwrap();
+        let mut by_env = astrape(home.path(), &["--network", "regtest", "run"]);
+        by_env.env(variable, &secret);
+        let by_flag = astrape(home.path(), &["--network", "regtest", "run", &flag]);
+        let by_file = astrape(home.path(), &["--config", file.to_str().unwrap(), "run"]);
+        let for_programs = astrape(home.path(), &["--json", "--network", "regtest", "run", &flag]);
+        for mut command in [by_env, by_flag, by_file, for_programs] {
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(2));
+            assert!(err(&output).contains(option) && !err(&output).contains("5ec5ec"), "{}", err(&output));
+        }
+    }
+}
+
+#[test]
 fn developer_options_are_refused_on_mainnet_from_every_source() {
     let home = home();
     let file = home.path().join("options.toml");
