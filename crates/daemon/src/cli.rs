@@ -37,9 +37,7 @@ Exit codes:
   2  the command line, the environment or the file with options is wrong
   3  the node cannot be reached
   4  the payment failed: nothing was paid; or the probe reached nobody
-  5  the payment is still under way: see `astrape payments`
-
-Amounts are written 1000 or 1000sat (satoshi), 50k, 5msat, 0.001btc.";
+  5  the payment is still under way: see `astrape payments`";
 
 /// Most characters of a wrong argument that an error repeats.
 const MAX_REPEATED: usize = 100;
@@ -187,7 +185,8 @@ pub enum Shell {
     Zsh,
 }
 
-/// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for.
+/// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for. It says
+/// of every command that takes an amount in which unit that is.
 pub(crate) fn command() -> Command {
     let quiet = |arg: Arg| arg.hide_env_values(true);
     // A number below zero is a wrong value, which is told so, and not an unknown option.
@@ -196,7 +195,11 @@ pub(crate) fn command() -> Command {
         arg.allow_negative_numbers(takes_a_value)
     };
     let all = Cli::command().mut_args(quiet).mut_subcommand("run", |run| run.mut_args(quiet));
-    all.mut_args(signed).mut_subcommands(|command| command.mut_args(signed))
+    let with_units = |command: Command| {
+        let takes_amounts = command.get_arguments().any(amounts::is_amount);
+        if takes_amounts { command.after_help(amounts::UNITS) } else { command }
+    };
+    all.mut_args(signed).mut_subcommands(|command| with_units(command.mut_args(signed)))
 }
 
 /// An error of the command line repeats what was written, but no more of it than a person would read.
@@ -250,4 +253,38 @@ fn complete(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "astrape", &mut script);
     output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_takes_an_amount_says_in_which_unit() {
+        let all = command();
+        let takes_amounts = |command: &&Command| {
+            let names = ["amount", "push", "max_fee", "htlc_min", "htlc_max"];
+            command.get_arguments().any(|arg| names.contains(&arg.get_id().as_str()))
+        };
+        let found: Vec<&str> = all
+            .get_subcommands()
+            .filter(takes_amounts)
+            .map(|command| {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                for unit in ["satoshi unless", "sat", "k", "msat", "btc", "decimal point"] {
+                    assert!(help.contains(unit), "{} does not say {unit}: {help}", command.get_name());
+                }
+                command.get_name()
+            })
+            .collect();
+        let known = ["withdraw", "open", "setchannel", "invoice", "pay", "route", "probe", "rebalance"];
+        assert!(known.iter().all(|name| found.contains(name)), "{found:?}");
+        let quiet = all.find_subcommand("getinfo").expect("a command");
+        assert!(quiet.get_after_help().is_none(), "where there is no amount nothing is said of it");
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        command().debug_assert();
+    }
 }
