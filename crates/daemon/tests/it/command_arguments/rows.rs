@@ -130,6 +130,8 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         NO_AMOUNT,
     ));
+    rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["0,001btc", "1,5k"], 2, "decimal point"));
+    rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["1m"], 2, "0.001btc"));
     let feerate = ["0", "252", "x", huge];
     rows.extend(each(
         "withdraw",
@@ -177,10 +179,10 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
         "a channel is named by",
     ));
     rows.push(row("close", "channel", &["1x1x1"], 1, "astrape channels"));
-    rows.push(row("setchannel", "", &[], 2, REQUIRED));
-    rows.push(row("setchannel", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("close", "channel", &["abcd"], 1, "a close cannot be undone"));
     rows.push(row("close", "channel", &["abcdabcdabcd…"], 1, "there is no such channel"));
+    rows.push(row("setchannel", "", &[], 2, REQUIRED));
+    rows.push(row("setchannel", "", &["--more"], 2, UNEXPECTED));
     rows.extend(each(
         "setchannel",
         "channel",
