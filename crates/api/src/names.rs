@@ -26,9 +26,30 @@ pub fn name_of<E: Named>(value: i32) -> String {
     E::try_from(value).unwrap_or_default().short_name()
 }
 
-/// For `serde`: a value by its name.
-pub(crate) fn by_name<E: Named, S: Serializer>(value: &i32, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&name_of::<E>(*value))
+/// Values of an enumeration as they stand in a message: one, or a list of them.
+pub(crate) trait Numbers {
+    /// Gives them to `serde` by their names.
+    fn serialize<E: Named, S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
+}
+
+impl Numbers for i32 {
+    fn serialize<E: Named, S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&name_of::<E>(*self))
+    }
+}
+
+impl Numbers for Vec<i32> {
+    fn serialize<E: Named, S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(|value| name_of::<E>(*value)))
+    }
+}
+
+/// For `serde`: the values of a field by their names.
+pub(crate) fn by_name<E: Named, V: Numbers, S: Serializer>(
+    values: &V,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    values.serialize::<E, S>(serializer)
 }
 
 macro_rules! named {
@@ -55,7 +76,7 @@ named! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::Payment;
+    use crate::v1::{Payment, PaymentPart};
 
     #[test]
     fn states_are_told_by_name() {
@@ -75,5 +96,28 @@ mod tests {
         assert_eq!(json["direction"], "sent");
         assert_eq!(json["state"], "pending");
         assert!(json["preimage"].is_null());
+    }
+
+    #[test]
+    fn the_parts_of_a_payment_tell_their_state_by_name_too() {
+        let part = PaymentPart { state: PaymentState::Succeeded.into(), ..PaymentPart::default() };
+        let payment = Payment { parts: vec![part], ..Payment::default() };
+        let json = serde_json::to_value(&payment).expect("a message is JSON");
+        assert_eq!(json["parts"][0]["state"], "succeeded");
+        let listed = Numbers::serialize::<PaymentState, _>(&vec![2, 3], serde_json::value::Serializer);
+        assert_eq!(listed.expect("names"), serde_json::json!(["succeeded", "failed"]));
+    }
+
+    #[test]
+    fn no_enumeration_of_the_contract_is_told_by_number() {
+        let generated = include_str!(concat!(env!("OUT_DIR"), "/astrape.v1.rs"));
+        let fields: Vec<&str> = generated.split("#[prost(").skip(1).collect();
+        let of_enumerations: Vec<&&str> =
+            fields.iter().filter(|field| field.starts_with("enumeration")).collect();
+        assert!(of_enumerations.len() >= 10, "{} fields", of_enumerations.len());
+        for field in of_enumerations {
+            let name = field.lines().find(|line| line.trim_start().starts_with("pub ")).unwrap_or_default();
+            assert!(field.contains("names::by_name::<"), "a number is told: {name}");
+        }
     }
 }

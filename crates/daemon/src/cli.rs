@@ -8,6 +8,7 @@
 //! | `run` | the node as a process: start, serve, stop |
 //! | `ask` | commands that ask a node |
 //! | `output` | tables for people, JSON for programs |
+//! | `usage` | what is wrong with a command line |
 
 pub mod amounts;
 pub mod arguments;
@@ -15,15 +16,15 @@ mod ask;
 pub mod exit;
 mod output;
 mod run;
+mod usage;
 
-use crate::config::values::PeerAt;
-use crate::config::{ConfigError, PlaceOptions, RunOptions, read};
+use crate::config::values::{PeerAt, PeerToCall};
+use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
     Close, Forwards, Invoice, InvoicePage, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
     Settle, Stats, Withdraw,
 };
-use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use exit::Failure;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -36,12 +37,7 @@ Exit codes:
   2  the command line, the environment or the file with options is wrong
   3  the node cannot be reached
   4  the payment failed: nothing was paid; or the probe reached nobody
-  5  the payment is still under way: see `astrape payments`
-
-Amounts are written 1000 or 1000sat (satoshi), 50k, 1.5m, 5msat, 0.001btc.";
-
-/// Most characters of a wrong argument that an error repeats.
-const MAX_REPEATED: usize = 100;
+  5  the payment is still under way: see `astrape payments`";
 
 /// A Lightning node, and the commands to use it.
 #[derive(Parser, Clone, Debug)]
@@ -85,7 +81,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     /// Connect to a peer, and stay connected
     Connect {
         /// The peer, as ID@HOST:PORT
-        peer: PeerAt,
+        peer: PeerToCall,
     },
     /// Hang up on a peer, and stay away
     Disconnect {
@@ -186,7 +182,8 @@ pub enum Shell {
     Zsh,
 }
 
-/// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for.
+/// The whole command line. The help names variables without what they hold: that is what `run --show-config` is for. It says
+/// of every command that takes an amount in which unit that is.
 pub(crate) fn command() -> Command {
     let quiet = |arg: Arg| arg.hide_env_values(true);
     // A number below zero is a wrong value, which is told so, and not an unknown option.
@@ -195,47 +192,44 @@ pub(crate) fn command() -> Command {
         arg.allow_negative_numbers(takes_a_value)
     };
     let all = Cli::command().mut_args(quiet).mut_subcommand("run", |run| run.mut_args(quiet));
-    all.mut_args(signed).mut_subcommands(|command| command.mut_args(signed))
-}
-
-/// An error of the command line repeats what was written, but no more of it than a person would read.
-fn shortened(mut error: clap::Error) -> clap::Error {
-    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
-        let cut = match error.get(kind) {
-            Some(ContextValue::String(text)) if text.len() > MAX_REPEATED => {
-                text.chars().take(MAX_REPEATED).chain(['…']).collect()
-            }
-            _ => continue,
-        };
-        error.insert(kind, ContextValue::String(cut));
-    }
-    error
+    let with_units = |command: Command| {
+        let takes_amounts = command.get_arguments().any(amounts::is_amount);
+        if takes_amounts { command.after_help(amounts::UNITS) } else { command }
+    };
+    all.mut_args(signed).mut_subcommands(|command| with_units(command.mut_args(signed)))
 }
 
 /// Does what a command line asks for.
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let invocation = match read(argv) {
-        Ok(invocation) => invocation,
-        Err(ConfigError::CommandLine(error)) => {
-            // Help and version are such errors too; they go to standard output and end well.
-            let error = shortened(error);
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
-        }
-        Err(ConfigError::Refused(words)) => return Failure::Usage(words).report(false),
-    };
-    let json = invocation.cli.json;
-    let done = match &invocation.cli.action {
-        Action::Run(options) if options.show_config => output::config(&invocation),
-        Action::Run(options) => run::run(&invocation.place, options),
-        Action::Playground { keep } => run::playground(*keep),
-        Action::Completion { shell } => complete(*shell),
-        _ => ask::ask(&invocation),
+    let argv: Vec<OsString> = argv.into_iter().collect();
+    let json = usage::wants_json(&argv);
+    let done = match perform(argv) {
+        Ok(done) => done,
+        Err(ConfigError::CommandLine(error)) => return usage::report(error, json),
+        Err(ConfigError::Refused(words)) => Err(Failure::Usage(words)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
+}
+
+/// What came of it, or why it was not tried.
+fn perform(argv: Vec<OsString>) -> Result<Result<(), Failure>, ConfigError> {
+    match Cli::from_arg_matches(&command().try_get_matches_from(&argv)?)?.action {
+        // These concern no node of the user's, and so no file with options.
+        Action::Playground { keep } => return Ok(run::playground(keep)),
+        Action::Completion { shell } => return Ok(complete(shell)),
+        _ => {}
+    }
+    let invocation = read(argv)?;
+    Ok(match &invocation.cli.action {
+        Action::Run(options) => {
+            let settings = Settings::resolve(invocation.place.clone(), options.as_ref().clone())?;
+            if options.show_config { output::config(&invocation) } else { run::run(&settings) }
+        }
+        _ => ask::ask(&invocation),
+    })
 }
 
 fn complete(shell: Shell) -> Result<(), Failure> {
@@ -249,4 +243,38 @@ fn complete(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "astrape", &mut script);
     output::print(&String::from_utf8_lossy(&script))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_that_takes_an_amount_says_in_which_unit() {
+        let all = command();
+        let takes_amounts = |command: &&Command| {
+            let names = ["amount", "push", "max_fee", "htlc_min", "htlc_max"];
+            command.get_arguments().any(|arg| names.contains(&arg.get_id().as_str()))
+        };
+        let found: Vec<&str> = all
+            .get_subcommands()
+            .filter(takes_amounts)
+            .map(|command| {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                for unit in ["satoshi unless", "sat", "k", "msat", "btc", "decimal point"] {
+                    assert!(help.contains(unit), "{} does not say {unit}: {help}", command.get_name());
+                }
+                command.get_name()
+            })
+            .collect();
+        let known = ["withdraw", "open", "setchannel", "invoice", "pay", "route", "probe", "rebalance"];
+        assert!(known.iter().all(|name| found.contains(name)), "{found:?}");
+        let quiet = all.find_subcommand("getinfo").expect("a command");
+        assert!(quiet.get_after_help().is_none(), "where there is no amount nothing is said of it");
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        command().debug_assert();
+    }
 }

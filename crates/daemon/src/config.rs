@@ -11,7 +11,9 @@
 //! | [`place`] | which node: network, data directory, address of the API |
 //! | [`mod@read`] | the three sources as one |
 //! | [`settings`] | what they come to, with defaults, and what is refused |
+//! | [`secrets`] | options that are secrets |
 //! | [`seed`] | the seed file |
+//! | [`private`] | modes of secret files, mended at start |
 //! | [`birthday`] | from which block on a seed may have coins |
 //! | [`log`] | how the node logs |
 //! | [`values`] | values that are more than a number |
@@ -21,7 +23,9 @@ pub mod file;
 pub mod log;
 pub mod options;
 pub mod place;
+pub mod private;
 pub mod read;
+pub mod secrets;
 pub mod seed;
 pub mod settings;
 pub mod values;

@@ -9,6 +9,8 @@
 //! |---|---|
 //! | [`config`] | [`EngineConfig`]: what an engine needs to know |
 //! | [`handle`] | [`Handle`]: commands, snapshots, facts, connections |
+//! | `commands` | commands that wait for the core's answer |
+//! | [`invoice`] | invoices: drafted, signed, handed to the core |
 //! | `core` | the core's thread and its bounded queue |
 //! | `door` | steps that wait for the disk; the commit thread |
 //! | `release` | effects on their way out |

@@ -8,7 +8,8 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// How many payment keys a node has: few enough to look for all of them on chain with nothing but the seed.
+/// How many payment keys a node has: few enough that all scripts that pay to them can be listed with nothing but the seed. No code
+/// of this node searches the chain for them.
 pub const PAYMENT_KEYS: u16 = 1024;
 
 /// 32 bytes that are no private key: zero, or beyond the order of the curve.

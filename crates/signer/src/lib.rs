@@ -25,8 +25,9 @@
 //! | payment of a channel | `HMAC-SHA256(channel master, "payment" ‖ n ‖ counter)`, n (2 bytes, big endian) being the first 2 bytes of the keys id modulo 1024 |
 //!
 //! Names are `"funding"`, `"revocation"`, `"delayed_payment"`, `"htlc"`, `"shachain"`; the counter is one byte, 0 unless the
-//! result is no private key (never seen). There are only 1024 payment keys, so that somebody who has nothing left but the
-//! words finds what peers paid out in their commitments (`to_remote`) by looking for 1024 scripts.
+//! result is no private key (never seen). There are only 1024 payment keys: what peers pay out to us in their commitments
+//! (`to_remote`) has one of 1024 scripts for each format of a channel, which follow from the words alone. Nothing in Astrape looks
+//! for them; who has nothing left but the words must search the chain for these scripts by other means.
 //!
 //! # Invariants
 //!

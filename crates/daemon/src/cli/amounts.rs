@@ -1,7 +1,26 @@
 //! Amounts and times as people write them.
 
 use astrape_primitives::{Msat, Sat};
+use clap::Arg;
+use core::any::TypeId;
 use core::str::FromStr;
+
+/// How amounts are written, for the help of every command that takes one.
+pub(crate) const UNITS: &str = "\
+Amounts are in satoshi unless a unit is given: 1000 or 1000sat, 50k (thousands of satoshi), 5msat, 0.001btc. A fraction has a \
+decimal point.";
+
+/// Whether an argument is an amount of money.
+pub(crate) fn is_amount(arg: &Arg) -> bool {
+    let parsed = arg.get_value_parser().type_id();
+    let amounts = [
+        TypeId::of::<Msat>(),
+        TypeId::of::<WholeSat>(),
+        TypeId::of::<AmountOrAll>(),
+        TypeId::of::<AmountOrAny>(),
+    ];
+    amounts.iter().any(|amount| parsed == *amount)
+}
 
 /// An amount in whole satoshi.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

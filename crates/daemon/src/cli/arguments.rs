@@ -2,6 +2,7 @@
 
 use super::amounts::{AmountOrAll, AmountOrAny, Seconds, WholeSat};
 use crate::config::values::PeerAt;
+use astrape_payment::policy::{MAX_CLTV_EXPIRY_DELTA, MAX_FEE_MILLIONTHS, MIN_CLTV_EXPIRY_DELTA};
 use astrape_primitives::Msat;
 use clap::Args;
 
@@ -47,10 +48,15 @@ pub struct SetChannel {
     #[arg(long, value_name = "N")]
     pub fee_base_msat: Option<u32>,
     /// In millionths of what is passed on
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_FEE_MILLIONTHS)))]
     pub fee_ppm: Option<u32>,
     /// Blocks between the timeouts of what comes in and what goes out
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(34..=2016))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32)
+            .range(i64::from(MIN_CLTV_EXPIRY_DELTA)..=i64::from(MAX_CLTV_EXPIRY_DELTA))
+    )]
     pub cltv_expiry_delta: Option<u32>,
     /// Smallest payment
     #[arg(long, value_name = "AMOUNT")]
@@ -62,7 +68,7 @@ pub struct SetChannel {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(..=0))]
     pub inbound_base_msat: Option<i32>,
     /// The same in millionths, zero or less
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(-1_000_000..=0))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(-i64::from(MAX_FEE_MILLIONTHS)..=0))]
     pub inbound_ppm: Option<i32>,
     /// Begin with what the node asks elsewhere, instead of what the channel asks now
     #[arg(long)]
@@ -86,7 +92,7 @@ pub struct Stats {
 /// Close a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Close {
-    /// Channel id, short channel id, alias or funding outpoint, or the beginning of the id
+    /// Channel id, short channel id, alias or funding outpoint, or the first 12 or more digits of the id
     pub channel: String,
     /// Where your share goes, instead of a fresh address of the node
     #[arg(long, value_name = "ADDRESS", conflicts_with = "force")]

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use crate::config::seed::SeedFile;
-use crate::config::{Place, RunOptions, Settings, birthday, log};
+use crate::config::{Settings, birthday, log, private};
 use crate::engine::{self, ChainBackend, EngineConfig};
 use crate::service::{server, usual_alias};
 use anyhow::Context as _;
@@ -13,13 +13,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Runs a node until it is stopped.
-pub(crate) fn run(place: &Place, options: &RunOptions) -> Result<(), Failure> {
-    let settings =
-        Settings::resolve(place.clone(), options.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
+pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     log::init(&settings.log_filter, settings.log_format);
     let runtime =
         tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
-    let done = runtime.block_on(serve(&settings));
+    let done = runtime.block_on(serve(settings));
     // What is blocked (a lookup, a name that is resolved) shall not hold up the end.
     runtime.shutdown_background();
     Ok(done?)
@@ -39,6 +37,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let place = &settings.place;
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     create_private(&place.data_dir)?;
+    private::mend(&place.data_dir)?;
     let seed = SeedFile::load_or_create(&place.data_dir)?;
     if seed.is_new {
         tracing::warn!("{}", seed.advice());

@@ -1,7 +1,8 @@
 //! `astrape.toml`: a line `option = value` for each option, by the names that `astrape run --help` shows.
 
 use super::ConfigError;
-use super::options::{NOT_IN_FILE, SECRET};
+use super::options::NOT_IN_FILE;
+use super::secrets::without_secrets;
 use clap::{ArgAction, Command};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -40,11 +41,11 @@ impl OptionFile {
     }
 
     fn parse(text: &str, known: &Command) -> Result<Self, String> {
-        let table: Table = text.parse().map_err(|e: toml::de::Error| e.to_string().trim_end().to_owned())?;
+        let table: Table = text.parse().map_err(|error| no_toml(text, &error))?;
         let mut entries = Vec::new();
         for (key, value) in &table {
             let words = arguments(key, value, known).map_err(|why| format!("`{key}`: {why}"))?;
-            check(key, &words, known).map_err(|why| format!("`{key}`: {why}"))?;
+            check(&words, known).map_err(|why| format!("`{key}`: {why}"))?;
             entries.push((key.clone(), words));
         }
         Ok(Self { path: None, entries })
@@ -97,19 +98,20 @@ fn word(value: &Value) -> Result<String, String> {
 }
 
 /// Whether the option takes the value, by the same definition as on the command line.
-fn check(key: &str, words: &[String], known: &Command) -> Result<(), String> {
+fn check(words: &[String], known: &Command) -> Result<(), String> {
     let argv = core::iter::once("astrape").chain(words.iter().map(String::as_str));
     let Err(error) = known.clone().try_get_matches_from(argv) else {
         return Ok(());
     };
-    let text = error.to_string();
+    let text = without_secrets(error).to_string();
     let line = text.lines().next().unwrap_or_default();
-    let line = line.strip_prefix("error: ").unwrap_or(line);
-    if !SECRET.contains(&key) {
-        return Err(line.to_owned());
-    }
-    // What was given comes first in the line, and is not shown.
-    Err(line.rsplit_once("': ").map_or("this is no value for it", |(_, why)| why).to_owned())
+    Err(line.strip_prefix("error: ").unwrap_or(line).to_owned())
+}
+
+/// What is wrong with a text that is no TOML, and in which line. The line itself is not shown: there may be a password in it.
+fn no_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
 }
 
 fn unknown(key: &str, known: &Command) -> String {
@@ -204,6 +206,12 @@ mod tests {
     #[test]
     fn a_secret_that_is_refused_is_not_shown() {
         let secret = "5eC".repeat(21);
-        assert!(!refusal(&format!("dev-node-key = '{secret}'")).contains(&secret));
+        for option in ["dev-node-key", "dev-channel-secrets", "bitcoind-password"] {
+            for text in [format!("{option} = '{secret}"), format!("{option} = {secret}")] {
+                assert!(!refusal(&text).contains(&secret), "{}", refusal(&text));
+            }
+        }
+        let refused = refusal(&format!("dev-node-key = '{secret}'"));
+        assert!(!refused.contains(&secret) && refused.contains("64 hexadecimal digits"), "{refused}");
     }
 }

@@ -2,8 +2,10 @@
 //! in its help.
 
 use super::log::{LogFilter, LogFormat};
-use super::values::{ApiAt, ChannelSecretsHex, HostPort, Intercepted, ListenAt, NetworkName, SecretHex};
+use super::secrets::{ChannelSecretsHex, SecretHex};
+use super::values::{ApiAt, HostPort, Intercepted, ListenAt, NetworkName};
 use crate::cli::amounts::Seconds;
+use astrape_payment::policy::{MAX_CLTV_EXPIRY_DELTA, MAX_FEE_MILLIONTHS, MIN_CLTV_EXPIRY_DELTA};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use std::path::PathBuf;
@@ -89,11 +91,25 @@ pub struct RunOptions {
     /// Fee for each payment that is forwarded, in millisatoshi [default: 1000]
     #[arg(long, env = "ASTRAPE_FEE_BASE_MSAT", value_name = "N", help_heading = CHANNELS)]
     pub fee_base_msat: Option<u32>,
-    /// Fee for what is forwarded, in millionths of the amount [default: 100]
-    #[arg(long, env = "ASTRAPE_FEE_PPM", value_name = "N", help_heading = CHANNELS)]
+    /// Fee for what is forwarded, in millionths of the amount, at most 1000000 [default: 100]
+    #[arg(
+        long,
+        env = "ASTRAPE_FEE_PPM",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_FEE_MILLIONTHS)),
+        help_heading = CHANNELS
+    )]
     pub fee_ppm: Option<u32>,
-    /// Blocks between the timeouts of what comes in and what goes out [default: 80]
-    #[arg(long, env = "ASTRAPE_CLTV_EXPIRY_DELTA", value_name = "N", help_heading = CHANNELS)]
+    /// Blocks between the timeouts of what comes in and what goes out, from 34 (less leaves no time to claim on chain) to 2016
+    /// [default: 80]
+    #[arg(
+        long,
+        env = "ASTRAPE_CLTV_EXPIRY_DELTA",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16)
+            .range(i64::from(MIN_CLTV_EXPIRY_DELTA)..=i64::from(MAX_CLTV_EXPIRY_DELTA)),
+        help_heading = CHANNELS
+    )]
     pub cltv_expiry_delta: Option<u16>,
     /// Take no payments without an invoice (keysend)
     #[arg(

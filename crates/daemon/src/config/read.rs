@@ -34,7 +34,7 @@ pub struct Sourced {
     pub from: String,
 }
 
-/// Reads the command line, the environment and the file.
+/// Reads the command line, the environment and the file, for a command that concerns a node.
 ///
 /// # Errors
 /// When one of them is not understood. Asking for help is such an error too, of `clap`'s own kind.

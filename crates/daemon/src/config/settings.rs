@@ -14,12 +14,6 @@ use astrape_signer::DeveloperKeys;
 use astrape_wire::{Address, Addresses, Hostname};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The least that leaves time for a claim on chain at all (BOLT 2, "cltv_expiry_delta Selection").
-const MIN_CLTV_EXPIRY_DELTA: u16 = 34;
-
-/// The most that is still of use: payers refuse longer ways.
-const MAX_CLTV_EXPIRY_DELTA: u16 = 2016;
-
 /// Longest alias, in bytes (BOLT 7).
 const MAX_ALIAS: usize = 32;
 
@@ -96,7 +90,7 @@ impl Settings {
             color: options.color.as_deref().map_or(Ok([0; 3]), color)?,
             bitcoind: bitcoind(&options, place.network)?,
             wallet_birthday: options.wallet_birthday.map(Height),
-            relay: relay(&options)?,
+            relay: relay(&options),
             accept_keysend: !options.no_keysend,
             intercept: options.intercept.unwrap_or_default().0,
             intercept_secs: intercept_secs(&options)?,
@@ -222,20 +216,14 @@ fn bitcoind(options: &RunOptions, network: Network) -> Result<BitcoindConfig, Co
     Ok(config)
 }
 
-fn relay(options: &RunOptions) -> Result<ForwardPolicy, ConfigError> {
+fn relay(options: &RunOptions) -> ForwardPolicy {
     let usual = ForwardPolicy::default();
-    let delta = options.cltv_expiry_delta.unwrap_or(usual.cltv_expiry_delta.0);
-    if !(MIN_CLTV_EXPIRY_DELTA..=MAX_CLTV_EXPIRY_DELTA).contains(&delta) {
-        return Err(ConfigError::refused(format!(
-            "cltv-expiry-delta: {delta} is not from {MIN_CLTV_EXPIRY_DELTA} to {MAX_CLTV_EXPIRY_DELTA}; less leaves no time to claim on chain"
-        )));
-    }
-    Ok(ForwardPolicy {
+    ForwardPolicy {
         fee_base: options.fee_base_msat.map_or(usual.fee_base, |base| Msat(base.into())),
         fee_proportional_millionths: options.fee_ppm.unwrap_or(usual.fee_proportional_millionths),
-        cltv_expiry_delta: CltvDelta(delta),
+        cltv_expiry_delta: options.cltv_expiry_delta.map_or(usual.cltv_expiry_delta, CltvDelta),
         ..usual
-    })
+    }
 }
 
 fn background_probes(options: &RunOptions) -> Result<Option<BackgroundProbes>, ConfigError> {
@@ -286,7 +274,7 @@ fn developer(options: &RunOptions, network: Network) -> Result<Developer, Config
     }
     Ok(Developer {
         keys: DeveloperKeys {
-            node: options.dev_node_key.as_ref().map(super::values::SecretHex::reveal),
+            node: options.dev_node_key.as_ref().map(super::secrets::SecretHex::reveal),
             channel: options.dev_channel_secrets.as_ref().map(|secrets| secrets.0.clone()),
         },
         fixed_feerate: options.dev_fixed_feerate_perkw.map(FeeratePerKw),

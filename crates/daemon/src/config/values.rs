@@ -2,11 +2,9 @@
 
 use astrape_payment::intercept::Intercept;
 use astrape_primitives::{Network, NodeId, ShortChannelId};
-use astrape_signer::ChannelSecrets;
 use core::fmt;
 use core::str::FromStr;
 use std::net::SocketAddr;
-use zeroize::Zeroizing;
 
 /// The port of a Lightning node where none is given (BOLT 1).
 pub const DEFAULT_PEER_PORT: u16 = 9735;
@@ -160,6 +158,25 @@ impl FromStr for PeerAt {
     }
 }
 
+/// A peer with its address: `ID@host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerToCall {
+    /// The peer's public key.
+    pub node_id: NodeId,
+    /// Where it is.
+    pub address: HostPort,
+}
+
+impl FromStr for PeerToCall {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let PeerAt { node_id, address } = text.parse()?;
+        let address = address.ok_or("say where the peer is: ID@HOST:PORT")?;
+        Ok(Self { node_id, address })
+    }
+}
+
 /// Where to listen, or that nobody listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenAt {
@@ -179,61 +196,6 @@ impl FromStr for ListenAt {
         text.parse().map(Self::At).map_err(|_| {
             "write it as IP:PORT, for example 0.0.0.0:9735 or [::]:9735, or `none` not to listen".to_owned()
         })
-    }
-}
-
-/// 32 secret bytes in hexadecimal digits. Never printed.
-#[derive(Clone)]
-pub struct SecretHex(Zeroizing<[u8; 32]>);
-
-impl SecretHex {
-    /// The bytes.
-    #[must_use]
-    pub fn reveal(&self) -> [u8; 32] {
-        *self.0
-    }
-}
-
-impl FromStr for SecretHex {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text, bytes.as_mut_slice())
-            .map_err(|_| "a secret is 32 bytes, written as 64 hexadecimal digits".to_owned())?;
-        Ok(Self(bytes))
-    }
-}
-
-impl fmt::Debug for SecretHex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretHex(..)")
-    }
-}
-
-/// The secrets of every channel: `FUNDING/REVOCATION/PAYMENT/DELAYED/HTLC/SHACHAIN`. Never printed.
-#[derive(Clone)]
-pub struct ChannelSecretsHex(pub ChannelSecrets);
-
-impl FromStr for ChannelSecretsHex {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let secrets: Vec<[u8; 32]> = text
-            .split('/')
-            .map(|part| part.parse().map(|s: SecretHex| s.reveal()))
-            .collect::<Result<_, _>>()?;
-        let [funding, revocation, payment, delayed, htlc, shachain] = secrets[..] else {
-            return Err(format!("there are six secrets, separated by `/`, and not {}", secrets.len()));
-        };
-        let secrets = ChannelSecrets::from_raw(funding, revocation, payment, delayed, htlc, shachain);
-        secrets.map(Self).map_err(|e| e.to_string())
-    }
-}
-
-impl fmt::Debug for ChannelSecretsHex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ChannelSecretsHex(..)")
     }
 }
 
@@ -301,6 +263,9 @@ mod tests {
         assert_eq!(format!("{ID}@host:99").parse(), at(Some(HostPort::new("host", 99))));
         assert_eq!(format!("{ID}@host").parse(), at(Some(HostPort::new("host", 9735))));
         assert_eq!(format!("{ID}@[::1]").parse(), at(Some(HostPort::new("::1", 9735))));
+        assert!(ID.parse::<PeerToCall>().is_err_and(|why| why.contains("ID@HOST:PORT")), "it has no address");
+        let called = format!("{ID}@host:99").parse::<PeerToCall>();
+        assert_eq!(called.map(|peer| peer.address), Ok(HostPort::new("host", 99)));
         for text in [
             "",
             "@host:1",
@@ -309,23 +274,7 @@ mod tests {
             &format!("{ID}@host:0"),
             &format!("{}@h", &ID[2..]),
         ] {
-            assert!(text.parse::<PeerAt>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_read_whole_or_not_at_all_and_never_printed() {
-        let one = "11".repeat(32);
-        let six = [one.as_str(); 6].join("/");
-        assert!(six.parse::<ChannelSecretsHex>().is_ok());
-        assert!([one.as_str(); 5].join("/").parse::<ChannelSecretsHex>().is_err());
-        assert!([one.as_str(); 7].join("/").parse::<ChannelSecretsHex>().is_err());
-        assert!(six.replace("11", "00").parse::<ChannelSecretsHex>().is_err(), "zero is no private key");
-        let secret: SecretHex = one.parse().expect("32 bytes");
-        assert_eq!(secret.reveal(), [0x11; 32]);
-        assert!(!format!("{secret:?}").contains("11"));
-        for text in ["", "11", &"1".repeat(63), &"gg".repeat(32)] {
-            assert!(text.parse::<SecretHex>().is_err(), "{text}");
+            assert!(text.parse::<PeerAt>().is_err() && text.parse::<PeerToCall>().is_err(), "{text}");
         }
     }
 

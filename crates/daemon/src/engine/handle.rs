@@ -34,7 +34,7 @@ pub enum AddressError {
     /// A new node that has not seen a block yet.
     #[error(
         "this new node has not reached its chain source yet, and coins that came to an address of it would not be found: see \
-         `astrape info` for what it waits for, and try again"
+         `astrape getinfo` for what it waits for, and try again"
     )]
     NotBegun,
     /// It cannot be written down.

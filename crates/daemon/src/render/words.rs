@@ -19,12 +19,13 @@ pub fn msat(msat: u64) -> String {
     }
 }
 
+/// Digits of an id in tables: two of 10,000 channels share them once in 80 million nodes.
+pub const SHORT_DIGITS: usize = 12;
+
 /// The beginning of an id: enough to know it again, and to name a channel.
 #[must_use]
 pub fn short(id: &str) -> String {
-    /// Digits: two of 10,000 channels share them once in 80 million nodes.
-    const DIGITS: usize = 12;
-    match id.char_indices().nth(DIGITS) {
+    match id.char_indices().nth(SHORT_DIGITS) {
         Some((cut, _)) => format!("{}…", &id[..cut]),
         None => id.to_owned(),
     }

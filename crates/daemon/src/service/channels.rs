@@ -141,7 +141,7 @@ impl NodeService {
             return Err(argument::invalid("dry_run", "only a forced close is reckoned before"));
         }
         let node = self.snapshot();
-        let channel = named::channel(&node, "channel", &request.channel)?;
+        let channel = named::channel_to_close(&node, "channel", &request.channel)?;
         let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
         if request.dry_run {
             return Ok(close_response(&node, channel, None, forced));

@@ -1,6 +1,7 @@
 //! A channel by one of its names.
 
 use super::argument::invalid;
+use crate::render::words::SHORT_DIGITS;
 use astrape_channel::Channel;
 use astrape_node::Node;
 use astrape_primitives::{ChannelKeysId, ShortChannelId};
@@ -23,8 +24,26 @@ impl super::NodeService {
 /// The channel that `name` means: its id, our own name for it, its short channel id, its alias, its funding outpoint, or a
 /// beginning of one of the first two that fits no other.
 pub(crate) fn channel(node: &Node, field: &str, name: &str) -> Result<ChannelKeysId, Status> {
+    find(node, field, name, MIN_DIGITS)
+}
+
+/// The same for what cannot be undone: a beginning is as long as tables show it, for a slip of the pen in a few digits may well
+/// name another channel.
+pub(crate) fn channel_to_close(node: &Node, field: &str, name: &str) -> Result<ChannelKeysId, Status> {
+    match digits(name) {
+        Some(digits) if digits.len() < SHORT_DIGITS => Err(invalid(
+            field,
+            format!(
+                "a close cannot be undone: give the first {SHORT_DIGITS} or more digits of the id, as `astrape channels` shows them"
+            ),
+        )),
+        _ => find(node, field, name, SHORT_DIGITS),
+    }
+}
+
+fn find(node: &Node, field: &str, name: &str, least: usize) -> Result<ChannelKeysId, Status> {
     let form = Form::read(name).ok_or_else(|| {
-        let digits = format!("or the first {MIN_DIGITS} or more digits of the id");
+        let digits = format!("or the first {least} or more digits of the id");
         invalid(
             field,
             format!("a channel is named by its id, 800000x1x0, its funding outpoint txid:vout, {digits}"),

@@ -24,7 +24,7 @@ pub(crate) fn command(error: CommandError) -> Status {
 /// There is no address.
 pub(crate) fn address(error: AddressError) -> Status {
     match error {
-        AddressError::NotBegun => Status::unavailable(error.to_string()),
+        AddressError::NotBegun => Status::failed_precondition(error.to_string()),
         AddressError::Failed(error) => internal(error),
     }
 }
@@ -45,4 +45,19 @@ pub(crate) fn ledger(error: JournalError) -> Status {
 /// Something of our own failed.
 pub(crate) fn internal(error: anyhow::Error) -> Status {
     Status::internal(format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::Failure;
+
+    #[test]
+    fn a_node_that_has_no_address_yet_has_answered_all_the_same() {
+        let status = address(AddressError::NotBegun);
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+        assert!(
+            matches!(Failure::from(status), Failure::Refused(words) if words.contains("`astrape getinfo`"))
+        );
+    }
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
+/// A point of the curve that is nobody's node.
+const NOBODY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+
 /// The binary with nothing of the tester's own environment.
 fn astrape(home: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
@@ -131,6 +134,29 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn a_secret_that_is_refused_is_not_shown_either_wherever_it_is_from() {
+    let home = home();
+    let secret = "5ec".repeat(21);
+    let file = home.path().join("options.toml");
+    for (option, variable) in
+        [("dev-node-key", "ASTRAPE_DEV_NODE_KEY"), ("dev-channel-secrets", "ASTRAPE_DEV_CHANNEL_SECRETS")]
+    {
+        let flag = format!("--{option}={secret}");
+        fs::write(&file, format!("{option} = '{secret}'\n")).unwrap();
+        let mut by_env = astrape(home.path(), &["--network", "regtest", "run"]);
+        by_env.env(variable, &secret);
+        let by_flag = astrape(home.path(), &["--network", "regtest", "run", &flag]);
+        let by_file = astrape(home.path(), &["--config", file.to_str().unwrap(), "run"]);
+        let for_programs = astrape(home.path(), &["--json", "--network", "regtest", "run", &flag]);
+        for mut command in [by_env, by_flag, by_file, for_programs] {
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(2));
+            assert!(err(&output).contains(option) && !err(&output).contains("5ec5ec"), "{}", err(&output));
+        }
+    }
+}
+
+#[test]
 fn developer_options_are_refused_on_mainnet_from_every_source() {
     let home = home();
     let file = home.path().join("options.toml");
@@ -170,6 +196,7 @@ fn exit_codes_tell_scripts_what_went_wrong() {
         (&["withdraw", "bc1q", "5msat"], 2),
         (&["payments", "--limit", "0"], 2),
         (&["pay", "lnbc1", "--amount", "lots"], 2),
+        (&["connect", NOBODY], 2),
         (&["getinfo"], 3),
         (&["pay", "lnbc1"], 3),
     ] {
@@ -187,6 +214,64 @@ fn a_program_gets_its_error_as_json() {
     let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
     assert_eq!(error["code"], 3);
     assert!(error["error"].as_str().unwrap().contains("api.cert"));
+}
+
+#[test]
+fn a_program_gets_what_is_wrong_with_its_command_line_or_file_as_json_too() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    fs::write(&file, "fee-pmm = 5\n").unwrap();
+    let file = file.to_str().unwrap();
+    for (words, told) in [
+        (&["--json", "fly"][..], "unrecognized subcommand 'fly'"),
+        (&["fly", "--json"], "unrecognized subcommand 'fly'"),
+        (&["invoice", "--json"], "<AMOUNT>"),
+        (&["--json"], "subcommand"),
+        (&["open", "02", "50k", "--json"], "ID@HOST:PORT"),
+        (&["invoice", "1,5k", "tea", "--json"], "decimal point"),
+        (&["--config", file, "getinfo", "--json"], "did you mean `fee-ppm`?"),
+        (&["--json", "--config", file, "run"], "options.toml"),
+        (&["--json", "run", "--bitcoind-user", "u"], "bitcoind-password"),
+    ] {
+        let output = run(home.path(), words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
+        assert_eq!(error["code"], 2, "{words:?}");
+        assert!(error["error"].as_str().unwrap().contains(told), "{words:?}: {error}");
+    }
+    for words in [&["--json", "--help"][..], &["--version", "--json"], &["open", "--json", "--help"]] {
+        let output = run(home.path(), words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        assert!(out(&output).contains("astrape") && err(&output).is_empty(), "help is for people");
+    }
+    let text = run(home.path(), &["invoice", "any", "--", "--json"]);
+    assert_eq!(text.status.code(), Some(3), "here it is a description");
+    assert!(err(&text).starts_with("error: "), "{}", err(&text));
+}
+
+#[test]
+fn a_file_that_is_wrong_does_not_stop_a_completion() {
+    let home = home();
+    let dir = home.path().join(".astrape/bitcoin");
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("astrape.toml"), "fee-pmm = 5\n").unwrap();
+    assert_eq!(run(home.path(), &["getinfo"]).status.code(), Some(2), "the file is read");
+    let output = run(home.path(), &["completion", "bash"]);
+    assert!(output.status.success() && out(&output).contains("listfunds"), "{}", err(&output));
+}
+
+#[test]
+fn what_a_node_would_not_start_with_is_not_shown_as_in_force() {
+    let home = home();
+    for words in [&["--bitcoind-user", "u"][..], &["--fee-ppm", "1000001"], &["--dev-fast"], &["--alias", ""]]
+    {
+        let run_so = [&["run"], words].concat();
+        let shown = run(home.path(), &[&run_so[..], &["--show-config"]].concat());
+        let started = run(home.path(), &run_so);
+        assert_eq!((shown.status.code(), started.status.code()), (Some(2), Some(2)), "{words:?}");
+        assert_eq!(err(&shown), err(&started), "{words:?}");
+        assert!(out(&shown).is_empty());
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod arguments;
 mod closes;
 mod command_arguments;
 mod command_line;
+mod command_names;
 mod floods;
 mod gossip;
 mod line;

@@ -30,7 +30,10 @@ fn astrape(home: &Path, words: &[&str]) -> Command {
 
 impl Node {
     fn start() -> Self {
-        let home = TempDir::new().unwrap();
+        Self::start_at(TempDir::new().unwrap())
+    }
+
+    fn start_at(home: TempDir) -> Self {
         let socket = home.path().join("notify");
         let notices = UnixDatagram::bind(&socket).unwrap();
         notices.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -130,4 +133,26 @@ fn a_second_process_is_kept_out_and_the_first_goes_on() {
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
     assert!(node.ask(&["getinfo"]).status.success(), "and is found as before");
+}
+
+#[test]
+fn a_seed_that_was_put_there_by_hand_is_closed_to_other_users_and_the_log_says_so() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (made, home) = (Node::start(), TempDir::new().unwrap());
+    let words = std::fs::read_to_string(made.home.path().join(".astrape/regtest/seed")).unwrap();
+    assert!(made.ask(&["stop"]).status.success());
+    let dir = home.path().join(".astrape/regtest");
+    let seed = dir.join("seed");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(&seed, &words).unwrap();
+    for (path, mode) in [(&dir, 0o755), (&seed, 0o644)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let node = Node::start_at(home);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&dir), mode(&seed)), (0o700, 0o600));
+    assert_eq!(std::fs::read_to_string(&seed).unwrap(), words, "and nothing else has changed");
+    assert!(node.ask(&["stop"]).status.success());
+    let (_, log) = node.ended();
+    assert!(log.contains("seed was open to other users of this machine (mode 0644)"), "{log}");
 }

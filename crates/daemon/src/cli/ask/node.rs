@@ -2,7 +2,7 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::config::values::PeerAt;
+use crate::config::values::{PeerAt, PeerToCall};
 use crate::render;
 use astrape_api::v1::{
     ConnectPeerRequest, DisconnectPeerRequest, GetInfoRequest, ListPeersRequest, StopRequest,
@@ -14,11 +14,9 @@ impl Asking {
         self.show(&info, render::node::info)
     }
 
-    pub(super) async fn connect(mut self, peer: &PeerAt) -> Result<(), Failure> {
-        let Some(address) = &peer.address else {
-            return Err(Failure::Usage("say where the peer is: ID@HOST:PORT".to_owned()));
-        };
-        let request = ConnectPeerRequest { node_id: peer.node_id.to_string(), address: address.to_string() };
+    pub(super) async fn connect(mut self, peer: &PeerToCall) -> Result<(), Failure> {
+        let request =
+            ConnectPeerRequest { node_id: peer.node_id.to_string(), address: peer.address.to_string() };
         let done = self.client.connect_peer(request).await?.into_inner();
         self.show(&done, |_| format!("Connected to {}.", peer.node_id))
     }

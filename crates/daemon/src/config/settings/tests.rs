@@ -54,6 +54,7 @@ fn options_that_contradict_each_other_are_refused() {
         &["--bitcoind-cookie=/c", "--listen=none,127.0.0.1:1"],
         &["--bitcoind-cookie=/c", "--cltv-expiry-delta=33"],
         &["--bitcoind-cookie=/c", "--cltv-expiry-delta=2017"],
+        &["--bitcoind-cookie=/c", "--fee-ppm=1000001"],
         &["--bitcoind-cookie=/c", "--alias="],
         &["--bitcoind-cookie=/c", "--alias=a\u{7}b"],
         &["--bitcoind-cookie=/c", "--alias=a name that is longer than 32 bytes"],
@@ -109,4 +110,13 @@ fn what_is_chosen_is_used() {
     assert_eq!((all.intercept, all.intercept_secs), (Intercept::Everything, 600));
     assert_eq!(all.background_probes, None, "nobody is probed unless the operator wants it");
     assert!(resolve(Network::Signet, &["--bitcoind-cookie=/c", "--listen=none"]).unwrap().listen.is_empty());
+}
+
+#[test]
+fn a_node_asks_for_no_more_than_a_channel_may() {
+    let most = ["--fee-base-msat=4294967295", "--fee-ppm=1000000"];
+    for delta in ["--cltv-expiry-delta=34", "--cltv-expiry-delta=2016"] {
+        let words = ["--bitcoind-cookie=/c", most[0], most[1], delta];
+        assert_eq!(resolve(Network::Regtest, &words).unwrap().relay.check(Msat(1_000_000_000)), Ok(()));
+    }
 }

@@ -168,7 +168,7 @@ async fn what_cannot_be_done_now_is_refused_with_what_helps() {
             Code::NotFound,
             client.disconnect_peer(DisconnectPeerRequest { node_id: POINT.into() }).await.err(),
         ),
-        ("no channel", Code::NotFound, client.close_channel(close("abcd")).await.err()),
+        ("no channel", Code::NotFound, client.close_channel(close("abcdabcdabcd")).await.err()),
         ("no channel", Code::NotFound, client.close_channel(close(&"ab".repeat(32))).await.err()),
         ("no channel", Code::NotFound, client.close_channel(close("1x2x3")).await.err()),
         ("no channel", Code::NotFound, client.close_channel(close(&outpoint)).await.err()),

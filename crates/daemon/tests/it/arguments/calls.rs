@@ -50,7 +50,7 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "ConnectPeer" => vec![("node_id", text(NOBODY)), ("address", text("127.0.0.1:1"))],
         "DisconnectPeer" => vec![("node_id", text(NOBODY))],
         "OpenChannel" => vec![("node_id", text(NOBODY)), ("amount_sat", Value::Number(100_000))],
-        "CloseChannel" => vec![("channel", text("abcd"))],
+        "CloseChannel" => vec![("channel", text("abcdabcdabcd"))],
         "CreateInvoice" => vec![("amount_msat", Value::Number(1_000)), ("description", text("tea"))],
         "SetChannel" => vec![("channel", text("abcd")), ("fee_base_msat", Value::Number(1_000))],
         "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
@@ -225,7 +225,9 @@ fn channels(table: &mut Table, here: &Here) {
     table.of("CloseChannel");
     table.missing("channel", names).nonsense("channel", names);
     table.wrong("channel", text("abc"), names).wrong("channel", text("1x2"), names);
-    for name in ["abcd", "1x2x3", &"ab".repeat(32), &outpoint] {
+    table.wrong("channel", text("abcd"), "a close cannot be undone");
+    table.wrong("channel", text("abcdabcdabc"), "the first 12 or more digits");
+    for name in ["abcdabcdabcd", "1x2x3", &"ab".repeat(32), &outpoint] {
         table.not_found("channel", text(name), "astrape channels");
     }
     table.wrong("address", text(""), MISSING).nonsense("address", NO_ADDRESS);

@@ -130,6 +130,8 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         NO_AMOUNT,
     ));
+    rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["0,001btc", "1,5k"], 2, "decimal point"));
+    rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["1m"], 2, "0.001btc"));
     let feerate = ["0", "252", "x", huge];
     rows.extend(each(
         "withdraw",
@@ -177,6 +179,8 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
         "a channel is named by",
     ));
     rows.push(row("close", "channel", &["1x1x1"], 1, "astrape channels"));
+    rows.push(row("close", "channel", &["abcd"], 1, "a close cannot be undone"));
+    rows.push(row("close", "channel", &["abcdabcdabcd…"], 1, "there is no such channel"));
     rows.push(row("setchannel", "", &[], 2, REQUIRED));
     rows.push(row("setchannel", "", &["--more"], 2, UNEXPECTED));
     rows.extend(each(
@@ -346,8 +350,8 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
         ("dns_seeds", "--dns-seeds", vec!["none,a.example", "nowhere", "", "a b.example", huge]),
         ("bitcoind_rpc", "--bitcoind-rpc", vec!["nowhere", "", "host:0", huge]),
         ("fee_base_msat", "--fee-base-msat", vec!["-1", "x", "", "4294967296", huge]),
-        ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "4294967296", huge]),
-        ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", huge]),
+        ("fee_ppm", "--fee-ppm", vec!["-1", "x", "", "1000001", "4294967296", huge]),
+        ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", "33", "2017", huge]),
         ("wallet_birthday", "--wallet-birthday", vec!["-1", "x", "", "500000000", huge]),
         ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
         ("intercept", "--intercept", vec!["some", "1x2x3", "1x2x4-1x2x3", "", huge]),
