@@ -3,14 +3,15 @@
 mod refusals;
 
 use crate::support::{Member, until};
-use astrape_api::Client;
 use astrape_api::v1::event::Fact;
 use astrape_api::v1::*;
+use astrape_api::{Client, ConnectError};
 use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::EmbeddedChain;
 use astrape_daemon::service::server::{Offered, offer};
 use astrape_primitives::Sat;
 use refusals::is_refused;
+use std::net::SocketAddr;
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -19,7 +20,7 @@ pub(crate) struct Served {
     pub(crate) member: Member,
     offered: Offered,
     pub(crate) client: Client,
-    _credentials: TempDir,
+    credentials: TempDir,
 }
 
 pub(crate) async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
@@ -31,10 +32,28 @@ pub(crate) async fn serve(member: Member) -> Served {
     let at = HostPort::new("127.0.0.1", 0);
     let offered = offer(member.handle.clone(), None, credentials.path(), &at).await.unwrap();
     let client = astrape_api::connect(credentials.path(), &offered.address().to_string()).await.unwrap();
-    Served { member, offered, client, _credentials: credentials }
+    Served { member, offered, client, credentials }
 }
 
 impl Served {
+    /// Where its API is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.offered.address()
+    }
+
+    /// Another client, connected anew.
+    pub(crate) async fn another(&self) -> Result<Client, ConnectError> {
+        astrape_api::connect(self.credentials.path(), &self.address().to_string()).await
+    }
+
+    /// What a client needs but for the token, which is another.
+    pub(crate) fn without_the_token(&self) -> TempDir {
+        let stranger = TempDir::new().unwrap();
+        std::fs::copy(self.credentials.path().join("api.cert"), stranger.path().join("api.cert")).unwrap();
+        std::fs::write(stranger.path().join("api.token"), "ab".repeat(32)).unwrap();
+        stranger
+    }
+
     pub(crate) async fn end(self) {
         self.offered.close().await;
         self.member.stop().await.unwrap();
@@ -181,7 +200,7 @@ async fn two_nodes_live_by_the_api_alone() {
 
     // Who waits for news is told that there will be none.
     alice.client.stop(StopRequest {}).await.unwrap();
-    alice.offered.stop_asked().await;
+    alice.offered.stop_asked().await.unwrap();
     alice.end().await;
     let end = loop {
         match events.message().await {
