@@ -1,6 +1,7 @@
 //! The node as a process: started from its settings, served, stopped gracefully.
 
 use super::exit::Failure;
+use super::files;
 use crate::config::seed::SeedFile;
 use crate::config::{Place, RunOptions, Settings, birthday, log};
 use crate::engine::{self, ChainBackend, EngineConfig};
@@ -17,6 +18,7 @@ pub(crate) fn run(place: &Place, options: &RunOptions) -> Result<(), Failure> {
     let settings =
         Settings::resolve(place.clone(), options.clone()).map_err(|e| Failure::Usage(e.to_string()))?;
     log::init(&settings.log_filter, settings.log_format);
+    files::raise_limit();
     let runtime =
         tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
     let done = runtime.block_on(serve(&settings));

@@ -30,11 +30,23 @@ fn astrape(home: &Path, words: &[&str]) -> Command {
 
 impl Node {
     fn start() -> Self {
+        Self::start_with("true")
+    }
+
+    /// After a command of the shell, which can limit what the process may have.
+    fn start_with(limit: &str) -> Self {
         let home = TempDir::new().unwrap();
         let socket = home.path().join("notify");
         let notices = UnixDatagram::bind(&socket).unwrap();
         notices.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = astrape(home.path(), &["run", "--listen", "127.0.0.1:0"])
+        let node = astrape(home.path(), &["run", "--listen", "127.0.0.1:0"]);
+        let child = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(format!("{limit} && exec \"$0\" \"$@\""))
+            .arg(node.get_program())
+            .args(node.get_args())
+            .env_clear()
+            .envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("NOTIFY_SOCKET", &socket)
             .stderr(Stdio::piped())
             .spawn()
@@ -130,4 +142,20 @@ fn a_second_process_is_kept_out_and_the_first_goes_on() {
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process"), "{second:?}");
     assert!(node.ask(&["getinfo"]).status.success(), "and is found as before");
+}
+
+#[test]
+fn a_node_takes_all_open_files_that_it_may_have_and_says_so_when_they_are_few() {
+    let node = Node::start_with("ulimit -Sn 256");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", node.child.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("Linux tells");
+    let files: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(files[0], files[1], "the soft and the hard limit");
+    node.signal("-TERM");
+    node.ended();
+    let node = Node::start_with("ulimit -n 256");
+    node.signal("-TERM");
+    let (code, log) = node.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("no more than 256 files"), "{log}");
 }
