@@ -287,6 +287,12 @@ async fn a_held_payment_is_settled_or_given_back_over_the_api() {
             invoices.into_inner().invoices.iter().any(|i| state(i) && i.received_msat == 1_000_000)
         })
         .await;
+        // What is under way takes no place from what has ended.
+        let one = ListPaymentsRequest { limit: Some(1), before: None };
+        let listed = alice.client.clone().list_payments(one).await.unwrap().into_inner();
+        let states: Vec<PaymentState> = listed.payments.iter().map(Payment::state).collect();
+        let ended = [PaymentState::Pending, PaymentState::Succeeded];
+        assert_eq!((states.as_slice(), listed.under_way), (&ended[..if settles { 1 } else { 2 }], 1));
         if settles {
             let preimage = Some(hex::encode(preimage));
             let request = SettleInvoiceRequest { payment_hash: None, preimage };
