@@ -373,3 +373,23 @@ async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
         member.stop().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_between_channels_that_fails_leaves_no_invoice_open() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, bob) = (served(46, &chain).await, Member::start(47, &chain).await);
+    alice.member.fund(Sat(1_000_000)).await;
+    alice.member.connect(&bob).await;
+    alice.member.open(&bob, Sat(500_000), astrape_primitives::Msat(0)).await;
+    let from = alice.channels().await.remove(0).channel_id;
+    // There is no other channel to come back by.
+    let request = RebalanceRequest { amount_msat: 1_000_000, from, ..Default::default() };
+    let failed = alice.client.rebalance(request).await;
+    let is_failed = |paid: &PayResponse| paid.payment.as_ref().unwrap().state() == PaymentState::Failed;
+    assert!(failed.as_ref().map_or(true, |paid| is_failed(paid.get_ref())), "{failed:?}");
+    let invoices = alice.client.list_invoices(ListInvoicesRequest::default()).await.unwrap().into_inner();
+    let states: Vec<InvoiceState> = invoices.invoices.iter().map(Invoice::state).collect();
+    assert_eq!(states, [InvoiceState::Canceled]);
+    alice.end().await;
+    bob.stop().await.unwrap();
+}
