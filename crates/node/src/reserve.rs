@@ -15,8 +15,8 @@ pub const RESERVE_FEERATE: FeeratePerKw = FeeratePerKw(10_000);
 /// HTLCs that each commitment is reckoned with: those that are worth a close are few.
 const RESERVED_HTLCS: usize = 2;
 
-/// Weight of a child: an anchor and a coin as inputs, the change as output.
-const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
+/// Weight of the child that brings a commitment into a block: an anchor and a coin as inputs, the change as output.
+pub const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
 
 /// What is set aside for the close of one channel.
 #[must_use]

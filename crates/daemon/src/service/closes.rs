@@ -10,6 +10,7 @@ use super::{NodeService, argument, named, refusal};
 use astrape_api::v1::{Close, CloseEvent, CloseKind, ListClosesRequest, ListClosesResponse};
 use astrape_channel::{Channel, Phase};
 use astrape_node::{ChannelFact, Entry, Fact, Node};
+use astrape_onchain::SpenderKind;
 use astrape_primitives::{ChannelKeysId, Height};
 use astrape_storage::SqliteReader;
 use astrape_wire::text::printable;
@@ -148,15 +149,17 @@ fn told_event(entry: &Entry, fact: &ChannelFact) -> CloseEvent {
     CloseEvent { number: entry.number, at_ms: entry.at.0, text: told.text, txid: told.txid }
 }
 
-/// What closed a channel, by the words of the fact.
+/// What closed a channel, by the words of the fact. Words that this version does not know are told as they are: nothing is
+/// concluded from them.
 fn kind(how: &str) -> CloseKind {
-    match how {
-        "the closing transaction that both sides signed" => CloseKind::Cooperative,
-        "our commitment" => CloseKind::Ours,
-        "the peer's commitment" => CloseKind::Theirs,
-        "a revoked commitment of the peer" => CloseKind::Revoked,
-        "a commitment of the peer that is newer than our records" => CloseKind::DataLoss,
-        _ => CloseKind::Unknown,
+    match SpenderKind::of_words(how) {
+        Some(SpenderKind::Cooperative) => CloseKind::Cooperative,
+        Some(SpenderKind::Ours) => CloseKind::Ours,
+        Some(SpenderKind::Theirs) => CloseKind::Theirs,
+        Some(SpenderKind::Revoked) => CloseKind::Revoked,
+        Some(SpenderKind::Future) => CloseKind::DataLoss,
+        Some(SpenderKind::Unknown) => CloseKind::Unknown,
+        None => CloseKind::Unspecified,
     }
 }
 
@@ -258,7 +261,17 @@ mod tests {
             assert_eq!(told.how, spender.words());
             assert_eq!(told.txid, Some(bitcoin::Txid::from_byte_array(TXID).to_string()));
         }
-        assert_eq!(kind("the peer's commitment"), CloseKind::Theirs);
+        for known in SpenderKind::ALL {
+            let is_unknown = known == SpenderKind::Unknown;
+            assert_eq!(kind(known.words()) == CloseKind::Unknown, is_unknown, "{known:?}");
+            assert_ne!(kind(known.words()), CloseKind::Unspecified, "{known:?}");
+        }
+        assert_eq!(kind(SpenderKind::Theirs.words()), CloseKind::Theirs);
+        let how = "words of another version".to_owned();
+        let told =
+            story(&[ChannelFact::Spent { txid: bitcoin::Txid::from_byte_array(TXID), how: how.clone() }]);
+        assert_eq!((told.kind(), told.how), (CloseKind::Unspecified, how));
+        assert_eq!(told.why, "the reason was not kept", "no key has leaked because of words");
     }
 
     #[test]
