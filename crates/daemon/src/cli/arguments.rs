@@ -105,12 +105,15 @@ pub struct Close {
 pub struct Onchain {
     /// One channel, with all that happened: the beginning of its id, or another name while it is not over
     pub channel: Option<String>,
-    /// How many that are over at most, up to 1000
+    /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
     /// Only those that ended before this number: for the next page
     #[arg(long, value_name = "N")]
     pub before: Option<u64>,
+    /// Of those that are not over only those after this name of ours (keys_id): for the next page
+    #[arg(long, value_name = "HEX", conflicts_with = "before")]
+    pub after: Option<String>,
 }
 
 /// Make an invoice.

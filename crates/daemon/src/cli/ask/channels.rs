@@ -48,9 +48,13 @@ impl Asking {
             channel: onchain.channel.clone(),
             limit: Some(onchain.limit),
             before: onchain.before,
+            after: onchain.after.clone(),
         };
         let closes = self.client.list_closes(request).await?.into_inner();
-        self.show(&closes, |closes| render::closes::closes(closes, onchain.channel.is_some()))
+        self.show(&closes, |closes| {
+            let page = render::closes::closes(closes, onchain.channel.is_some());
+            page + &render::closes::next_page(closes, onchain.limit)
+        })
     }
 
     pub(super) async fn close(mut self, close: &Close) -> Result<(), Failure> {

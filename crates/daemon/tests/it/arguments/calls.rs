@@ -346,6 +346,7 @@ fn lists(table: &mut Table) {
     for name in ["abcd", "1x2x3", &"ab".repeat(32), &format!("{}:0", "ab".repeat(32))] {
         table.not_found("channel", text(name), "there is no such channel");
     }
+    table.wrong("after", text(""), MISSING).nonsense("after", HEX32).taken("after", text("ab".repeat(32)));
     for call in ["ListPayments", "ListForwards", "ListCloses"] {
         table.of(call);
         table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");

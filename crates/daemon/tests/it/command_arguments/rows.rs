@@ -83,6 +83,8 @@ pub(super) fn rows() -> Vec<Row> {
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
     }
+    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "after: "));
+    rows.push(row("onchain", "after", &["--after", "ab", "--before", "1"], 2, "cannot be used with"));
     rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "channel: "));
     rows.push(row("forwards", "channel", &["--channel", "abcd"], 1, "astrape channels"));
     for argument in ["since", "until"] {

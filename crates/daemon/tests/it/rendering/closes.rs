@@ -137,6 +137,21 @@ fn a_close_that_is_over_takes_four_lines_until_it_is_asked_for() {
 }
 
 #[test]
+fn what_a_list_of_closes_has_no_room_for_is_said_and_how_to_ask_for_it() {
+    let close = Close { outputs_left_out: 3, events_left_out: 1, keys_id: id("cd"), ..forced_close() };
+    let answer = ListClosesResponse { closes: vec![close] };
+    let shown = render::closes::closes(&answer, false);
+    assert!(shown.contains("Left out: 3 outputs. `astrape onchain abababababab…` tells all.\n"), "{shown}");
+    assert!(shown.contains("Left out: 1 earlier event. `astrape onchain"), "{shown}");
+    let next = render::closes::next_page(&answer, 1);
+    assert_eq!(next, format!("\nThere may be more: `astrape onchain --after {}`\n", id("cd")));
+    assert_eq!(render::closes::next_page(&answer, 2), "", "all were told");
+    let over = Close { over: true, number: Some(7), ..forced_close() };
+    let next = render::closes::next_page(&ListClosesResponse { closes: vec![over] }, 1);
+    assert_eq!(next, "\nThere may be more: `astrape onchain --before 7`\n");
+}
+
+#[test]
 fn coins_that_are_missing_for_closes_are_told_below_the_channels() {
     let warning = render::money::reserve_warning(15_000);
     let answer = ListChannelsResponse { channels: vec![Channel::default()], warning: warning.clone() };
