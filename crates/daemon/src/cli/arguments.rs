@@ -15,7 +15,7 @@ pub struct Withdraw {
     /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
     pub feerate_perkw: Option<u32>,
-    /// Take also what is set aside to close channels in time
+    /// Take also what should stay in the wallet to close channels in time
     #[arg(long)]
     pub spend_reserve: bool,
 }
@@ -33,6 +33,9 @@ pub struct Open {
     /// Do not tell the network of it
     #[arg(long)]
     pub private: bool,
+    /// Take also what should stay in the wallet to close channels in time, this one among them
+    #[arg(long)]
+    pub spend_reserve: bool,
     /// Give the peer this much of it, as a gift
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     pub push: Msat,

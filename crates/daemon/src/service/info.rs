@@ -70,6 +70,7 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
             channel.channel_id()
         )
     }));
+    alarms.extend(crate::render::money::missing_reserve(node.missing_reserve().0));
     alarms.extend(node.quarantined().map(|(keys, _)| {
         format!(
             "an error in this program stopped work on channel {keys}: please report it with the log; a restart takes it up again"

@@ -12,6 +12,7 @@ mod gossip;
 mod line;
 mod process;
 mod rendering;
+mod reserve;
 mod restored;
 mod strangers;
 mod support;

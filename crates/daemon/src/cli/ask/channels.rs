@@ -17,6 +17,7 @@ impl Asking {
             push_msat: open.push.0,
             private: open.private,
             feerate_perkw: open.feerate_perkw,
+            spend_reserve: open.spend_reserve,
         };
         let opened = self.client.open_channel(request).await?.into_inner();
         self.show(&opened, render::channels::opened)

@@ -189,6 +189,7 @@ fn peers(table: &mut Table, here: &Here) {
 fn channels(table: &mut Table, here: &Here) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("OpenChannel");
+    table.not_now("spend_reserve", Value::Flag(true), "connect first");
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
     table.not_now("node_id", text(NOBODY), "connect first");

@@ -141,6 +141,7 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--feerate-perkw",
     ));
+    rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
 }

@@ -26,7 +26,7 @@ fn what_a_close_costs_and_what_is_missing_for_it_is_said() {
         on chain               5,000 sat
         in channels            0 sat
         can receive (at most)  0 sat
-        set aside for closes   20,000 sat
+        to keep for closes     20,000 sat
         Warning: 15,000 sat are missing on chain to close all channels in time when fees are high: send them to an address of `astrape newaddr`.
         ",
     );
