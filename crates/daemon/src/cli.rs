@@ -5,6 +5,7 @@
 //! | [`exit`] | how a command ends, for scripts |
 //! | [`amounts`] | amounts and times as people write them |
 //! | [`arguments`] | what each command takes |
+//! | `files` | how many files and sockets the process may have open |
 //! | `run` | the node as a process: start, serve, stop |
 //! | `ask` | commands that ask a node |
 //! | `output` | tables for people, JSON for programs |
@@ -14,6 +15,7 @@ pub mod amounts;
 pub mod arguments;
 mod ask;
 pub mod exit;
+mod files;
 mod output;
 mod run;
 mod usage;

@@ -6,6 +6,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`server`] | TLS, the token, limits |
+//! | `connections` | how many there are, and how long they have to show the token |
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
@@ -14,6 +15,7 @@
 mod argument;
 mod channels;
 mod closes;
+mod connections;
 mod facts;
 mod forced;
 mod graph;

@@ -65,6 +65,15 @@ impl Line {
         Ok(Some(line))
     }
 
+    /// Gives a node that opens no channel what it should keep for the closes of those that it has.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn fund_closes(&self, node: &Daemon) -> Result<()> {
+        self.bitcoind.fund(&node.ask_for(&["newaddr"], "address")?, 100_000)?;
+        self.wait_for_height()
+    }
+
     /// Starts nodes `A`, `B`, … that know nothing of each other.
     ///
     /// # Errors

@@ -98,6 +98,7 @@ impl Stage {
             line.open_channel_at(from, &format!("{}@{}", to.id()?, wire.address()), opening)?;
             wires.push(wire);
         }
+        line.fund_closes(&line.nodes[2])?;
         line.bury()?;
         Ok(Some(Self { line, wires }))
     }

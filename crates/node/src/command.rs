@@ -120,6 +120,8 @@ pub struct OpenChannelCommand {
     pub change_script: ScriptBuf,
     /// Where our balance will go, if we commit to it now.
     pub upfront_shutdown_script: Option<ScriptBuf>,
+    /// Whether it may take what should stay for the closes of channels ([`crate::Node::anchor_reserve`]), this one among them.
+    pub spend_reserve: bool,
 }
 
 /// What a channel is to ask for forwarding. What is absent stays as it is.
@@ -249,7 +251,7 @@ pub struct WithdrawCommand {
     pub amount: Option<Sat>,
     /// Our estimate otherwise.
     pub feerate: Option<FeeratePerKw>,
-    /// Whether it may take what is set aside for the closes of channels ([`crate::Node::anchor_reserve`]).
+    /// Whether it may take what should stay for the closes of channels ([`crate::Node::anchor_reserve`]).
     pub spend_reserve: bool,
     /// A fresh script of our wallet for the change.
     pub change_script: ScriptBuf,
@@ -305,11 +307,11 @@ pub enum Refusal {
     Wallet(#[from] astrape_wallet::Refusal),
     /// The coins are needed to close channels in time.
     #[error(
-        "{reserve} of the wallet are set aside to close channels in time, where the fee of a commitment is paid with coins: \
-         withdraw less, or take them too (--spend-reserve), which leaves the channels at the mercy of low fees. {wallet}"
+        "{reserve} should stay in the wallet to close channels in time, where the fee of a commitment is paid with coins: ask for \
+         less, or take them too (--spend-reserve), which leaves the channels at the mercy of low fees. {wallet}"
     )]
     Reserve {
-        /// What is set aside.
+        /// What should stay.
         reserve: Sat,
         /// What the wallet says without it.
         wallet: astrape_wallet::Refusal,

@@ -24,7 +24,7 @@ use astrape_payment::jam::Reputation;
 use astrape_payment::probing::Unpaid;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, NodeId, PaymentHash, SharedMap,
+    ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, NodeId, PaymentHash, Sat, SharedMap,
     Timestamp,
 };
 use astrape_wallet::Coins;
@@ -114,6 +114,8 @@ pub struct ConnectedPeer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PendingOpening {
     pub(crate) change_script: ScriptBuf,
+    /// What its own close will need in the wallet; None where it may take what others need too.
+    pub(crate) reserve: Option<Sat>,
 }
 
 /// A probe, and who waits for its end.

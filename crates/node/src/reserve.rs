@@ -4,9 +4,11 @@
 
 use crate::node::Node;
 use astrape_channel::{Channel, Phase};
-use astrape_primitives::{FeeratePerKw, Sat};
+use astrape_primitives::{FeeratePerKw, Sat, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_transactions::trim::commitment_weight;
+use bitcoin::OutPoint;
+use std::collections::BTreeSet;
 
 /// What a commitment and its child are reckoned to pay together: 40 sat/vbyte, a busy day. On a busier one it is still
 /// enough for some of the channels, and those that have least time go first.
@@ -15,10 +17,10 @@ pub const RESERVE_FEERATE: FeeratePerKw = FeeratePerKw(10_000);
 /// HTLCs that each commitment is reckoned with: those that are worth a close are few.
 const RESERVED_HTLCS: usize = 2;
 
-/// Weight of a child: an anchor and a coin as inputs, the change as output.
-const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
+/// Weight of the child that brings a commitment into a block: an anchor and a coin as inputs, the change as output.
+pub const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
 
-/// What is set aside for the close of one channel.
+/// What should stay for the close of one channel.
 #[must_use]
 pub const fn reserve_per_channel(format: CommitmentFormat) -> Sat {
     match format {
@@ -27,6 +29,14 @@ pub const fn reserve_per_channel(format: CommitmentFormat) -> Sat {
         CommitmentFormat::Anchors => {
             RESERVE_FEERATE.fee(commitment_weight(format, RESERVED_HTLCS) + CHILD_WEIGHT)
         }
+    }
+}
+
+/// What should stay for the close of a channel that is being opened, once it is funded.
+pub(crate) fn reserve_of_opening(channel: &Channel) -> Sat {
+    match &channel.phase {
+        Phase::Opening(opening) => reserve_per_channel(opening.proposal().format),
+        Phase::Open(_) | Phase::Closing(_) | Phase::Closed(_) => Sat::ZERO,
     }
 }
 
@@ -48,12 +58,36 @@ impl Node {
         formats.map(reserve_per_channel).sum()
     }
 
+    /// The same with the channels that we are opening.
+    pub(crate) fn reserve_with_openings(&self) -> Sat {
+        let openings = self.openings.iter().filter_map(|(_, opening)| opening.reserve);
+        self.anchor_reserve().saturating_add(openings.sum())
+    }
+
     /// What of [`Node::anchor_reserve`] the wallet does not hold, counting what is confirmed or waits to be.
     #[must_use]
     pub fn missing_reserve(&self) -> Sat {
         let balance = self.coin_balance();
-        let there = balance.confirmed.saturating_add(balance.unconfirmed);
+        let there = [balance.confirmed, balance.unconfirmed, self.change_to_come()].into_iter().sum();
         self.anchor_reserve().saturating_sub(there)
+    }
+
+    /// What comes back of the coins that fund channels, as long as the wallet has not seen it in a transaction.
+    fn change_to_come(&self) -> Sat {
+        let open = self.channels().filter_map(|(_, channel)| channel.open());
+        let by_us = open.filter(|open| open.params.opener == Side::Local);
+        let fundings: BTreeSet<OutPoint> = by_us.map(|open| open.funding.terms.outpoint).collect();
+        let is_change = |outpoint: &OutPoint| {
+            !fundings.contains(outpoint)
+                && self.coins.get(&()).is_none_or(|coins| coins.get(outpoint).is_none())
+        };
+        let of_owed = fundings.iter().filter_map(|funding| {
+            let owed = self.owed.get(&funding.txid).filter(|owed| owed.confirmed.is_none())?;
+            let outputs = (0..).zip(&owed.tx.output);
+            let change = outputs.filter(|(vout, _)| is_change(&OutPoint { txid: funding.txid, vout: *vout }));
+            Some(change.map(|(_, output)| Sat::from(output.value)).sum::<Sat>())
+        });
+        of_owed.sum()
     }
 }
 

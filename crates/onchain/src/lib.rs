@@ -46,5 +46,5 @@ pub use nights::Nights;
 pub use output::{Output, Parent as ClaimParent, Story};
 pub use resolution::again::Left;
 pub use resolution::{Close, Event, Resolution, Sums, View, Waiting};
-pub use spender::{Spender, classify};
+pub use spender::{Spender, SpenderKind, classify};
 pub use tracked::{Parent, Role, Spent, Tracked};

@@ -41,17 +41,71 @@ pub enum Spender {
 }
 
 impl Spender {
+    /// What it is, without what is known of it.
+    #[must_use]
+    pub const fn kind(&self) -> SpenderKind {
+        match self {
+            Spender::Cooperative => SpenderKind::Cooperative,
+            Spender::Ours { .. } => SpenderKind::Ours,
+            Spender::Theirs { .. } => SpenderKind::Theirs,
+            Spender::Revoked { .. } => SpenderKind::Revoked,
+            Spender::Future { .. } => SpenderKind::Future,
+            Spender::Unknown => SpenderKind::Unknown,
+        }
+    }
+
     /// What it is, in words.
     #[must_use]
     pub const fn words(&self) -> &'static str {
+        self.kind().words()
+    }
+}
+
+/// A [`Spender`] without what is known of it: what is left of it in the ledger, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpenderKind {
+    /// See [`Spender::Cooperative`].
+    Cooperative,
+    /// See [`Spender::Ours`].
+    Ours,
+    /// See [`Spender::Theirs`].
+    Theirs,
+    /// See [`Spender::Revoked`].
+    Revoked,
+    /// See [`Spender::Future`].
+    Future,
+    /// See [`Spender::Unknown`].
+    Unknown,
+}
+
+impl SpenderKind {
+    /// All of them.
+    pub const ALL: [SpenderKind; 6] = [
+        SpenderKind::Cooperative,
+        SpenderKind::Ours,
+        SpenderKind::Theirs,
+        SpenderKind::Revoked,
+        SpenderKind::Future,
+        SpenderKind::Unknown,
+    ];
+
+    /// What it is, in words. Ledgers hold them: words that are changed must still be read.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
         match self {
-            Spender::Cooperative => "the closing transaction that both sides signed",
-            Spender::Ours { .. } => "our commitment",
-            Spender::Theirs { .. } => "the peer's commitment",
-            Spender::Revoked { .. } => "a revoked commitment of the peer",
-            Spender::Future { .. } => "a commitment of the peer that is newer than our records",
-            Spender::Unknown => "an unknown transaction",
+            SpenderKind::Cooperative => "the closing transaction that both sides signed",
+            SpenderKind::Ours => "our commitment",
+            SpenderKind::Theirs => "the peer's commitment",
+            SpenderKind::Revoked => "a revoked commitment of the peer",
+            SpenderKind::Future => "a commitment of the peer that is newer than our records",
+            SpenderKind::Unknown => "an unknown transaction",
         }
+    }
+
+    /// The one that has these words, if one has.
+    #[must_use]
+    pub fn of_words(words: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.words() == words)
     }
 }
 
@@ -99,5 +153,28 @@ fn by_number(secp: &Secp256k1<All>, evidence: &Evidence, tx: &Transaction) -> Sp
     match evidence.remote.iter().map(|content| content.number).max() {
         Some(newest) if number > newest && number <= CommitmentNumber::MAX => Spender::Future { number },
         _ => Spender::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_in_ledgers_are_read_as_what_they_were_written_for() {
+        for (place, kind) in SpenderKind::ALL.into_iter().enumerate() {
+            let (number, written) = match kind {
+                SpenderKind::Cooperative => (0, "the closing transaction that both sides signed"),
+                SpenderKind::Ours => (1, "our commitment"),
+                SpenderKind::Theirs => (2, "the peer's commitment"),
+                SpenderKind::Revoked => (3, "a revoked commitment of the peer"),
+                SpenderKind::Future => (4, "a commitment of the peer that is newer than our records"),
+                SpenderKind::Unknown => (5, "an unknown transaction"),
+            };
+            assert_eq!(place, number, "each is one of all");
+            assert_eq!(SpenderKind::of_words(written), Some(kind));
+            assert_eq!(SpenderKind::of_words(kind.words()), Some(kind));
+        }
+        assert_eq!(SpenderKind::of_words("something that was never written"), None);
     }
 }

@@ -29,6 +29,9 @@ const MAX_SPARE_ENTRIES: usize = 4_096;
 /// Most bytes that are read as a mark: a million entries. The log is compacted long before; what is larger is none.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// Most entries of a log that cannot be written anew: half of those that are read, so that none is ever left out.
+const MAX_ENTRIES: usize = 600_000;
+
 /// Marks younger than this may be lost with the power. A synced write costs as much as the commit itself.
 pub const SYNC_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -39,9 +42,13 @@ pub struct MarkFile {
     node: NodeId,
     /// Absent until the first write of this process.
     file: Option<File>,
+    /// The directory of it, open as long: what is renamed in it must be made to reach the disk, also where no file can be opened.
+    directory: Option<File>,
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     commits: u64,
     entries: usize,
+    /// For how many entries more than usual the log has not been written anew.
+    put_off: usize,
     synced: Instant,
     unsynced: bool,
 }
@@ -72,9 +79,11 @@ impl MarkFile {
             path: path.to_owned(),
             node,
             file: None,
+            directory: None,
             marks: log.marks,
             commits: log.commits,
             entries: 0,
+            put_off: 0,
             synced: Instant::now(),
             unsynced: false,
         };
@@ -95,7 +104,7 @@ impl MarkFile {
             *mark = (*mark).max(*number);
         }
         self.commits = self.commits.max(commits);
-        self.write_anew().map_err(|e| failed(&self.path, &e))
+        beside(&self.path).and_then(|beside| self.write_anew(beside)).map_err(|e| failed(&self.path, &e))
     }
 
     /// The commits that the node had made by the newest entry.
@@ -133,10 +142,21 @@ impl MarkFile {
     }
 
     fn append(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        let limit = 2 * self.marks.len() + MAX_SPARE_ENTRIES;
+        let limit = 2 * self.marks.len() + MAX_SPARE_ENTRIES + self.put_off;
         match &mut self.file {
             Some(file) if self.entries <= limit => file.write_all(bytes)?,
-            _ => return self.write_anew(),
+            None => return beside(&self.path).and_then(|beside| self.write_anew(beside)),
+            Some(file) => match beside(&self.path) {
+                Ok(beside) => return self.write_anew(beside),
+                // What a log says does not depend on its length. That the process has used up its files is no reason to stop
+                // it, while that the disk fails is one, and is found by what is written.
+                Err(error) if self.entries <= MAX_ENTRIES => {
+                    tracing::warn!(path = %self.path.display(), %error, "the high-water mark cannot be written anew: it grows");
+                    self.put_off += MAX_SPARE_ENTRIES;
+                    file.write_all(bytes)?;
+                }
+                Err(error) => return Err(error),
+            },
         }
         self.unsynced = true;
         if self.synced.elapsed() >= SYNC_INTERVAL { self.sync() } else { Ok(()) }
@@ -151,24 +171,34 @@ impl MarkFile {
     }
 
     /// Puts a log with one entry a channel, synced, in place of what was there.
-    fn write_anew(&mut self) -> std::io::Result<()> {
-        let beside = self.path.with_extension("new");
+    fn write_anew(&mut self, mut beside: File) -> std::io::Result<()> {
         let mut bytes = HEADER.to_vec();
         bytes.extend(entry(&self.node, &NODE_WIDE, CommitmentNumber(0), self.commits));
         for (channel, number) in &self.marks {
             bytes.extend(entry(&self.node, channel, *number, self.commits));
         }
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&beside)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)?;
-        if let Some(directory) = self.path.parent() {
-            File::open(directory)?.sync_all()?;
+        beside.write_all(&bytes)?;
+        beside.sync_all()?;
+        if self.directory.is_none() {
+            self.directory = self.path.parent().map(File::open).transpose()?;
         }
-        (self.file, self.entries) = (Some(file), 1 + self.marks.len());
+        std::fs::rename(name_beside(&self.path), &self.path)?;
+        if let Some(directory) = &self.directory {
+            directory.sync_all()?;
+        }
+        (self.file, self.entries, self.put_off) = (Some(beside), 1 + self.marks.len(), 0);
         (self.synced, self.unsynced) = (Instant::now(), false);
         Ok(())
     }
+}
+
+/// Where a log is written that is to take the place of another.
+fn name_beside(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+fn beside(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).open(name_beside(path))
 }
 
 impl Drop for MarkFile {
@@ -309,6 +339,44 @@ mod tests {
         let (mark, found) = open(&path);
         assert_eq!((found, mark.commits()), (Found::Whole, last));
         assert_eq!(mark.marks()[&channel(1)], CommitmentNumber(last));
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_written_anew_goes_on_and_is_once_it_can() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mark");
+        let (mut mark, _) = open(&path);
+        mark.advance(1, [(channel(1), CommitmentNumber(1))]).expect("written");
+        std::fs::create_dir(name_beside(&path)).expect("a directory is in the way");
+        let last = 3 * MAX_SPARE_ENTRIES as u64;
+        for commit in 2..=last {
+            mark.advance(commit, [(channel(1), CommitmentNumber(commit))]).expect("put off");
+        }
+        let (found, log) = Log::read(&std::fs::read(&path).expect("readable"), &node());
+        assert_eq!((found, log.commits), (Found::Whole, last));
+        std::fs::remove_dir(name_beside(&path)).expect("empty");
+        let later = last + 2 * MAX_SPARE_ENTRIES as u64;
+        for commit in last..=later {
+            mark.advance(commit, [(channel(1), CommitmentNumber(commit))]).expect("written");
+        }
+        drop(mark);
+        let size = std::fs::metadata(&path).expect("it is there").len();
+        assert!(size < 2 * (MAX_SPARE_ENTRIES * ENTRY) as u64, "{size} bytes");
+        let (mark, found) = open(&path);
+        assert_eq!((found, mark.marks()[&channel(1)]), (Found::Whole, CommitmentNumber(later)));
+    }
+
+    #[test]
+    fn a_mark_that_cannot_be_written_anew_does_not_grow_beyond_what_is_read() {
+        assert!((2 * MAX_ENTRIES * ENTRY) as u64 > MAX_BYTES && (MAX_ENTRIES * ENTRY) as u64 <= MAX_BYTES);
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("mark");
+        let (mut mark, _) = open(&path);
+        mark.advance(1, []).expect("written");
+        std::fs::create_dir(name_beside(&path)).expect("a directory is in the way");
+        let moved = |count| (0..count).map(|number| (channel(1), CommitmentNumber(number)));
+        mark.advance(2, moved(MAX_ENTRIES as u64 / 2)).expect("put off");
+        mark.advance(3, moved(MAX_ENTRIES as u64)).expect_err("too long");
     }
 
     #[test]

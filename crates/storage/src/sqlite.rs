@@ -29,7 +29,7 @@ mod wallet;
 mod write;
 
 pub use reader::{MAX_PAGE, SqliteReader};
-pub use tally::{ChannelTally, MAX_PERIODS, Tally};
+pub use tally::{ChannelTally, Tally};
 pub use wallet::WalletChangesets;
 
 /// The database, in the directory of the journal.

@@ -16,7 +16,7 @@ pub struct Withdraw {
     /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
     pub feerate_perkw: Option<u32>,
-    /// Take also what is set aside to close channels in time
+    /// Take also what should stay in the wallet to close channels in time
     #[arg(long)]
     pub spend_reserve: bool,
 }
@@ -34,6 +34,9 @@ pub struct Open {
     /// Do not tell the network of it
     #[arg(long)]
     pub private: bool,
+    /// Take also what should stay in the wallet to close channels in time, this one among them
+    #[arg(long)]
+    pub spend_reserve: bool,
     /// Give the peer this much of it, as a gift
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     pub push: Msat,
@@ -111,12 +114,15 @@ pub struct Close {
 pub struct Onchain {
     /// One channel, with all that happened: the beginning of its id, or another name while it is not over
     pub channel: Option<String>,
-    /// How many that are over at most, up to 1000
+    /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
     /// Only those that ended before this number: for the next page
     #[arg(long, value_name = "N")]
     pub before: Option<u64>,
+    /// Of those that are not over only those after this name of ours (keys_id): for the next page
+    #[arg(long, value_name = "HEX", conflicts_with = "before")]
+    pub after: Option<String>,
 }
 
 /// Make an invoice.

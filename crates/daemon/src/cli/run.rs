@@ -1,6 +1,7 @@
 //! The node as a process: started from its settings, served, stopped gracefully.
 
 use super::exit::Failure;
+use super::files;
 use crate::config::seed::SeedFile;
 use crate::config::{Settings, birthday, log, private};
 use crate::engine::{self, ChainBackend, EngineConfig};
@@ -15,6 +16,7 @@ use std::sync::Arc;
 /// Runs a node until it is stopped.
 pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     log::init(&settings.log_filter, settings.log_format);
+    files::raise_limit();
     let runtime =
         tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
     let done = runtime.block_on(serve(settings));
@@ -44,7 +46,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     }
     let (handle, running) = engine::start(engine_config(settings, &seed)?).await?;
     let alias = settings.alias.clone();
-    let api = match server::offer(handle.clone(), alias, &place.data_dir, &place.rpc_to_offer()).await {
+    let mut api = match server::offer(handle.clone(), alias, &place.data_dir, &place.rpc_to_offer()).await {
         Ok(api) => api,
         Err(error) => {
             running.stop().await?;
@@ -54,21 +56,30 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     tracing::info!(address = %api.address(), "the API is offered");
     tell_systemd(NotifyState::Ready);
     let mut ended = std::pin::pin!(running.join());
-    let failed = tokio::select! {
-        signal = signals.next() => { tracing::info!(signal, "asked to stop"); None }
-        () = api.stop_asked() => { tracing::info!("asked to stop by the API"); None }
-        ended = &mut ended => Some(ended),
+    let begun = tokio::select! {
+        signal = signals.next() => { tracing::info!(signal, "asked to stop"); Begun::Asked(Ok(())) }
+        asked = api.stop_asked() => Begun::Asked(asked.inspect(|()| tracing::info!("asked to stop by the API"))),
+        ended = &mut ended => Begun::Ended(ended),
     };
     tell_systemd(NotifyState::Stopping);
     api.close().await;
-    if let Some(failed) = failed {
-        return failed;
-    }
+    let asked = match begun {
+        Begun::Asked(asked) => asked,
+        Begun::Ended(ended) => return ended,
+    };
     handle.begin_stop();
     tokio::select! {
-        ended = &mut ended => ended,
+        ended = &mut ended => ended.and(asked),
         signal = signals.next() => anyhow::bail!("{signal} again: stopped at once; nothing is lost by that"),
     }
+}
+
+/// What the end of a node began with.
+enum Begun {
+    /// Somebody asked for it, or nobody can ask any more.
+    Asked(anyhow::Result<()>),
+    /// The engine has ended by itself.
+    Ended(anyhow::Result<()>),
 }
 
 fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineConfig> {

@@ -248,7 +248,7 @@ impl Handle {
         self.shared.lookups.read(|reader| reader.last_payment_fact(payment_hash))
     }
 
-    /// Looks something up in the journal, on a thread that may block.
+    /// Looks something up in the journal, on a thread that may block, once few others do.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -257,7 +257,12 @@ impl Handle {
         ask: impl FnOnce(&SqliteReader) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let shared = Arc::clone(&self.shared);
-        let reading = tokio::task::spawn_blocking(move || shared.lookups.read(ask));
+        let turn = self.shared.lookups.turn().await;
+        let reading = tokio::task::spawn_blocking(move || {
+            // Kept by who reads: who asked may have gone.
+            let _turn = turn;
+            shared.lookups.read(ask)
+        });
         reading.await.unwrap_or_else(|error| Err(JournalError::Io(format!("reading panicked: {error}"))))
     }
 

@@ -159,6 +159,7 @@ impl PlaygroundNode {
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await?,
             upfront_shutdown_script: None,
+            spend_reserve: false,
         };
         let Reply::Opening { channel } = self.handle.command(Command::OpenChannel(Box::new(command))).await?
         else {

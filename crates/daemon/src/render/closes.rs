@@ -14,6 +14,17 @@ pub fn closes(answer: &ListClosesResponse, asked_for_one: bool) -> String {
     stories.collect::<Vec<_>>().join("\n")
 }
 
+/// How to ask for what comes after a page that is full; nothing where there is no more.
+#[must_use]
+pub fn next_page(answer: &ListClosesResponse, limit: u32) -> String {
+    let last = answer.closes.last().filter(|_| answer.closes.len() >= limit as usize);
+    match last.map(|close| (close.number, &close.keys_id)) {
+        Some((Some(number), _)) => format!("\nThere may be more: `astrape onchain --before {number}`\n"),
+        Some((None, keys)) => format!("\nThere may be more: `astrape onchain --after {keys}`\n"),
+        None => String::new(),
+    }
+}
+
 fn story(close: &Close, whole: bool) -> String {
     let mut rows = vec![
         ("channel", format!("{} with {}", id(&close.channel_id, whole), id(&close.peer, whole))),
@@ -32,6 +43,13 @@ fn story(close: &Close, whole: bool) -> String {
             close.outputs.iter().map(row).collect(),
         ));
     }
+    if whole && close.outputs_left_out > 0 {
+        text.push_str(&left_out(close.outputs_left_out, "output", close));
+    }
+    if whole && close.events_left_out > 0 {
+        text.push('\n');
+        text.push_str(&left_out(close.events_left_out, "earlier event", close));
+    }
     if whole && !close.events.is_empty() {
         text.push('\n');
         for event in &close.events {
@@ -40,6 +58,14 @@ fn story(close: &Close, whole: bool) -> String {
         }
     }
     text
+}
+
+fn left_out(left_out: u32, what: &str, close: &Close) -> String {
+    format!(
+        "Left out: {}. `astrape onchain {}` tells all.\n",
+        count(left_out, what),
+        short(&close.channel_id)
+    )
 }
 
 fn id(id: &str, whole: bool) -> String {

@@ -15,7 +15,7 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
     let more = [
         ("unconfirmed", balance.unconfirmed_sat.saturating_mul(1000)),
         ("immature rewards", balance.immature_sat.saturating_mul(1000)),
-        ("set aside for closes", balance.reserve_sat.saturating_mul(1000)),
+        ("to keep for closes", balance.reserve_sat.saturating_mul(1000)),
         ("reserved", balance.reserved_sat.saturating_mul(1000)),
         ("in flight", balance.in_flight_msat),
         ("in closing channels", balance.closing_msat),
@@ -30,10 +30,16 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
 /// What to say when coins are missing for closing channels in time.
 #[must_use]
 pub fn reserve_warning(missing_sat: u64) -> Option<String> {
+    missing_reserve(missing_sat).map(|missing| format!("Warning: {missing}."))
+}
+
+/// The same as an alarm.
+#[must_use]
+pub fn missing_reserve(missing_sat: u64) -> Option<String> {
     (missing_sat > 0).then(|| {
         format!(
-            "Warning: {} are missing on chain to close all channels in time when fees are high: send them to an address of \
-             `astrape newaddr`.",
+            "{} are missing on chain to close all channels in time when fees are high: send them to an address of `astrape \
+             newaddr`",
             sat(missing_sat)
         )
     })

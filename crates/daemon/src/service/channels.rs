@@ -55,6 +55,7 @@ impl NodeService {
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await.map_err(refusal::address)?,
             upfront_shutdown_script: None,
+            spend_reserve: request.spend_reserve,
         };
         let mut facts = self.handle.facts();
         match self.handle.command(Command::OpenChannel(Box::new(command))).await.map_err(refusal::command)? {

@@ -6,29 +6,37 @@ pub(super) use outputs::last_spendable;
 
 use super::facts::channel_event;
 use super::forced::BLOCK_SECS;
+use super::info::saturate;
 use super::{NodeService, argument, named, refusal};
 use astrape_api::v1::{Close, CloseEvent, CloseKind, ListClosesRequest, ListClosesResponse};
 use astrape_channel::{Channel, Phase};
 use astrape_node::{ChannelFact, Entry, Fact, Node};
+use astrape_onchain::SpenderKind;
 use astrape_primitives::{ChannelKeysId, Height};
 use astrape_storage::SqliteReader;
 use astrape_wire::text::printable;
 use tonic::Status;
 
-/// Closes that are over in one answer, unless the caller says otherwise.
+/// Closes in one answer, unless the caller says otherwise.
 const USUAL_LIMIT: u32 = 20;
 
-/// Most closes that are not over in one answer.
-const MAX_LIVE: usize = 1_000;
+/// Outputs in one answer, and events, of all closes together: with texts as long as a peer can make them they take a third of a
+/// message. One channel has hardly more.
+const MAX_DETAILS: usize = 1_000;
 
 impl NodeService {
     pub(super) async fn list_closes(&self, request: ListClosesRequest) -> Result<ListClosesResponse, Status> {
         let limit = argument::limit("limit", Some(request.limit.unwrap_or(USUAL_LIMIT)))?;
         let before = request.before;
+        let after = request.after.as_deref().map(|keys| argument::hex32("after", keys)).transpose()?;
+        if before.is_some() && after.is_some() {
+            return Err(argument::invalid("after", "give either this or `before`"));
+        }
         let node = self.snapshot();
         let named = request.channel.as_deref().map(|name| (name, named::channel(&node, "channel", name)));
         let (live, digits) = match named {
-            None => (if before.is_none() { closing(&node) } else { Vec::new() }, Some(String::new())),
+            None if before.is_some() => (Vec::new(), Some(String::new())),
+            None => (closing(&node, after.map(ChannelKeysId), limit), Some(String::new())),
             Some((_, Ok(keys))) => (vec![keys], None),
             Some((name, Err(none))) => {
                 let digits = named::digits(name).filter(|_| none.code() == tonic::Code::NotFound);
@@ -48,18 +56,33 @@ impl NodeService {
             let channel = node.channel(keys)?;
             Some(live_close(&node, *keys, channel, facts))
         });
-        Ok(ListClosesResponse { closes: of_live.chain(over.iter().map(|facts| close(facts))).collect() })
+        let mut closes: Vec<Close> = of_live.chain(over.iter().map(|facts| close(facts))).collect();
+        bound(&mut closes);
+        Ok(ListClosesResponse { closes })
     }
 }
 
-/// Channels on their way out.
-fn closing(node: &Node) -> Vec<ChannelKeysId> {
+/// Leaves out what an answer has no room for.
+fn bound(closes: &mut [Close]) {
+    let most = MAX_DETAILS / closes.len().max(1);
+    for close in closes {
+        let (outputs, events) =
+            (close.outputs.len().saturating_sub(most), close.events.len().saturating_sub(most));
+        close.outputs.truncate(most);
+        close.events.drain(..events);
+        (close.outputs_left_out, close.events_left_out) = (saturate(outputs), saturate(events));
+    }
+}
+
+/// Channels on their way out, in the order of their names, after one of them if it is given.
+fn closing(node: &Node, after: Option<ChannelKeysId>, limit: usize) -> Vec<ChannelKeysId> {
     let is_closing = |channel: &Channel| match &channel.phase {
         Phase::Closing(_) => true,
         Phase::Open(open) => open.shutdown.local.is_some() || open.shutdown.remote.is_some(),
         Phase::Opening(_) | Phase::Closed(_) => false,
     };
-    node.channels().filter(|(_, channel)| is_closing(channel)).map(|(keys, _)| keys).take(MAX_LIVE).collect()
+    let rest = node.channels().filter(|(keys, _)| after.is_none_or(|after| *keys > after));
+    rest.filter(|(_, channel)| is_closing(channel)).map(|(keys, _)| keys).take(limit).collect()
 }
 
 type Told = (Vec<(ChannelKeysId, Vec<Entry>)>, Vec<Vec<Entry>>);
@@ -75,7 +98,7 @@ fn told(
     let of_live =
         live.iter().map(|keys| Ok((*keys, ledger.story_of_channel(keys)?))).collect::<Result<_, _>>()?;
     let Some(digits) = digits else { return Ok((of_live, Vec::new())) };
-    let mut over = Vec::new();
+    let (mut over, limit) = (Vec::new(), limit.saturating_sub(live.len()));
     for end in ledger.ends_of_channels(digits, before, limit)? {
         if let Fact::Channel { keys, .. } = &end.fact {
             over.push(ledger.story_of_channel(keys)?);
@@ -148,15 +171,17 @@ fn told_event(entry: &Entry, fact: &ChannelFact) -> CloseEvent {
     CloseEvent { number: entry.number, at_ms: entry.at.0, text: told.text, txid: told.txid }
 }
 
-/// What closed a channel, by the words of the fact.
+/// What closed a channel, by the words of the fact. Words that this version does not know are told as they are: nothing is
+/// concluded from them.
 fn kind(how: &str) -> CloseKind {
-    match how {
-        "the closing transaction that both sides signed" => CloseKind::Cooperative,
-        "our commitment" => CloseKind::Ours,
-        "the peer's commitment" => CloseKind::Theirs,
-        "a revoked commitment of the peer" => CloseKind::Revoked,
-        "a commitment of the peer that is newer than our records" => CloseKind::DataLoss,
-        _ => CloseKind::Unknown,
+    match SpenderKind::of_words(how) {
+        Some(SpenderKind::Cooperative) => CloseKind::Cooperative,
+        Some(SpenderKind::Ours) => CloseKind::Ours,
+        Some(SpenderKind::Theirs) => CloseKind::Theirs,
+        Some(SpenderKind::Revoked) => CloseKind::Revoked,
+        Some(SpenderKind::Future) => CloseKind::DataLoss,
+        Some(SpenderKind::Unknown) => CloseKind::Unknown,
+        None => CloseKind::Unspecified,
     }
 }
 
@@ -258,7 +283,17 @@ mod tests {
             assert_eq!(told.how, spender.words());
             assert_eq!(told.txid, Some(bitcoin::Txid::from_byte_array(TXID).to_string()));
         }
-        assert_eq!(kind("the peer's commitment"), CloseKind::Theirs);
+        for known in SpenderKind::ALL {
+            let is_unknown = known == SpenderKind::Unknown;
+            assert_eq!(kind(known.words()) == CloseKind::Unknown, is_unknown, "{known:?}");
+            assert_ne!(kind(known.words()), CloseKind::Unspecified, "{known:?}");
+        }
+        assert_eq!(kind(SpenderKind::Theirs.words()), CloseKind::Theirs);
+        let how = "words of another version".to_owned();
+        let told =
+            story(&[ChannelFact::Spent { txid: bitcoin::Txid::from_byte_array(TXID), how: how.clone() }]);
+        assert_eq!((told.kind(), told.how), (CloseKind::Unspecified, how));
+        assert_eq!(told.why, "the reason was not kept", "no key has leaked because of words");
     }
 
     #[test]
@@ -288,6 +323,38 @@ mod tests {
         ] {
             assert_eq!(story(&events).why, expected);
         }
+    }
+
+    #[test]
+    fn the_longest_answer_fits_into_a_message_and_one_channel_is_told_whole() {
+        let text = "\u{65e5}".repeat(600);
+        let forced = ChannelFact::ForceClosing { reason: text.clone() };
+        let whole = Close {
+            outputs: vec![
+                astrape_api::v1::CloseOutput {
+                    outpoint: format!("{}:4294967295", "ab".repeat(32)),
+                    what: "w".repeat(100),
+                    status: "s".repeat(100),
+                    claim_txid: Some("ab".repeat(32)),
+                    ..Default::default()
+                };
+                966
+            ],
+            ..story(&vec![forced; MAX_DETAILS])
+        };
+        let mut one = [whole.clone()];
+        bound(&mut one);
+        assert_eq!(one[0], whole);
+        let mut few = vec![whole.clone(); 20];
+        bound(&mut few);
+        assert!(few.iter().all(|close| (close.outputs.len(), close.outputs_left_out) == (50, 916)));
+        assert!(few.iter().all(|close| (close.events.len(), close.events_left_out) == (50, 950)));
+        assert_eq!(few[0].events.last(), whole.events.last(), "the newest are told");
+        assert_eq!(few[0].outputs[..], whole.outputs[..50], "and those that are due first");
+        let mut many = vec![whole; 1_000];
+        bound(&mut many);
+        let size = prost::Message::encoded_len(&ListClosesResponse { closes: many });
+        assert!(size < astrape_api::MAX_MESSAGE, "{size} bytes");
     }
 
     #[test]

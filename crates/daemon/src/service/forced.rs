@@ -5,14 +5,12 @@ use crate::render::words::{about, count, msat, sat};
 use astrape_api::v1::ForcedClose;
 use astrape_channel::{Channel, Open};
 use astrape_node::Node;
+use astrape_node::reserve::CHILD_WEIGHT;
 use astrape_primitives::{FeeratePerKw, Msat, Sat, Side};
 use astrape_transactions::{CommitmentFormat, commitment_fee};
 
 /// Seconds of a block.
 pub(super) const BLOCK_SECS: u64 = 600;
-
-/// Weight of the child that brings a commitment into a block: an anchor and a coin as inputs, the change as output.
-const CHILD_WEIGHT: u64 = 42 + (164 + 116) + (164 + 66) + 172;
 
 /// Weight of the transaction that brings our share home: `to_local` as input, a script of the wallet as output.
 const SWEEP_WEIGHT: u64 = 42 + (164 + 155) + 172;

@@ -54,7 +54,7 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
     alarms.extend(unreliable.map(|why| {
         format!("what the node sees of the chain is not up to date ({why}): it forwards nothing and opens no channels until it is")
     }));
-    let suspect = node.config().suspect.len();
+    let suspect = node.suspect().filter(|keys| node.channel(keys).is_some()).count();
     if suspect > 0 {
         alarms.push(format!(
             "the state of {suspect} channels may be older than what their peers know (was the database put back from a copy?): \
@@ -70,6 +70,7 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
             channel.channel_id()
         )
     }));
+    alarms.extend(crate::render::money::missing_reserve(node.missing_reserve().0));
     alarms.extend(node.quarantined().map(|(keys, _)| {
         format!(
             "an error in this program stopped work on channel {keys}: please report it with the log; a restart takes it up again"

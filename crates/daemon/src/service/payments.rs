@@ -12,8 +12,12 @@ use astrape_api::v1::{
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
 use astrape_payment::TripEnd;
-use astrape_primitives::PaymentHash;
+use astrape_primitives::{PaymentHash, Timestamp};
+use std::collections::BTreeMap;
 use tonic::Status;
+
+/// Payments under way in one answer, beside those that ended: as many as of these.
+const MAX_UNDER_WAY: usize = 1_000;
 
 /// Longest time for which a payment is tried again.
 pub(super) const MAX_TIMEOUT_SECS: u64 = 86_400;
@@ -74,19 +78,23 @@ impl NodeService {
         let ended =
             self.handle.read(move |ledger| ledger.payments(before, limit)).await.map_err(refusal::ledger)?;
         // Those under way come first, so on the first page only. Some may have ended since the snapshot was taken.
+        let ends: BTreeMap<PaymentHash, Timestamp> = ended.iter().rev().filter_map(end_of).collect();
         let has_ended = |payment: &astrape_payment::Payment| {
-            ended.iter().any(|entry| entry.at >= payment.started_at && ends(entry, payment.payment_hash))
+            ends.get(&payment.payment_hash).is_some_and(|end| *end >= payment.started_at)
         };
-        let under_way = node.payments().filter(|payment| before.is_none() && !has_ended(payment));
-        let pending = under_way.filter(|payment| payment.preimage.is_none()).map(pending);
+        let under_way =
+            || node.payments().filter(|payment| payment.preimage.is_none() && !has_ended(payment));
+        let count = under_way().count();
+        // They have no number to go on from, and so do not count for the limit.
+        let first = under_way().take(if before.is_none() { MAX_UNDER_WAY } else { 0 });
         let payments: Vec<Payment> =
-            pending.chain(ended.iter().filter_map(facts::payment)).take(limit).collect();
+            first.map(pending).chain(ended.iter().filter_map(facts::payment)).collect();
         let trips = self.handle.trips();
         // To read many hold times takes its time.
         let join = move || payments.into_iter().map(|payment| with_parts(payment, &trips)).collect();
         let payments = tokio::task::spawn_blocking(join).await;
         let payments = payments.map_err(|error| Status::internal(format!("hold times: {error}")))?;
-        Ok(ListPaymentsResponse { payments })
+        Ok(ListPaymentsResponse { payments, under_way: count as u64 })
     }
 
     pub(super) async fn list_forwards(
@@ -115,12 +123,13 @@ fn in_ms(secs: u64) -> u64 {
     secs.saturating_mul(1_000).min(i64::MAX.unsigned_abs())
 }
 
-fn ends(entry: &Entry, hash: PaymentHash) -> bool {
+/// The payment of ours that a fact ends, and when.
+fn end_of(entry: &Entry) -> Option<(PaymentHash, Timestamp)> {
     match &entry.fact {
         Fact::PaymentSent { payment_hash, .. } | Fact::PaymentFailed { payment_hash, .. } => {
-            *payment_hash == hash
+            Some((*payment_hash, entry.at))
         }
-        _ => false,
+        _ => None,
     }
 }
 

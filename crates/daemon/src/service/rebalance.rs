@@ -3,11 +3,12 @@
 use super::payments::MAX_TIMEOUT_SECS;
 use super::{NodeService, argument, named};
 use crate::engine::invoice::{InvoiceRequest, InvoiceSecret};
-use astrape_api::v1::{PayResponse, RebalanceRequest};
+use astrape_api::v1::{PayResponse, PaymentState, RebalanceRequest};
 use astrape_invoice::Description;
+use astrape_node::Command;
 use astrape_node::command::PayCommand;
 use astrape_payment::Circle;
-use astrape_primitives::PaymentPreimage;
+use astrape_primitives::{PaymentHash, PaymentPreimage};
 use tonic::Status;
 
 impl NodeService {
@@ -33,6 +34,34 @@ impl NodeService {
         let invoice = self.handle.make_invoice(invoice).await;
         let invoice = invoice.map_err(|error| Status::failed_precondition(error.to_string()))?;
         let circle = Some(Circle { out, back });
-        self.pay_and_wait(PayCommand { max_fee, retry_secs, circle, ..PayCommand::new(invoice) }).await
+        let command = PayCommand { max_fee, retry_secs, circle, ..PayCommand::new(invoice) };
+        let service = self.clone();
+        // A task of its own: it ends in order also when nobody waits for the answer any more.
+        let paying = tokio::spawn(async move { service.pay_ourselves(command).await });
+        paying.await.map_err(|error| Status::internal(format!("the payment: {error}")))?
+    }
+
+    /// Pays an invoice of ours that nothing else shall pay: it is cancelled where it was not paid.
+    async fn pay_ourselves(&self, command: PayCommand) -> Result<PayResponse, Status> {
+        let hash = command.payee.payment_hash();
+        let paid = self.pay_and_wait(command).await;
+        let has_failed = match &paid {
+            Ok(response) => {
+                response.payment.as_ref().is_some_and(|payment| payment.state() == PaymentState::Failed)
+            }
+            // It may be under way still, for example where the node stops.
+            Err(_) => self.snapshot().payments().all(|payment| payment.payment_hash != hash),
+        };
+        if has_failed {
+            self.forget_invoice(hash).await;
+        }
+        paid
+    }
+
+    async fn forget_invoice(&self, payment_hash: PaymentHash) {
+        let cancel = Command::CancelInvoice { payment_hash, earlier: None };
+        if let Err(error) = self.handle.command(cancel).await {
+            tracing::debug!(%payment_hash, %error, "the invoice of a move between channels stays open until it expires");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The API on a socket: TLS, the token, limits.
 
 use super::NodeService;
+use super::connections::{self, Admit};
 use crate::config::place::API_ADDRESS_FILE;
 use crate::config::values::HostPort;
 use crate::engine::Handle;
@@ -15,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
 /// Calls of one connection that are carried out at a time; more wait. Each payment that is waited for is one.
@@ -33,8 +33,11 @@ pub struct Offered {
     address: SocketAddr,
     address_file: PathBuf,
     end: oneshot::Sender<()>,
-    serving: JoinHandle<Result<(), tonic::transport::Error>>,
+    /// Absent once its end was told.
+    serving: Option<Serving>,
 }
+
+type Serving = JoinHandle<Result<(), tonic::transport::Error>>;
 
 /// Offers the API of a node. Its credentials are in the data directory, made if they are missing, and so is its address.
 ///
@@ -60,11 +63,10 @@ pub async fn offer(
     let node = NodeServer::new(service.clone())
         .max_decoding_message_size(MAX_REQUEST)
         .max_encoding_message_size(MAX_MESSAGE);
-    let node = InterceptedService::new(node, RequireToken::new(credentials.token));
+    let node = InterceptedService::new(node, Admit::new(RequireToken::new(credentials.token)));
     let (end, ended) = oneshot::channel();
     let serving = tokio::spawn(server.add_service(node).serve_with_incoming_shutdown(
-        // An answer is written at once: it shall leave at once too.
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        connections::incoming(listener),
         async {
             // Dropped is ended too.
             let _ = ended.await;
@@ -73,7 +75,7 @@ pub async fn offer(
     let address_file = data_dir.join(API_ADDRESS_FILE);
     std::fs::write(&address_file, format!("{}\n", reachable(address)))
         .with_context(|| format!("cannot write {}", address_file.display()))?;
-    Ok(Offered { service, address, address_file, end, serving })
+    Ok(Offered { service, address, address_file, end, serving: Some(serving) })
 }
 
 /// How an address that means every interface is reached from this machine.
@@ -94,18 +96,27 @@ impl Offered {
     }
 
     /// Returns when a caller has asked the node to stop.
-    pub async fn stop_asked(&self) {
-        self.service.stop_asked().await;
+    ///
+    /// # Errors
+    /// When nobody serves any more, though nobody has asked for that: a node that cannot be asked shall not run unnoticed.
+    pub async fn stop_asked(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            () = self.service.stop_asked() => Ok(()),
+            why = ended(&mut self.serving) => {
+                anyhow::bail!("the API at {} has failed, and so the node stops: {why}", self.address)
+            }
+        }
     }
 
     /// Takes no more calls, ends those that wait, and lets the others answer.
     pub async fn close(self) {
         let _ = std::fs::remove_file(&self.address_file);
         self.service.close();
+        let Some(serving) = self.serving else { return };
         // Gone only if it has failed, which it says below.
         let _ = self.end.send(());
-        let abort = self.serving.abort_handle();
-        match tokio::time::timeout(CLOSE_TIMEOUT, self.serving).await {
+        let abort = serving.abort_handle();
+        match tokio::time::timeout(CLOSE_TIMEOUT, serving).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::error!(%error, "the API has failed"),
             Ok(Err(error)) => tracing::error!(%error, "the API has panicked"),
@@ -114,9 +125,32 @@ impl Offered {
     }
 }
 
+/// Returns when nobody serves any more, with why. Told once.
+async fn ended(serving: &mut Option<Serving>) -> String {
+    let Some(task) = serving else { return std::future::pending().await };
+    let end = task.await;
+    *serving = None;
+    match end {
+        Ok(Ok(())) => "it has ended by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_api_that_nobody_serves_any_more_is_told_of_once() {
+        let mut serving = Some(tokio::spawn(async { Ok(()) }));
+        assert_eq!(ended(&mut serving).await, "it has ended by itself");
+        assert!(serving.is_none(), "there is nothing to wait for when it closes");
+        let task = tokio::spawn(std::future::pending());
+        task.abort();
+        let why = ended(&mut Some(task)).await;
+        assert!(why.contains("cancelled"), "{why}");
+    }
 
     #[test]
     fn every_interface_is_reached_by_loopback() {

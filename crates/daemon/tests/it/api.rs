@@ -3,14 +3,15 @@
 mod refusals;
 
 use crate::support::{Member, until};
-use astrape_api::Client;
 use astrape_api::v1::event::Fact;
 use astrape_api::v1::*;
+use astrape_api::{Client, ConnectError};
 use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::EmbeddedChain;
 use astrape_daemon::service::server::{Offered, offer};
 use astrape_primitives::Sat;
 use refusals::is_refused;
+use std::net::SocketAddr;
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -19,7 +20,7 @@ pub(crate) struct Served {
     pub(crate) member: Member,
     offered: Offered,
     pub(crate) client: Client,
-    _credentials: TempDir,
+    credentials: TempDir,
 }
 
 pub(crate) async fn served(seed: u8, chain: &EmbeddedChain) -> Served {
@@ -31,10 +32,28 @@ pub(crate) async fn serve(member: Member) -> Served {
     let at = HostPort::new("127.0.0.1", 0);
     let offered = offer(member.handle.clone(), None, credentials.path(), &at).await.unwrap();
     let client = astrape_api::connect(credentials.path(), &offered.address().to_string()).await.unwrap();
-    Served { member, offered, client, _credentials: credentials }
+    Served { member, offered, client, credentials }
 }
 
 impl Served {
+    /// Where its API is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.offered.address()
+    }
+
+    /// Another client, connected anew.
+    pub(crate) async fn another(&self) -> Result<Client, ConnectError> {
+        astrape_api::connect(self.credentials.path(), &self.address().to_string()).await
+    }
+
+    /// What a client needs but for the token, which is another.
+    pub(crate) fn without_the_token(&self) -> TempDir {
+        let stranger = TempDir::new().unwrap();
+        std::fs::copy(self.credentials.path().join("api.cert"), stranger.path().join("api.cert")).unwrap();
+        std::fs::write(stranger.path().join("api.token"), "ab".repeat(32)).unwrap();
+        stranger
+    }
+
     pub(crate) async fn end(self) {
         self.offered.close().await;
         self.member.stop().await.unwrap();
@@ -183,7 +202,7 @@ async fn two_nodes_live_by_the_api_alone() {
 
     // Who waits for news is told that there will be none.
     alice.client.stop(StopRequest {}).await.unwrap();
-    alice.offered.stop_asked().await;
+    alice.offered.stop_asked().await.unwrap();
     alice.end().await;
     let end = loop {
         match events.message().await {
@@ -270,6 +289,12 @@ async fn a_held_payment_is_settled_or_given_back_over_the_api() {
             invoices.into_inner().invoices.iter().any(|i| state(i) && i.received_msat == 1_000_000)
         })
         .await;
+        // What is under way takes no place from what has ended.
+        let one = ListPaymentsRequest { limit: Some(1), before: None };
+        let listed = alice.client.clone().list_payments(one).await.unwrap().into_inner();
+        let states: Vec<PaymentState> = listed.payments.iter().map(Payment::state).collect();
+        let ended = [PaymentState::Pending, PaymentState::Succeeded];
+        assert_eq!((states.as_slice(), listed.under_way), (&ended[..if settles { 1 } else { 2 }], 1));
         if settles {
             let preimage = Some(hex::encode(preimage));
             let request = SettleInvoiceRequest { payment_hash: None, preimage };
@@ -349,4 +374,24 @@ async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
     for member in [alice, carol] {
         member.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_between_channels_that_fails_leaves_no_invoice_open() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, bob) = (served(46, &chain).await, Member::start(47, &chain).await);
+    alice.member.fund(Sat(1_000_000)).await;
+    alice.member.connect(&bob).await;
+    alice.member.open(&bob, Sat(500_000), astrape_primitives::Msat(0)).await;
+    let from = alice.channels().await.remove(0).channel_id;
+    // There is no other channel to come back by.
+    let request = RebalanceRequest { amount_msat: 1_000_000, from, ..Default::default() };
+    let failed = alice.client.rebalance(request).await;
+    let is_failed = |paid: &PayResponse| paid.payment.as_ref().unwrap().state() == PaymentState::Failed;
+    assert!(failed.as_ref().map_or(true, |paid| is_failed(paid.get_ref())), "{failed:?}");
+    let invoices = alice.client.list_invoices(ListInvoicesRequest::default()).await.unwrap().into_inner();
+    let states: Vec<InvoiceState> = invoices.invoices.iter().map(Invoice::state).collect();
+    assert_eq!(states, [InvoiceState::Canceled]);
+    alice.end().await;
+    bob.stop().await.unwrap();
 }

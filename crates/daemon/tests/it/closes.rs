@@ -139,6 +139,45 @@ async fn a_forced_close_tells_when_the_money_comes_back_and_what_came() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closes_come_in_pages_whether_they_are_over_or_not() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, bob) = opened(59, &chain).await;
+    for _ in 0..2 {
+        alice.member.fund(Sat(500_000)).await;
+        alice.member.open(&bob.member, Sat(400_000), Msat(0)).await;
+    }
+    let channels = alice.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
+    for channel in channels.into_iter().map(|channel| channel.channel_id) {
+        let close = CloseChannelRequest { channel, force: true, ..CloseChannelRequest::default() };
+        alice.client.close_channel(close).await.unwrap();
+    }
+    let page = async |alice: &mut Served, before: Option<u64>, after: Option<String>| {
+        let request = ListClosesRequest { limit: Some(2), before, after, channel: None };
+        alice.client.list_closes(request).await.unwrap().into_inner().closes
+    };
+    let first = page(&mut alice, None, None).await;
+    assert!(matches!(&first[..], [one, other] if !one.over && !other.over), "{first:?}");
+    let second = page(&mut alice, None, Some(first[1].keys_id.clone())).await;
+    assert!(matches!(&second[..], [one] if !first.iter().any(|other| other.keys_id == one.keys_id)));
+    assert!(page(&mut alice, None, Some(second[0].keys_id.clone())).await.is_empty());
+    until("all closes to be over", async || {
+        chain.mine(1);
+        let closes = alice.client.clone().list_closes(ListClosesRequest::default()).await.unwrap();
+        closes.into_inner().closes.iter().all(|close| close.over)
+    })
+    .await;
+    let first = page(&mut alice, None, None).await;
+    assert!(matches!(&first[..], [one, other] if one.number > other.number), "{first:?}");
+    let second = page(&mut alice, first[1].number, None).await;
+    assert!(matches!(&second[..], [one] if one.over && one.number < first[1].number), "{second:?}");
+    let both = ListClosesRequest { before: Some(1), after: Some("ab".repeat(32)), ..Default::default() };
+    let refused = alice.client.list_closes(both).await.unwrap_err();
+    assert!(refused.message().contains("after: "), "{refused}");
+    alice.end().await;
+    bob.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_knows_no_taproot_scripts_is_closed_with_all_the_same_and_the_money_is_swept() {
     let chain = EmbeddedChain::new();
     // Bob's own wallet has no script that he may name, so where he begins he names another.

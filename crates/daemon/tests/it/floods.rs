@@ -1,7 +1,10 @@
 //! Strangers by the hundred, over real sockets, while an honest peer pays: memory stays bounded and the payment arrives.
 
+use crate::api::serve;
 use crate::strangers::Stranger;
 use crate::support::{Member, PATIENCE, until};
+use astrape_api::Client;
+use astrape_api::v1::GetInfoRequest;
 use astrape_daemon::engine::EmbeddedChain;
 use astrape_node::Fact;
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, Network, Sat, ShortChannelId};
@@ -12,6 +15,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -227,4 +232,47 @@ async fn openings_by_strangers_at_the_same_time_take_no_more_places_than_there_a
     })
     .await;
     end(alice, bob).await;
+}
+
+/// Files and sockets that this process has open.
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("Linux tells").count()
+}
+
+// attack 85
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn strangers_at_the_api_by_the_hundred_hold_few_places_and_only_for_seconds() {
+    const PLACES: usize = 128;
+    const SILENT: usize = 120;
+    let asks = async |client: &mut Client| client.get_info(GetInfoRequest {}).await;
+    let (alice, bob) = pair(109).await;
+    let mut alice = serve(Arc::into_inner(alice).expect("nobody else has her")).await;
+    asks(&mut alice.client).await.expect("with the token");
+    let (before, stranger) = (open_files(), alice.without_the_token());
+    // Those who have found the certificate speak as well as any client, but for the token, and keep their connections.
+    let mut loud = Vec::new();
+    for _ in 1..PLACES {
+        let mut client = astrape_api::connect(stranger.path(), &alice.address().to_string()).await.unwrap();
+        let status = asks(&mut client).await.expect_err("no token");
+        assert_eq!(status.code(), tonic::Code::Unauthenticated);
+        loud.push(client);
+    }
+    let mut silent = Vec::new();
+    for _ in 0..SILENT {
+        silent.push(TcpStream::connect(alice.address()).await.unwrap());
+    }
+    pays(&bob, &alice.member).await;
+    let (ours, taken) = (loud.len() + silent.len(), open_files().saturating_sub(before));
+    assert!(taken <= ours + PLACES + 16, "{taken} files for {ours} strangers");
+    asks(&mut alice.client).await.expect("who is in is not held up");
+    let (begun, another) = (Instant::now(), async { asks(&mut alice.another().await.unwrap()).await });
+    tokio::time::timeout(PATIENCE, another).await.expect("whoever waits gets in").expect("with the token");
+    assert!(begun.elapsed() < Duration::from_secs(20), "after {:?}", begun.elapsed());
+    for mut stream in silent {
+        let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1])).await.expect("it is let go");
+        assert!(!matches!(end, Ok(1..)), "nothing is said to it");
+    }
+    pays(&bob, &alice.member).await;
+    bob.stop().await.unwrap();
+    alice.end().await;
 }

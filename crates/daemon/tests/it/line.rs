@@ -98,7 +98,7 @@ async fn three_nodes_pay_over_the_middle_one_which_restarts_meanwhile() {
     }
     let invoice = carol.invoice(sat(30_000)).await;
     assert!(matches!(alice.pay(&invoice).await, Fact::PaymentSent { .. }));
-    let forwards = bob.handle.read(|reader| reader.forwards(None, 10)).await.unwrap();
+    let forwards = bob.handle.read(|reader| reader.forwards_of(None, (0, u64::MAX), None, 10)).await.unwrap();
     assert_eq!(forwards.len(), 2);
     for member in [alice, bob, carol] {
         member.stop().await.unwrap();

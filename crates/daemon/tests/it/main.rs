@@ -13,6 +13,7 @@ mod gossip;
 mod line;
 mod process;
 mod rendering;
+mod reserve;
 mod restored;
 mod strangers;
 mod support;

@@ -30,14 +30,22 @@ fn astrape(home: &Path, words: &[&str]) -> Command {
 
 impl Node {
     fn start() -> Self {
-        Self::start_at(TempDir::new().unwrap())
+        Self::start_with("true", TempDir::new().unwrap())
     }
 
-    fn start_at(home: TempDir) -> Self {
+    /// After a command of the shell, which can limit what the process may have, in a directory that there is.
+    fn start_with(limit: &str, home: TempDir) -> Self {
         let socket = home.path().join("notify");
         let notices = UnixDatagram::bind(&socket).unwrap();
         notices.set_read_timeout(Some(PATIENCE)).unwrap();
-        let child = astrape(home.path(), &["run", "--listen", "127.0.0.1:0"])
+        let node = astrape(home.path(), &["run", "--listen", "127.0.0.1:0"]);
+        let child = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(format!("{limit} && exec \"$0\" \"$@\""))
+            .arg(node.get_program())
+            .args(node.get_args())
+            .env_clear()
+            .envs(node.get_envs().filter_map(|(name, value)| Some((name, value?))))
             .env("NOTIFY_SOCKET", &socket)
             .stderr(Stdio::piped())
             .spawn()
@@ -148,11 +156,27 @@ fn a_seed_that_was_put_there_by_hand_is_closed_to_other_users_and_the_log_says_s
     for (path, mode) in [(&dir, 0o755), (&seed, 0o644)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
-    let node = Node::start_at(home);
+    let node = Node::start_with("true", home);
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&seed)), (0o700, 0o600));
     assert_eq!(std::fs::read_to_string(&seed).unwrap(), words, "and nothing else has changed");
     assert!(node.ask(&["stop"]).status.success());
     let (_, log) = node.ended();
     assert!(log.contains("seed was open to other users of this machine (mode 0644)"), "{log}");
+}
+
+#[test]
+fn a_node_takes_all_open_files_that_it_may_have_and_says_so_when_they_are_few() {
+    let node = Node::start_with("ulimit -Sn 256", TempDir::new().unwrap());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", node.child.id())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("Linux tells");
+    let files: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(files[0], files[1], "the soft and the hard limit");
+    node.signal("-TERM");
+    node.ended();
+    let node = Node::start_with("ulimit -n 256", TempDir::new().unwrap());
+    node.signal("-TERM");
+    let (code, log) = node.ended();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("no more than 256 files"), "{log}");
 }

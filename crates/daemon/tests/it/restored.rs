@@ -1,8 +1,12 @@
 //! A node that is made again from its words: coins on chain come back by them alone.
 
 use crate::support::{Member, until};
+use astrape_api::v1::GetInfoRequest;
+use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::{EmbeddedChain, start};
+use astrape_daemon::service::server::offer;
 use astrape_primitives::{Height, Msat, Sat};
+use tempfile::TempDir;
 
 /// More blocks than a wallet reads at once.
 const MANY: u32 = 450;
@@ -70,4 +74,34 @@ async fn coins_from_before_this_node_can_be_spent_and_stay_spent() {
     for member in [again, bob] {
         member.stop().await.unwrap();
     }
+}
+
+// attack 48
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_alarm_about_a_state_that_may_be_old_ends_when_the_peer_has_told_that_it_is_not() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(44, &chain).await, Member::start(45, &chain).await);
+    alice.fund(Sat(300_000)).await;
+    alice.connect(&bob).await;
+    let channel = alice.open(&bob, Sat(200_000), Msat(0)).await;
+    let bob = bob.stopped().await;
+    let mut config = alice.config();
+    config.node.suspect.insert(channel);
+    let alice = alice.stopped().await;
+    let (handle, running) = start(config).await.unwrap();
+    let credentials = TempDir::new().unwrap();
+    let at = HostPort::new("127.0.0.1", 0);
+    let offered = offer(handle.clone(), None, credentials.path(), &at).await.unwrap();
+    let client = astrape_api::connect(credentials.path(), &offered.address().to_string()).await.unwrap();
+    let is_alarmed = async || {
+        let info = client.clone().get_info(GetInfoRequest {}).await.unwrap().into_inner();
+        info.alarms.iter().any(|alarm| alarm.contains("the state of 1 channels may be older"))
+    };
+    assert!(is_alarmed().await);
+    let bob = bob.start().await;
+    bob.handle.connect(alice.id(), &handle.listening()[0].to_string()).await.unwrap();
+    until("bob has told where the channel is", async || !is_alarmed().await).await;
+    offered.close().await;
+    running.stop().await.unwrap();
+    bob.stop().await.unwrap();
 }

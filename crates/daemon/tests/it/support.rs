@@ -157,6 +157,7 @@ impl Member {
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await.unwrap(),
             upfront_shutdown_script: None,
+            spend_reserve: false,
         };
         self.handle.synced().await.unwrap();
         other.handle.synced().await.unwrap();

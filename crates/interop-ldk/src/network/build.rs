@@ -68,13 +68,17 @@ impl Net {
         Ok(Some(net))
     }
 
-    /// Gives each that opens channels a coin for each of them.
+    /// Gives each that opens channels a coin for each of them, and those that others open to one for the close.
     fn fund(&self, openings: &[Opening]) -> Result<()> {
         let mut coins: BTreeMap<String, f64> = BTreeMap::new();
         for opening in openings {
-            if let Member::Ours { daemon, .. } = &self.members[opening.ends[0]] {
-                let address = daemon.ask_for(&["newaddr"], "address")?;
-                coins.insert(address, Amount::from_sat(opening.capacity_sat + SPARE_SAT).to_btc());
+            for (end, amount_sat) in
+                opening.ends.into_iter().zip([opening.capacity_sat + SPARE_SAT, SPARE_SAT])
+            {
+                if let Member::Ours { daemon, .. } = &self.members[end] {
+                    let address = daemon.ask_for(&["newaddr"], "address")?;
+                    coins.insert(address, Amount::from_sat(amount_sat).to_btc());
+                }
             }
         }
         self.bitcoind.call::<Value>("sendmany", json!(["", coins]))?;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 #[test]
 fn nodes_wait_for_a_bitcoind_that_is_away_say_so_and_go_on() -> Result<()> {
     let Some(mut line) = Line::open(3, Opening::HALVES, &[])? else { return Ok(()) };
+    line.fund_closes(&line.nodes[2])?;
     line.bitcoind.stop()?;
     for node in &line.nodes {
         wait::until(&format!("{} to raise an alarm", node.name()), SOON, || {

@@ -72,6 +72,7 @@ fn play(plan: &Plan) -> Result<()> {
     let seed = seed()?;
     let begin = Instant::now();
     let Some(mut line) = Line::open(3, Opening::HALVES, &[])? else { return Ok(()) };
+    line.fund_closes(&line.nodes[2])?;
     let channels = accounts::both_sides_agree(&line.clis())?;
     ensure!(channels.len() == 2, "{channels:?}");
     let before = accounts::shares(&line.clis())?;

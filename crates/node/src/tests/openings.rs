@@ -370,6 +370,7 @@ fn a_temporary_id_is_not_used_twice_with_a_peer() {
             keys: keys.clone(),
             change_script: super::net::script(9),
             upfront_shutdown_script: None,
+            spend_reserve: false,
         };
         let command = Command::OpenChannel(Box::new(command));
         step(node, NOW, Input::Command { id: CommandId(1), command });

@@ -3,6 +3,7 @@
 use super::Turn;
 use crate::command::{Refusal, Reply, WithdrawCommand};
 use crate::ledger::Fact;
+use crate::node::PendingOpening;
 use crate::state::OwedTransaction;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Sat};
 use astrape_transactions::signing::WalletInput;
@@ -45,15 +46,20 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether there are coins for a funding, before the peer is asked.
+    /// Whether there are coins for a funding, before the peer is asked: those that closes need are not taken, the close of this
+    /// channel among them, unless it is asked for.
     pub(super) fn check_coins(
         &self,
         amount: Sat,
         feerate: FeeratePerKw,
-        change_script: &ScriptBuf,
+        opening: &PendingOpening,
     ) -> Result<(), Refusal> {
         let output = TxOut { value: amount.into(), script_pubkey: ScriptBuf::from(vec![0; P2WSH_LEN]) };
-        self.coins_value().select(&[output], &self.terms(feerate, change_script))?;
+        let own = opening.reserve.map(|own| self.node.reserve_with_openings().saturating_add(own));
+        let (coins, terms) = (self.coins_value(), self.terms(feerate, &opening.change_script));
+        beside_reserve(own.unwrap_or_default(), &terms, |terms| {
+            coins.select(std::slice::from_ref(&output), terms)
+        })?;
         Ok(())
     }
 
@@ -64,12 +70,15 @@ impl Turn<'_> {
         script: &ScriptBuf,
         amount: Sat,
         feerate: FeeratePerKw,
-        change_script: ScriptBuf,
+        opening: &PendingOpening,
     ) -> Result<Transaction, Refusal> {
         let mut coins = self.coins_value();
         let outputs = vec![TxOut { value: amount.into(), script_pubkey: script.clone() }];
-        let selection = coins.select(&outputs, &self.terms(feerate, &change_script))?;
-        let request = selection.to_request(outputs, &change_script, self.height())?;
+        // Others may have been opened since the coins were looked at.
+        let reserve = opening.reserve.map_or(Sat::ZERO, |_| self.node.reserve_with_openings());
+        let terms = self.terms(feerate, &opening.change_script);
+        let selection = beside_reserve(reserve, &terms, |terms| coins.select(&outputs, terms))?;
+        let request = selection.to_request(outputs, &opening.change_script, self.height())?;
         coins.reserve(&selection.outpoints(), Reservation::Opening(keys))?;
         self.set_coins(coins);
         Ok(request.tx)
@@ -106,14 +115,7 @@ impl Turn<'_> {
             None => coins.select_all(&command.script, terms),
         };
         let reserve = if command.spend_reserve { Sat::ZERO } else { self.node.anchor_reserve() };
-        if reserve == Sat::ZERO {
-            return Ok(select(&terms)?);
-        }
-        // What would not be possible without a reserve either is refused in the wallet's own words.
-        select(&Terms { reserve, ..terms.clone() }).or_else(|wallet| {
-            select(&terms)?;
-            Err(Refusal::Reserve { reserve, wallet })
-        })
+        beside_reserve(reserve, &terms, select)
     }
 
     pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
@@ -129,4 +131,20 @@ impl Turn<'_> {
         self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
         Ok(Reply::Withdrawing { txid, amount, fee: selection.fee })
     }
+}
+
+/// Selects coins that leave a reserve in the wallet. What would not be possible without a reserve either is refused in the
+/// wallet's own words.
+fn beside_reserve<T>(
+    reserve: Sat,
+    terms: &Terms,
+    select: impl Fn(&Terms) -> Result<T, astrape_wallet::Refusal>,
+) -> Result<T, Refusal> {
+    if reserve == Sat::ZERO {
+        return Ok(select(terms)?);
+    }
+    select(&Terms { reserve, ..terms.clone() }).or_else(|wallet| {
+        select(terms)?;
+        Err(Refusal::Reserve { reserve, wallet })
+    })
 }

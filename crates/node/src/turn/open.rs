@@ -6,6 +6,7 @@ use crate::effect::{Broadcast, Effect, Speech};
 use crate::input::FreshKeys;
 use crate::ledger::ChannelFact;
 use crate::node::PendingOpening;
+use crate::reserve::reserve_of_opening;
 use crate::state::OwedTransaction;
 use astrape_channel::{Channel, Command, Event, IncomingRequest, OpenRequest, Reaction, reaction};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, NodeId, Sat, ShortChannelId};
@@ -81,7 +82,6 @@ impl Turn<'_> {
         };
         let features = connected.features.clone();
         let feerate = command.feerate.unwrap_or(self.node.world.feerate);
-        self.check_coins(command.funding, feerate, &command.change_script)?;
         let channel = command.keys.id;
         let request = OpenRequest {
             peer: command.peer,
@@ -98,7 +98,12 @@ impl Turn<'_> {
         };
         let (config, secp) = (Arc::clone(&self.node.config), Arc::clone(&self.node.secp));
         let transition = Channel::open_outgoing(request, &self.view(&config, &secp, &features))?;
-        self.node.openings.set(channel, PendingOpening { change_script: command.change_script });
+        let opening = PendingOpening {
+            change_script: command.change_script,
+            reserve: (!command.spend_reserve).then(|| reserve_of_opening(&transition.next)),
+        };
+        self.check_coins(command.funding, feerate, &opening)?;
+        self.node.openings.set(channel, opening);
         self.take_transition(channel, transition);
         Ok(Reply::Opening { channel })
     }
@@ -138,7 +143,7 @@ impl Turn<'_> {
             return;
         };
         let feerate = feerate.unwrap_or(self.node.world.feerate);
-        match self.build_funding(keys, &script, amount, feerate, opening.change_script) {
+        match self.build_funding(keys, &script, amount, feerate, &opening) {
             Ok(tx) => {
                 let vout =
                     tx.output.iter().position(|o| o.script_pubkey == script).expect("it was just put there");

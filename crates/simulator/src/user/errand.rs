@@ -133,6 +133,8 @@ impl World {
             change_script,
             upfront_shutdown_script: upfront.then(|| self.fresh_script(wanted.from)),
             keys,
+            // The worlds are to have wallets that hold too little, too.
+            spend_reserve: true,
         };
         self.users.wanted[number].keys = Some(ChannelKeysId(fresh));
         self.command(wanted.from, Errand::Open(number), Command::OpenChannel(Box::new(command)))

@@ -84,16 +84,9 @@ impl SqliteReader {
         query::facts_before(&self.conn, fact::PAYMENT, before, limit)
     }
 
-    /// Payments of others, newest first, of numbers below `before` if given: at most `limit`, and at most [`MAX_PAGE`].
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn forwards(&self, before: Option<u64>, limit: usize) -> Result<Vec<Entry>, JournalError> {
-        query::facts_before(&self.conn, fact::FORWARD, before, limit)
-    }
-
-    /// The same of those alone that came in or went out, or were to go out, over a channel, if one is given, from a time on and
-    /// before another, in milliseconds since 1970.
+    /// Payments of others, newest first, of numbers below `before` if given: at most `limit`, and at most [`MAX_PAGE`]. Those alone
+    /// that came in or went out, or were to go out, over a channel, if one is given, from a time on and before another, in
+    /// milliseconds since 1970.
     ///
     /// # Errors
     /// When they cannot be read.

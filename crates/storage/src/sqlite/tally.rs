@@ -6,7 +6,7 @@ use rusqlite::{Connection, Params, Row};
 use std::collections::BTreeMap;
 
 /// Most periods that are told at once.
-pub const MAX_PERIODS: u64 = 1_000;
+const MAX_PERIODS: u64 = 1_000;
 
 /// What became of forwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -42,7 +42,7 @@ fn a_list_goes_on_where_the_last_page_ended() {
     assert_eq!(listed.len(), 30);
     assert!(listed.iter().all(|entry| is_payment(&entry.fact)));
     assert!(listed.windows(2).all(|pair| pair[0].number > pair[1].number), "newest first");
-    assert_eq!(reader.forwards(None, 1_000).unwrap().len(), 30);
+    assert_eq!(reader.forwards_of(None, (0, u64::MAX), None, 1_000).unwrap().len(), 30);
     let from = reader.facts_from(58, 10).unwrap();
     assert_eq!(from.iter().map(|e| e.number).collect::<Vec<_>>(), [58, 59]);
     assert!(reader.facts_from(u64::MAX, 10).unwrap().is_empty());

@@ -17,6 +17,7 @@ impl Asking {
             push_msat: open.push.0,
             private: open.private,
             feerate_perkw: open.feerate_perkw,
+            spend_reserve: open.spend_reserve,
         };
         let opened = self.client.open_channel(request).await?.into_inner();
         self.show(&opened, render::channels::opened)
@@ -48,9 +49,13 @@ impl Asking {
             channel: onchain.channel.clone(),
             limit: Some(onchain.limit),
             before: onchain.before,
+            after: onchain.after.clone(),
         };
         let closes = self.client.list_closes(request).await?.into_inner();
-        self.show(&closes, |closes| render::closes::closes(closes, onchain.channel.is_some()))
+        self.show(&closes, |closes| {
+            let page = render::closes::closes(closes, onchain.channel.is_some());
+            page + &render::closes::next_page(closes, onchain.limit)
+        })
     }
 
     pub(super) async fn close(mut self, close: &Close) -> Result<(), Failure> {

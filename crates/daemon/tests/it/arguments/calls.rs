@@ -189,6 +189,7 @@ fn peers(table: &mut Table, here: &Here) {
 fn channels(table: &mut Table, here: &Here) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("OpenChannel");
+    table.not_now("spend_reserve", Value::Flag(true), "connect first");
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
     table.not_now("node_id", text(NOBODY), "connect first");
@@ -348,6 +349,7 @@ fn lists(table: &mut Table) {
     for name in ["abcd", "1x2x3", &"ab".repeat(32), &format!("{}:0", "ab".repeat(32))] {
         table.not_found("channel", text(name), "there is no such channel");
     }
+    table.wrong("after", text(""), MISSING).nonsense("after", HEX32).taken("after", text("ab".repeat(32)));
     for call in ["ListPayments", "ListForwards", "ListCloses"] {
         table.of(call);
         table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");

@@ -83,6 +83,8 @@ pub(super) fn rows() -> Vec<Row> {
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
     }
+    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "after: "));
+    rows.push(row("onchain", "after", &["--after", "ab", "--before", "1"], 2, "cannot be used with"));
     rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "channel: "));
     rows.push(row("forwards", "channel", &["--channel", "abcd"], 1, "astrape channels"));
     for argument in ["since", "until"] {
@@ -141,6 +143,7 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--feerate-perkw",
     ));
+    rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
 }

@@ -26,7 +26,7 @@ fn what_a_close_costs_and_what_is_missing_for_it_is_said() {
         on chain               5,000 sat
         in channels            0 sat
         can receive (at most)  0 sat
-        set aside for closes   20,000 sat
+        to keep for closes     20,000 sat
         Warning: 15,000 sat are missing on chain to close all channels in time when fees are high: send them to an address of `astrape newaddr`.
         ",
     );
@@ -134,6 +134,21 @@ fn a_close_that_is_over_takes_four_lines_until_it_is_asked_for() {
     assert!(whole.ends_with("2023-11-14 22:13:20 going on chain: by the user's wish\n"), "{whole}");
     let none = render::closes::closes(&ListClosesResponse::default(), false);
     assert_eq!(none, "No channel has been closed, and none is closing.\n");
+}
+
+#[test]
+fn what_a_list_of_closes_has_no_room_for_is_said_and_how_to_ask_for_it() {
+    let close = Close { outputs_left_out: 3, events_left_out: 1, keys_id: id("cd"), ..forced_close() };
+    let answer = ListClosesResponse { closes: vec![close] };
+    let shown = render::closes::closes(&answer, false);
+    assert!(shown.contains("Left out: 3 outputs. `astrape onchain abababababab…` tells all.\n"), "{shown}");
+    assert!(shown.contains("Left out: 1 earlier event. `astrape onchain"), "{shown}");
+    let next = render::closes::next_page(&answer, 1);
+    assert_eq!(next, format!("\nThere may be more: `astrape onchain --after {}`\n", id("cd")));
+    assert_eq!(render::closes::next_page(&answer, 2), "", "all were told");
+    let over = Close { over: true, number: Some(7), ..forced_close() };
+    let next = render::closes::next_page(&ListClosesResponse { closes: vec![over] }, 1);
+    assert_eq!(next, "\nThere may be more: `astrape onchain --before 7`\n");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_parts_of_a_payment_are_told_with_their_hops_and_how_long_each_held_it() {
     };
     let parts = vec![failed, arrived, part(PaymentState::Pending)];
     let sent = Payment { parts, attempts: 3, ..payment(PaymentState::Pending) };
-    let answer = ListPaymentsResponse { payments: vec![sent, payment(PaymentState::Failed)] };
+    let answer = ListPaymentsResponse { payments: vec![sent, payment(PaymentState::Failed)], under_way: 0 };
     shows(
         &render::payments::payments_with_parts(&answer),
         "
@@ -93,6 +93,7 @@ fn payments_and_forwards_are_a_line_each() {
     shows(
         &render::payments::payments(&ListPaymentsResponse {
             payments: vec![payment(PaymentState::Pending), sent, received],
+            under_way: 1,
         }),
         "
         NUMBER  TIME (UTC)           DIRECTION      AMOUNT    FEE  STATE      PAYMENT

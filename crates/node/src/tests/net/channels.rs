@@ -70,6 +70,7 @@ impl Net {
             keys,
             change_script: script(77),
             upfront_shutdown_script: None,
+            spend_reserve: false,
         };
         let reply = self.command(from, Command::OpenChannel(Box::new(command)));
         assert_eq!(reply, Ok(Reply::Opening { channel }));
