@@ -14,12 +14,19 @@ pub struct FeeEstimates {
     guessed: bool,
 }
 
+/// No estimate is believed to be more: the dearest block there was, that of the fourth halving, cost less than 4,000 sat/vbyte on
+/// average. What is above is a fault of the source, and would burn coins without anybody having asked for it; a claim that nears its
+/// deadline pays more than the estimate by itself.
+pub const MAX_ESTIMATE: FeeratePerKw = FeeratePerKw::from_sat_per_vb(5_000);
+
 impl FeeEstimates {
-    /// Puts together what a source knows. `mempool_min` is the least that its mempool takes. Where it has no estimate at
-    /// all, a fixed one for the network stands in, and [`FeeEstimates::is_guessed`] says so.
+    /// Puts together what a source knows, none of it above [`MAX_ESTIMATE`]. `mempool_min` is the least that its mempool takes.
+    /// Where it has no estimate at all, a fixed one for the network stands in, and [`FeeEstimates::is_guessed`] says so.
     #[must_use]
     pub fn new(network: Network, mempool_min: FeeratePerKw, by_target: BTreeMap<u16, FeeratePerKw>) -> Self {
-        let floor = mempool_min.max(FeeratePerKw::FLOOR);
+        let floor = mempool_min.clamp(FeeratePerKw::FLOOR, MAX_ESTIMATE);
+        let by_target: BTreeMap<u16, FeeratePerKw> =
+            by_target.into_iter().map(|(target, rate)| (target, rate.min(MAX_ESTIMATE))).collect();
         if by_target.is_empty() {
             return Self {
                 floor,
@@ -88,6 +95,17 @@ mod tests {
         let fees = FeeEstimates::new(Network::Bitcoin, FeeratePerKw(4_000), by_target);
         assert_eq!(fees.for_target(144), FeeratePerKw(4_000));
         assert_eq!(fees.for_target(2), FeeratePerKw(5_000));
+    }
+
+    #[test]
+    fn no_estimate_is_above_what_any_block_has_cost() {
+        let absurd = FeeratePerKw(u32::MAX);
+        let high = FeeratePerKw::from_sat_per_vb(4_000);
+        let by_target = BTreeMap::from([(2, absurd), (6, high)]);
+        let fees = FeeEstimates::new(Network::Bitcoin, FeeratePerKw::FLOOR, by_target.clone());
+        assert_eq!([2, 6].map(|blocks| fees.for_target(blocks)), [MAX_ESTIMATE, high]);
+        let fees = FeeEstimates::new(Network::Bitcoin, absurd, by_target);
+        assert_eq!((fees.floor(), fees.curve().within(144)), (MAX_ESTIMATE, MAX_ESTIMATE));
     }
 
     #[test]

@@ -136,7 +136,9 @@ pub(crate) struct World {
     pub(crate) estimates: Option<Feerates>,
     /// Why what we see of the chain is not fresh.
     pub(crate) stale: Option<String>,
-    /// The tip when what we see became fresh; none while it is not.
+    /// The tip when what we see was fresh last.
+    pub(crate) stale_since: Height,
+    /// The tip when what we see became fresh, but for moments in which we missed nothing.
     pub(crate) fresh_since: Option<Height>,
     /// Whether blocks that are there already have not been read.
     pub(crate) is_behind: bool,
@@ -154,6 +156,7 @@ impl Node {
             is_feerate_told: config.fixed_feerate.is_some(),
             estimates: None,
             stale: None,
+            stale_since: Height(0),
             fresh_since: None,
             is_behind: false,
             is_catching_up: false,

@@ -8,6 +8,8 @@ use bitcoin::{Transaction, Txid};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Any fault without a code of its own, as too many parameters are (`RPC_MISC_ERROR`).
+const MISC_ERROR: i64 = -1;
 /// An input is missing or spent, or a rule that is not named (`RPC_VERIFY_ERROR`).
 const VERIFY_ERROR: i64 = -25;
 /// Refused by consensus or policy (`RPC_VERIFY_REJECTED`).
@@ -71,9 +73,14 @@ fn warn_once(lacks_packages: &AtomicBool, why: &str) {
     }
 }
 
+/// A package, without bitcoind's own limit of the feerate: a child pays for its parent too, and its own feerate is far above that
+/// of both. A node before 27.0 knows neither the limit nor how to switch it off.
 async fn submit_package(rpc: &RpcClient, package: &[Transaction]) -> Result<PackageAnswer, RpcError> {
     let raw: Vec<String> = package.iter().map(serialize_hex).collect();
-    rpc.call("submitpackage", json!([raw])).await
+    match rpc.call("submitpackage", json!([raw, 0])).await {
+        Err(error) if error.code() == Some(MISC_ERROR) => rpc.call("submitpackage", json!([raw])).await,
+        answer => answer,
+    }
 }
 
 /// One transaction, without bitcoind's own limit of the feerate: what may be spent on fees is decided in the core.

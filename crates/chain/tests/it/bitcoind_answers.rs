@@ -205,6 +205,22 @@ async fn the_servers_own_fee_limit_is_switched_off() {
     let (server, bitcoind) = with(|_| Reply::Error(-26, "no")).await;
     bitcoind.broadcast(std::slice::from_ref(&parent)).await;
     assert_eq!(server.calls()[0].params, json!([serialize_hex(&parent), 0]));
+    let package = parent_and_child();
+    let (server, bitcoind) =
+        with(|_| Reply::Result(json!({ "package_msg": "success", "tx-results": {} }))).await;
+    bitcoind.broadcast(&package).await;
+    assert_eq!(server.calls()[0].params, json!([package.each_ref().map(serialize_hex), 0]));
+}
+
+#[tokio::test]
+async fn a_bitcoind_that_has_no_such_limit_for_packages_is_asked_without() {
+    let package = parent_and_child();
+    let (result, methods) = broadcast(&package, |call| match call.params.as_array().map(Vec::len) {
+        Some(2) => Reply::Error(-1, "submitpackage [\"rawtx\",...]"),
+        _ => Reply::Result(json!({ "package_msg": "success", "tx-results": {} })),
+    })
+    .await;
+    assert_eq!((result, methods.len()), (BroadcastResult::Accepted, 2));
 }
 
 #[tokio::test]

@@ -340,3 +340,24 @@ fn what_waits_to_be_passed_on_is_failed_back_when_its_time_is_over() {
     block(&mut node);
     assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))), "long before block 120");
 }
+
+// attack 32
+#[test]
+fn a_chain_source_that_fails_for_a_moment_at_every_block_gives_a_stuck_payment_no_more_time() {
+    let (mut node, _, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("starting".to_owned())));
+    step(&mut node, NOW, told(crate::Freshness::Fresh));
+    while node.chain().height() < Height(106) {
+        assert!(matches!(node.channel(&second).expect("there").phase, Phase::Open(_)));
+        let is_doubtful = node.chain().height().0 % 2 == 0;
+        let moment = if is_doubtful { crate::Freshness::Doubtful } else { crate::Freshness::Behind };
+        step(&mut node, NOW, told(moment("no answer".to_owned())));
+        block(&mut node);
+        step(&mut node, NOW, told(crate::Freshness::Fresh));
+    }
+    assert!(
+        matches!(node.channel(&second).expect("there").phase, Phase::Closing(_)),
+        "at its expiry and three"
+    );
+}

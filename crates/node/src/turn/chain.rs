@@ -14,6 +14,10 @@ use std::sync::Arc;
 /// A feerate changes by this share, in percent, before the commitments follow: each change costs signatures on all HTLCs.
 const FEERATE_CHANGE_PERCENT: u32 = 20;
 
+/// Most blocks that are read while the view of the chain is not fresh, and are not missed all the same: a source that fails to
+/// answer for a moment delays the one that comes then. Peers need no time to catch up with us, as they do when we have slept.
+const MAX_DELAYED_BLOCKS: u32 = 1;
+
 impl Turn<'_> {
     pub(super) fn chain(&mut self, input: ChainInput) {
         match input {
@@ -196,11 +200,20 @@ impl Turn<'_> {
             Freshness::Fresh => None,
             Freshness::Behind(reason) | Freshness::Doubtful(reason) => Some(reason),
         };
-        let is_back = stale.is_none() && world.stale.is_some();
+        let was_stale = world.stale.is_some();
         world.stale = stale;
-        if is_back {
-            self.node.world.fresh_since = Some(self.height());
-            self.deadlines();
+        let (is_stale, tip) = (self.node.world.stale.is_some(), self.height());
+        let world = &mut self.node.world;
+        match (was_stale, is_stale) {
+            (false, true) => world.stale_since = tip,
+            (true, false) => {
+                // At a start nobody knows for how long we were away.
+                if world.fresh_since.is_none() || tip > world.stale_since.plus(MAX_DELAYED_BLOCKS) {
+                    world.fresh_since = Some(tip);
+                }
+                self.deadlines();
+            }
+            _ => {}
         }
     }
 

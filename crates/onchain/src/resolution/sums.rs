@@ -57,14 +57,15 @@ impl Resolution {
     }
 
     /// A transaction in a block that takes outputs of a claim for us: its fee. It may be a version of the claim before the
-    /// newest; then that is the one that stands.
+    /// newest; then that is the one that stands. One with a coin that the claim no longer had, because the wallet read that block
+    /// before us, ends it: its fee is not known, and no coin is kept for what has its place.
     pub(super) fn settle_claim(&mut self, tx: &Transaction, taken: &[OutPoint]) -> Option<Sat> {
         let outputs = &self.outputs;
         let txid = tx.compute_txid();
-        let claim = self
+        let (id, claim) = self
             .claims
-            .values_mut()
-            .find(|c| !taken.is_empty() && c.inputs.iter().all(|o| taken.contains(o)))?;
+            .iter_mut()
+            .find(|(_, c)| !taken.is_empty() && c.inputs.iter().all(|o| taken.contains(o)))?;
         if claim.txid() == txid {
             return Some(claim.fee);
         }
@@ -73,7 +74,12 @@ impl Resolution {
             outputs.get(of).map(Tracked::value).or_else(|| coin.map(|coin| coin.prevout.value.into()))
         };
         let brought: Option<Vec<Sat>> = tx.input.iter().map(|i| value(&i.previous_output)).collect();
-        let brought: Sat = brought?.into_iter().sum();
+        let Some(brought) = brought else {
+            let id = *id;
+            self.claims.remove(&id);
+            return None;
+        };
+        let brought: Sat = brought.into_iter().sum();
         let made: Sat = tx.output.iter().map(|o| Sat::from(o.value)).sum();
         claim.coins.retain(|coin| tx.input.iter().any(|i| i.previous_output == coin.outpoint));
         let mut unsigned = tx.clone();

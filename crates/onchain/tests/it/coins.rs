@@ -138,6 +138,34 @@ fn a_claim_whose_coin_went_elsewhere_is_made_anew_with_another() {
     court.assert_none_refused();
 }
 
+// attack 27
+#[test]
+fn a_coin_is_free_again_when_what_it_was_to_replace_is_in_a_block_that_the_wallet_had_read_before_us() {
+    let htlcs = Htlcs::everywhere(vec![htlc(Side::Remote, 0, 80_000, 2, EXPIRY)]);
+    let mut court = Court::new(CommitmentFormat::Anchors, htlcs);
+    court.know((Side::Remote, HtlcId(0)), 2);
+    let tx = court.our_commitment();
+    court.mine_with(&[tx]);
+    let outpoint = court.output_of((Side::Remote, HtlcId(0)));
+    let first = court.chain.spender_in_mempool(&outpoint).expect("it is claimed");
+    // As after a restart: the coin is spent to the wallet, and the block that spends it is still to be read.
+    let spent = |coin: &WalletInput| first.input.iter().any(|i| i.previous_output == coin.outpoint);
+    court.coins.retain(|coin| !spent(coin));
+    court.event(Event::Block);
+    let other = court.resolution.coins().next().expect("it is made anew");
+    assert!(first.input.iter().all(|i| i.previous_output != other));
+    court.mine_with(std::slice::from_ref(&first));
+    assert!(court.resolution.outputs[&outpoint].spent.is_some_and(|spent| spent.by_us));
+    assert_eq!(court.resolution.coins().next(), None, "nothing is left to pay for");
+    // Where that block goes, it is claimed again with a coin that is there.
+    court.chain.reorg(1);
+    court.chain.evict(&first.compute_txid());
+    let from = Height(court.tip().0 + 1);
+    court.event(Event::Reorged { from });
+    court.mine(2);
+    assert!(court.resolution.outputs[&outpoint].spent.is_some(), "{:?}", court.refused);
+}
+
 #[test]
 fn a_claim_whose_coin_went_elsewhere_waits_for_the_next_coin_where_there_is_no_other() {
     let htlcs = Htlcs::everywhere(vec![htlc(Side::Remote, 0, 80_000, 2, EXPIRY)]);
