@@ -166,7 +166,7 @@ impl Playground {
         }
         // Those at the ends are paid over hints, and a hint needs what Bob asks for.
         for node in [&self.alice, &self.carol] {
-            node.until("Bob's channel_update", PATIENCE, |n| !n.route_hints().is_empty()).await?;
+            node.until("Bob's channel_update", PATIENCE, |n| !n.route_hints(None).is_empty()).await?;
         }
         self.story.line(&format!("height {}", self.chain.look(|chain| chain.tip().height)));
         Ok(())

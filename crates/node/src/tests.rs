@@ -199,9 +199,9 @@ fn a_peer_may_name_a_channel_by_its_real_short_channel_id_where_others_may_not()
         Input::Peer { peer: by, event: PeerEvent::Message(message) }
     };
     step(&mut node, NOW, said(peer(3), update.clone()));
-    assert!(node.route_hints().is_empty(), "it is another's channel");
+    assert!(node.route_hints(None).is_empty(), "it is another's channel");
     step(&mut node, NOW, said(peer(2), update.clone()));
-    let hints = node.route_hints();
+    let hints = node.route_hints(None);
     assert_eq!(hints.len(), 1);
     assert_eq!((hints[0][0].node_id, hints[0][0].fee_base_msat), (peer(2), update.fee_base_msat));
 }

@@ -211,9 +211,12 @@ impl Graph {
     }
 
     /// Removes the channels of which one direction was last heard before `before` (in seconds of UNIX time), or not at all
-    /// although the channel is older than that (BOLT 7, "Pruning the Network View").
-    pub fn prune(&mut self, before: u32) -> Vec<ShortChannelId> {
-        let stale = |slot: &ChannelSlot| slot.last_heard() < before;
+    /// although the channel is older than that (BOLT 7, "Pruning the Network View"). Those of one node are kept: it knows by
+    /// itself when a channel of its own is over.
+    pub fn prune(&mut self, before: u32, but_of: &NodeId) -> Vec<ShortChannelId> {
+        let ours = self.by_node.get(but_of).copied();
+        let is_ours = |slot: &ChannelSlot| ours.is_some_and(|ours| slot.ends.contains(&ours));
+        let stale = |slot: &ChannelSlot| slot.last_heard() < before && !is_ours(slot);
         let slots = self.by_id.iter().filter(|(_, slot)| stale(self.channels.get(**slot)));
         let pruned: Vec<ShortChannelId> = slots.map(|(id, _)| *id).collect();
         pruned.iter().for_each(|id| drop(self.remove_channel(*id)));

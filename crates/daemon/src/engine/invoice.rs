@@ -81,7 +81,7 @@ impl Handle {
                 Some(blocks) => policy.hold_cltv_expiry_delta(blocks),
                 None => policy.min_final_cltv_expiry_delta,
             },
-            route_hints: node.route_hints(),
+            route_hints: node.route_hints(request.amount),
             ..InvoiceDraft::new(
                 self.network(),
                 self.node_id(),

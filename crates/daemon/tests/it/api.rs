@@ -105,7 +105,7 @@ async fn two_nodes_live_by_the_api_alone() {
                 client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels;
             ready &= channels.iter().any(|channel| channel.status == "ready");
         }
-        ready && !bob.member.handle.snapshot().route_hints().is_empty()
+        ready && !bob.member.handle.snapshot().route_hints(None).is_empty()
     })
     .await;
 
@@ -354,7 +354,7 @@ async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
     let refused = bob.client.set_channel(request).await.unwrap_err();
     assert!(refused.message().contains("more than the payment itself"), "{refused}");
     until("carol has heard of it", async || {
-        let hints = carol.handle.snapshot().route_hints();
+        let hints = carol.handle.snapshot().route_hints(None);
         hints.first().is_some_and(|way| way[0].fee_base_msat == 3_000)
     })
     .await;

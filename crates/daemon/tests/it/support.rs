@@ -179,8 +179,10 @@ impl Member {
     pub(crate) async fn is_usable_with(&self, peer: NodeId) -> bool {
         let node = self.handle.snapshot();
         let usable = node.channels().any(|(_, channel)| channel.peer() == peer && channel.is_usable());
-        // What the peer asks for payments towards us is part of it: hints need it.
-        usable && !node.route_hints().is_empty()
+        // What the peer asks for payments towards us is part of it: hints need it, where the network does not know us.
+        let is_known =
+            node.channels().any(|(_, c)| c.open().is_some_and(astrape_channel::Open::is_announced));
+        usable && (is_known || !node.route_hints(None).is_empty())
     }
 
     /// An invoice of ours.
@@ -205,7 +207,7 @@ impl Member {
         );
         draft.amount = Some(amount);
         draft.min_final_cltv_expiry_delta = node.config().payment.min_final_cltv_expiry_delta;
-        draft.route_hints = node.route_hints();
+        draft.route_hints = node.route_hints(Some(amount));
         draft.route_hints.iter_mut().flatten().for_each(change);
         let unsigned = draft.to_unsigned().unwrap();
         let signature = self.handle.signer().sign_message(unsigned.signing_digest());

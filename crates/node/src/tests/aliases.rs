@@ -6,6 +6,7 @@ use crate::index::real_scid;
 use crate::ledger::Fact;
 use astrape_channel::Open;
 use astrape_primitives::{Msat, NodeId, ShortChannelId};
+use std::collections::BTreeSet;
 
 fn open_of(net: &Net, who: usize, with: usize) -> &Open {
     let peer = net.id(with);
@@ -121,4 +122,45 @@ fn an_invoice_of_a_node_that_nobody_knows_names_a_channel_also_while_its_peer_is
     assert_eq!(peers(&mut net).len(), 2);
     net.cut(1, 2);
     assert_eq!(peers(&mut net), [net.id(0)], "nobody is sent to who is away while another is there");
+}
+
+#[test]
+fn an_invoice_of_a_node_that_the_network_knows_names_none_of_its_private_channels() {
+    let amount = Msat(5_000_000);
+    let mut net = Net::new(3);
+    net.announces = true;
+    net.open(0, 1);
+    net.announces = false;
+    net.open(1, 2);
+    assert!(net.invoice(1, amount).route_hints().is_empty());
+    // Its peer is away: the network cannot reach it there, and what the network knows is not said.
+    net.cut(0, 1);
+    let named: Vec<NodeId> = net.invoice(1, amount).route_hints().iter().map(|way| way[0].node_id).collect();
+    assert_eq!(named, [net.id(2)]);
+}
+
+#[test]
+fn an_invoice_names_first_what_carries_its_amount_and_does_not_tell_which_channel_carries_most() {
+    let mut net = Net::new(5);
+    for other in [0, 2, 3, 4] {
+        net.connect(1, other);
+        net.open(other, 1);
+    }
+    // Some of what they have goes to another each.
+    for (payer, amount) in [(0, Msat(300_000_000)), (2, Msat(100_000_000)), (3, Msat(560_000_000))] {
+        let invoice = net.invoice(1, amount);
+        net.pay(payer, &invoice).expect("there is a way");
+        net.run();
+    }
+    let order = |net: &mut Net, amount| -> Vec<(ShortChannelId, NodeId)> {
+        let invoice = net.invoice(1, amount);
+        invoice.route_hints().iter().map(|way| (way[0].short_channel_id, way[0].node_id)).collect()
+    };
+    let small = order(&mut net, Msat(1_000_000));
+    assert!(small.is_sorted() && small.len() == 4);
+    let large = order(&mut net, Msat(400_000_000));
+    let (carry, others) = large.split_at(2);
+    assert!(carry.is_sorted() && others.is_sorted(), "{large:?}");
+    let carry: BTreeSet<NodeId> = carry.iter().map(|(_, peer)| *peer).collect();
+    assert_eq!(carry, BTreeSet::from([net.id(2), net.id(4)]));
 }

@@ -144,9 +144,9 @@ impl Gossip {
     }
 
     /// Forgets the channels of which an end was silent for two weeks (BOLT 7); returns how many. They may come back by an
-    /// announcement. Called now and then; `now` is in seconds of UNIX time.
+    /// announcement. Our own stay while their fundings are unspent: nobody would announce them to us. Called now and then; `now` is in seconds of UNIX time.
     pub fn prune(&mut self, now: u32) -> usize {
-        let pruned = self.graph.prune(now.saturating_sub(MAX_AGE_SECS));
+        let pruned = self.graph.prune(now.saturating_sub(MAX_AGE_SECS), &self.our_id);
         for id in &pruned {
             self.forget_funding(*id);
             self.append(&Record::Removed(*id));

@@ -83,3 +83,18 @@ fn a_channel_of_which_an_end_was_silent_for_two_weeks_is_pruned() {
     net.now = NOW + 15 * day;
     assert!(matches!(net.hear(channel(1, 2, scid(900))), Outcome::Taken(_)), "it may come back");
 }
+
+#[test]
+fn a_channel_of_ours_stays_though_its_peer_was_silent_for_two_weeks_and_says_something_when_it_is_back() {
+    let mut net = Net::new();
+    // We are node 0.
+    net.add_open_channel(0, 1, scid(900));
+    let day = 24 * 60 * 60;
+    net.now = NOW + 15 * day;
+    assert_eq!(net.gossip.prune(net.now), 0);
+    assert!(
+        net.gossip.own(net.now, &update(0, 1, scid(900), net.now), None).is_some(),
+        "it is still told of"
+    );
+    assert_eq!(net.hear(update(1, 0, scid(900), net.now)), Outcome::Taken(vec![]));
+}

@@ -94,8 +94,10 @@ fn a_channel_is_pruned_when_one_of_its_ends_is_silent() {
     }
     let ids = nodes(5);
     graph.add_channel(channel(9, [ids[0], ids[4]])).expect("a new channel");
-    assert_eq!(graph.clone().prune(1_000), []);
-    assert_eq!(graph.prune(2_000), [scid(1), scid(2), scid(9)]);
+    let stranger = nodes(6).into_iter().find(|id| !ids.contains(id)).expect("one more than there are");
+    assert_eq!(graph.clone().prune(1_000, &stranger), []);
+    assert_eq!(graph.clone().prune(2_000, &ids[2]), [scid(9)], "but not of this node");
+    assert_eq!(graph.prune(2_000, &stranger), [scid(1), scid(2), scid(9)]);
     assert_eq!(graph.channel_count(), 2);
 }
 

@@ -19,8 +19,8 @@ impl World {
         let Some(process) = self.process(deal.payee) else { return Ok(()) };
         let hints = match deal.flaw {
             Flaw::NoRoute | Flaw::ByGossip => Vec::new(),
-            Flaw::FeeTooLow => process.node.route_hints().into_iter().map(cheaper).collect(),
-            _ => process.node.route_hints(),
+            Flaw::FeeTooLow => process.node.route_hints(Some(deal.amount)).into_iter().map(cheaper).collect(),
+            _ => process.node.route_hints(Some(deal.amount)),
         };
         let machine = &self.machines[deal.payee];
         let draft = InvoiceDraft {

@@ -89,11 +89,7 @@ impl Net {
         let mut draft = InvoiceDraft::new(Network::Regtest, payee, now.secs(), payment_hash, secret, text);
         draft.amount = Some(amount);
         draft.min_final_cltv_expiry_delta = node.config.payment.hold_cltv_expiry_delta(12);
-        draft.route_hints = node.route_hints();
-        if self.announces {
-            // Who is known needs none.
-            draft.route_hints.clear();
-        }
+        draft.route_hints = node.route_hints(Some(amount));
         draft.route_hints.iter_mut().flatten().for_each(change);
         let unsigned = draft.to_unsigned().expect("a draft that BOLT 11 can say");
         let signature = self.members[who].signer.sign_message(unsigned.signing_digest());
