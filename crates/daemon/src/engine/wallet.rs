@@ -31,6 +31,10 @@ const MAX_UNSAVED_BLOCKS: u32 = 144;
 /// Blocks that are read at once by a wallet that is behind: what else the chain brings waits meanwhile.
 const MAX_BLOCKS_AT_ONCE: u32 = 200;
 
+/// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words: as many as an earlier
+/// one may have given out in a row without being paid to.
+const RESTORED_LOOKAHEAD: u32 = 1_000;
+
 /// Changesets from which on they are merged into one at the start.
 const MANY_CHANGESETS: usize = 64;
 
@@ -273,11 +277,11 @@ impl Inner {
     fn look_back_to(&mut self, place: BlockId) -> anyhow::Result<()> {
         let lowest =
             self.wallet.checkpoints().map(|checkpoint| checkpoint.height()).filter(|h| *h > 0).last();
+        let known = stored(&self.store.read()?)?;
         if lowest.is_some_and(|lowest| lowest <= place.height.0.saturating_add(1)) {
-            return Ok(());
+            return self.reload(known);
         }
         tracing::warn!(above = %place.height, "the on-chain wallet looks for coins in all blocks above");
-        let known = stored(&self.store.read()?)?;
         let mut blocks: BTreeMap<u32, Option<BlockHash>> =
             BTreeMap::from([(place.height.0, Some(place.hash))]);
         blocks.insert(0, self.hash_at(Height(0)));
@@ -287,7 +291,12 @@ impl Inner {
             ..known
         };
         self.store.replace(&serde_json::to_string(&anew)?)?;
-        let wallet = bdk_wallet::Wallet::load().load_wallet_no_persist(anew);
+        self.reload(anew)
+    }
+
+    /// Takes the wallet from what is stored, as one that does not know how many addresses it has given out.
+    fn reload(&mut self, known: ChangeSet) -> anyhow::Result<()> {
+        let wallet = bdk_wallet::Wallet::load().lookahead(RESTORED_LOOKAHEAD).load_wallet_no_persist(known);
         let wallet = wallet.map_err(|error| anyhow!("the on-chain wallet cannot begin anew: {error}"))?;
         self.wallet = wallet.context("the on-chain wallet's records are empty")?;
         Ok(())
@@ -298,7 +307,11 @@ impl Inner {
             Keychain::External => KeychainKind::External,
             Keychain::Internal => KeychainKind::Internal,
         };
-        let revealed = self.wallet.reveal_next_address(kind);
+        let revealed = match keychain {
+            Keychain::External => self.wallet.reveal_next_address(kind),
+            // For a transaction that is made now or not at all: what was drawn and never used is drawn again.
+            Keychain::Internal => self.wallet.next_unused_address(kind),
+        };
         self.save()?;
         Ok(revealed.address)
     }

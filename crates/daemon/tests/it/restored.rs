@@ -52,6 +52,35 @@ async fn a_node_made_of_the_words_of_an_earlier_one_finds_its_coins() {
     forgetful.stop().await.unwrap();
 }
 
+/// Of a shop that gives one out for each order, most of which are never paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coin_is_found_again_though_hundreds_of_addresses_before_its_own_were_never_paid_to() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(46, &chain).await;
+    for _ in 0..300 {
+        alice.handle.new_address().await.unwrap();
+    }
+    let paid = alice.handle.new_address().await.unwrap();
+    let change = alice.handle.change_script().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(alice.handle.change_script().await.unwrap(), change, "none is lost to what never happens");
+    }
+    chain.change(|chain| chain.fund(&paid.script_pubkey(), Sat(20_000))).unwrap();
+    chain.change(|chain| chain.fund(&change, Sat(3_000))).unwrap();
+    chain.mine(1);
+    confirmed(&alice, Sat(23_000)).await;
+    assert_ne!(alice.handle.change_script().await.unwrap(), change, "it was paid to");
+    alice.stop().await.unwrap();
+    let again = Member::start_with(46, &chain, |config| config.wallet_birthday = Some(Height(0))).await;
+    confirmed(&again, Sat(23_000)).await;
+    // And after a start in between.
+    let again = again.restart().await;
+    chain.change(|chain| chain.fund(&paid.script_pubkey(), Sat(1_000))).unwrap();
+    chain.mine(1);
+    confirmed(&again, Sat(24_000)).await;
+    again.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn coins_from_before_this_node_can_be_spent_and_stay_spent() {
     let chain = EmbeddedChain::new();
