@@ -139,7 +139,7 @@ impl Bitcoind {
 
     async fn get_unspent(&self, outpoint: OutPoint) -> Result<Option<UnspentOutput>, SourceError> {
         let found: Option<TxOutInfo> =
-            self.ask("gettxout", json!([outpoint.txid, outpoint.vout, true])).await?;
+            self.ask("gettxout", json!([outpoint.txid, outpoint.vout, false])).await?;
         Ok(found.map(UnspentOutput::from))
     }
 

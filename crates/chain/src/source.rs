@@ -52,7 +52,7 @@ pub trait ChainSource: Send + Sync {
     /// Feerates for the next blocks, and the least that is relayed now.
     fn fees(&self) -> Answer<'_, FeeEstimates>;
 
-    /// An output that neither the chain nor the mempool spends.
+    /// An output in the chain that the chain does not spend, whatever is in the mempool: that may never be confirmed.
     fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>>;
 
     /// Whether a transaction is in the mempool.

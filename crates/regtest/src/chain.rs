@@ -180,13 +180,19 @@ impl RegtestChain {
         if self.mempool.spender(outpoint).is_some() {
             return None;
         }
-        if let Some(Coin { output, height, coinbase }) = self.ledger.coin(outpoint) {
-            let confirmations = height.confirmations_at(self.tip().height);
-            return Some(Unspent { output: output.clone(), confirmations, coinbase: *coinbase });
-        }
-        let entry = self.mempool.get(&outpoint.txid)?;
-        let output = entry.tx.output.get(usize::try_from(outpoint.vout).ok()?)?.clone();
-        Some(Unspent { output, confirmations: 0, coinbase: false })
+        self.unspent_in_chain(outpoint).or_else(|| {
+            let entry = self.mempool.get(&outpoint.txid)?;
+            let output = entry.tx.output.get(usize::try_from(outpoint.vout).ok()?)?.clone();
+            Some(Unspent { output, confirmations: 0, coinbase: false })
+        })
+    }
+
+    /// An output of the chain that the chain does not spend (`gettxout` without the mempool).
+    #[must_use]
+    pub fn unspent_in_chain(&self, outpoint: &OutPoint) -> Option<Unspent> {
+        let Coin { output, height, coinbase } = self.ledger.coin(outpoint)?;
+        let confirmations = height.confirmations_at(self.tip().height);
+        Some(Unspent { output: output.clone(), confirmations, coinbase: *coinbase })
     }
 
     /// Whether an output exists and neither the chain nor the mempool spends it.

@@ -213,7 +213,7 @@ fn take<C: bitcoin::secp256k1::Verification>(
             let outputs = state.gossip.chain_says(now, *id, &ChainAnswer::Unspent(output.clone()));
             state.freed.extend(outputs.into_iter().filter_map(|output| match output {
                 Output::Verify(job) => Some(*job),
-                Output::AskChain(_) => None,
+                Output::AskChain(_) | Output::Blame(_) => None,
             }));
         }
     }

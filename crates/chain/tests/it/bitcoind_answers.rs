@@ -123,7 +123,7 @@ async fn an_unspent_output_is_read_to_the_satoshi() {
     let found = bitcoind.unspent(outpoint(4)).await.unwrap().unwrap();
     assert_eq!(found.value, Sat(2_099_999_997_690_001));
     assert_eq!((found.script, found.confirmations, found.coinbase), (script(1), 3, true));
-    assert_eq!(server.calls()[0].params, json!([outpoint(4).txid.to_string(), 4, true]));
+    assert_eq!(server.calls()[0].params, json!([outpoint(4).txid.to_string(), 4, false]));
 }
 
 #[tokio::test]

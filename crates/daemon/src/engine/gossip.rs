@@ -13,6 +13,7 @@
 //! | `work` | the threads that check signatures |
 //! | `announcer` | what we say ourselves, signed, in its order |
 //! | `asker` | the chain is asked for fundings, by block |
+//! | `backlog` | which filter of a peer waits to be told what is known |
 //! | `store` | the log on disk |
 //! | `conversation` | what a peer asks for and what it is told, at its own pace |
 //! | `upkeep` | saving, flushing, pruning, syncing by the clock |
@@ -20,6 +21,7 @@
 
 mod announcer;
 mod asker;
+mod backlog;
 mod conversation;
 mod store;
 mod upkeep;
@@ -35,6 +37,7 @@ use astrape_routing::Gossip;
 use astrape_routing::gossip::sync::{Say, Sync};
 use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
 use astrape_wire::{ChannelUpdate, Message, Warning};
+use backlog::Untold;
 use bitcoin::OutPoint;
 use conversation::{Conversation, ToServe};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -82,6 +85,7 @@ struct OfPeer {
     link: Arc<Link>,
     to_serve: mpsc::Sender<ToServe>,
     filter: Option<Filter>,
+    untold: Untold,
     faults: u32,
     /// Updates of unknown channels passed to the core since the last minute.
     to_core: u32,
@@ -121,7 +125,14 @@ impl GossipEngine {
     pub(crate) fn connected(shared: &Arc<Shared>, link: &Arc<Link>, features: &Features) {
         let (conversation, to_serve) = Conversation::new(Arc::clone(shared), Arc::clone(link));
         tokio::spawn(conversation.run());
-        let of_peer = OfPeer { link: Arc::clone(link), to_serve, filter: None, faults: 0, to_core: 0 };
+        let of_peer = OfPeer {
+            link: Arc::clone(link),
+            to_serve,
+            filter: None,
+            untold: Untold::default(),
+            faults: 0,
+            to_core: 0,
+        };
         let mut state = shared.gossip.lock();
         state.peers.insert(link.peer, of_peer);
         let (useful, extended) =
@@ -220,12 +231,26 @@ impl GossipEngine {
         if message.chain_hash != state.gossip.chain_hash() {
             return;
         }
+        let Some(of_peer) = state.peers.get_mut(&peer) else {
+            return;
+        };
         let filter = Filter::new(message);
-        if let Some(of_peer) = state.peers.get_mut(&peer) {
-            of_peer.filter = Some(filter);
-        }
+        of_peer.filter = Some(filter);
+        let begins = of_peer.untold.put(filter);
         drop(state);
-        self.serve(peer, ToServe::Backlog(filter));
+        if begins {
+            self.serve(peer, ToServe::Backlog);
+        }
+    }
+
+    /// The filter of which a peer was not told what is known, if there is one; it is taken up by whoever asks.
+    fn take_backlog(&self, peer: &NodeId) -> Option<Filter> {
+        self.lock().peers.get_mut(peer)?.untold.take()
+    }
+
+    /// Whether a peer has sent another filter meanwhile.
+    fn has_backlog(&self, peer: &NodeId) -> bool {
+        self.lock().peers.get(peer).is_some_and(|of_peer| of_peer.untold.is_some())
     }
 
     fn answered<E: std::fmt::Display>(

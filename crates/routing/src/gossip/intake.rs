@@ -37,6 +37,8 @@ pub enum Offered {
 pub enum Output {
     /// Ask the chain for the funding of this channel, and answer with [`Gossip::chain_says`].
     AskChain(ShortChannelId),
+    /// The chain contradicts what this peer has told.
+    Blame(NodeId),
     /// Check the signatures of this, which waited for its channel, and answer with [`Gossip::checked`].
     Verify(Box<Job>),
 }
@@ -46,8 +48,10 @@ pub enum Output {
 pub enum ChainAnswer {
     /// There is such an output and nothing spends it.
     Unspent(FundingOutput),
-    /// There is none, or it is spent.
+    /// It is spent, as far as anybody can tell: whoever tells of it may not have seen that yet.
     Gone,
+    /// There never was such a transaction.
+    Never,
     /// The source cannot tell: the channel is believed, without its capacity.
     Unknown,
 }
@@ -127,10 +131,13 @@ impl Gossip {
         let heard = job.heard;
         // What held when it was offered may not hold any more: others are taken meanwhile.
         Ok(match &heard.said {
-            Said::Channel(m) => self.look_at_channel(m, &heard).map(|()| {
+            Said::Channel(m) => self.look_at_channel(m, &heard).and_then(|()| {
+                if from.is_some_and(|from| !self.waiting.has_room_of(&from)) {
+                    return Err(Ignored::TooMany);
+                }
                 let id = m.short_channel_id;
                 let is_first = self.waiting.add(id, heard.clone(), from);
-                is_first.then_some(Output::AskChain(id)).into_iter().collect()
+                Ok(is_first.then_some(Output::AskChain(id)).into_iter().collect())
             }),
             Said::Update(m) => self.look_at_update(now, m, &heard).and_then(|_| {
                 let key = (m.short_channel_id, Direction::from_flags(m.channel_flags));

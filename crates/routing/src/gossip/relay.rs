@@ -41,6 +41,12 @@ impl Filter {
         Self { first: message.first_timestamp, range: message.timestamp_range }
     }
 
+    /// Whether it lets nothing through: that is how a peer asks to be told nothing, or nothing yet.
+    #[must_use]
+    pub fn is_shut(&self) -> bool {
+        self.range == 0 || self.first == u32::MAX
+    }
+
     /// Whether a message of this time is wanted.
     #[must_use]
     pub fn wants(&self, timestamp: u32) -> bool {

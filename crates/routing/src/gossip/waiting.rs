@@ -4,11 +4,15 @@
 use super::check::{Heard, Said};
 use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_wire::ChannelAnnouncement;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Channels that wait for the chain: as many as a source answers within a minute or so. Their announcements and updates
 /// take up to 20 MB.
 pub(super) const MAX_WAITING: usize = 10_000;
+
+/// Those of them that one peer told of first: it takes no more than a quarter of the places from the others.
+pub(super) const MAX_WAITING_OF_PEER: usize = MAX_WAITING / 4;
 
 /// Announcements of one channel that contradict each other and are signed all: the chain tells which one is true.
 pub(super) const MAX_RIVALS: usize = 4;
@@ -29,6 +33,8 @@ pub(super) const MAX_EARLY_NODES: usize = 2_000;
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     channels: BTreeMap<ShortChannelId, WaitingChannel>,
+    /// How many announcements of each peer wait.
+    of_peers: BTreeMap<NodeId, usize>,
 }
 
 /// One of them.
@@ -59,8 +65,16 @@ impl Waiting {
         }
     }
 
+    /// Whether one more announcement of a peer may wait.
+    pub(super) fn has_room_of(&self, peer: &NodeId) -> bool {
+        self.of_peers.get(peer).is_none_or(|waiting| *waiting < MAX_WAITING_OF_PEER)
+    }
+
     /// Whether the chain is to be asked: it is, when this is the first announcement of the channel.
     pub(super) fn add(&mut self, id: ShortChannelId, heard: Heard, from: Option<NodeId>) -> bool {
+        if let Some(from) = from {
+            *self.of_peers.entry(from).or_default() += 1;
+        }
         let waiting = self.channels.entry(id).or_default();
         waiting.rivals.push((heard, from));
         waiting.rivals.len() == 1
@@ -78,7 +92,16 @@ impl Waiting {
     }
 
     pub(super) fn take(&mut self, id: ShortChannelId) -> Option<WaitingChannel> {
-        self.channels.remove(&id)
+        let taken = self.channels.remove(&id)?;
+        for from in taken.rivals.iter().filter_map(|(_, from)| *from) {
+            if let Entry::Occupied(mut waiting) = self.of_peers.entry(from) {
+                *waiting.get_mut() -= 1;
+                if *waiting.get() == 0 {
+                    waiting.remove();
+                }
+            }
+        }
+        Some(taken)
     }
 }
 

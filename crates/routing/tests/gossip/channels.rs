@@ -4,7 +4,7 @@ use crate::kit::{
     CAPACITY, Net, Outcome, TIP, channel, channel_message, funding, heard, node, peer, scid, signed_channel,
     update,
 };
-use astrape_primitives::{ClaimedId, Height, ShortChannelId};
+use astrape_primitives::{ClaimedId, Height, NodeId, ShortChannelId};
 use astrape_routing::gossip::{ChainAnswer, FundingOutput, Ignored, Output};
 use astrape_wire::{ChannelAnnouncement, Extension};
 use bitcoin::secp256k1::ecdsa::Signature;
@@ -193,9 +193,23 @@ fn a_rival_with_other_keys_cannot_keep_the_true_announcement_out() {
     }
     assert_eq!(net.hear(channel(1, 2, scid(900))), Outcome::Taken(vec![]), "the chain is asked once");
     assert_eq!(net.hear(channel(17, 18, scid(900))), ignored(Ignored::TooMany));
-    net.answer(scid(900), &ChainAnswer::Unspent(funding(1, 2, scid(900))));
+    let blamed = net.answer(scid(900), &ChainAnswer::Unspent(funding(1, 2, scid(900))));
+    assert_eq!(blamed, [peer(2); 3], "the chain has shown who lied");
     let known = net.gossip.graph().channel(scid(900)).expect("taken");
     assert!([known.node_1, known.node_2].contains(&node(1)));
+}
+
+#[test]
+fn whoever_announces_what_never_was_is_blamed_and_whoever_tells_of_what_is_spent_is_not() {
+    let mut net = Net::new();
+    let mut blamed = |block, answer| {
+        net.hear_from(peer(2), channel(1, 2, scid(block)));
+        net.answer(scid(block), &answer)
+    };
+    assert_eq!(blamed(900, ChainAnswer::Never), [peer(2)]);
+    assert_eq!(blamed(901, ChainAnswer::Gone), [], "the news of its close may be on its way");
+    assert_eq!(blamed(902, ChainAnswer::Unknown), []);
+    assert_eq!(net.hear(channel(1, 2, scid(900))), ignored(Ignored::Closed), "the chain is not asked again");
 }
 
 #[test]
@@ -218,9 +232,8 @@ fn updates_that_come_while_the_chain_is_asked_are_taken_with_their_channel() {
     assert_eq!(net.policy_at(2, 1, scid(900)), Some(net.now - 5));
 }
 
-#[test]
-fn no_more_channels_wait_for_the_chain_than_there_is_room_for() {
-    // Signed by keys of the attacker, of outputs that do not exist: valid until the chain is asked.
+/// Many announcements, signed by keys of the attacker, of outputs that do not exist: valid until the chain is asked.
+fn flooded(from: impl Fn(u32) -> NodeId) -> Net {
     let mut net = Net::new();
     net.gossip.block_connected(Height(30_000), []);
     let one = signed_channel(channel_message(1, 2, scid(900)), 1, 2);
@@ -235,7 +248,28 @@ fn no_more_channels_wait_for_the_chain_than_there_is_room_for() {
             }
         };
         // As if the signature held: ten thousand are too many to sign in a test.
-        drop(net.gossip.checked(net.now, Some(peer(1)), *job, true));
+        drop(net.gossip.checked(net.now, Some(from(n)), *job, true));
     }
+    net
+}
+
+#[test]
+fn no_more_channels_wait_for_the_chain_than_there_is_room_for() {
+    let peers = [1, 2, 3, 4].map(peer);
+    let net = flooded(|n| peers[n as usize % peers.len()]);
     assert_eq!(net.gossip.waiting_count(), 10_000);
+}
+
+#[test]
+fn a_peer_that_announces_many_channels_leaves_room_for_those_of_others() {
+    let liar = peer(2);
+    let mut net = flooded(|_| liar);
+    assert_eq!(net.gossip.waiting_count(), 2_500);
+    assert_eq!(net.hear_from(liar, channel(1, 2, scid(900))), ignored(Ignored::TooMany));
+    let asks = Outcome::Taken(vec![Output::AskChain(scid(900))]);
+    assert_eq!(net.hear_from(peer(3), channel(1, 2, scid(900))), asks);
+    // Its places are free again once the chain has answered.
+    net.answer(ShortChannelId::new(1_000, 1, 0).expect("small"), &ChainAnswer::Gone);
+    let asks = Outcome::Taken(vec![Output::AskChain(scid(901))]);
+    assert_eq!(net.hear_from(liar, channel(1, 2, scid(901))), asks);
 }

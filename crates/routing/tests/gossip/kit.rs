@@ -214,14 +214,17 @@ impl Net {
         }
     }
 
-    /// The chain answers; what waited is checked.
-    pub(crate) fn answer(&mut self, id: ShortChannelId, answer: &ChainAnswer) {
+    /// The chain answers; what waited is checked. Whom that blames.
+    pub(crate) fn answer(&mut self, id: ShortChannelId, answer: &ChainAnswer) -> Vec<NodeId> {
+        let mut blamed = Vec::new();
         for output in self.gossip.chain_says(self.now, id, answer) {
             match output {
                 Output::Verify(job) => drop(self.check(peer(1), *job)),
+                Output::Blame(peer) => blamed.push(peer),
                 Output::AskChain(_) => panic!("it has just been asked"),
             }
         }
+        blamed
     }
 
     /// A channel that is all right.

@@ -102,7 +102,7 @@ impl EmbeddedChain {
     }
 
     fn unspent_now(&self, outpoint: &OutPoint) -> Option<UnspentOutput> {
-        let found = self.lock().unspent(outpoint)?;
+        let found = self.lock().unspent_in_chain(outpoint)?;
         Some(UnspentOutput {
             value: found.output.value.into(),
             script: found.output.script_pubkey,

@@ -84,11 +84,12 @@ async fn ask_for(
     let mut asking: JoinSet<(ShortChannelId, Result<ChainAnswer, SourceError>)> = JoinSet::new();
     for id in batch {
         match blocks.txid(&*shared.source, id).await {
-            Ok(Some(txid)) => {
+            Ok(Place::At(txid)) => {
                 let source = Arc::clone(&shared.source);
                 asking.spawn(async move { (id, funding(&*source, id, txid).await) });
             }
-            Ok(None) => shared.gossip.answer(id, &ChainAnswer::Gone),
+            Ok(Place::Nowhere) => shared.gossip.answer(id, &ChainAnswer::Never),
+            Ok(Place::NoBlock) => shared.gossip.answer(id, &ChainAnswer::Gone),
             Err(error) => shared.gossip.no_answer(id, &error, &mut unanswered),
         }
         while asking.len() >= MAX_PARALLEL {
@@ -149,6 +150,16 @@ async fn funding(
     })
 }
 
+/// What is at the place that an id names.
+enum Place {
+    /// This transaction.
+    At(Txid),
+    /// The block has fewer transactions.
+    Nowhere,
+    /// There is no such block now; there may have been one before a reorganisation.
+    NoBlock,
+}
+
 /// The transaction ids of blocks, the last used kept.
 #[derive(Default)]
 struct Blocks {
@@ -158,23 +169,19 @@ struct Blocks {
 
 impl Blocks {
     /// The transaction at the place that an id names.
-    async fn txid(
-        &mut self,
-        source: &dyn ChainSource,
-        id: ShortChannelId,
-    ) -> Result<Option<Txid>, SourceError> {
+    async fn txid(&mut self, source: &dyn ChainSource, id: ShortChannelId) -> Result<Place, SourceError> {
         let height = Height(id.block());
         let txids = match self.txids.get(&height) {
             Some(txids) => Arc::clone(txids),
             None => {
-                let Some(hash) = source.hash_at(height).await? else { return Ok(None) };
-                let Some(txids) = source.txids(hash).await? else { return Ok(None) };
+                let Some(hash) = source.hash_at(height).await? else { return Ok(Place::NoBlock) };
+                let Some(txids) = source.txids(hash).await? else { return Ok(Place::NoBlock) };
                 self.keep(height, Arc::clone(&txids));
                 txids
             }
         };
         let index = usize::try_from(id.transaction()).unwrap_or(usize::MAX);
-        Ok(txids.get(index).copied())
+        Ok(txids.get(index).map_or(Place::Nowhere, |txid| Place::At(*txid)))
     }
 
     fn keep(&mut self, height: Height, txids: Arc<Vec<Txid>>) {

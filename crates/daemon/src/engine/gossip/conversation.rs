@@ -9,10 +9,15 @@ use astrape_routing::gossip::sync::Progress;
 use astrape_routing::gossip::{Batch, Filter};
 use astrape_wire::{Message, QueryChannelRange, QueryShortChannelIds};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// What may wait for one peer: a few flushes, a query of each kind. What is more is not told; the peer may ask.
 const MAX_TO_SERVE: usize = 64;
+
+/// Pause after what a filter asked for was looked through, before the next filter of that peer is followed.
+const BACKLOG_PAUSE: Duration = Duration::from_secs(3);
 
 /// Something to tell a peer.
 pub(super) enum ToServe {
@@ -20,8 +25,8 @@ pub(super) enum ToServe {
     Ids(QueryShortChannelIds),
     /// An answer.
     Range(QueryChannelRange),
-    /// What its filter lets through of what is known.
-    Backlog(Filter),
+    /// What its newest filter lets through of what is known.
+    Backlog,
     /// What was flushed, with its filter.
     Batch(Arc<Batch>, Filter),
     /// Something of ours.
@@ -33,6 +38,8 @@ pub(super) struct Conversation {
     shared: Arc<Shared>,
     link: Arc<Link>,
     queue: mpsc::Receiver<ToServe>,
+    /// When all that is known was last looked through for it.
+    looked_through_at: Option<Instant>,
 }
 
 /// The peer is gone.
@@ -41,7 +48,7 @@ struct Over;
 impl Conversation {
     pub(super) fn new(shared: Arc<Shared>, link: Arc<Link>) -> (Self, mpsc::Sender<ToServe>) {
         let (to_serve, queue) = mpsc::channel(MAX_TO_SERVE);
-        (Self { shared, link, queue }, to_serve)
+        (Self { shared, link, queue, looked_through_at: None }, to_serve)
     }
 
     /// Talks until the connection ends.
@@ -59,11 +66,11 @@ impl Conversation {
         }
     }
 
-    async fn serve(&self, work: ToServe) -> Result<(), Over> {
+    async fn serve(&mut self, work: ToServe) -> Result<(), Over> {
         match work {
             ToServe::Own(bytes) => self.say(bytes).await,
             ToServe::Batch(batch, filter) => self.batch(&batch, filter).await,
-            ToServe::Backlog(filter) => self.backlog(filter).await,
+            ToServe::Backlog => self.backlog().await,
             ToServe::Range(query) => self.range(query).await,
             ToServe::Ids(query) => self.ids(query).await,
         }
@@ -78,15 +85,26 @@ impl Conversation {
         Ok(())
     }
 
-    async fn backlog(&self, filter: Filter) -> Result<(), Over> {
-        let mut backlog = Backlog::new(filter);
-        loop {
-            let piece = backlog.next(&self.shared.gossip.lock().gossip);
-            match piece {
-                Some(piece) => self.stored(piece).await?,
-                None => return Ok(()),
+    /// Looks through all that is known for a peer, which costs more than the filter that asks for it: a newer filter ends it,
+    /// and its turn comes after a pause.
+    async fn backlog(&mut self) -> Result<(), Over> {
+        let (shared, peer) = (Arc::clone(&self.shared), self.link.peer);
+        let gossip = &shared.gossip;
+        while let Some(filter) = gossip.take_backlog(&peer) {
+            if let Some(at) = self.looked_through_at {
+                tokio::time::sleep_until(at + BACKLOG_PAUSE).await;
             }
+            let mut backlog = Backlog::new(filter);
+            while !gossip.has_backlog(&peer) {
+                let piece = backlog.next(&gossip.lock().gossip);
+                let Some(piece) = piece else { break };
+                self.stored(piece).await?;
+                // A piece of which nothing is wanted has waited for nobody.
+                tokio::task::yield_now().await;
+            }
+            self.looked_through_at = Some(Instant::now());
         }
+        Ok(())
     }
 
     async fn range(&self, query: QueryChannelRange) -> Result<(), Over> {

@@ -107,6 +107,9 @@ impl State {
             match output {
                 Output::AskChain(id) => self.to_ask.push_back(id),
                 Output::Verify(job) => self.freed.push_back(*job),
+                Output::Blame(peer) => {
+                    self.warn(&peer, "channel_announcement: the chain has no such funding output");
+                }
             }
         }
     }

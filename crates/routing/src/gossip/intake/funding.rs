@@ -1,7 +1,7 @@
 //! Channels whose funding the chain has told of, and what waited for them.
 
 use super::entry::new_channel;
-use super::{ChainAnswer, Offered, Output};
+use super::{ChainAnswer, FundingOutput, Offered, Output};
 use crate::gossip::waiting::{WaitingChannel, announcement};
 use crate::gossip::{Gossip, Heard, MAX_BANNED, Record};
 use crate::graph::MAX_CHANNELS;
@@ -18,23 +18,38 @@ impl Gossip {
             self.funding_again(id, answer);
             return Vec::new();
         };
-        let ChainAnswer::Unspent(output) = answer else {
-            return match answer {
-                ChainAnswer::Unknown => self.believe(now, id, waiting),
-                _ => {
-                    self.closed.gone(id);
-                    Vec::new()
-                }
-            };
-        };
-        let found = waiting
-            .rivals
-            .iter()
-            .find(|(heard, _)| announcement(heard).is_some_and(|m| funding_script(m) == output.script));
-        let Some((heard, _)) = found.cloned() else {
-            return Vec::new();
-        };
-        self.take_channel(now, id, &heard, Some((output.outpoint, output.amount)), waiting.updates)
+        match answer {
+            ChainAnswer::Unspent(output) => self.compare(now, id, waiting, output),
+            ChainAnswer::Unknown => self.believe(now, id, waiting),
+            ChainAnswer::Gone => {
+                self.closed.gone(id);
+                Vec::new()
+            }
+            ChainAnswer::Never => {
+                self.closed.gone(id);
+                waiting.rivals.into_iter().filter_map(|(_, from)| from.map(Output::Blame)).collect()
+            }
+        }
+    }
+
+    /// Takes the announcement that is of this output. Whoever told another made it up, or passed it on unseen.
+    fn compare(
+        &mut self,
+        now: u32,
+        id: ShortChannelId,
+        waiting: WaitingChannel,
+        output: &FundingOutput,
+    ) -> Vec<Output> {
+        let WaitingChannel { rivals, updates } = waiting;
+        let is_true = |heard: &Heard| announcement(heard).is_some_and(|m| funding_script(m) == output.script);
+        let (held, false_ones): (Vec<_>, Vec<_>) = rivals.into_iter().partition(|(heard, _)| is_true(heard));
+        let mut follows: Vec<Output> =
+            false_ones.into_iter().filter_map(|(_, from)| from.map(Output::Blame)).collect();
+        if let Some((heard, _)) = held.first() {
+            let funding = Some((output.outpoint, output.amount));
+            follows.extend(self.take_channel(now, id, heard, funding, updates));
+        }
+        follows
     }
 
     /// Where the chain source cannot tell, the first who told is believed.
