@@ -3,7 +3,7 @@
 //! A full sync asks for the ids of all channels with timestamps and checksums (`query_channel_range`), and then for what is
 //! not known or newer (`query_short_channel_ids`), in portions whose answers fit the queue before the intake. A peer that
 //! says nonsense, says too much, falls silent or takes too long is left, and the next one asked. Which that is and what a peer
-//! did the last time outlives its connection ([`History`]).
+//! did the last time outlives its connection (`history`).
 
 mod history;
 mod range;
