@@ -3,7 +3,7 @@
 mod recent;
 
 #[cfg(test)]
-pub(crate) use recent::RECENT_ONIONS;
+pub(crate) use recent::MAX_RECENT_ONIONS;
 pub(crate) use recent::Recent;
 
 use crate::config::Config;
@@ -90,8 +90,7 @@ pub struct Node {
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
     pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
-    /// Channels in which something may be signed, once the inputs that came together are all taken.
-    /// Since when.
+    /// Channels in which something may be signed, once the inputs that came together are all taken, and since when.
     pub(crate) unproposed: BTreeMap<ChannelKeysId, Timestamp>,
     /// When the first of those that wait longer shall be signed.
     pub(crate) proposals_due: Option<Timestamp>,

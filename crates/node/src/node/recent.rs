@@ -5,20 +5,20 @@ use crate::state::Ended;
 use astrape_primitives::{ChannelKeysId, HtlcId, PaymentHash, SharedMap};
 use std::sync::Arc;
 
-/// Onions that are remembered because the lookup in prepare may have missed them: more than the steps that may run ahead of the
-/// disk ([`crate::MAX_UNCOMMITTED`]) and the inputs that may wait for the core make durable.
-pub(crate) const RECENT_ONIONS: usize = 65_536;
+/// Onions that are remembered because the lookup in prepare may have missed them. Three quarters of them are always there: more
+/// than the steps that may run ahead of the disk ([`crate::MAX_UNCOMMITTED`]) and the inputs that may wait for the core make durable.
+pub(crate) const MAX_RECENT_ONIONS: usize = 90_000;
 
 /// Payments whose end the lookup in prepare may have missed.
-const RECENT_ENDED: usize = 16_384;
+const MAX_RECENT_ENDED: usize = 22_000;
 
 /// What lookups in prepare may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recent {
     /// By their names: who has brought each first.
-    onions: Generations<[u8; 32], (ChannelKeysId, HtlcId), RECENT_ONIONS>,
+    onions: Generations<[u8; 32], (ChannelKeysId, HtlcId), MAX_RECENT_ONIONS>,
     /// The newest end of each payment.
-    ended: Generations<PaymentHash, Arc<Ended>, RECENT_ENDED>,
+    ended: Generations<PaymentHash, Arc<Ended>, MAX_RECENT_ENDED>,
 }
 
 impl Recent {
@@ -47,23 +47,23 @@ impl Recent {
 /// How many generations a thing lives.
 const GENERATIONS: usize = 4;
 
-/// A map of the newest things: the `LEAST` newest for certain, and a third more at most. All that came in one generation is
-/// forgotten together, so that nothing need be known about the age of each.
+/// A map of the newest things: `MAX` at most, and three quarters of that for certain. All that came in one generation is forgotten
+/// together, so that nothing need be known about the age of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Generations<K: Ord + Clone, V: Clone + PartialEq, const LEAST: usize> {
+struct Generations<K: Ord + Clone, V: Clone + PartialEq, const MAX: usize> {
     /// The youngest first.
     maps: [SharedMap<K, V>; GENERATIONS],
 }
 
-impl<K: Ord + Clone, V: Clone + PartialEq, const LEAST: usize> Default for Generations<K, V, LEAST> {
+impl<K: Ord + Clone, V: Clone + PartialEq, const MAX: usize> Default for Generations<K, V, MAX> {
     fn default() -> Self {
         Self { maps: core::array::from_fn(|_| SharedMap::new()) }
     }
 }
 
-impl<K: Ord + Clone, V: Clone + PartialEq, const LEAST: usize> Generations<K, V, LEAST> {
-    /// Things of one generation: all but the youngest, which has just begun, must hold `LEAST`.
-    const WIDTH: usize = LEAST.div_ceil(GENERATIONS - 1);
+impl<K: Ord + Clone, V: Clone + PartialEq, const MAX: usize> Generations<K, V, MAX> {
+    /// Things of one generation.
+    const WIDTH: usize = MAX / GENERATIONS;
 
     /// The newest value of a key.
     fn get(&self, key: &K) -> Option<&V> {

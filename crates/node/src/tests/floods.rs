@@ -121,7 +121,8 @@ fn recent_onions_are_bounded_and_the_first_holder_stays() {
     recent.see(&onion(0), (first, astrape_primitives::HtlcId(0)));
     recent.see(&onion(0), (second, astrape_primitives::HtlcId(5)));
     assert_eq!(recent.holder(&onion(0).replay_id), Some((first, astrape_primitives::HtlcId(0))));
-    let (least, most) = (crate::node::RECENT_ONIONS as u64, crate::node::RECENT_ONIONS as u64 * 4 / 3 + 4);
+    let most = crate::node::MAX_RECENT_ONIONS as u64;
+    let least = most / 4 * 3;
     for n in 1..3 * most {
         recent.see(&onion(n), (second, astrape_primitives::HtlcId(n)));
         let oldest = n.saturating_sub(least - 1);
