@@ -5,7 +5,7 @@ use astrape_onchain::{Event, Story, Waiting};
 use astrape_primitives::{FeeratePerKw, Feerates, Height, HtlcId, Sat, Side};
 use astrape_transactions::signing::{ClaimInput, ClaimRequest, Spend};
 use astrape_transactions::{CommitmentFormat, Signer as _, WalletInput};
-use bitcoin::{Sequence, Transaction, TxOut};
+use bitcoin::{OutPoint, Sequence, Transaction, TxOut};
 
 // attack 27
 #[test]
@@ -114,15 +114,21 @@ fn spend_elsewhere(coin: &WalletInput) -> Transaction {
     us().sign_claim(&ClaimRequest { tx, inputs }).expect("signed")
 }
 
-// attack 27
-#[test]
-fn a_claim_whose_coin_went_elsewhere_is_made_anew_with_another() {
+/// Our commitment is in a block, and on it an HTLC that is ours by its preimage and waits to be claimed.
+fn on_our_commitment() -> (Court, OutPoint) {
     let htlcs = Htlcs::everywhere(vec![htlc(Side::Remote, 0, 80_000, 2, EXPIRY)]);
     let mut court = Court::new(CommitmentFormat::Anchors, htlcs);
     court.know((Side::Remote, HtlcId(0)), 2);
     let tx = court.our_commitment();
     court.mine_with(&[tx]);
     let outpoint = court.output_of((Side::Remote, HtlcId(0)));
+    (court, outpoint)
+}
+
+// attack 27
+#[test]
+fn a_claim_whose_coin_went_elsewhere_is_made_anew_with_another() {
+    let (mut court, outpoint) = on_our_commitment();
     let mut used = Vec::new();
     for _ in 0..2 {
         let claim = court.resolution.claims.values().find(|claim| claim.inputs == [outpoint]).expect("it");
@@ -141,12 +147,7 @@ fn a_claim_whose_coin_went_elsewhere_is_made_anew_with_another() {
 // attack 27
 #[test]
 fn a_coin_is_free_again_when_what_it_was_to_replace_is_in_a_block_that_the_wallet_had_read_before_us() {
-    let htlcs = Htlcs::everywhere(vec![htlc(Side::Remote, 0, 80_000, 2, EXPIRY)]);
-    let mut court = Court::new(CommitmentFormat::Anchors, htlcs);
-    court.know((Side::Remote, HtlcId(0)), 2);
-    let tx = court.our_commitment();
-    court.mine_with(&[tx]);
-    let outpoint = court.output_of((Side::Remote, HtlcId(0)));
+    let (mut court, outpoint) = on_our_commitment();
     let first = court.chain.spender_in_mempool(&outpoint).expect("it is claimed");
     // As after a restart: the coin is spent to the wallet, and the block that spends it is still to be read.
     let spent = |coin: &WalletInput| first.input.iter().any(|i| i.previous_output == coin.outpoint);
