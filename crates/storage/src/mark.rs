@@ -1,4 +1,4 @@
-//! How far the node has got, in a file of its own: what tells that a database is an older copy (DESIGN.md, "Stale state").
+//! How far the node has got, in a file of its own: what tells that a database is an older copy.
 //!
 //! An append-only log of (channel, newest commitment number, commits so far), each entry with a checksum that is bound to
 //! the node. It is written after the commit, so it never leads the database that it stands beside. It is given to the
