@@ -2,7 +2,7 @@
 
 use super::Work;
 use super::projection::Projection;
-use crate::channel::{Link, Shutdown, Up};
+use crate::channel::{Link, Open, Shutdown, Up};
 use crate::commitments::Numbers;
 use crate::fault::Refusal;
 use crate::htlc::{Htlc, NewHtlc, Removal, Resolution};
@@ -14,6 +14,15 @@ use std::sync::Arc;
 /// BOLT 2 recommends that the opener can pay twice the feerate for one HTLC more before it offers one: the fee may rise, and
 /// the peer may add one at the same time (attack 41).
 pub(super) const FEE_SPIKE_FACTOR: u32 = 2;
+
+impl Open {
+    /// Whether a channel that was ready waits for its funding to confirm again, after a reorganisation. Whoever paid for it may have
+    /// taken the money elsewhere.
+    #[must_use]
+    pub fn has_lost_its_funding(&self) -> bool {
+        self.is_ready() && self.funding.confirmed.is_none() && self.params.minimum_depth > 0
+    }
+}
 
 impl Work<'_> {
     /// Takes an HTLC that is to be offered, or says why not.
@@ -40,7 +49,7 @@ impl Work<'_> {
         if !self.open.is_ready() {
             return Err(Refusal::NotUsable("waiting for the funding transaction"));
         }
-        if self.open.funding.confirmed.is_none() && self.open.params.minimum_depth > 0 {
+        if self.open.has_lost_its_funding() {
             return Err(Refusal::NotUsable(
                 "waiting for its funding to confirm again after a reorganisation",
             ));

@@ -72,7 +72,7 @@ impl Turn<'_> {
         htlcs.fold(Msat::ZERO, |sum, htlc| sum.saturating_add(of(htlc)))
     }
 
-    fn open_of(&self, keys: ChannelKeysId) -> Option<&Open> {
+    pub(super) fn open_of(&self, keys: ChannelKeysId) -> Option<&Open> {
         self.node.channels.get(&keys).and_then(|c| c.open())
     }
 

@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::ledger::Fact;
 use astrape_channel::htlc::Direction;
-use astrape_channel::{Command, Event, Htlc, Origin, Phase, Refusal, Resolution};
+use astrape_channel::{Command, Event, Htlc, Open, Origin, Phase, Refusal, Resolution};
 use astrape_onion::{Failure, FinalPayload, ForwardPayload, Hop, PeelFailure};
 use astrape_payment::answer;
 use astrape_payment::relay::{RelayTarget, relay};
@@ -23,8 +23,7 @@ impl Turn<'_> {
             Err(PeelFailure::Malformed { .. }) => {
                 self.fail_incoming(keys, htlc, &Failure::TemporaryNodeFailure)
             }
-            // Whoever paid for the channel may have taken its money elsewhere.
-            Ok(_) if self.has_lost_its_funding(keys) => {
+            Ok(_) if self.open_of(keys).is_some_and(Open::has_lost_its_funding) => {
                 self.fail_incoming(keys, htlc, &Failure::TemporaryChannelFailure);
             }
             Ok(peeled) => match &peeled.hop {
@@ -32,12 +31,6 @@ impl Turn<'_> {
                 Hop::Final { payload } => self.receive(keys, htlc, payload),
             },
         }
-    }
-
-    /// Whether a reorganisation has taken the funding of a channel, which waits for it to confirm again.
-    fn has_lost_its_funding(&self, keys: ChannelKeysId) -> bool {
-        let open = self.node.channels.get(&keys).and_then(|channel| channel.open());
-        open.is_some_and(|open| open.funding.confirmed.is_none() && open.params.minimum_depth > 0)
     }
 
     fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
@@ -162,8 +155,7 @@ impl Turn<'_> {
     /// A preimage came when what paid for it had been failed back, since its time was over: the amount is lost. A peer that settles
     /// after the expiry could do the same with the next HTLC that is not worth going on chain for, so that its channel ends (BOLT 2).
     fn settled_too_late(&mut self, (outgoing, id): (ChannelKeysId, HtlcId), amount: Msat) {
-        let channel = self.node.channels.get(&outgoing).and_then(|channel| channel.open());
-        let htlc = channel.and_then(|open| open.htlcs.get(&(Side::Local, id)));
+        let htlc = self.open_of(outgoing).and_then(|open| open.htlcs.get(&(Side::Local, id)));
         let tip = self.height();
         if htlc.is_some_and(|htlc| htlc.cltv_expiry.0 <= tip.0) {
             let reason = format!(
