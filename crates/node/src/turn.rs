@@ -23,6 +23,7 @@ mod propose;
 pub use propose::Proposals;
 mod receive;
 mod relay;
+mod still;
 mod unanswered;
 pub(crate) use unanswered::Unanswered;
 
@@ -53,8 +54,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) writes: Writes,
     /// Outputs of channels that were not looked at yet.
     queue: VecDeque<(ChannelKeysId, Output)>,
-    /// Channels in which something may wait to be signed.
-    /// Since when.
+    /// Channels in which something may wait to be signed, and since when.
     to_propose: BTreeMap<ChannelKeysId, Timestamp>,
     /// Outputs that this step began to follow, and which the index does not know yet.
     tracked: BTreeMap<OutPoint, ChannelKeysId>,
@@ -107,20 +107,6 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Our own program has failed in a channel: it stands still until a restart, and its peer is hung up on.
-    pub(crate) fn quarantine(&mut self, channel: ChannelKeysId) {
-        if !self.node.channels.contains(&channel) {
-            return;
-        }
-        self.node.quarantined.insert(channel, self.now);
-        self.node.unproposed.remove(&channel);
-        self.to_propose.remove(&channel);
-        let reason =
-            "an error in this program; please report it. The channel does nothing until a restart".to_owned();
-        self.tell(channel, ChannelFact::Quarantined { reason });
-        self.hang_up(channel, "an error in this program");
-    }
-
     /// A fresh script of our wallet: for the claims of a channel on chain, or for its `shutdown`.
     fn fresh_script(&mut self, channel: ChannelKeysId, script: bitcoin::ScriptBuf) {
         if self.node.resolutions.contains(&channel) {
@@ -157,13 +143,7 @@ impl<'a> Turn<'a> {
         let Some(channel) = self.node.channels.get(&keys).cloned() else {
             return;
         };
-        if self.node.quarantined.contains_key(&keys) && !may_be_taken_by_a_quarantined(&event) {
-            return;
-        }
-        if self.node.suspect.contains(&keys) && !may_be_taken_by_a_suspect(&event) {
-            return self.refused_by_a_suspect(&channel, &event);
-        }
-        if self.is_failed_unheard(keys, &channel, &event) {
+        if self.stands_still(keys, &channel, &event) || self.is_failed_unheard(keys, &channel, &event) {
             return;
         }
         let reestablishes = matches!(event, Event::Message(astrape_wire::Message::ChannelReestablish(_)));
@@ -187,23 +167,6 @@ impl<'a> Turn<'a> {
             }
             Err(fault) => self.react(keys, &channel, &fault),
         }
-    }
-
-    /// The peer of a channel whose state may be old claims to be ahead and cannot prove it, or tells of a state that we never had. Our
-    /// commitment is no answer: it may be revoked. The peer is asked to close, and the channel waits for that.
-    fn refused_by_a_suspect(&mut self, channel: &Channel, event: &Event) {
-        let reason = match event {
-            Event::SecretChecked { genuine: false } => {
-                "our state may be old, and your proof of that does not hold: please close this channel"
-                    .to_owned()
-            }
-            Event::Command(Command::ForceClose { reason }) if channel.link == Link::Reestablishing => {
-                reason.clone()
-            }
-            _ => return,
-        };
-        let error = astrape_wire::Error { channel_id: channel.channel_id(), data: reason.into_bytes() };
-        self.say(channel.peer(), Speech::Plain(astrape_wire::Message::Error(error)));
     }
 
     pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {
@@ -324,41 +287,6 @@ fn origin_of(htlc: &Htlc) -> Option<Origin> {
         astrape_channel::htlc::Direction::Outgoing { origin, .. } => Some(*origin),
         astrape_channel::htlc::Direction::Incoming(_) => None,
     }
-}
-
-/// Events that a channel takes whatever is wrong with it: neither a panic nor an old state may blind us to the chain, and how an HTLC
-/// ends, which another channel may have paid for, is told only once. To note that signs nothing.
-fn is_taken_always(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Command(Command::Resolve { .. })
-            | Event::Tip(_)
-            | Event::FundingConfirmed { .. }
-            | Event::FundingReorged
-            | Event::FundingSpent { .. }
-            | Event::SpendReorged
-            | Event::PreimageSeen { .. }
-            | Event::Resolved
-    )
-}
-
-/// A channel in which our program failed may go on chain: its HTLCs have their deadlines all the same.
-fn may_be_taken_by_a_quarantined(event: &Event) -> bool {
-    is_taken_always(event) || matches!(event, Event::Command(Command::ForceClose { .. }))
-}
-
-/// What a channel still takes whose state may be old: where the peer is, and what happens on chain. Nothing of it signs or
-/// broadcasts a commitment of ours.
-fn may_be_taken_by_a_suspect(event: &Event) -> bool {
-    is_taken_always(event)
-        || matches!(
-            event,
-            Event::Connected
-                | Event::Disconnected
-                | Event::SecretChecked { genuine: true }
-                | Event::Point { .. }
-                | Event::Message(astrape_wire::Message::ChannelReestablish(_))
-        )
 }
 
 /// The replay log's name for the onion of an incoming HTLC; none for one that could not be read.

@@ -141,6 +141,8 @@ fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to
     };
     let effects = suspects_do(Link::CheckingClaim, lie);
     assert!(matches!(&errors(&effects)[..], [error] if error.contains("please close")), "{effects:?}");
+    let effects = suspects_do(Link::Reestablishing, lie);
+    assert!(effects.is_empty(), "it tells of a connection that is gone: {effects:?}");
     let nonsense = |channel: &Channel| {
         let message = astrape_wire::ChannelReestablish {
             next_commitment_number: CommitmentNumber(0),
