@@ -188,17 +188,25 @@ fn a_channel_that_is_over_leaves_what_it_has_brought_and_nothing_to_keep() {
     net.run();
     let closing = net.members[0].broadcast.last().cloned().expect("agreed");
     let to_us = closing.output.iter().find(|output| output.script_pubkey == script).expect("ours").value;
+    let all: bitcoin::Amount = closing.output.iter().map(|output| output.value).sum();
+    let capacity =
+        net.members[0].node.channel(&channel).and_then(|c| c.open()).expect("open").funding.terms.capacity;
+    // Who opened the channel pays for its close: what came back stands there before all fees.
+    let fee = capacity.saturating_sub(all.into());
     net.mine(vec![closing]);
     assert!(!net.members[0].disk.is_over(&channel), "a reorganisation may undo it");
     for _ in 0..net.members[0].node.config.channel.closing_depth {
         net.mine(Vec::new());
     }
     let end = |fact: &Fact| match fact {
-        Fact::Channel { keys, event: ChannelFact::Over { returned, .. }, .. } => Some((*keys, *returned)),
+        Fact::Channel { keys, event: ChannelFact::Over { returned, fees }, .. } => {
+            Some((*keys, *returned, *fees))
+        }
         _ => None,
     };
     let ends: Vec<_> = net.members[0].facts.iter().filter_map(end).collect();
-    assert_eq!(ends, [(channel, Some(to_us.into()))]);
+    assert!(fee > Sat::ZERO);
+    assert_eq!(ends, [(channel, Some(fee.saturating_add(to_us.into())), Some(fee))]);
     assert_eq!(net.channels(0), []);
     assert!(!net.members[0].node.resolutions.contains(&channel));
     assert!(net.members[0].disk.is_over(&channel));
