@@ -192,7 +192,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         signer: config.signer,
         core,
         published: Published::new(&node),
-        lookups: Lookups::open(&config.data_dir)?,
+        lookups: Lookups::of(&journal)?,
         peers: Peers::new(node_id),
         backoffs: Backoffs::new(config.dev_fast),
         wallet,

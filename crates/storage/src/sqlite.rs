@@ -7,12 +7,14 @@ use crate::mark::MarkFile;
 use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::failed;
+use names::Names;
 use owner::{Epoch, take_over, write_mark};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use write::{execute, write_rows};
 
@@ -20,6 +22,8 @@ mod archive;
 mod checksum;
 mod error;
 mod fact;
+mod fresh;
+mod names;
 mod owner;
 mod query;
 mod reader;
@@ -58,6 +62,7 @@ pub struct SqliteJournal {
     mark: MarkFile,
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     suspects: BTreeSet<ChannelKeysId>,
+    names: Arc<Names>,
     commits: u64,
     /// A write has failed: whatever the disk holds, this process may not go on.
     failed: bool,
@@ -106,9 +111,20 @@ impl SqliteJournal {
         // Only now that what was found is durable.
         mark.begin(&marks, commits)?;
         let suspects = opened.suspect.iter().copied().collect();
+        let names = Arc::new(Names::load(&conn)?);
         let directory = directory.to_owned();
-        let journal =
-            Self { conn, directory, epoch, mark, marks, suspects, commits, failed: false, _lock: lock };
+        let journal = Self {
+            conn,
+            directory,
+            epoch,
+            mark,
+            marks,
+            suspects,
+            names,
+            commits,
+            failed: false,
+            _lock: lock,
+        };
         Ok((journal, opened))
     }
 
@@ -117,7 +133,7 @@ impl SqliteJournal {
     /// # Errors
     /// When it cannot be opened once more.
     pub fn reader(&self) -> Result<SqliteReader, JournalError> {
-        SqliteReader::open(&self.directory)
+        SqliteReader::open(&self.directory, Arc::clone(&self.names))
     }
 
     /// The changesets of the on-chain wallet, which lie in the same file.
@@ -138,7 +154,7 @@ impl SqliteJournal {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let commits = self.commits + 1;
         self.epoch.count(&tx, commits)?;
-        write_rows(&tx, writes)?;
+        let merging = write_rows(&tx, writes, &self.names)?;
         let mut cleared = Vec::new();
         for (channel, number) in writes.marks() {
             write_mark(&tx, &channel, number)?;
@@ -150,6 +166,7 @@ impl SqliteJournal {
             }
         }
         tx.commit().map_err(failed)?;
+        self.names.committed(writes, &merging);
         self.commits = commits;
         self.marks.extend(writes.marks());
         self.suspects.retain(|channel| !cleared.contains(channel));
@@ -174,11 +191,11 @@ impl Journal for SqliteJournal {
     }
 
     fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
-        query::onion_seen(&self.conn, onion)
+        Ok(query::onions_seen(&self.conn, &self.names, &[*onion])?.contains(&true))
     }
 
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
-        query::last_payment_fact(&self.conn, payment_hash)
+        query::last_payment_fact(&self.conn, &self.names, payment_hash)
     }
 
     fn retired_htlcs(
@@ -253,7 +270,7 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 
 /// Tables that grow with all that ever was: their rows carry checksums and are looked at when they are read, so that the time
 /// to start does not depend on how many states a channel has had.
-const ARCHIVES: [&str; 4] = ["archived_htlcs", "retired_htlcs", "ledger", "onions"];
+const ARCHIVES: [&str; 5] = ["archived_htlcs", "retired_htlcs", "ledger", "onions", "payments"];
 
 /// Looks whether the tables that the node lives in are whole, and whether their indexes know all rows.
 fn check(conn: &Connection) -> Result<(), JournalError> {

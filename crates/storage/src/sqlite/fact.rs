@@ -45,6 +45,16 @@ pub(super) fn values(entry: &Entry) -> Vec<Value> {
     values
 }
 
+/// The hash of a payment that this node sent or received, and the number of the fact.
+pub(super) fn payment(entry: &Entry) -> Option<(PaymentHash, u64)> {
+    match &entry.fact {
+        Fact::PaymentSent { payment_hash, .. }
+        | Fact::PaymentFailed { payment_hash, .. }
+        | Fact::PaymentReceived { payment_hash, .. } => Some((*payment_hash, entry.number)),
+        _ => None,
+    }
+}
+
 fn sum_of(values: &[Value]) -> [u8; checksum::LEN] {
     let empty = values.iter().rev().take_while(|value| matches!(value, Value::Null)).count();
     let width = values.len().saturating_sub(empty).max(FIRST_WIDTH).min(values.len());

@@ -3,6 +3,7 @@
 use super::checksum;
 use super::error::{damaged, failed};
 use super::fact;
+use super::names::{self, Names};
 use astrape_node::{Entry, JournalError, Key, SeenOnion};
 use astrape_primitives::{ChannelKeysId, PaymentHash};
 use rusqlite::{Connection, OptionalExtension as _, Params};
@@ -31,7 +32,22 @@ pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, Journ
     Ok(records)
 }
 
-pub(super) fn onion_seen(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalError> {
+/// Whether each onion was acted on before, in one look at the database.
+pub(super) fn onions_seen(
+    conn: &Connection,
+    names: &Names,
+    onions: &[SeenOnion],
+) -> Result<Vec<bool>, JournalError> {
+    // All of the new ones first: what is merged meanwhile is then in the index.
+    let fresh: Vec<bool> = onions.iter().map(|onion| names.knows_onion(onion)).collect();
+    let look = conn.unchecked_transaction().map_err(failed)?;
+    let seen =
+        onions.iter().zip(fresh).map(|(onion, fresh)| Ok(fresh || is_in_index(&look, onion)?)).collect();
+    look.commit().map_err(failed)?;
+    seen
+}
+
+fn is_in_index(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalError> {
     let mut statement = conn
         .prepare_cached("SELECT 1 FROM onions WHERE cltv_expiry = ?1 AND replay_id = ?2")
         .map_err(failed)?;
@@ -40,14 +56,21 @@ pub(super) fn onion_seen(conn: &Connection, onion: &SeenOnion) -> Result<bool, J
 
 pub(super) fn last_payment_fact(
     conn: &Connection,
+    names: &Names,
     payment_hash: &PaymentHash,
 ) -> Result<Option<Entry>, JournalError> {
-    let sql = format!(
-        "SELECT {} FROM ledger WHERE payment_hash = ?1 AND topic = ?2 ORDER BY number DESC LIMIT 1",
-        fact::COLUMNS
-    );
-    let facts = facts(conn, &sql, (payment_hash.0, fact::PAYMENT))?;
-    Ok(facts.into_iter().next())
+    let number = match names.newest_fact(payment_hash) {
+        Some(number) => Some(number.cast_signed()),
+        None => names::indexed_payment(conn, payment_hash)?,
+    };
+    let Some(number) = number else { return Ok(None) };
+    let sql = format!("SELECT {} FROM ledger WHERE number = ?1 AND payment_hash = ?2", fact::COLUMNS);
+    let found = facts(conn, &sql, (number, payment_hash.0))?;
+    // To take it for one that was never paid would pay it twice.
+    match found.into_iter().next() {
+        Some(fact) => Ok(Some(fact)),
+        None => Err(damaged("payments", number)),
+    }
 }
 
 /// Facts from one number on, oldest first.
