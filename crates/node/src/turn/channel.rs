@@ -103,6 +103,7 @@ impl Turn<'_> {
         let (returned, fees) = (sums.map(|sums| sums.returned), sums.map(|sums| sums.fees));
         self.tell(keys, ChannelFact::Over { returned, fees });
         self.node.channels.remove(&keys);
+        self.node.quarantined.remove(&keys);
         self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);
         self.node.own_updates.remove(&keys);
