@@ -284,7 +284,8 @@ impl Open {
         let first = Numbers { local: Some(number), remote: None };
         for (id, resolution) in &up.removals {
             if let Some(htlc) = self.htlcs.get_mut(&(Side::Local, *id)).filter(|h| h.removal.is_none()) {
-                Arc::make_mut(htlc).removal = Some(Removal { resolution: resolution.clone(), from: first });
+                let removal = Removal { from: first, ..Removal::unsaid(resolution.clone()) };
+                Arc::make_mut(htlc).removal = Some(removal);
             }
         }
         for (id, htlc) in &up.adds {

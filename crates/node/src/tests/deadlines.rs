@@ -349,6 +349,36 @@ fn what_came_by_a_channel_that_is_on_chain_is_not_failed_there_and_waits_for_its
     assert!(matches!(end_of(&node, first), Some(Resolution::Fulfilled { .. })));
 }
 
+/// Its peer may go on chain with the commitment before, which has it still.
+#[test]
+fn a_preimage_counts_in_a_channel_on_chain_though_the_failure_was_signed() {
+    let (mut node, first, second) = relayed_of(Sat(100_000));
+    while node.chain().height() < Height(114) {
+        block(&mut node);
+    }
+    let htlc = |node: &Node| {
+        let open = node.channel(&first).and_then(|channel| channel.open()).expect("it is there");
+        (**open.htlcs.values().next().expect("it is there")).clone()
+    };
+    let signed = htlc(&node).removal.expect("failed back");
+    assert!(signed.from.remote.is_some(), "it was told at once");
+    let outpoint = node.channel(&first).and_then(|c| c.open()).expect("open").funding.terms.outpoint;
+    let mut tx = nothing(0);
+    tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
+    let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
+    let tip = node.chain().tip().expect("it has one");
+    step(&mut node, NOW, Input::Chain(crate::ChainInput::Late { block: tip, matched }));
+    settled(&mut node, second);
+    let now = htlc(&node);
+    assert_eq!(now.preimage(), Some(astrape_primitives::PaymentPreimage([7; 32])));
+    let removal = now.removal.expect("failed back");
+    assert_eq!(
+        (removal.from, removal.resolution),
+        (signed.from, signed.resolution),
+        "what was signed stays so"
+    );
+}
+
 /// The next peer went away, or answers nothing, before the payment was signed.
 #[test]
 fn what_waits_to_be_passed_on_is_failed_back_when_its_time_is_over() {
