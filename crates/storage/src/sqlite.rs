@@ -4,7 +4,9 @@
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
 use crate::mark::MarkFile;
-use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Journal, JournalError, Key, PastRequest, RequestId, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::failed;
 use owner::{Epoch, take_over, write_mark};
@@ -23,6 +25,7 @@ mod fact;
 mod owner;
 mod query;
 mod reader;
+mod request;
 mod schema;
 mod tally;
 mod wallet;
@@ -178,7 +181,11 @@ impl Journal for SqliteJournal {
     }
 
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
-        query::last_payment_fact(&self.conn, payment_hash)
+        query::last_fact_of(&self.conn, fact::PAYMENT, payment_hash)
+    }
+
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        request::find(&self.conn, id)
     }
 
     fn retired_htlcs(
@@ -253,7 +260,7 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 
 /// Tables that grow with all that ever was: their rows carry checksums and are looked at when they are read, so that the time
 /// to start does not depend on how many states a channel has had.
-const ARCHIVES: [&str; 4] = ["archived_htlcs", "retired_htlcs", "ledger", "onions"];
+const ARCHIVES: [&str; 5] = ["archived_htlcs", "retired_htlcs", "ledger", "onions", "requests"];
 
 /// Looks whether the tables that the node lives in are whole, and whether their indexes know all rows.
 fn check(conn: &Connection) -> Result<(), JournalError> {

@@ -38,15 +38,17 @@ pub(super) fn onion_seen(conn: &Connection, onion: &SeenOnion) -> Result<bool, J
     statement.exists((onion.expiry.0, onion.replay_id)).map_err(failed)
 }
 
-pub(super) fn last_payment_fact(
+/// The last fact of a topic about a payment.
+pub(super) fn last_fact_of(
     conn: &Connection,
+    topic: &str,
     payment_hash: &PaymentHash,
 ) -> Result<Option<Entry>, JournalError> {
     let sql = format!(
         "SELECT {} FROM ledger WHERE payment_hash = ?1 AND topic = ?2 ORDER BY number DESC LIMIT 1",
         fact::COLUMNS
     );
-    let facts = facts(conn, &sql, (payment_hash.0, fact::PAYMENT))?;
+    let facts = facts(conn, &sql, (payment_hash.0, topic))?;
     Ok(facts.into_iter().next())
 }
 
@@ -120,6 +122,18 @@ pub(super) fn story_of_channel(
     let mut story = facts(conn, &sql, (channel.0, limit_of(limit)))?;
     story.reverse();
     Ok(story)
+}
+
+/// How the opening of a channel ended.
+pub(super) fn end_of_opening(
+    conn: &Connection,
+    channel: &ChannelKeysId,
+) -> Result<Option<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = 'channel' AND channel = ?1 AND kind IN (?2, ?3) ORDER BY number LIMIT 1",
+        fact::COLUMNS
+    );
+    Ok(facts(conn, &sql, (channel.0, fact::OPENED, fact::NOT_OPENED))?.into_iter().next())
 }
 
 /// The number of the newest fact.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 6] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES];
+const MIGRATIONS: [&str; 7] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, REQUESTS];
 
 /// How many there were before the archived HTLCs moved.
 const BEFORE_ARCHIVES: usize = 4;
@@ -19,6 +19,26 @@ const BEFORE_ARCHIVES: usize = 4;
 /// How many there were before records lay by age.
 #[cfg(test)]
 const BEFORE_AGES: usize = 5;
+
+/// How many there were before requests had ids.
+#[cfg(test)]
+const BEFORE_REQUESTS: usize = 6;
+
+const REQUESTS: &str = "
+    -- Commands that were carried out under an id which their caller chose, and what came of them.
+    CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        payment_hash BLOB,
+        channel BLOB,
+        txid BLOB,
+        amount_sat INTEGER,
+        fee_sat INTEGER,
+        invoice TEXT,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// Records lie by their age and not by their keys: payments and HTLCs that begin together change and end together, and what changes
 /// together shall lie together, so that a commit writes few pages.
@@ -224,7 +244,7 @@ mod tests {
     use super::*;
     use crate::SqliteJournal;
     use crate::sqlite::{DATABASE, checksum};
-    use astrape_node::{Journal as _, Key, RetiredHtlc, Writes};
+    use astrape_node::{Journal as _, Key, Outcome, PastRequest, Request, RequestId, RetiredHtlc, Writes};
     use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
     use rusqlite::params_from_iter;
     use rusqlite::types::Value;
@@ -332,6 +352,27 @@ mod tests {
         };
         assert_eq!(place(key(7)), place(key(6)) - 1, "the older rows lie in the order of their keys");
         assert_eq!(place(key(100)), 101, "what is new comes last");
+    }
+
+    #[test]
+    fn requests_are_remembered_in_a_database_that_is_older_than_their_ids() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_REQUESTS, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        let row = (b"key", checksum::seal("records", b"key", b"old"));
+        conn.execute("INSERT INTO records (key, value) VALUES (?1, ?2)", row).expect("written");
+        drop(conn);
+        let open = || SqliteJournal::open(directory.path(), Network::Regtest, node()).expect("today's").0;
+        let id: RequestId = "rent".parse().expect("short");
+        let request = Request { id: id.clone(), digest: [3; 32] };
+        let past = PastRequest { request, outcome: Outcome::Opening { channel: ChannelKeysId([4; 32]) } };
+        let mut journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), None);
+        journal.commit(&Writes::default().with_requests(vec![past.clone()])).expect("written");
+        drop(journal);
+        let journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), Some(past));
+        assert_eq!(journal.load().expect("readable")[&Key(b"key".to_vec())], b"old");
     }
 
     #[test]

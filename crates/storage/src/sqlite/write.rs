@@ -1,7 +1,7 @@
 //! The rows of a commit.
 
 use super::error::failed;
-use super::{archive, checksum, fact};
+use super::{archive, checksum, fact, request};
 use astrape_node::{JournalError, Writes};
 use rusqlite::{Connection, Transaction, params_from_iter};
 
@@ -21,6 +21,9 @@ pub(super) fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), Jo
     }
     for entry in writes.ledger() {
         execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
+    }
+    for past in writes.requests() {
+        request::add(tx, past)?;
     }
     archive::add(tx, writes.retired())?;
     for onion in writes.onions() {
