@@ -12,6 +12,7 @@ mod jam;
 mod money;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
 pub(crate) mod intercept;
+mod once;
 mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
@@ -125,6 +126,7 @@ impl<'a> Turn<'a> {
         self.record_channels();
         self.check_money();
         self.node.derive_records(&mut self.writes);
+        self.remember_requests();
         (self.writes, self.effects)
     }
 

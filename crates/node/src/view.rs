@@ -106,6 +106,12 @@ impl Node {
         self.payments.iter().map(|(_, payment)| &**payment)
     }
 
+    /// A payment of ours that is under way.
+    #[must_use]
+    pub fn payment(&self, payment_hash: &PaymentHash) -> Option<&Payment> {
+        self.payments.get(payment_hash).map(|payment| &**payment)
+    }
+
     /// Forwards that wait for an application: their channel and id there, the HTLC, and since when it waits.
     pub fn held(&self) -> impl Iterator<Item = (ChannelKeysId, Arc<Htlc>, Held)> + '_ {
         self.held.iter().filter_map(|((keys, id), held)| {

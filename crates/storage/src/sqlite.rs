@@ -4,7 +4,9 @@
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
 use crate::mark::MarkFile;
-use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Journal, JournalError, Key, PastRequest, RequestId, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::failed;
 use names::Names;
@@ -27,6 +29,7 @@ mod names;
 mod owner;
 mod query;
 mod reader;
+mod request;
 mod schema;
 mod tally;
 mod wallet;
@@ -198,6 +201,10 @@ impl Journal for SqliteJournal {
         query::last_payment_fact(&self.conn, &self.names, payment_hash)
     }
 
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        request::find(&self.conn, id)
+    }
+
     fn retired_htlcs(
         &self,
         channel: &ChannelKeysId,
@@ -270,7 +277,7 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 
 /// Tables that grow with all that ever was: their rows carry checksums and are looked at when they are read, so that the time
 /// to start does not depend on how many states a channel has had.
-const ARCHIVES: [&str; 5] = ["archived_htlcs", "retired_htlcs", "ledger", "onions", "payments"];
+const ARCHIVES: [&str; 6] = ["archived_htlcs", "retired_htlcs", "ledger", "onions", "payments", "requests"];
 
 /// Looks whether the tables that the node lives in are whole, and whether their indexes know all rows.
 fn check(conn: &Connection) -> Result<(), JournalError> {

@@ -1,14 +1,14 @@
 //! Our coins on chain: what the wallet's scanner found, what is set aside, what is spent by the user's wish.
 
 use super::Turn;
-use crate::command::{Refusal, Reply, WithdrawCommand};
+use crate::command::{Refusal, WithdrawCommand};
 use crate::ledger::Fact;
 use crate::node::PendingOpening;
 use crate::state::OwedTransaction;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Sat};
 use astrape_transactions::signing::WalletInput;
 use astrape_wallet::{Coins, Reservation, Terms, WalletFinding};
-use bitcoin::{ScriptBuf, Transaction, TxOut};
+use bitcoin::{ScriptBuf, Transaction, TxOut, Txid};
 use std::sync::Arc;
 
 /// Coins are spent from the first confirmation on; our own change before.
@@ -118,7 +118,8 @@ impl Turn<'_> {
         beside_reserve(reserve, &terms, select)
     }
 
-    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
+    /// Sends coins on chain: by which transaction, what it pays out and what it costs.
+    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<(Txid, Sat, Sat), Refusal> {
         let mut coins = self.coins_value();
         let (selection, output) = self.select_withdrawal(&coins, command)?;
         let amount = Sat::from(output.value);
@@ -129,7 +130,7 @@ impl Turn<'_> {
         let txid = request.tx.compute_txid();
         self.owe(OwedTransaction { tx: Arc::new(request.tx), inputs: request.inputs, confirmed: None });
         self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
-        Ok(Reply::Withdrawing { txid, amount, fee: selection.fee })
+        Ok((txid, amount, selection.fee))
     }
 }
 

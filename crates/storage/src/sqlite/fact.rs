@@ -27,11 +27,14 @@ const FIRST_WIDTH: usize = 18;
 /// Topic of payments that this node sent or received.
 pub(super) const PAYMENT: &str = "payment";
 /// Topic of invoices of ours that are held or cancelled.
-const INVOICE: &str = "invoice";
+pub(super) const INVOICE: &str = "invoice";
 /// Topic of payments of others.
 pub(super) const FORWARD: &str = "forward";
 /// Topic of what happened to channels.
 pub(super) const CHANNEL: &str = "channel";
+/// Kinds of the facts that end the opening of a channel.
+pub(super) const OPENED: &str = "opened";
+pub(super) const NOT_OPENED: &str = "not_opened";
 /// Kind of the fact that ends a channel.
 pub(super) const OVER: &str = "over";
 /// Topic of what happened to coins.
@@ -273,8 +276,8 @@ impl Row {
     fn channel_event(self) -> Option<ChannelFact> {
         let txid = self.txid.map(Txid::from_byte_array);
         Some(match self.kind.as_str() {
-            "not_opened" => ChannelFact::NotOpened { reason: self.detail? },
-            "opened" => ChannelFact::Opened {
+            NOT_OPENED => ChannelFact::NotOpened { reason: self.detail? },
+            OPENED => ChannelFact::Opened {
                 outpoint: OutPoint { txid: txid?, vout: self.vout? },
                 capacity: Sat(self.amount_sat?),
                 by_us: self.by_us?,
@@ -315,8 +318,8 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
         Fact::Channel { event, .. } => (
             CHANNEL,
             match event {
-                ChannelFact::NotOpened { .. } => "not_opened",
-                ChannelFact::Opened { .. } => "opened",
+                ChannelFact::NotOpened { .. } => NOT_OPENED,
+                ChannelFact::Opened { .. } => OPENED,
                 ChannelFact::FundingConfirmed => "funding_confirmed",
                 ChannelFact::FundingReorged => "funding_reorged",
                 ChannelFact::Ready => "ready",

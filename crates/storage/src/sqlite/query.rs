@@ -54,6 +54,7 @@ fn is_in_index(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalErro
     statement.exists((onion.expiry.0, onion.replay_id)).map_err(failed)
 }
 
+/// The last fact about a payment that this node sent or received.
 pub(super) fn last_payment_fact(
     conn: &Connection,
     names: &Names,
@@ -71,6 +72,19 @@ pub(super) fn last_payment_fact(
         Some(fact) => Ok(Some(fact)),
         None => Err(damaged("payments", number)),
     }
+}
+
+/// The last fact about an invoice that is held or was cancelled.
+pub(super) fn last_invoice_fact(
+    conn: &Connection,
+    payment_hash: &PaymentHash,
+) -> Result<Option<Entry>, JournalError> {
+    // The topic is written out: so the index of these facts alone is used.
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = 'invoice' AND payment_hash = ?1 ORDER BY number DESC LIMIT 1",
+        fact::COLUMNS
+    );
+    Ok(facts(conn, &sql, [payment_hash.0])?.into_iter().next())
 }
 
 /// Facts from one number on, oldest first.
@@ -143,6 +157,18 @@ pub(super) fn story_of_channel(
     let mut story = facts(conn, &sql, (channel.0, limit_of(limit)))?;
     story.reverse();
     Ok(story)
+}
+
+/// How the opening of a channel ended.
+pub(super) fn end_of_opening(
+    conn: &Connection,
+    channel: &ChannelKeysId,
+) -> Result<Option<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = 'channel' AND channel = ?1 AND kind IN (?2, ?3) ORDER BY number LIMIT 1",
+        fact::COLUMNS
+    );
+    Ok(facts(conn, &sql, (channel.0, fact::OPENED, fact::NOT_OPENED))?.into_iter().next())
 }
 
 /// The number of the newest fact.

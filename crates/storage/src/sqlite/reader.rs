@@ -3,8 +3,8 @@
 use super::error::failed;
 use super::names::Names;
 use super::tally::{self, ChannelTally, Tally};
-use super::{archive, fact, query, schema};
-use astrape_node::{Entry, JournalError, RetiredHtlc, SeenOnion};
+use super::{archive, fact, query, request, schema};
+use astrape_node::{Entry, JournalError, PastRequest, RequestId, RetiredHtlc, SeenOnion};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -53,6 +53,22 @@ impl SqliteReader {
     /// When it cannot be read.
     pub fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
         query::last_payment_fact(&self.conn, &self.names, payment_hash)
+    }
+
+    /// The last fact about an invoice that is held or was cancelled.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_invoice_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        query::last_invoice_fact(&self.conn, payment_hash)
+    }
+
+    /// The request that was carried out under an id of its caller.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        request::find(&self.conn, id)
     }
 
     /// The archived HTLCs of a channel that a commitment of the peer had.
@@ -124,6 +140,14 @@ impl SqliteReader {
     /// When it cannot be read.
     pub fn story_of_channel(&self, channel: &ChannelKeysId) -> Result<Vec<Entry>, JournalError> {
         query::story_of_channel(&self.conn, channel, MAX_PAGE)
+    }
+
+    /// How the opening of a channel ended, if it has: funded, or not.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn end_of_opening(&self, channel: &ChannelKeysId) -> Result<Option<Entry>, JournalError> {
+        query::end_of_opening(&self.conn, channel)
     }
 
     /// The number of the newest fact, if there is any.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 7] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, NAMES];
+const MIGRATIONS: [&str; 8] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, REQUESTS, NAMES];
 
 /// How many there were before the archived HTLCs moved.
 const BEFORE_ARCHIVES: usize = 4;
@@ -20,12 +20,34 @@ const BEFORE_ARCHIVES: usize = 4;
 #[cfg(test)]
 const BEFORE_AGES: usize = 5;
 
-/// How many there were before new hashes were collected.
-const BEFORE_NAMES: usize = 6;
+/// How many there were before requests had ids.
+#[cfg(test)]
+const BEFORE_REQUESTS: usize = 6;
 
-/// Hashes come into their indexes some time after their rows (`names`). Of the ledger only payments are looked up by theirs.
+const REQUESTS: &str = "
+    -- Commands that were carried out under an id which their caller chose, and what came of them.
+    CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        payment_hash BLOB,
+        channel BLOB,
+        txid BLOB,
+        amount_sat INTEGER,
+        fee_sat INTEGER,
+        invoice TEXT,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// How many there were before new hashes were collected.
+const BEFORE_NAMES: usize = 7;
+
+/// Hashes come into their indexes some time after their rows (`names`). Of the ledger only
+/// payments and invoices are looked up by theirs, and of invoices there are few facts.
 const NAMES: &str = "
     DROP INDEX ledger_by_payment;
+    CREATE INDEX ledger_by_invoice ON ledger (payment_hash, number) WHERE topic = 'invoice';
 
     -- The newest fact of each payment.
     CREATE TABLE payments (
@@ -255,7 +277,10 @@ mod tests {
     use super::*;
     use crate::SqliteJournal;
     use crate::sqlite::{DATABASE, checksum, fact};
-    use astrape_node::{Entry, Fact, Journal as _, Key, RetiredHtlc, SeenOnion, Writes};
+    use astrape_node::{
+        Entry, Fact, Journal as _, Key, Outcome, PastRequest, Request, RequestId, RetiredHtlc, SeenOnion,
+        Writes,
+    };
     use astrape_primitives::{
         ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
     };
@@ -408,6 +433,27 @@ mod tests {
             assert!((0..50).all(|n| journal.onion_seen(&onion(n)).expect("readable")));
             assert!(!journal.onion_seen(&onion(50)).expect("readable"));
         }
+    }
+
+    #[test]
+    fn requests_are_remembered_in_a_database_that_is_older_than_their_ids() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_REQUESTS, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        let row = (b"key", checksum::seal("records", b"key", b"old"));
+        conn.execute("INSERT INTO records (key, value) VALUES (?1, ?2)", row).expect("written");
+        drop(conn);
+        let open = || SqliteJournal::open(directory.path(), Network::Regtest, node()).expect("today's").0;
+        let id: RequestId = "rent".parse().expect("short");
+        let request = Request { id: id.clone(), digest: [3; 32] };
+        let past = PastRequest { request, outcome: Outcome::Opening { channel: ChannelKeysId([4; 32]) } };
+        let mut journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), None);
+        journal.commit(&Writes::default().with_requests(vec![past.clone()])).expect("written");
+        drop(journal);
+        let journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), Some(past));
+        assert_eq!(journal.load().expect("readable")[&Key(b"key".to_vec())], b"old");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::error::failed;
 use super::names::{Merging, Names};
-use super::{archive, checksum, fact};
+use super::{archive, checksum, fact, request};
 use astrape_node::{JournalError, Writes};
 use rusqlite::{Connection, Transaction, params_from_iter};
 
@@ -26,6 +26,9 @@ pub(super) fn write_rows(
     }
     for entry in writes.ledger() {
         execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
+    }
+    for past in writes.requests() {
+        request::add(tx, past)?;
     }
     archive::add(tx, writes.retired())?;
     let merging = names.write(tx, writes)?;
