@@ -27,7 +27,20 @@ pub enum ConnectError {
     /// The address is no `host:port`.
     #[error("`{0}` is no address of an API: write it as host:port, for example 127.0.0.1:9835")]
     Address(String),
-    /// Nobody answers, or not with the certificate in the data directory.
+    /// Somebody answers with another certificate than that in the data directory.
+    #[error(
+        "another node answers at {address} than that of {data_dir}, whose certificate is another ({reason}): give the data directory of \
+         that node, or the address of this one (--data-dir, --rpc-addr)"
+    )]
+    OtherNode {
+        /// Where.
+        address: String,
+        /// Whose certificate was expected.
+        data_dir: String,
+        /// What is wrong with the other.
+        reason: String,
+    },
+    /// Nobody answers.
     #[error("cannot reach the node at {address}: {reason}. Is it running (`astrape run`)?")]
     Unreachable {
         /// Where.
@@ -47,9 +60,13 @@ pub async fn connect(data_dir: &Path, address: &str) -> Result<Client, ConnectEr
         .ca_certificate(Certificate::from_pem(certificate))
         .domain_name(CERTIFICATE_NAME);
     let invalid = || ConnectError::Address(address.to_owned());
-    let unreachable = |error: tonic::transport::Error| ConnectError::Unreachable {
-        address: address.to_owned(),
-        reason: innermost(&error),
+    let unreachable = |error: tonic::transport::Error| {
+        let (address, reason) = (address.to_owned(), innermost(&error));
+        // The library that checks it says so in words alone.
+        if reason.contains("certificate") {
+            return ConnectError::OtherNode { address, data_dir: data_dir.display().to_string(), reason };
+        }
+        ConnectError::Unreachable { address, reason }
     };
     let channel = Endpoint::from_shared(format!("https://{address}"))
         .map_err(|_| invalid())?

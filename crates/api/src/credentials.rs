@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, date_time_ymd
 use ring::rand::{SecureRandom as _, SystemRandom};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 /// The certificate, in PEM: what a client pins.
@@ -19,9 +20,15 @@ pub const KEY_FILE: &str = "api.key";
 /// The token, in hexadecimal digits: whoever shows it may do everything.
 pub const TOKEN_FILE: &str = "api.token";
 
-/// The name in the certificate, whatever address the node is reached at: the certificate is pinned, so its name says
-/// nothing more.
+/// The name in the certificate by which our own client asks, whatever address the node is reached at: the certificate is pinned, so its
+/// name says nothing more.
 pub const CERTIFICATE_NAME: &str = "localhost";
+
+/// The other names in it, for clients that compare them with where they connect to.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
+/// What stands above the certificate in its file, before its names: readers of PEM pass over it.
+const NAMES: &str = "Names:";
 
 /// Most that is read of any of these files.
 const MAX_FILE: u64 = 64 << 10;
@@ -135,14 +142,26 @@ impl fmt::Debug for PrivateKeyPem {
 }
 
 impl Credentials {
-    /// Those in a data directory; what is missing is made.
+    /// Those in a data directory, for a node that is reached on this machine; what is missing is made.
     ///
     /// # Errors
     /// When a file cannot be read or written.
     pub fn load_or_create(data_dir: &Path) -> Result<Self, CredentialsError> {
+        Self::load_or_create_for(data_dir, None)
+    }
+
+    /// The same for a node that is also reached at an address. A certificate that does not have that among its names, or is of a version
+    /// that named none, is made anew: whoever has copied it needs the new one.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn load_or_create_for(data_dir: &Path, at: Option<IpAddr>) -> Result<Self, CredentialsError> {
         let (certificate_file, key_file) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
-        if !certificate_file.exists() || !key_file.exists() {
-            let (certificate, key) = self_signed()?;
+        let at = at.filter(|ip| !ip.is_unspecified() && !LOOPBACK.contains(ip));
+        let ips: Vec<String> = LOOPBACK.into_iter().chain(at).map(|ip| ip.to_string()).collect();
+        let is_there = certificate_file.exists() && key_file.exists();
+        if !is_there || !has_names(&read(&certificate_file)?, &ips) {
+            let (certificate, key) = self_signed(&ips)?;
             write(&key_file, &key, Access::Owner)?;
             write(&certificate_file, &certificate, Access::Everybody)?;
         }
@@ -166,8 +185,16 @@ pub fn load_for_client(data_dir: &Path) -> Result<(String, Token), CredentialsEr
     Ok((read(&data_dir.join(CERTIFICATE_FILE))?, read_token(&data_dir.join(TOKEN_FILE))?))
 }
 
-fn self_signed() -> Result<(String, String), rcgen::Error> {
-    let mut params = CertificateParams::new([CERTIFICATE_NAME.to_owned()])?;
+/// Whether a certificate says that it has these names.
+fn has_names(certificate: &str, ips: &[String]) -> bool {
+    let names = certificate.lines().next().and_then(|line| line.strip_prefix(NAMES)).unwrap_or_default();
+    ips.iter().all(|ip| names.split_whitespace().any(|name| name == ip))
+}
+
+fn self_signed(ips: &[String]) -> Result<(String, String), rcgen::Error> {
+    let names: Vec<String> = [CERTIFICATE_NAME.to_owned()].into_iter().chain(ips.iter().cloned()).collect();
+    let heading = format!("{NAMES} {}\n", names.join(" "));
+    let mut params = CertificateParams::new(names)?;
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, "Astrape API");
     params.distinguished_name = name;
@@ -176,7 +203,7 @@ fn self_signed() -> Result<(String, String), rcgen::Error> {
     params.not_after = date_time_ymd(2124, 1, 1);
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+    Ok((heading + &certificate.pem(), key.serialize_pem()))
 }
 
 fn read_token(path: &Path) -> Result<Token, CredentialsError> {

@@ -103,6 +103,14 @@ fn handle_command(mut work: Work<'_>, command: Command, view: &View<'_>) -> Tran
                     work.finish()
                 }
             },
+            Some(How::AwaitPeersCommitment { reason }) => {
+                let problem = format!(
+                    "this node's state of the channel is old ({reason}), and with it the peer could take all that is in it: only the \
+                     peer can close. It was told so; keep this node running and connected with it"
+                );
+                work.outputs.push(Output::Refused(Refusal::Close(problem)));
+                work.finish()
+            }
             _ => work.finish(),
         },
         Command::ForceClose { .. }

@@ -72,7 +72,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     },
     /// Show who the node is and how it stands
     Getinfo,
-    /// Make a fresh address to send coins to
+    /// Make a fresh address to send coins to. What others send counts from its first block on
     Newaddr,
     /// Show what the node owns, summed up
     Balance,
@@ -103,6 +103,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     /// Tell how channels end and ended: why, by which transaction, what is yours and when you can spend it
     Onchain(Onchain),
     /// Make an invoice
+    #[command(override_usage = "astrape invoice [OPTIONS] <AMOUNT> <DESCRIPTION | --description-hash <HEX>>")]
     Invoice(Invoice),
     /// Show invoices that are not paid: open, held, cancelled
     Invoices(InvoicePage),

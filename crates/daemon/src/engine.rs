@@ -37,6 +37,7 @@
 //! - No peer makes us hold more than its bounds: its allowance in the core's queue, its unsaid messages, one frame.
 //! - The core never waits for the disk but at its bound, and the commit thread never waits for a peer, the chain or a user.
 
+mod alarms;
 pub mod bootstrap;
 pub mod chain;
 pub mod clock;
@@ -59,6 +60,7 @@ mod tick;
 pub(crate) mod trips;
 mod wallet;
 
+pub use alarms::old_state;
 pub use chain::embedded::EmbeddedChain;
 pub use config::{ChainBackend, EngineConfig};
 pub use core::Stopped;
@@ -177,6 +179,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let mut choices = config.node;
     choices.suspect.extend(opened.suspect);
     let (node, owed) = Node::restore(choices, &journal)?;
+    alarms::tell_of(&node);
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
     let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;
     let (listeners, listening) = bind(&config.listen).await?;

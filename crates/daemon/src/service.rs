@@ -34,6 +34,7 @@ mod refusal;
 mod route;
 pub mod server;
 mod stats;
+pub(crate) use stats::MAX_PERIODS;
 
 use crate::engine::{Handle, Stopped};
 use astrape_api::v1::node_server::Node;

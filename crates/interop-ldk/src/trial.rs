@@ -301,7 +301,7 @@ impl Trial {
         let told = self.story()?;
         ensure!(told["over"] == true && told["kind"] == "revoked" && text(&told, "why")? == why, "{told}");
         let sums = (number(&told, "returned_sat")?, number(&told, "fees_sat")?);
-        ensure!(sums == (brings, fees), "{sums:?}: {told}\n{}", tree.told());
+        ensure!(sums == (brings - fees, fees), "{sums:?}: {told}\n{}", tree.told());
         ensure!(self.l().seen().returned.is_empty(), "L has {:?}", self.l().seen().returned);
         Ok(fees)
     }
@@ -415,7 +415,11 @@ impl Trial {
         ensure!(text(&told, "why")? == why, "{told}");
         ensure!(text(&told, "txid")? == tree.root()?.txid.to_string(), "{told}");
         let sums = (number(&told, "returned_sat")?, number(&told, "fees_sat")?);
-        let expected = (brings_sat + tree.anchors_of_astrape(), tree.fees_of_astrape());
+        let (fees, anchors) = (tree.fees_of_astrape(), tree.anchors_of_astrape());
+        // Who opened the channel pays for what closed it, and for the anchors that nobody gave back.
+        let made = *tree.values()?.get(&ANCHOR_SAT).unwrap_or(&0) as u64 * ANCHOR_SAT;
+        let cost = if self.opener == Who::Ours { tree.root()?.fee_sat + made - anchors } else { 0 };
+        let expected = (brings_sat + anchors - fees, fees + cost);
         ensure!(sums == expected, "{expected:?}: {told}\n{}", tree.told());
         ensure!(told["events"].as_array().is_some_and(|events| events.len() >= 3), "{told}");
         Ok(())

@@ -7,7 +7,7 @@ use astrape_invoice::Invoice;
 use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
     ChannelKeysId, CltvDelta, FeeratePerKw, HtlcId, Msat, NodeId, PaymentHash, PaymentPreimage,
-    PaymentSecret, Sat,
+    PaymentSecret, Sat, Timestamp,
 };
 use bitcoin::{ScriptBuf, Txid};
 
@@ -336,6 +336,34 @@ pub enum Refusal {
     /// A payment with this hash is under way.
     #[error("payment {0} is under way already: see `astrape payments`")]
     PaymentUnderWay(PaymentHash),
+    /// A payment with this hash is under way, and it is another one.
+    #[error(
+        "a payment with hash {payment_hash} is under way already, of {amount} to {destination}: nothing else was paid. Each payment \
+         needs a hash of its own: ask for a new invoice, or use another preimage"
+    )]
+    OtherUnderWay {
+        /// Its hash.
+        payment_hash: PaymentHash,
+        /// What the recipient gets.
+        amount: Msat,
+        /// The recipient.
+        destination: NodeId,
+    },
+    /// A payment with this hash was made before, and it was another one.
+    #[error(
+        "hash {payment_hash} was paid already, with {amount} to {destination}: nothing was paid now. Each payment needs a hash of \
+         its own: ask for a new invoice, or use another preimage"
+    )]
+    PaidOtherwise {
+        /// Its hash.
+        payment_hash: PaymentHash,
+        /// What the recipient got.
+        amount: Msat,
+        /// The recipient.
+        destination: NodeId,
+        /// When.
+        at: Timestamp,
+    },
     /// An invoice with this hash was made before.
     #[error("there is an invoice or payment with hash {0} already: use another preimage")]
     HashUsed(PaymentHash),

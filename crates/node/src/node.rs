@@ -58,6 +58,8 @@ pub struct Node {
     /// Forwards that wait for an application, by the channel that they came in over and their id there.
     pub(crate) held: Table<HeldId, Held>,
     pub(crate) owed: Table<Txid, OwedTransaction>,
+    /// Volatile: change of withdrawals, until the wallet has found it.
+    pub(crate) change: BTreeMap<OutPoint, Sat>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
     /// Channels that go or went on chain.
@@ -180,6 +182,7 @@ impl Node {
             failed_by_peer: Table::default(),
             held: Table::default(),
             owed: Table::default(),
+            change: BTreeMap::new(),
             chain: Table::default(),
             counters: Table::default(),
             resolutions: Table::default(),

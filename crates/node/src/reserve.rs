@@ -7,6 +7,7 @@ use astrape_channel::{Channel, Phase};
 use astrape_primitives::{FeeratePerKw, Sat, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_transactions::trim::commitment_weight;
+use astrape_wallet::Coins;
 use bitcoin::OutPoint;
 use std::collections::BTreeSet;
 
@@ -68,12 +69,32 @@ impl Node {
     #[must_use]
     pub fn missing_reserve(&self) -> Sat {
         let balance = self.coin_balance();
-        let there = [balance.confirmed, balance.unconfirmed, self.change_to_come()].into_iter().sum();
-        self.anchor_reserve().saturating_sub(there)
+        self.anchor_reserve().saturating_sub(balance.confirmed.saturating_add(balance.unconfirmed))
     }
 
-    /// What comes back of the coins that fund channels, as long as the wallet has not seen it in a transaction.
-    fn change_to_come(&self) -> Sat {
+    /// What the transactions spend that are owed to the network, or were until they were deep enough.
+    pub(crate) fn spent_by_us(&self) -> BTreeSet<OutPoint> {
+        let inputs = self.owed.iter().flat_map(|(_, owed)| &owed.tx.input);
+        inputs.map(|input| input.previous_output).collect()
+    }
+
+    /// Our coins without those that transactions of ours spend.
+    pub(crate) fn coins_left(&self) -> Coins {
+        let spent = self.spent_by_us();
+        self.coins().filter(|coin| !spent.contains(&coin.outpoint())).cloned().collect()
+    }
+
+    /// What comes back of the coins that fund channels or are withdrawn, as long as the wallet has not seen it in a transaction.
+    pub(crate) fn change_to_come(&self) -> Sat {
+        let is_unseen = |outpoint: &OutPoint| {
+            self.owed.contains(&outpoint.txid)
+                && self.coins.get(&()).is_none_or(|coins| coins.get(outpoint).is_none())
+        };
+        let of_withdrawals = self.change.iter().filter(|(outpoint, _)| is_unseen(outpoint));
+        of_withdrawals.map(|(_, amount)| *amount).sum::<Sat>().saturating_add(self.change_of_fundings())
+    }
+
+    fn change_of_fundings(&self) -> Sat {
         let open = self.channels().filter_map(|(_, channel)| channel.open());
         let by_us = open.filter(|open| open.params.opener == Side::Local);
         let fundings: BTreeSet<OutPoint> = by_us.map(|open| open.funding.terms.outpoint).collect();

@@ -8,14 +8,14 @@ use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::{incoming_htlc, scid_towards_peer};
 use astrape_channel::{Channel, Htlc, Open};
-use astrape_onchain::{Resolution, Spender, Sums};
+use astrape_onchain::{Resolution, Role, Spender, Sums, Tracked};
 use astrape_payment::intercept::Held;
 use astrape_payment::jam::Reputation;
 use astrape_payment::{
     OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
 };
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId,
+    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId, Side,
     Timestamp,
 };
 use astrape_routing::search::InFlight;
@@ -51,7 +51,13 @@ impl Node {
         self.resolutions.get(keys).map(|r| &**r)
     }
 
-    /// What a close has brought and cost so far.
+    /// What the transaction that closed a channel has cost us by itself: its fee, and its anchors, where we have opened the channel.
+    #[must_use]
+    pub fn closing_cost(&self, keys: &ChannelKeysId) -> Option<Sat> {
+        Some(closing_cost(self.resolution(keys)?, self.channel(keys)?.open()?))
+    }
+
+    /// What a close has brought and cost so far, beside [`Self::closing_cost`].
     #[must_use]
     pub fn close_sums(&self, keys: &ChannelKeysId) -> Option<Sums> {
         Some(sums(self.resolution(keys)?, self.channel(keys)?.open()?))
@@ -141,10 +147,17 @@ impl Node {
         self.coins.get(&()).into_iter().flat_map(|coins| coins.iter())
     }
 
-    /// What our unspent coins come to.
+    /// What our unspent coins come to. What a transaction of ours spends is not ours any more, and its change is, seen or not.
     #[must_use]
     pub fn coin_balance(&self) -> Balance {
-        self.coins.get(&()).map(|coins| coins.balance(self.chain().height())).unwrap_or_default()
+        let balance = self.coins_left().balance(self.height());
+        Balance { unconfirmed: balance.unconfirmed.saturating_add(self.change_to_come()), ..balance }
+    }
+
+    /// Our coins that are there and that no transaction of ours spends.
+    pub fn own_coins(&self) -> impl Iterator<Item = &Coin> {
+        let (tip, spent) = (self.height(), self.spent_by_us());
+        self.coins().filter(move |coin| coin.is_there(tip) && !spent.contains(&coin.outpoint()))
     }
 
     /// Transactions of our coins that are owed to the network.
@@ -241,6 +254,30 @@ impl Node {
     pub(crate) fn under_way_beside(&self, payment_hash: PaymentHash) -> impl Iterator<Item = InFlight> + '_ {
         let others = self.payments.iter().filter(move |(hash, _)| **hash != payment_hash);
         others.flat_map(|(_, payment)| payment.under_way()).take(MAX_UNDER_WAY)
+    }
+}
+
+/// What the transaction that closed a channel has cost us by itself, once it is in a block: whoever opened a channel pays for its
+/// commitments and its close.
+pub(crate) fn closing_cost(resolution: &Resolution, open: &Open) -> Sat {
+    let Some(close) = &resolution.close else { return Sat::ZERO };
+    let outputs: Sat = close.tx.output.iter().map(|output| Sat::from(output.value)).sum();
+    let fee = open.funding.terms.capacity.saturating_sub(outputs);
+    match close.spender {
+        _ if open.params.opener == Side::Remote => Sat::ZERO,
+        Spender::Cooperative => fee,
+        Spender::Ours { .. } | Spender::Theirs { .. } => {
+            // The peer has none where it has nothing in the commitment: that is a part of the fee then.
+            let is_anchor = |sat: &Sat| Some(*sat) == open.params.format.anchor();
+            let values = close.tx.output.iter().map(|output| Sat::from(output.value));
+            let anchors: Sat = values.filter(is_anchor).take(2).sum();
+            let taken = |tracked: &&Tracked| {
+                matches!(tracked.role, Role::Anchor { .. }) && tracked.spent.is_some_and(|spent| spent.by_us)
+            };
+            let ours: Sat = resolution.outputs.values().filter(taken).map(Tracked::value).sum();
+            fee.saturating_add(anchors).saturating_sub(ours)
+        }
+        Spender::Revoked { .. } | Spender::Future { .. } | Spender::Unknown => Sat::ZERO,
     }
 }
 

@@ -51,7 +51,7 @@ pub enum PayRefusal {
     /// None of our channels leads to the recipient.
     #[error(
         "none of the usable channels leads to {destination}{hints}: open a channel with {with}",
-        hints = if *hinted { " or to a node that its invoice names as a way" } else { " and its invoice names no way" }
+        hints = if *hinted { " or to a node that its invoice names as a way" } else { "" }
     )]
     NoWay {
         /// The recipient.

@@ -14,7 +14,7 @@ pub use parse::ParseAmountError;
 pub const MAX_MONEY_SAT: u64 = 21_000_000 * 100_000_000;
 
 macro_rules! unit {
-    ($(#[$doc:meta])* $name:ident, $suffix:literal) => {
+    ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);
@@ -63,12 +63,6 @@ macro_rules! unit {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{} {}", grouped(self.0), $suffix)
-            }
-        }
-
         impl Sum for $name {
             /// Saturates: a sum of hostile amounts is then too large for whatever it is compared with.
             fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
@@ -80,14 +74,28 @@ macro_rules! unit {
 
 unit!(
     /// Thousandths of a satoshi: the unit of HTLCs and channel balances.
-    Msat,
-    "msat"
+    Msat
 );
 unit!(
     /// Satoshi: the unit of transaction outputs.
-    Sat,
-    "sat"
+    Sat
 );
+
+impl fmt::Display for Sat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} sat", grouped(self.0))
+    }
+}
+
+/// In satoshi, as all that people read, with a fraction where there is one.
+impl fmt::Display for Msat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 1_000 {
+            0 => self.to_sat_floor().fmt(f),
+            fraction => write!(f, "{}.{fraction:03} sat", grouped(self.0 / 1_000)),
+        }
+    }
+}
 
 impl Msat {
     /// Whole satoshi, rounded down (BOLT 3 rounds outputs down).
@@ -156,6 +164,8 @@ mod tests {
     #[test]
     fn amounts_print_with_their_unit() {
         assert_eq!(Sat(1_234_567).to_string(), "1,234,567 sat");
-        assert_eq!(Msat(999).to_string(), "999 msat");
+        assert_eq!(Msat(430_000_000).to_string(), "430,000 sat", "one unit for all that is told");
+        assert_eq!(Msat(1_234_567).to_string(), "1,234.567 sat");
+        assert_eq!(Msat(5).to_string(), "0.005 sat");
     }
 }

@@ -76,16 +76,19 @@ impl Coin {
         self.found.is_coinbase && self.confirmations(tip) < COINBASE_MATURITY
     }
 
+    /// Whether it is unspent and cannot be taken back: it is in a block, or change of a transaction of ours.
+    #[must_use]
+    pub fn is_there(&self, tip: Height) -> bool {
+        self.spent.is_none() && (self.found.ours_change || self.confirmations(tip) > 0)
+    }
+
     /// Whether it may be selected: free, unspent, mature and with `min_confirmations`. Unconfirmed coins of strangers
     /// may vanish, and are never taken.
     #[must_use]
     pub fn is_spendable(&self, tip: Height, min_confirmations: u32) -> bool {
-        let confirmations = self.confirmations(tip);
-        let trusted = confirmations > 0 || self.found.ours_change;
         self.reserved.is_none()
-            && self.spent.is_none()
-            && trusted
-            && confirmations >= min_confirmations
+            && self.is_there(tip)
+            && self.confirmations(tip) >= min_confirmations
             && !self.is_immature(tip)
     }
 

@@ -91,11 +91,12 @@ impl Coins {
         self.coins.values()
     }
 
-    /// What the unspent coins come to when the tip is at `tip`.
+    /// What the unspent coins come to when the tip is at `tip`. What a stranger's transaction makes counts from its block on: a
+    /// reorganisation that takes the block takes the coin, and whatever it came from (a channel, for one) counts again in its stead.
     #[must_use]
     pub fn balance(&self, tip: Height) -> Balance {
         let mut balance = Balance::default();
-        for coin in self.coins.values().filter(|coin| coin.spent.is_none()) {
+        for coin in self.coins.values().filter(|coin| coin.is_there(tip)) {
             let part = if coin.reserved.is_some() {
                 &mut balance.reserved
             } else if coin.confirmations(tip) == 0 {

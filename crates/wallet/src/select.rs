@@ -62,13 +62,19 @@ impl Selection {
     }
 }
 
+/// What to do where coins are missing: those that wait may be enough.
+fn remedy(missing: Sat, waiting: Sat) -> String {
+    let send = format!("send at least {missing} to the wallet, or ask for less");
+    if waiting < missing { send } else { format!("try again when those are free, or {send}") }
+}
+
 /// Why coins cannot be spent so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Too little can be spent.
     #[error(
         "{missing} are missing: {available} can be spent now with the fee deducted, {waiting} wait for confirmation \
-         or are reserved; send at least {missing} to the wallet, or ask for less"
+         or are reserved; {remedy}", remedy = remedy(*missing, *waiting)
     )]
     NotEnough {
         /// What one further coin would have to be worth, its own fee included.

@@ -20,6 +20,26 @@ fn the_first_start_makes_what_later_starts_find() {
     assert_eq!(names.len(), 3, "no drafts are left: {names:?}");
 }
 
+#[test]
+fn the_certificate_has_the_addresses_of_the_node_and_one_without_is_made_anew() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let names = |credentials: &Credentials| credentials.certificate.lines().next().unwrap().to_owned();
+    let first = Credentials::load_or_create(dir.path()).expect("made");
+    assert_eq!(names(&first), "Names: localhost 127.0.0.1 ::1");
+    let at = Some("10.1.2.3".parse().unwrap());
+    let elsewhere = Credentials::load_or_create_for(dir.path(), at).expect("made anew");
+    assert_eq!(names(&elsewhere), "Names: localhost 127.0.0.1 ::1 10.1.2.3");
+    let again = Credentials::load_or_create(dir.path()).expect("found");
+    assert_eq!(again.certificate, elsewhere.certificate, "it has what is needed, and more");
+    assert_eq!(again.token, first.token, "the token stays");
+    // One of an earlier version.
+    let (_, old) = first.certificate.split_once('\n').unwrap();
+    fs::write(dir.path().join(CERTIFICATE_FILE), old).unwrap();
+    let renewed = Credentials::load_or_create(dir.path()).expect("made anew");
+    assert_eq!(names(&renewed), "Names: localhost 127.0.0.1 ::1");
+    assert_ne!(renewed.certificate, first.certificate);
+}
+
 // attack 29
 #[cfg(unix)]
 #[test]

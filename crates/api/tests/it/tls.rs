@@ -135,11 +135,25 @@ async fn another_nodes_certificate_is_not_taken() {
     let other = tempfile::tempdir().unwrap();
     Credentials::load_or_create(other.path()).expect("made");
     match connect(other.path(), &address).await {
-        Err(ConnectError::Unreachable { reason, .. }) => {
-            assert!(reason.contains("certificate"), "{reason}");
+        Err(error @ ConnectError::OtherNode { .. }) => {
+            let told = error.to_string();
+            assert!(told.contains("another node answers at") && !told.contains("running"), "{told}");
         }
         Err(other) => panic!("another refusal: {other}"),
         Ok(_) => panic!("connected to a node with another certificate"),
+    }
+}
+
+#[tokio::test]
+async fn any_client_finds_the_address_of_the_node_in_the_certificate() {
+    let (dir, address) = served().await;
+    let certificate = fs::read_to_string(dir.path().join("api.cert")).unwrap();
+    for name in ["127.0.0.1", "::1", "localhost"] {
+        let tls = tonic::transport::ClientTlsConfig::new()
+            .ca_certificate(tonic::transport::Certificate::from_pem(&certificate))
+            .domain_name(name);
+        let at = tonic::transport::Endpoint::from_shared(format!("https://{address}")).unwrap();
+        at.tls_config(tls).unwrap().connect().await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
     }
 }
 

@@ -48,7 +48,10 @@ impl Work<'_> {
         // Without a connection the peer's features are not known; most peers know all witness programs.
         let known = matches!(self.link, Link::Up(_));
         let allowed = if known { script::is_allowed(script, self.view) } else { script.is_witness_program() };
-        (!allowed).then(|| "the peer accepts only version 0 witness programs (P2WPKH, P2WSH)".into())
+        (!allowed).then(|| match script.is_witness_program() {
+            true => "the peer takes no address of this kind yet: give a P2WPKH or P2WSH address".into(),
+            false => "a close pays to witness programs only: give a P2WPKH, P2WSH or P2TR address".into(),
+        })
     }
 
     /// The peer closes.

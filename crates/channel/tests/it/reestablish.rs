@@ -2,7 +2,7 @@
 
 use crate::pair::{A, B, FUNDED_AT, Pair, Setup};
 use astrape_channel::output::Story;
-use astrape_channel::{Command, Event, Fault, How, Link, Output, Phase, Reaction};
+use astrape_channel::{Command, Event, Fault, How, Link, Output, Phase, Reaction, Refusal};
 use astrape_primitives::{CommitmentNumber, Msat, ShortChannelId};
 use astrape_transactions::Signer;
 use astrape_wire::{AnnouncementSignatures, ChannelReady, ChannelReestablish, Message};
@@ -213,6 +213,12 @@ fn who_has_lost_state_waits_for_the_peers_commitment_and_broadcasts_nothing() {
     let error = astrape_wire::Error { channel_id: pair.channel_id(), data: b"close".to_vec() };
     pair.receive(B, Message::Error(error)).expect("no fault");
     pair.command(B, Command::ForceClose { reason: "impatience".into() });
+    assert!(
+        pair.nodes[B].saw(
+            |o| matches!(o, Output::Refused(Refusal::Close(why)) if why.contains("only the peer can close"))
+        ),
+        "and says so"
+    );
     pair.cut();
     pair.connect();
     assert_eq!(pair.nodes[B].times_said("error"), 2, "asked again");

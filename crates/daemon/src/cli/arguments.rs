@@ -81,9 +81,9 @@ pub struct SetChannel {
 /// Show what forwarding has earned.
 #[derive(Args, Clone, Debug)]
 pub struct Stats {
-    /// From so long ago on: 24h, 30d
-    #[arg(long, value_name = "TIME", default_value = "30d")]
-    pub since: Seconds,
+    /// From so long ago on: 24h, 30d [default: 30d, or 366 periods where that is less]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Seconds>,
     /// Length of a period: 1h, 1d, 7d
     #[arg(long, value_name = "TIME", default_value = "1d")]
     pub period: Seconds,

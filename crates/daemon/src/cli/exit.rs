@@ -59,9 +59,9 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Address(_) => Failure::Usage(error.to_string()),
-            ConnectError::Credentials(_) | ConnectError::Unreachable { .. } => {
-                Failure::Unreachable(error.to_string())
-            }
+            ConnectError::Credentials(_)
+            | ConnectError::OtherNode { .. }
+            | ConnectError::Unreachable { .. } => Failure::Unreachable(error.to_string()),
         }
     }
 }

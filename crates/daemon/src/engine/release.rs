@@ -37,6 +37,7 @@ pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effe
                 if let Fact::Channel { peer, event: ChannelFact::Opened { .. }, .. } = &entry.fact {
                     shared.peers.add_of_channels(*peer);
                 }
+                super::alarms::tell(&entry);
                 shared.outcomes.tell(&entry);
                 // Nobody may be listening.
                 drop(shared.facts.send(entry));

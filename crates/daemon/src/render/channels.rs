@@ -1,7 +1,7 @@
 //! Channels.
 
-use super::table::{list, table};
-use super::words::{msat, sat, short};
+use super::table::{Row, list, table_with_notes, wrapped};
+use super::words::{bare, bare_sat, count, msat, short};
 use astrape_api::v1::{Channel, CloseChannelResponse, ListChannelsResponse, OpenChannelResponse};
 
 /// The channels.
@@ -10,25 +10,30 @@ pub fn channels(answer: &ListChannelsResponse) -> String {
     if answer.channels.is_empty() {
         return "No channels yet: `astrape open ID@HOST:PORT AMOUNT`.\n".to_owned();
     }
-    let headings = ["channel", "peer", "state", "capacity", "ours", "peer's", "in flight", "short id"];
-    let warning = answer.warning.as_ref().map_or_else(String::new, |text| format!("\n{text}\n"));
-    table(&headings, &[3, 4, 5, 6], answer.channels.iter().map(row).collect()) + &warning
+    let headings = ["channel", "peer", "capacity (sat)", "ours (sat)", "peer's (sat)"];
+    let warning = answer.warning.as_ref().map_or_else(String::new, |text| format!("\n{}", wrapped(text, 0)));
+    table_with_notes(&headings, &[2, 3, 4], answer.channels.iter().map(row).collect()) + &warning
 }
 
-fn row(channel: &Channel) -> Vec<String> {
+fn row(channel: &Channel) -> Row {
     let in_flight = channel.outgoing_msat.saturating_add(channel.incoming_msat);
-    let name = channel.short_channel_id.as_deref().or(channel.alias.as_deref()).unwrap_or("-");
-    let private = if channel.private { " (private)" } else { "" };
-    vec![
-        short(&channel.channel_id),
-        short(&channel.peer),
-        channel.status.clone(),
-        sat(channel.capacity_sat),
-        msat(channel.local_msat),
-        msat(channel.remote_msat),
-        if channel.htlcs == 0 { "-".to_owned() } else { format!("{} in {}", msat(in_flight), channel.htlcs) },
-        format!("{name}{private}"),
-    ]
+    let name = channel.short_channel_id.as_ref().or(channel.alias.as_ref());
+    let name = name.map_or_else(String::new, |name| format!("{name}, "));
+    let private = if channel.private { "private, " } else { "" };
+    let in_flight = match channel.htlcs {
+        0 => String::new(),
+        htlcs => format!("; {} in flight in {}", msat(in_flight), count(htlcs, "payment")),
+    };
+    Row {
+        cells: vec![
+            short(&channel.channel_id),
+            short(&channel.peer),
+            bare_sat(channel.capacity_sat),
+            bare(channel.local_msat),
+            bare(channel.remote_msat),
+        ],
+        below: vec![format!("{name}{private}{}{in_flight}", channel.status)],
+    }
 }
 
 /// A channel that was funded.
@@ -38,7 +43,7 @@ pub fn opened(opened: &OpenChannelResponse) -> String {
         list(&[("channel", opened.channel_id.clone()), ("funding", opened.funding_outpoint.clone())]);
     text.push_str("It can be used once the funding is confirmed: see `astrape channels`.\n");
     if let Some(warning) = &opened.warning {
-        text.push_str(&format!("{warning}\n"));
+        text.push_str(&wrapped(warning, 0));
     }
     text
 }

@@ -1,8 +1,11 @@
 //! How channels end, and ended.
 
-use super::table::{list, table};
-use super::words::{about, count, sat, short, time};
+use super::table::{Row, table_with_notes, wrapped, wrapped_list};
+use super::words::{about, bare_sat, count, sat, short, short_outpoint, time};
 use astrape_api::v1::{Close, CloseOutput, ListClosesResponse};
+
+/// Spaces in front of the further lines of an event, whose first begins with its time.
+const EVENT_INDENT: usize = 4;
 
 /// All closes, or with everything that is known the one that was asked for.
 #[must_use]
@@ -32,16 +35,12 @@ fn story(close: &Close, whole: bool) -> String {
         ("closed by", closed_by(close)),
         ("ours", ours(close)),
     ];
-    rows.extend(close.fees_sat.map(|fees| ("fees so far", sat(fees))).filter(|_| !close.over));
     rows.extend(spendable(close).map(|when| ("spendable", when)));
-    let mut text = list(&rows);
+    let mut text = wrapped_list(&rows);
     if whole && !close.outputs.is_empty() {
         text.push('\n');
-        text.push_str(&table(
-            &["amount", "what", "state", "output"],
-            &[0],
-            close.outputs.iter().map(row).collect(),
-        ));
+        let rows = close.outputs.iter().map(row).collect();
+        text.push_str(&table_with_notes(&["amount (sat)", "output", "claimed by"], &[0], rows));
     }
     if whole && close.outputs_left_out > 0 {
         text.push_str(&left_out(close.outputs_left_out, "output", close));
@@ -54,7 +53,8 @@ fn story(close: &Close, whole: bool) -> String {
         text.push('\n');
         for event in &close.events {
             let txid = event.txid.as_ref().map_or_else(String::new, |txid| format!(" ({txid})"));
-            text.push_str(&format!("{} {}{txid}\n", time(event.at_ms / 1_000), event.text));
+            let line = wrapped(&format!("{} {}{txid}", time(event.at_ms / 1_000), event.text), EVENT_INDENT);
+            text.push_str(line.get(EVENT_INDENT..).unwrap_or_default());
         }
     }
     text
@@ -81,17 +81,19 @@ fn closed_by(close: &Close) -> String {
 }
 
 fn ours(close: &Close) -> String {
+    let fees = match close.fees_sat {
+        None | Some(0) => String::new(),
+        Some(fees) => format!(", beside {} that fees took", sat(fees)),
+    };
     match (close.over, close.returned_sat) {
-        (true, Some(returned)) => {
-            format!(
-                "{} came back; fees of ours took {} of it",
-                sat(returned),
-                sat(close.fees_sat.unwrap_or(0))
-            )
-        }
+        (true, Some(returned)) => format!("{} came back{fees}", sat(returned)),
         (true, None) => "all came back that was to come".to_owned(),
         (false, returned) => {
-            format!("{} to come, {} claimed already", sat(close.pending_sat), sat(returned.unwrap_or(0)))
+            format!(
+                "{} to come, {} came back already{fees}",
+                sat(close.pending_sat),
+                sat(returned.unwrap_or(0))
+            )
         }
     }
 }
@@ -105,13 +107,12 @@ fn spendable(close: &Close) -> Option<String> {
     })
 }
 
-fn row(output: &CloseOutput) -> Vec<String> {
+fn row(output: &CloseOutput) -> Row {
     let when = output.spendable_in_secs.filter(|secs| *secs > 0 && output.claim_txid.is_none());
     let when = when.map_or_else(String::new, |secs| format!(", in {}", about(secs)));
-    let by = output.claim_txid.as_ref().map_or_else(String::new, |txid| format!(" ({})", short(txid)));
-    let outpoint = output
-        .outpoint
-        .split_once(':')
-        .map_or_else(|| output.outpoint.clone(), |(txid, vout)| format!("{}:{vout}", short(txid)));
-    vec![sat(output.amount_sat), output.what.clone(), format!("{}{when}{by}", output.status), outpoint]
+    let by = output.claim_txid.as_deref().map_or("-".to_owned(), short);
+    Row {
+        cells: vec![bare_sat(output.amount_sat), short_outpoint(&output.outpoint), by],
+        below: vec![format!("{}: {}{when}", output.what, output.status)],
+    }
 }

@@ -1,7 +1,7 @@
 //! The network as others tell it.
 
 use super::table::{list, table};
-use super::words::{sat, short, time};
+use super::words::{msat, sat, short, time};
 use astrape_api::v1::{
     GetGraphChannelResponse, GetGraphNodeResponse, GetGraphResponse, GraphChannel, GraphPolicy,
 };
@@ -76,12 +76,12 @@ fn terms(policy: Option<&GraphPolicy>) -> String {
     };
     let state = if policy.disabled { "disabled, " } else { "" };
     format!(
-        "{state}{} msat + {} ppm, {} blocks, {} to {} msat, told {}",
-        policy.fee_base_msat,
+        "{state}{} + {} ppm, {} blocks, {} to {}, told {}",
+        msat(policy.fee_base_msat.into()),
         policy.fee_ppm,
         policy.cltv_expiry_delta,
-        policy.htlc_minimum_msat,
-        policy.htlc_maximum_msat,
+        msat(policy.htlc_minimum_msat),
+        msat(policy.htlc_maximum_msat),
         time(policy.timestamp.into())
     )
 }

@@ -1,7 +1,7 @@
 //! Invoices.
 
-use super::table::{list, table};
-use super::words::{msat, short, time};
+use super::table::{Row, list, table_with_notes};
+use super::words::{bare, minute, msat, short, time};
 use astrape_api::names::name_of;
 use astrape_api::v1::{DecodeInvoiceResponse, Invoice, InvoiceState, ListInvoicesResponse};
 
@@ -11,25 +11,26 @@ pub fn invoices(answer: &ListInvoicesResponse) -> String {
     if answer.invoices.is_empty() {
         return "No unpaid invoices.\n".to_owned();
     }
-    let headings = ["payment", "expires (utc)", "amount", "received", "state", "description"];
-    table(&headings, &[2, 3], answer.invoices.iter().map(row).collect())
+    let headings = ["expires (utc)", "amount (sat)", "received (sat)", "state"];
+    table_with_notes(&headings, &[1, 2], answer.invoices.iter().map(row).collect())
 }
 
-fn row(invoice: &Invoice) -> Vec<String> {
+fn row(invoice: &Invoice) -> Row {
     let state = name_of::<InvoiceState>(invoice.state).replace('_', " ");
     let state = match invoice.until_height {
         Some(height) => format!("{state} until block {height}"),
         None if invoice.hold => format!("{state}, to be held"),
         None => state,
     };
-    vec![
-        invoice.payment_hash.clone(),
-        time(invoice.expires_at),
-        invoice.amount_msat.map_or("any".to_owned(), msat),
-        msat(invoice.received_msat),
-        state,
-        invoice.description.clone(),
-    ]
+    Row {
+        cells: vec![
+            minute(invoice.expires_at),
+            invoice.amount_msat.map_or("any".to_owned(), bare),
+            bare(invoice.received_msat),
+            state,
+        ],
+        below: vec![invoice.payment_hash.clone(), invoice.description.clone()],
+    }
 }
 
 /// An invoice that was read.

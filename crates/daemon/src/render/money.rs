@@ -1,7 +1,7 @@
 //! What the node owns.
 
-use super::table::{list, table};
-use super::words::{channel_state, coin_state, msat, sat, short};
+use super::table::{list, table, wrapped};
+use super::words::{bare, bare_sat, channel_state, coin_state, msat, sat, short, short_outpoint};
 use astrape_api::v1::{GetBalanceResponse, ListFundsResponse, WithdrawResponse};
 
 /// What the node owns, summed up.
@@ -23,7 +23,8 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
     rows.extend(
         more.into_iter().filter(|(_, amount)| *amount > 0).map(|(name, amount)| (name, msat(amount))),
     );
-    let warning = reserve_warning(balance.reserve_missing_sat).map_or_else(String::new, |text| text + "\n");
+    let warning =
+        reserve_warning(balance.reserve_missing_sat).map_or_else(String::new, |text| wrapped(&text, 0));
     list(&rows) + &warning
 }
 
@@ -55,26 +56,26 @@ pub fn funds(funds: &ListFundsResponse) -> String {
     if !funds.coins.is_empty() {
         let rows = funds.coins.iter().map(|coin| {
             vec![
-                sat(coin.amount_sat),
+                bare_sat(coin.amount_sat),
                 coin_state(coin.state()).to_owned(),
                 coin.confirmations.to_string(),
-                coin.outpoint.clone(),
+                short_outpoint(&coin.outpoint),
             ]
         });
-        text.push_str(&table(&["amount", "state", "confirmations", "coin"], &[0, 2], rows.collect()));
+        text.push_str(&table(&["amount (sat)", "state", "confirmations", "coin"], &[0, 2], rows.collect()));
     }
     if !funds.channels.is_empty() {
         let rows = funds.channels.iter().map(|channel| {
             vec![
-                msat(channel.local_msat),
-                sat(channel.capacity_sat),
+                bare(channel.local_msat),
+                bare_sat(channel.capacity_sat),
                 channel_state(channel.state()).to_owned(),
                 short(&channel.channel_id),
                 short(&channel.peer),
             ]
         });
         let gap = if text.is_empty() { "" } else { "\n" };
-        let headings = ["ours", "of", "state", "channel", "peer"];
+        let headings = ["ours (sat)", "of (sat)", "state", "channel", "peer"];
         text = format!("{text}{gap}{}", table(&headings, &[0, 1], rows.collect()));
     }
     text
@@ -83,9 +84,10 @@ pub fn funds(funds: &ListFundsResponse) -> String {
 /// A withdrawal that is on its way.
 #[must_use]
 pub fn withdrawn(done: &WithdrawResponse) -> String {
+    let warning = done.warning.as_ref().map_or_else(String::new, |text| wrapped(text, 0));
     list(&[
         ("transaction", done.txid.clone()),
         ("pays out", sat(done.amount_sat)),
         ("costs", sat(done.fee_sat)),
-    ])
+    ]) + &warning
 }

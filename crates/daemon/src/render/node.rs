@@ -1,6 +1,6 @@
 //! The node itself, and its peers.
 
-use super::table::{list, table};
+use super::table::{Row, list, table_with_notes, wrapped};
 use super::words::count;
 use astrape_api::v1::{GetInfoResponse, ListPeersResponse};
 
@@ -29,7 +29,7 @@ pub fn info(info: &GetInfoResponse) -> String {
         ),
     ]);
     for alarm in &info.alarms {
-        text.push_str(&format!("\nALARM: {alarm}\n"));
+        text.push_str(&format!("\n{}", wrapped(&format!("ALARM: {alarm}"), 0)));
     }
     text
 }
@@ -42,12 +42,16 @@ pub fn peers(answer: &ListPeersResponse) -> String {
     }
     let rows = answer.peers.iter().map(|peer| {
         let connected = if peer.connected { "connected" } else { "away" };
-        vec![
-            peer.node_id.clone(),
-            connected.to_owned(),
-            count(peer.channels, "channel"),
-            peer.addresses.join(", "),
-        ]
+        let at = |(index, address): (usize, &String)| match peer.called_us && index == 0 {
+            true => format!("{address} (it called us; it does not listen there)"),
+            false => address.clone(),
+        };
+        let told = [count(peer.channels, "channel")].into_iter();
+        let told = told.chain(peer.addresses.iter().enumerate().map(at));
+        Row {
+            cells: vec![peer.node_id.clone(), connected.to_owned()],
+            below: vec![told.collect::<Vec<_>>().join(", ")],
+        }
     });
-    table(&["peer", "state", "channels", "addresses"], &[], rows.collect())
+    table_with_notes(&["peer", "state"], &[], rows.collect())
 }

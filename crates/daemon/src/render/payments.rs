@@ -1,7 +1,7 @@
 //! Payments of this node, and of others through it.
 
-use super::table::{list, table};
-use super::words::{msat, payment_state, short, time};
+use super::table::{Row, list, table_with_notes};
+use super::words::{bare, channel_name, minute, msat, payment_state, short, time};
 use astrape_api::v1::{
     Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
@@ -14,7 +14,14 @@ pub fn ended(payment: &Payment) -> String {
     let headline = match payment.state() {
         PaymentState::Succeeded => {
             rows.extend(payment.preimage.clone().map(|preimage| ("proof", preimage)));
-            format!("Paid {amount}, for a fee of {}.", msat(payment.fee_msat))
+            let fee = msat(payment.fee_msat);
+            match payment.ended_at_ms.filter(|_| payment.paid_before) {
+                Some(at) => format!(
+                    "Paid before: {amount} at {} (utc), for a fee of {fee}. Nothing was paid now.",
+                    time(at / 1_000)
+                ),
+                None => format!("Paid {amount}, for a fee of {fee}."),
+            }
         }
         PaymentState::Failed => {
             let reason = payment.reason.as_deref().unwrap_or("the reason is not known");
@@ -32,21 +39,22 @@ fn parts(payment: &Payment) -> String {
     if payment.parts.is_empty() {
         return String::new();
     }
-    let headings = ["part", "amount", "fee", "state", "after", "way"];
+    let headings = ["part", "amount (sat)", "fee (sat)", "state", "after"];
     let rows = (1..).zip(&payment.parts).map(|(number, part)| part_row(number, part));
-    format!("\n{}", table(&headings, &[0, 1, 2, 4], rows.collect()))
+    format!("\n{}", table_with_notes(&headings, &[0, 1, 2, 4], rows.collect()))
 }
 
-fn part_row(number: usize, part: &PaymentPart) -> Vec<String> {
-    let state = payment_state(part.state()).to_owned();
-    vec![
-        number.to_string(),
-        msat(part.amount_msat),
-        msat(part.fee_msat),
-        part.reason.as_ref().map_or(state.clone(), |reason| format!("{state}: {reason}")),
-        part.took_ms.map_or("-".to_owned(), took),
-        way(&part.hops, &part.hold_times_ms),
-    ]
+fn part_row(number: usize, part: &PaymentPart) -> Row {
+    Row {
+        cells: vec![
+            number.to_string(),
+            bare(part.amount_msat),
+            bare(part.fee_msat),
+            payment_state(part.state()).to_owned(),
+            part.took_ms.map_or("-".to_owned(), took),
+        ],
+        below: vec![way(&part.hops, &part.hold_times_ms), part.reason.clone().unwrap_or_default()],
+    }
 }
 
 /// Hops in the order of the money, each with how long it held what was sent, if it says so.
@@ -65,8 +73,8 @@ pub fn payments(answer: &ListPaymentsResponse) -> String {
     if answer.payments.is_empty() {
         return "No payments yet.\n".to_owned();
     }
-    let headings = ["number", "time (utc)", "direction", "amount", "fee", "state", "payment"];
-    table(&headings, &[0, 3, 4], answer.payments.iter().map(row).collect())
+    let headings = ["number", "time (utc)", "state", "amount (sat)", "fee (sat)", "payment"];
+    table_with_notes(&headings, &[0, 3, 4], answer.payments.iter().map(row).collect())
 }
 
 /// The same, each sent one with its parts, as far as they are remembered.
@@ -75,31 +83,34 @@ pub fn payments_with_parts(answer: &ListPaymentsResponse) -> String {
     let known = |payment: &&Payment| !payment.parts.is_empty();
     let shown = answer.payments.iter().filter(known).map(|payment| {
         let (amount, hash) = (msat(payment.amount_msat), &payment.payment_hash);
-        format!("\n{amount}, {}: payment {hash}{}", payment_state(payment.state()), parts(payment))
+        format!("\n{amount}, {}:\npayment {hash}{}", payment_state(payment.state()), parts(payment))
     });
     payments(answer) + &shown.collect::<String>()
 }
 
-fn row(payment: &Payment) -> Vec<String> {
-    let (direction, fee) = match payment.direction() {
-        PaymentDirection::Received => ("received", "-".to_owned()),
-        PaymentDirection::Sent | PaymentDirection::Unspecified => ("sent", msat(payment.fee_msat)),
+fn row(payment: &Payment) -> Row {
+    let (state, fee) = match (payment.direction(), payment.state()) {
+        (PaymentDirection::Received, _) => ("received", "-".to_owned()),
+        (_, PaymentState::Succeeded) => ("sent", bare(payment.fee_msat)),
+        (_, state) => (payment_state(state), bare(payment.fee_msat)),
     };
     let is_over =
         |part: &&PaymentPart| matches!(part.state(), PaymentState::Succeeded | PaymentState::Failed);
-    let state = match payment.parts.len() - payment.parts.iter().filter(is_over).count() {
-        0 => payment_state(payment.state()).to_owned(),
-        parts => format!("{} ({})", payment_state(payment.state()), in_parts(parts, payment.attempts)),
+    let parts = match payment.parts.len() - payment.parts.iter().filter(is_over).count() {
+        0 => String::new(),
+        parts => in_parts(parts, payment.attempts),
     };
-    vec![
-        payment.number.map_or("-".to_owned(), |number| number.to_string()),
-        payment.ended_at_ms.map_or("-".to_owned(), |at| time(at / 1000)),
-        direction.to_owned(),
-        msat(payment.amount_msat),
-        fee,
-        payment.reason.as_ref().map_or(state.clone(), |reason| format!("{state}: {reason}")),
-        short(&payment.payment_hash),
-    ]
+    Row {
+        cells: vec![
+            payment.number.map_or("-".to_owned(), |number| number.to_string()),
+            payment.ended_at_ms.map_or("-".to_owned(), |at| minute(at / 1000)),
+            state.to_owned(),
+            bare(payment.amount_msat),
+            fee,
+            short(&payment.payment_hash),
+        ],
+        below: vec![parts, payment.reason.clone().unwrap_or_default()],
+    }
 }
 
 fn in_parts(parts: usize, attempts: u64) -> String {
@@ -113,25 +124,32 @@ pub fn forwards(answer: &ListForwardsResponse) -> String {
     if answer.forwards.is_empty() {
         return "Nothing has been forwarded yet.\n".to_owned();
     }
-    let headings = ["number", "time (utc)", "came in", "earned", "took", "from", "to", "state"];
-    table(&headings, &[0, 2, 3, 4], answer.forwards.iter().map(forward_row).collect())
+    let headings = ["number", "time (utc)", "came in (sat)", "earned", "from", "to"];
+    let forwards = table_with_notes(&headings, &[0, 2, 3], answer.forwards.iter().map(forward_row).collect());
+    forwards + "\n--json tells more: how long each was here, and what went out.\n"
 }
 
-fn forward_row(forward: &Forward) -> Vec<String> {
-    vec![
-        forward.number.to_string(),
-        time(forward.at_ms / 1000),
-        msat(forward.amount_in_msat),
-        msat(forward.fee_msat),
-        took(forward.took_ms),
-        short(&forward.incoming),
-        forward.outgoing.as_deref().map_or("-".to_owned(), short),
-        match &forward.failure {
-            None => "forwarded".to_owned(),
-            Some(why) if forward.failed_here => format!("failed here: {why}"),
-            Some(why) => format!("failed: {why}"),
-        },
-    ]
+fn forward_row(forward: &Forward) -> Row {
+    // Of this century: with both channels and amounts there is no room for more.
+    let at = minute(forward.at_ms / 1000).chars().skip(2).collect();
+    let incoming = forward.incoming_channel.as_ref().unwrap_or(&forward.incoming);
+    let outgoing = forward.outgoing_channel.as_ref().or(forward.outgoing.as_ref());
+    let took = took(forward.took_ms);
+    Row {
+        cells: vec![
+            forward.number.to_string(),
+            at,
+            bare(forward.amount_in_msat),
+            if forward.failure.is_some() { "failed".to_owned() } else { bare(forward.fee_msat) },
+            channel_name(incoming),
+            outgoing.map_or("-".to_owned(), |name| channel_name(name)),
+        ],
+        below: vec![match &forward.failure {
+            None => String::new(),
+            Some(why) if forward.failed_here => format!("failed here after {took}: {why}"),
+            Some(why) => format!("failed after {took}: {why}"),
+        }],
+    }
 }
 
 /// A time in the unit that suits it.

@@ -1,8 +1,7 @@
 //! What forwarding has earned.
 
-use super::payments::took;
 use super::table::table;
-use super::words::{msat, short, time};
+use super::words::{bare, minute, short};
 use astrape_api::v1::{ChannelStats, ForwardStats, GetStatsResponse, PeriodStats};
 
 /// In all, by period and by channel.
@@ -13,16 +12,15 @@ pub fn stats(answer: &GetStatsResponse) -> String {
         return "Nothing was forwarded in that time.\n".to_owned();
     }
     let periods = answer.periods.iter().map(period).chain([all(&total)]).collect();
-    let headings =
-        ["from (utc)", "forwarded", "failed here", "failed beyond", "success", "amount", "earned", "took"];
-    let periods = table(&headings, &[1, 2, 3, 4, 5, 6, 7], periods);
-    let headings = ["channel", "came in", "success", "went out", "success", "amount out", "earned"];
+    let headings = ["from (utc)", "passed", "failed", "(here)", "success", "amount (sat)", "earned"];
+    let periods = table(&headings, &[1, 2, 3, 4, 5, 6], periods);
+    let headings = ["channel", "came in", "success", "went out", "success", "out (sat)", "earned"];
     let channels = table(&headings, &[1, 2, 3, 4, 5, 6], answer.channels.iter().map(channel).collect());
     format!("{periods}\n{channels}")
 }
 
 fn period(period: &PeriodStats) -> Vec<String> {
-    row(time(period.from), &period.stats.unwrap_or_default())
+    row(minute(period.from), &period.stats.unwrap_or_default())
 }
 
 fn all(total: &ForwardStats) -> Vec<String> {
@@ -33,25 +31,27 @@ fn row(name: String, stats: &ForwardStats) -> Vec<String> {
     vec![
         name,
         stats.forwarded.to_string(),
-        stats.failed_here.to_string(),
-        stats.failed_beyond.to_string(),
+        stats.failed_here.saturating_add(stats.failed_beyond).to_string(),
+        format!("({})", stats.failed_here),
         success(stats),
-        msat(stats.amount_msat),
-        msat(stats.fee_msat),
-        took(stats.took_ms),
+        bare(stats.amount_msat),
+        bare(stats.fee_msat),
     ]
 }
 
 fn channel(channel: &ChannelStats) -> Vec<String> {
     let (incoming, outgoing) = (channel.incoming.unwrap_or_default(), channel.outgoing.unwrap_or_default());
     vec![
-        channel.short_channel_id.clone().unwrap_or_else(|| short(&channel.keys_id)),
+        channel
+            .short_channel_id
+            .clone()
+            .unwrap_or_else(|| short(channel.channel_id.as_ref().unwrap_or(&channel.keys_id))),
         incoming.forwarded.to_string(),
         success(&incoming),
         outgoing.forwarded.to_string(),
         success(&outgoing),
-        msat(outgoing.amount_msat),
-        msat(outgoing.fee_msat),
+        bare(outgoing.amount_msat),
+        bare(outgoing.fee_msat),
     ]
 }
 

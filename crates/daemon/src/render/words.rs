@@ -9,14 +9,22 @@ pub fn sat(sat: u64) -> String {
     Sat(sat).to_string()
 }
 
+/// Satoshi for a column that names the unit above.
+#[must_use]
+pub fn bare_sat(sat: u64) -> String {
+    bare(sat.saturating_mul(1_000))
+}
+
+/// Millisatoshi for a column that names satoshi above.
+#[must_use]
+pub fn bare(msat: u64) -> String {
+    Msat(msat).to_string().trim_end_matches(" sat").to_owned()
+}
+
 /// Millisatoshi as satoshi, with a fraction where there is one.
 #[must_use]
 pub fn msat(msat: u64) -> String {
-    let whole = Msat(msat).to_sat_floor().to_string();
-    match msat % 1000 {
-        0 => whole,
-        fraction => whole.replace(" sat", &format!(".{fraction:03} sat")),
-    }
+    Msat(msat).to_string()
 }
 
 /// Digits of an id in tables: two of 10,000 channels share them once in 80 million nodes.
@@ -28,6 +36,21 @@ pub fn short(id: &str) -> String {
     match id.char_indices().nth(SHORT_DIGITS) {
         Some((cut, _)) => format!("{}…", &id[..cut]),
         None => id.to_owned(),
+    }
+}
+
+/// The name of a channel: its short channel id whole, any other id by its beginning.
+#[must_use]
+pub fn channel_name(name: &str) -> String {
+    if name.contains('x') { name.to_owned() } else { short(name) }
+}
+
+/// An output by the beginning of its transaction's id.
+#[must_use]
+pub fn short_outpoint(outpoint: &str) -> String {
+    match outpoint.split_once(':') {
+        Some((txid, vout)) => format!("{}:{vout}", short(txid)),
+        None => outpoint.to_owned(),
     }
 }
 
@@ -54,6 +77,13 @@ pub fn time(secs: u64) -> String {
     let (days, rest) = (secs / 86_400, secs % 86_400);
     let (year, month, day) = date(days);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
+}
+
+/// The same to the minute, for tables.
+#[must_use]
+pub fn minute(secs: u64) -> String {
+    let text = time(secs);
+    text.rsplit_once(':').map_or(text.clone(), |(minute, _)| minute.to_owned())
 }
 
 /// The day so many days after 1970-01-01, in the Gregorian calendar.

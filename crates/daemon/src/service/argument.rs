@@ -110,7 +110,14 @@ pub(crate) fn seconds(field: &str, seconds: Option<u64>, most: u64) -> Result<Op
 
 /// An invoice.
 pub(crate) fn invoice(field: &str, text: &str) -> Result<Invoice, Status> {
-    given(field, text)?.trim().parse().map_err(|error| invalid(field, error))
+    let text = given(field, text)?.trim();
+    if !text.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("ln")) {
+        return Err(invalid(
+            field,
+            "it is no invoice (those begin with lnbc, lntbs, lntb or lnbcrt), no link with one, and no id of a node",
+        ));
+    }
+    text.parse().map_err(|error| invalid(field, error))
 }
 
 /// How many facts are asked for.
@@ -134,6 +141,16 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().starts_with("field: "), "{}", status.message());
         assert!(status.message().len() < 200, "what was sent is not repeated");
+    }
+
+    #[test]
+    fn what_is_no_invoice_at_all_is_told_what_would_be_one() {
+        for text in ["x", "02ab", "\u{e9}\u{e9}", "1"] {
+            let refused = invoice("invoice", text).expect_err("it is none");
+            assert!(refused.message().contains("no invoice (those begin with lnbc"), "{}", refused.message());
+        }
+        let spoilt = invoice("invoice", "lnbcrt1").expect_err("it is spoilt");
+        assert!(!spoilt.message().contains("those begin"), "{}", spoilt.message());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::facts::Heard;
 use super::forced::forced_close;
 use super::info::saturate;
+use super::money::share;
 use super::{NodeService, argument, named, policies, refusal};
 use crate::engine::clock;
 use astrape_api::v1::{
@@ -12,7 +13,7 @@ use astrape_api::v1::{
 use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
 use astrape_node::command::OpenChannelCommand;
 use astrape_node::{ChannelFact, Command, Entry, Fact, Node, Reply};
-use astrape_primitives::{ChannelKeysId, Height, Msat, Side};
+use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_wire::text::printable;
 use std::time::Duration;
@@ -43,8 +44,8 @@ impl NodeService {
             return Err(argument::invalid("node_id", "this is the node itself"));
         }
         let is_connected = self.snapshot().connected_peers().any(|(id, _)| id == peer);
-        if let Some(address) = address.filter(|_| !is_connected) {
-            self.handle.connect(peer, &address.to_string()).await.map_err(refusal::connect)?;
+        if !is_connected {
+            self.connect_to_open(peer, address.map(|address| address.to_string())).await?;
         }
         let command = OpenChannelCommand {
             peer,
@@ -62,6 +63,25 @@ impl NodeService {
             Reply::Opening { channel } => self.opened(channel, &mut facts).await,
             other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
         }
+    }
+
+    /// Connects with a peer at an address that is given, or at those where it was reached before. Where there are none, the core says
+    /// what is missing.
+    async fn connect_to_open(&self, peer: NodeId, address: Option<String>) -> Result<(), Status> {
+        let known = self
+            .snapshot()
+            .known_peers()
+            .find(|(id, _)| *id == peer)
+            .map(|(_, known)| known.addresses.clone());
+        let addresses = address.map_or_else(|| known.unwrap_or_default(), |address| vec![address]);
+        let mut refused = Ok(());
+        for address in addresses {
+            match self.handle.connect(peer, &address).await {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = Err(refusal::connect(error)),
+            }
+        }
+        refused
     }
 
     /// Waits until the channel is funded or was given up.
@@ -143,6 +163,9 @@ impl NodeService {
         }
         let node = self.snapshot();
         let channel = named::channel_to_close(&node, "channel", &request.channel)?;
+        if request.force {
+            super::forced::check(&node, channel)?;
+        }
         let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
         if request.dry_run {
             return Ok(close_response(&node, channel, None, forced));
@@ -206,7 +229,7 @@ pub(super) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> Ch
         ..ChannelMessage::default()
     };
     match (&channel.phase, channel.open()) {
-        (_, Some(open)) => with_funding(message, channel, open),
+        (_, Some(open)) => with_funding(message, node, keys, channel, open),
         (Phase::Opening(opening), None) => with_proposal(message, opening),
         (_, None) => message,
     }
@@ -226,16 +249,26 @@ pub(super) fn settled(open: &Open, side: Side) -> Msat {
     balance.saturating_sub(offered(open, side))
 }
 
-fn with_funding(message: ChannelMessage, channel: &Channel, open: &Open) -> ChannelMessage {
+fn with_funding(
+    message: ChannelMessage,
+    node: &Node,
+    keys: ChannelKeysId,
+    channel: &Channel,
+    open: &Open,
+) -> ChannelMessage {
+    // Once its funding is spent, what is in it is told by the outputs of what spent it.
+    let is_spent = open.funding.spent.is_some();
+    let unless_spent = |amount: Msat| if is_spent { 0 } else { amount.0 };
     ChannelMessage {
         funding_outpoint: Some(open.funding.terms.outpoint.to_string()),
         alias: Some(open.params.local_alias.to_string()),
         capacity_sat: open.funding.terms.capacity.0,
-        local_msat: settled(open, Side::Local).0,
-        remote_msat: settled(open, Side::Remote).0,
-        outgoing_msat: offered(open, Side::Local).0,
-        incoming_msat: offered(open, Side::Remote).0,
-        htlcs: saturate(open.htlcs.len()),
+        local_msat: share(node, keys, open).0,
+        remote_msat: unless_spent(settled(open, Side::Remote)),
+        outgoing_msat: unless_spent(offered(open, Side::Local)),
+        incoming_msat: unless_spent(offered(open, Side::Remote)),
+        htlcs: if is_spent { 0 } else { saturate(open.htlcs.len()) },
+        sendable_msat: if open.has_lost_its_funding() { 0 } else { message.sendable_msat },
         reserve_sat: open.params.reserve_of(Side::Local).0,
         opened_by_us: open.params.opener == Side::Local,
         private: !open.params.announce,
@@ -290,6 +323,7 @@ pub(super) fn state(node: &Node, channel: &Channel) -> ChannelState {
     match &channel.phase {
         Phase::Opening(_) => ChannelState::Opening,
         Phase::Open(open) if is_shutting_down(open) => ChannelState::ShuttingDown,
+        Phase::Open(open) if open.has_lost_its_funding() => ChannelState::AwaitingConfirmations,
         Phase::Open(open) if open.is_ready() => ChannelState::Ready,
         Phase::Open(open) if confirmations(open, node.height()) < open.params.minimum_depth => {
             ChannelState::AwaitingConfirmations
@@ -316,6 +350,9 @@ fn confirmations(open: &Open, tip: Height) -> u32 {
 /// How a channel stands, in words.
 fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
     let words = match (&channel.phase, state(node, channel)) {
+        (Phase::Open(open), ChannelState::AwaitingConfirmations) if open.has_lost_its_funding() => {
+            "waiting for its funding to confirm again after a reorganisation".to_owned()
+        }
         (Phase::Open(open), ChannelState::AwaitingConfirmations) => {
             let (has, needs) = (confirmations(open, node.height()), open.params.minimum_depth);
             format!("awaiting confirmations: {has} of {needs}")

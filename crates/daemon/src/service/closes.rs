@@ -7,6 +7,7 @@ pub(super) use outputs::last_spendable;
 use super::facts::channel_event;
 use super::forced::BLOCK_SECS;
 use super::info::saturate;
+use super::money::share;
 use super::{NodeService, argument, named, refusal};
 use astrape_api::v1::{Close, CloseEvent, CloseKind, ListClosesRequest, ListClosesResponse};
 use astrape_channel::{Channel, Phase};
@@ -141,7 +142,9 @@ fn close(facts: &[Entry]) -> Close {
             }
             ChannelFact::Over { returned, fees } => {
                 (close.over, close.number) = (true, Some(entry.number));
-                (close.returned_sat, close.fees_sat) = (returned.map(|sat| sat.0), fees.map(|sat| sat.0));
+                // The ledger has what came back before the fees.
+                let net = returned.map(|returned| returned.saturating_sub(fees.unwrap_or_default()));
+                (close.returned_sat, close.fees_sat) = (net.map(|sat| sat.0), fees.map(|sat| sat.0));
             }
             _ => {}
         }
@@ -210,6 +213,10 @@ fn live_close(node: &Node, keys: ChannelKeysId, channel: &Channel, facts: &[Entr
     (close.keys_id, close.channel_id) = (keys.to_string(), channel.channel_id().to_string());
     close.peer = channel.peer().to_string();
     let tip = node.height();
+    if let Some(open) = channel.open() {
+        // Until something is in a block, all of it is to come.
+        close.pending_sat = share(node, keys, open).to_sat_floor().0;
+    }
     let spend = channel.open().and_then(|open| open.funding.spent.as_ref());
     match spend {
         Some(spend) => {
@@ -222,9 +229,12 @@ fn live_close(node: &Node, keys: ChannelKeysId, channel: &Channel, facts: &[Entr
         }
     }
     if let (Some(resolution), Some(sums)) = (node.resolution(&keys), node.close_sums(&keys)) {
-        close.returned_sat = Some(sums.returned.0);
-        close.pending_sat = sums.pending.0;
-        close.fees_sat = Some(sums.fees.0);
+        let cost = node.closing_cost(&keys).unwrap_or_default();
+        close.returned_sat = Some(sums.returned.saturating_sub(sums.fees).0);
+        if spend.is_some() {
+            close.pending_sat = sums.pending.0;
+        }
+        close.fees_sat = Some(sums.fees.saturating_add(cost).0);
         let last = last_spendable(resolution);
         close.spendable_height = last.map(|height| height.0);
         close.spendable_in_secs = last.map(|height| secs_until(height, tip));
@@ -362,12 +372,13 @@ mod tests {
         let over = ChannelFact::Over { returned: Some(Sat(90_000)), fees: Some(Sat(1_000)) };
         let told = story(&[ChannelFact::Ready, spent(&Spender::Cooperative), over]);
         assert_eq!((told.over, told.number), (true, Some(2)));
-        assert_eq!((told.returned_sat, told.fees_sat), (Some(90_000), Some(1_000)));
-        assert_eq!(told.events.len(), 2, "what was before its close is no part of it: {:?}", told.events);
         assert_eq!(
-            told.events[1].text,
-            "over: 90,000 sat came back, and 1,000 sat of it went to fees of ours"
+            (told.returned_sat, told.fees_sat),
+            (Some(89_000), Some(1_000)),
+            "so much more is in the wallet"
         );
+        assert_eq!(told.events.len(), 2, "what was before its close is no part of it: {:?}", told.events);
+        assert_eq!(told.events[1].text, "over: 89,000 sat came back, beside 1,000 sat that fees took");
         let older = story(&[ChannelFact::Over { returned: None, fees: None }]);
         assert_eq!((older.returned_sat, older.fees_sat), (None, None));
     }

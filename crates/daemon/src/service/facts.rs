@@ -144,6 +144,7 @@ pub(super) fn event(entry: &Entry) -> Event {
             txid: txid.to_string(),
             amount_sat: amount.0,
             fee_sat: fee.0,
+            warning: None,
         })),
     };
     Event { number: entry.number, at_ms: entry.at.0, fact }
@@ -204,6 +205,8 @@ pub(super) fn forward(entry: &Entry) -> Option<Forward> {
                 took_ms: *took_ms,
                 failure: None,
                 failed_here: false,
+                incoming_channel: None,
+                outgoing_channel: None,
             })
         }
         Fact::ForwardFailed {
@@ -227,6 +230,8 @@ pub(super) fn forward(entry: &Entry) -> Option<Forward> {
             took_ms: *took_ms,
             failure: Some(printable(reason.as_bytes())),
             failed_here: *by_us,
+            incoming_channel: None,
+            outgoing_channel: None,
         }),
         _ => None,
     }
@@ -292,7 +297,10 @@ pub(super) fn channel_event(fact: &ChannelFact) -> ChannelEvent {
             ChannelEventKind::Over,
             match (returned, fees) {
                 (Some(returned), Some(fees)) => {
-                    format!("over: {returned} came back, and {fees} of it went to fees of ours")
+                    format!(
+                        "over: {} came back, beside {fees} that fees took",
+                        returned.saturating_sub(*fees)
+                    )
                 }
                 _ => "over".to_owned(),
             },

@@ -3,17 +3,37 @@
 use super::channels::settled;
 use crate::render::words::{about, count, msat, sat};
 use astrape_api::v1::ForcedClose;
-use astrape_channel::{Channel, Open};
-use astrape_node::Node;
+use astrape_channel::{Channel, How, Open, Phase};
 use astrape_node::reserve::CHILD_WEIGHT;
-use astrape_primitives::{FeeratePerKw, Msat, Sat, Side};
+use astrape_node::{Node, Refusal};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, Sat, Side};
 use astrape_transactions::{CommitmentFormat, commitment_fee};
+use astrape_wire::text::printable;
+use tonic::Status;
 
 /// Seconds of a block.
 pub(super) const BLOCK_SECS: u64 = 600;
 
 /// Weight of the transaction that brings our share home: `to_local` as input, a script of the wallet as output.
 const SWEEP_WEIGHT: u64 = 42 + (164 + 155) + 172;
+
+/// Whether our own commitment may go on chain at all: not one that may be old, and never one that is.
+pub(super) fn check(node: &Node, keys: ChannelKeysId) -> Result<(), Status> {
+    if node.suspect().any(|suspect| suspect == keys) {
+        return Err(Status::failed_precondition(Refusal::Suspect.to_string()));
+    }
+    match node.channel(&keys).map(|channel| &channel.phase) {
+        Some(Phase::Closing(closing)) if closing.open.funding.spent.is_none() => match &closing.how {
+            How::AwaitPeersCommitment { reason } => Err(Status::failed_precondition(format!(
+                "only the peer can close this channel: the state of this node is old ({}), and with it the peer could take all that is \
+                 in the channel. It was told so; keep this node running and connected with it",
+                printable(reason.as_bytes())
+            ))),
+            How::Cooperative { .. } | How::OurCommitment { .. } | How::Spent => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
 
 /// What a forced close of this channel costs; `None` while it is not funded.
 pub(super) fn forced_close(node: &Node, channel: &Channel) -> Option<ForcedClose> {

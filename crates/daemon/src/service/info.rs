@@ -3,6 +3,7 @@
 use super::NodeService;
 use super::channels::state;
 use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
+use astrape_channel::{Channel, How, Phase};
 use astrape_node::Node;
 use astrape_primitives::ChannelKeysId;
 use tonic::Status;
@@ -48,6 +49,22 @@ pub(super) fn saturate(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// What is wrong with a channel that only a peer or the chain can put right.
+fn still_open(channel: &Channel) -> Option<String> {
+    let (id, peer) = (channel.channel_id(), channel.peer());
+    match &channel.phase {
+        Phase::Open(open) if open.has_lost_its_funding() => Some(format!(
+            "a reorganisation has taken the funding of channel {id} out of the chain: nothing goes over it until it is in a block again. If \
+             that does not happen within some hours, whoever opened it has spent the money elsewhere"
+        )),
+        Phase::Closing(closing) if closing.open.funding.spent.is_none() => match &closing.how {
+            How::AwaitPeersCommitment { .. } => Some(crate::engine::old_state(&id, &peer)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// What the operator should look at now.
 fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
     let mut alarms = Vec::new();
@@ -61,6 +78,7 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
              none of them is closed by this node alone until its peer has connected"
         ));
     }
+    alarms.extend(node.channels().filter_map(|(_, channel)| still_open(channel)));
     let is_short = |keys: &ChannelKeysId| node.resolution(keys).is_some_and(|close| close.short_of_coins);
     let short = node.channels().filter(|(keys, _)| is_short(keys));
     alarms.extend(short.map(|(_, channel)| {

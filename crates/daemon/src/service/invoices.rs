@@ -13,6 +13,7 @@ use astrape_payment::OpenInvoice;
 use astrape_payment::policy::{DEFAULT_HOLD_BLOCKS, MAX_HOLD_BLOCKS};
 use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, Timestamp};
 use astrape_wire::text::printable;
+use std::collections::BTreeSet;
 use tonic::Status;
 
 /// Longest description (BOLT 11: 1023 groups of five bits).
@@ -96,8 +97,13 @@ impl NodeService {
         let limit = argument::limit("limit", request.limit)?;
         let after = request.after.as_deref().map(|hex| argument::hex32("after", hex)).transpose()?;
         let (node, now) = (self.snapshot(), clock::now());
+        // Those of moves between channels are nobody's but the node's own.
+        let us = self.handle.node_id();
+        let to_us = node.payments().filter(|payment| payment.destination == us);
+        let own: BTreeSet<PaymentHash> = to_us.map(|payment| payment.payment_hash).collect();
+        let is_asked = |i: &&OpenInvoice| after.is_none_or(|after| i.payment_hash.0 > after);
         let mut invoices: Vec<&OpenInvoice> =
-            node.invoices().filter(|i| after.is_none_or(|after| i.payment_hash.0 > after)).collect();
+            node.invoices().filter(is_asked).filter(|i| !own.contains(&i.payment_hash)).collect();
         invoices.sort_unstable_by_key(|invoice| invoice.payment_hash);
         let page = invoices.into_iter().take(limit).map(|invoice| unpaid(&node, invoice, now));
         Ok(ListInvoicesResponse { invoices: page.collect() })

@@ -9,7 +9,7 @@ use astrape_api::v1::{
 use astrape_channel::{Open, Phase};
 use astrape_node::command::WithdrawCommand;
 use astrape_node::{Command, Node, Reply};
-use astrape_primitives::{Height, Msat, Network, Side};
+use astrape_primitives::{ChannelKeysId, Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
 
@@ -38,14 +38,11 @@ impl NodeService {
                     balance.channels_remote_msat += settled(open, Side::Remote).0;
                     balance.in_flight_msat += in_flight(open).0;
                 }
-                // What the chain holds of it is known output by output, and claimed ones are coins.
-                Phase::Closing(closing) if closing.open.funding.spent.is_some() => {
-                    let pending = node.close_sums(&keys).unwrap_or_default().pending;
-                    balance.closing_msat += pending.to_msat().0;
-                }
                 Phase::Closing(closing) => {
-                    balance.closing_msat += settled(&closing.open, Side::Local).0;
-                    balance.in_flight_msat += in_flight(&closing.open).0;
+                    balance.closing_msat += share(&node, keys, &closing.open).0;
+                    if closing.open.funding.spent.is_none() {
+                        balance.in_flight_msat += in_flight(&closing.open).0;
+                    }
                 }
                 Phase::Opening(_) | Phase::Closed(_) => {}
             }
@@ -56,9 +53,8 @@ impl NodeService {
     pub(super) async fn list_funds(&self, _: ListFundsRequest) -> Result<ListFundsResponse, Status> {
         let node = self.snapshot();
         let (tip, network) = (node.height(), self.handle.network());
-        let unspent = node.coins().filter(|coin| coin.spent.is_none());
         Ok(ListFundsResponse {
-            coins: unspent.map(|found| coin(found, tip, network)).collect(),
+            coins: node.own_coins().map(|found| coin(found, tip, network)).collect(),
             channels: channel_funds(&node),
         })
     }
@@ -78,12 +74,30 @@ impl NodeService {
         let spend_reserve = request.spend_reserve;
         let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
         match self.handle.command(Command::Withdraw(Box::new(command))).await.map_err(refusal::command)? {
-            Reply::Withdrawing { txid, amount, fee } => {
-                Ok(WithdrawResponse { txid: txid.to_string(), amount_sat: amount.0, fee_sat: fee.0 })
-            }
+            Reply::Withdrawing { txid, amount, fee } => Ok(WithdrawResponse {
+                txid: txid.to_string(),
+                amount_sat: amount.0,
+                fee_sat: fee.0,
+                warning: not_sent(&self.handle.chain_status()),
+            }),
             other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
         }
     }
+}
+
+/// What is ours in a channel. Once its funding is spent the chain says so output by output, and what is claimed of it is a coin.
+pub(super) fn share(node: &Node, keys: ChannelKeysId, open: &Open) -> Msat {
+    match open.funding.spent {
+        Some(_) => node.close_sums(&keys).unwrap_or_default().pending.to_msat(),
+        None => settled(open, Side::Local),
+    }
+}
+
+/// What to say of a transaction while the chain source does not answer.
+fn not_sent(chain: &astrape_chain::Status) -> Option<String> {
+    matches!(chain, astrape_chain::Status::Unreachable { .. } | astrape_chain::Status::Starting).then(|| {
+        format!("It is not broadcast yet ({chain}): the node does it by itself as soon as it can. Do not ask for it again.")
+    })
 }
 
 /// What is in flight in a channel, both ways.
@@ -112,16 +126,35 @@ fn coin(coin: &astrape_wallet::Coin, tip: Height, network: Network) -> Coin {
 }
 
 fn channel_funds(node: &Node) -> Vec<ChannelFunds> {
-    let funds = node.channels().filter_map(|(_, channel)| {
+    let funds = node.channels().filter_map(|(keys, channel)| {
         let open = channel.open()?;
-        Some(ChannelFunds {
+        let ours = share(node, keys, open);
+        // All that was ours of it is among the coins.
+        let is_gone = open.funding.spent.is_some() && ours == Msat::ZERO;
+        (!is_gone).then(|| ChannelFunds {
             channel_id: channel.channel_id().to_string(),
             peer: channel.peer().to_string(),
             funding_outpoint: open.funding.terms.outpoint.to_string(),
             capacity_sat: open.funding.terms.capacity.0,
-            local_msat: settled(open, Side::Local).0,
+            local_msat: ours.0,
             state: state(node, channel).into(),
         })
     });
     funds.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use astrape_primitives::Timestamp;
+
+    #[test]
+    fn a_withdrawal_that_cannot_be_broadcast_yet_says_so() {
+        let reason = "bitcoind does not answer".to_owned();
+        let gone = astrape_chain::Status::Unreachable { since: Timestamp(1), reason };
+        let told = not_sent(&gone).expect("it is told");
+        assert!(told.contains("not broadcast yet (bitcoind does not answer)"), "{told}");
+        let behind = astrape_chain::Status::CatchingUp { at: Height(1), target: Height(2) };
+        assert_eq!(not_sent(&behind), None, "it is broadcast all the same");
+    }
 }

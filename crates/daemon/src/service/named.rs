@@ -1,17 +1,44 @@
 //! A channel by one of its names.
 
 use super::argument::invalid;
+use super::refusal;
 use crate::render::words::SHORT_DIGITS;
 use astrape_channel::Channel;
-use astrape_node::Node;
+use astrape_node::{Entry, Fact, Node};
 use astrape_primitives::{ChannelKeysId, ShortChannelId};
 use bitcoin::OutPoint;
+use std::collections::{BTreeMap, BTreeSet};
 use tonic::Status;
 
 /// Fewest digits of an id: less would name one channel today and two tomorrow.
 const MIN_DIGITS: usize = 4;
 
 impl super::NodeService {
+    /// What other answers call channels, by our own names for them: their short channel ids or, where they have none, their ids. Those
+    /// that are over are looked up in the ledger; what it does not know has no name.
+    pub(super) async fn channel_names(
+        &self,
+        keys: BTreeSet<ChannelKeysId>,
+    ) -> Result<BTreeMap<ChannelKeysId, String>, Status> {
+        let node = self.snapshot();
+        let live = |keys: &ChannelKeysId| {
+            let scid = node.short_channel_id(keys).map(|scid| scid.to_string());
+            scid.or_else(|| node.channel(keys).map(|channel| channel.channel_id().to_string()))
+        };
+        let (known, over): (Vec<_>, Vec<_>) =
+            keys.into_iter().map(|keys| (keys, live(&keys))).partition(|(_, name)| name.is_some());
+        let mut names: BTreeMap<_, _> =
+            known.into_iter().filter_map(|(keys, name)| Some((keys, name?))).collect();
+        if !over.is_empty() {
+            let of_ledger = self.handle.read(move |ledger| {
+                over.into_iter().map(|(keys, _)| Ok((keys, ledger.story_of_channel(&keys)?))).collect()
+            });
+            let stories: Vec<(ChannelKeysId, Vec<Entry>)> = of_ledger.await.map_err(refusal::ledger)?;
+            names.extend(stories.iter().filter_map(|(keys, story)| Some((*keys, last_id(story)?))));
+        }
+        Ok(names)
+    }
+
     /// The same for a channel that may be over: then our own name for it is all there is.
     pub(crate) fn once_channel(&self, field: &str, name: &str) -> Result<ChannelKeysId, Status> {
         channel(&self.snapshot(), field, name).or_else(|status| {
@@ -19,6 +46,14 @@ impl super::NodeService {
             hex::decode_to_slice(name, &mut keys).map(|()| ChannelKeysId(keys)).map_err(|_| status)
         })
     }
+}
+
+/// The id of a channel, which had another while it was negotiated.
+fn last_id(story: &[Entry]) -> Option<String> {
+    story.iter().rev().find_map(|entry| match &entry.fact {
+        Fact::Channel { channel_id, .. } => Some(channel_id.to_string()),
+        _ => None,
+    })
 }
 
 /// The channel that `name` means: its id, our own name for it, its short channel id, its alias, its funding outpoint, or a

@@ -40,6 +40,10 @@ impl NodeService {
         let amount = given.ok_or_else(|| {
             argument::invalid("amount_msat", "no invoice says how much: say how much to pay")
         })?;
+        if node == self.handle.node_id() {
+            let own = "this is the node itself (to move balance between channels, see `rebalance`)";
+            return Err(argument::invalid("node_id", own));
+        }
         let payee = Payee::Keysend { node, preimage: PaymentPreimage(preimage), custom_records };
         Ok(PayCommand { amount: Some(amount), ..PayCommand::to(payee) })
     }

@@ -6,13 +6,13 @@ use crate::engine::CommandError;
 use crate::engine::outcomes::PaymentEnd;
 use crate::engine::trips::{ByPayment, Ended};
 use astrape_api::v1::{
-    ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse, PayRequest,
-    PayResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
+    Forward, ListForwardsRequest, ListForwardsResponse, ListPaymentsRequest, ListPaymentsResponse,
+    PayRequest, PayResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, Fact, Refusal, Reply};
 use astrape_payment::TripEnd;
-use astrape_primitives::{PaymentHash, Timestamp};
+use astrape_primitives::{ChannelKeysId, PaymentHash, Timestamp};
 use std::collections::BTreeMap;
 use tonic::Status;
 
@@ -43,8 +43,12 @@ impl NodeService {
     pub(super) async fn pay_and_wait(&self, command: PayCommand) -> Result<PayResponse, Status> {
         let hash = command.payee.payment_hash();
         let end = self.handle.payment_end(hash);
+        let mut paid_before = false;
         let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
-            Ok(Reply::AlreadyPaid(entry)) => *entry,
+            Ok(Reply::AlreadyPaid(entry)) => {
+                paid_before = true;
+                *entry
+            }
             // Asked for twice, it is paid once, and told to both.
             Ok(Reply::Paying { .. }) | Err(CommandError::Refused(Refusal::PaymentUnderWay(_))) => {
                 self.told(end).await?
@@ -55,7 +59,7 @@ impl NodeService {
         let payment = facts::payment(&entry).map(|payment| {
             let parts =
                 self.handle.trips_of(&hash).iter().map(|part| ended(part, part.known_hold_times())).collect();
-            Payment { parts, ..payment }
+            Payment { parts, paid_before, ..payment }
         });
         Ok(PayResponse { payment })
     }
@@ -114,7 +118,29 @@ impl NodeService {
         let forwards =
             self.handle.read(move |ledger| ledger.forwards_of(channel.as_ref(), times, before, limit)).await;
         let forwards = forwards.map_err(refusal::ledger)?;
-        Ok(ListForwardsResponse { forwards: forwards.iter().filter_map(facts::forward).collect() })
+        let names = self.channel_names(forwards.iter().flat_map(channels_of).collect()).await?;
+        let name = |keys: &ChannelKeysId| names.get(keys).cloned();
+        let named = |entry: &Entry| {
+            let mut of = channels_of(entry).into_iter();
+            let (incoming, outgoing) = (of.next(), of.next());
+            Some(Forward {
+                incoming_channel: incoming.as_ref().and_then(name),
+                outgoing_channel: outgoing.as_ref().and_then(name),
+                ..facts::forward(entry)?
+            })
+        };
+        Ok(ListForwardsResponse { forwards: forwards.iter().filter_map(named).collect() })
+    }
+}
+
+/// The channels of a forward: where it came in and, if there is one, where it went out or was to go out.
+fn channels_of(entry: &Entry) -> Vec<ChannelKeysId> {
+    match &entry.fact {
+        Fact::Forwarded { incoming, outgoing, .. } => vec![*incoming, *outgoing],
+        Fact::ForwardFailed { incoming, outgoing, .. } => {
+            [Some(*incoming), *outgoing].into_iter().flatten().collect()
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -54,8 +54,12 @@ impl NodeService {
         let known = node.known_peers().find(|(peer, _)| *peer == id);
         let mut addresses: Vec<String> = known.map(|(_, peer)| peer.addresses.clone()).unwrap_or_default();
         // Where a peer that called us is cannot be called back: it is shown, not remembered.
-        if let Some((address, _)) = self.handle.peer_address(&id).filter(|(at, _)| !addresses.contains(at)) {
+        let mut called_us = false;
+        if let Some((address, inbound)) =
+            self.handle.peer_address(&id).filter(|(at, _)| !addresses.contains(at))
+        {
             addresses.insert(0, address);
+            called_us = inbound;
         }
         Peer {
             node_id: id.to_string(),
@@ -63,6 +67,7 @@ impl NodeService {
             addresses: addresses.iter().map(|address| printable(address.as_bytes())).collect(),
             features: connected.map(|peer| hex::encode(peer.features.to_be_bytes())).unwrap_or_default(),
             channels: channels_with(node, id),
+            called_us,
         }
     }
 }

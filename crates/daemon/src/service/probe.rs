@@ -12,6 +12,9 @@ use tonic::Status;
 /// Longest time for which a probe is tried and waited for.
 const MAX_TIMEOUT_SECS: u64 = 600;
 
+/// What is said of a probe that has reached its node.
+const REACHED: &str = "the node was reached";
+
 impl NodeService {
     pub(super) async fn probe(&self, request: ProbeRequest) -> Result<ProbeResponse, Status> {
         let wanted = Wanted {
@@ -47,7 +50,8 @@ impl NodeService {
                 fee_msat: probed.fee.0,
                 hops: probed.hops.iter().map(ToString::to_string).collect(),
                 attempts: probed.attempts,
-                reason: probed.words,
+                // What a node says of a hash that it does not know is meant for payers.
+                reason: if probed.reached { REACHED.to_owned() } else { probed.words },
                 hold_times_ms: probed.hold_times,
             }),
             other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),

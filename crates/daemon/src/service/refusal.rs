@@ -1,6 +1,7 @@
 //! Refusals of the node as statuses of gRPC.
 
 use crate::engine::{AddressError, CommandError, ConnectError, Stopped};
+use crate::render::words::time;
 use astrape_node::{JournalError, Refusal};
 use tonic::Status;
 
@@ -16,6 +17,9 @@ pub(crate) fn command(error: CommandError) -> Status {
         CommandError::Lookup(_) => Status::internal(error.to_string()),
         CommandError::Refused(Refusal::NoSuchChannel) => {
             Status::not_found(Refusal::NoSuchChannel.to_string())
+        }
+        CommandError::Refused(refusal @ Refusal::PaidOtherwise { at, .. }) => {
+            Status::failed_precondition(format!("{refusal}. That was at {} (utc)", time(at.secs())))
         }
         CommandError::Refused(refusal) => Status::failed_precondition(refusal.to_string()),
     }

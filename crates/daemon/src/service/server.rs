@@ -49,7 +49,7 @@ pub async fn offer(
     data_dir: &Path,
     at: &HostPort,
 ) -> anyhow::Result<Offered> {
-    let credentials = Credentials::load_or_create(data_dir)?;
+    let credentials = Credentials::load_or_create_for(data_dir, at.host.parse().ok())?;
     let listener = TcpListener::bind((at.host.as_str(), at.port)).await.with_context(|| {
         format!("cannot offer the API at {at}: is another node running there? (--rpc-addr)")
     })?;

@@ -6,6 +6,7 @@ use astrape_api::v1::{ChannelStats, ForwardStats, GetStatsRequest, GetStatsRespo
 use astrape_node::Node;
 use astrape_primitives::ChannelKeysId;
 use astrape_storage::{ChannelTally, Tally};
+use std::collections::BTreeMap;
 use tonic::Status;
 
 /// What is told when the caller does not say since when.
@@ -15,7 +16,7 @@ const USUAL_SECS: u64 = 30 * 86_400;
 const USUAL_PERIOD_SECS: u64 = 86_400;
 
 /// Most periods in an answer: a year of days.
-const MAX_PERIODS: u64 = 366;
+pub(crate) const MAX_PERIODS: u64 = 366;
 
 impl NodeService {
     pub(super) async fn get_stats(&self, request: GetStatsRequest) -> Result<GetStatsResponse, Status> {
@@ -43,6 +44,8 @@ impl NodeService {
         let total = periods.iter().fold(Tally::default(), |sum, (_, tally)| sum.with(tally));
         channels.sort_by_key(|c| (std::cmp::Reverse((c.outgoing.fee_msat, c.incoming.fee_msat)), c.channel));
         let node = self.snapshot();
+        let shown = || channels.iter().take(limit);
+        let names = self.channel_names(shown().map(|tally| ChannelKeysId(tally.channel)).collect()).await?;
         let period = |(number, tally): &(u64, Tally)| PeriodStats {
             from: since.saturating_add(number.saturating_mul(period)),
             stats: Some(stats(tally)),
@@ -50,17 +53,19 @@ impl NodeService {
         Ok(GetStatsResponse {
             total: Some(stats(&total)),
             periods: periods.iter().map(period).collect(),
-            channels: channels.iter().take(limit).map(|tally| channel(&node, tally)).collect(),
+            channels: shown().map(|tally| channel(&node, tally, &names)).collect(),
         })
     }
 }
 
-fn channel(node: &Node, tally: &ChannelTally) -> ChannelStats {
+fn channel(node: &Node, tally: &ChannelTally, names: &BTreeMap<ChannelKeysId, String>) -> ChannelStats {
     let keys = ChannelKeysId(tally.channel);
+    let id = node.channel(&keys).map(|channel| channel.channel_id().to_string());
     ChannelStats {
         keys_id: keys.to_string(),
         short_channel_id: node.short_channel_id(&keys).map(|scid| scid.to_string()),
         peer: node.channel(&keys).map(|channel| channel.peer().to_string()),
+        channel_id: id.or_else(|| names.get(&keys).cloned()),
         incoming: Some(stats(&tally.incoming)),
         outgoing: Some(stats(&tally.outgoing)),
     }

@@ -69,10 +69,15 @@ async fn a_close_in_good_order_is_told_on_both_sides_and_for_ever() {
     assert_eq!(told.how, "the closing transaction that both sides signed");
     assert_eq!((told.kind(), told.txid.as_deref()), (CloseKind::Cooperative, Some(txid.as_str())));
     let gained = alice.balance().await.confirmed_sat - before;
-    assert_eq!((told.returned_sat, told.fees_sat, told.pending_sat), (Some(gained), Some(0), 0));
+    assert_eq!((told.returned_sat, told.pending_sat), (Some(gained), 0));
+    assert_eq!(
+        gained + told.fees_sat.unwrap(),
+        FUNDING.0 - PUSHED,
+        "she has opened it, and pays for its close"
+    );
     let told = bob.over(&chain).await;
     assert_eq!(told.why, "both sides agreed to close it, asked for by the peer");
-    assert_eq!(told.returned_sat, Some(PUSHED));
+    assert_eq!((told.returned_sat, told.fees_sat), (Some(PUSHED), Some(0)));
 
     // By the beginning of its id.
     let found = alice.closes(Some(id[..8].to_owned())).await;
@@ -125,12 +130,19 @@ async fn a_forced_close_tells_when_the_money_comes_back_and_what_came() {
     assert_eq!((theirs.kind(), theirs.how.as_str()), (CloseKind::Theirs, "the peer's commitment"));
     assert_eq!(theirs.why, "the peer failed the channel: by the user's wish");
     let gained = bob.balance().await.confirmed_sat - bob_before;
-    assert_eq!(theirs.returned_sat.unwrap() - theirs.fees_sat.unwrap(), gained, "{theirs:?}");
+    assert_eq!(theirs.returned_sat, Some(gained), "{theirs:?}");
+    let anchor = 330;
+    assert_eq!(
+        gained + theirs.fees_sat.unwrap(),
+        PUSHED + anchor,
+        "Alice has paid for his anchor: {theirs:?}"
+    );
 
     let told = alice.over(&chain).await;
     assert_eq!(alice.balance().await.closing_msat, 0, "nothing is counted twice");
     let gained = alice.balance().await.confirmed_sat.checked_sub(before).unwrap();
-    assert_eq!(told.returned_sat.unwrap() - told.fees_sat.unwrap(), gained, "{told:?}");
+    assert_eq!(told.returned_sat, Some(gained), "{told:?}");
+    assert_eq!(gained + told.fees_sat.unwrap(), FUNDING.0 - PUSHED, "{told:?}");
     assert!(told.fees_sat.unwrap() > 0 && told.events.len() > 3, "{told:?}");
     assert_eq!(told.events.last().unwrap().number, told.number.unwrap());
     assert_eq!(open(&alice), 0);
@@ -202,7 +214,7 @@ async fn a_peer_that_knows_no_taproot_scripts_is_closed_with_all_the_same_and_th
             let told = one.over(&chain).await;
             assert_eq!(told.kind(), CloseKind::Cooperative);
             let gained = one.balance().await.confirmed_sat - before;
-            assert_eq!(told.returned_sat.unwrap() - told.fees_sat.unwrap(), gained, "{told:?}");
+            assert_eq!(told.returned_sat, Some(gained), "{told:?}");
             assert!(gained > 390_000 && told.fees_sat > Some(0), "it was swept: {told:?}");
         }
         for one in both {

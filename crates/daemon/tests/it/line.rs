@@ -1,6 +1,8 @@
 //! Nodes that open channels, pay, restart and close.
 
+use crate::api::served;
 use crate::support::{Member, of_channel, until, wait_for};
+use astrape_api::v1::OpenChannelRequest;
 use astrape_chain::{Auth, BitcoindConfig};
 use astrape_daemon::engine::{AddressError, ChainBackend, EmbeddedChain, EngineConfig, start};
 use astrape_node::{ChannelFact, Command, Fact, Reply};
@@ -103,6 +105,31 @@ async fn three_nodes_pay_over_the_middle_one_which_restarts_meanwhile() {
     for member in [alice, bob, carol] {
         member.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_id_is_told_as_another_node_and_a_remembered_peer_is_called_to_open() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, bob) = (served(23, &chain).await, Member::start(24, &chain).await);
+    let wrong = alice
+        .member
+        .handle
+        .connect(astrape_transactions::Signer::node_id(&*crate::support::signer(25)), &bob.address())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(wrong.contains("another node than") && wrong.contains("check the id"), "{wrong}");
+    alice.member.fund(Sat(300_000)).await;
+    alice.member.handle.synced().await.unwrap();
+    bob.handle.synced().await.unwrap();
+    let addresses = vec!["127.0.0.1:1".to_owned(), bob.address()];
+    let remember = Command::RememberPeer { peer: bob.id(), addresses };
+    assert_eq!(alice.member.handle.command(remember).await, Ok(Reply::Done));
+    let open =
+        OpenChannelRequest { node_id: bob.id().to_string(), amount_sat: 100_000, ..Default::default() };
+    alice.client.open_channel(open).await.expect("it is called at where it was reached before");
+    alice.end().await;
+    bob.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

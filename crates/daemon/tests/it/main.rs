@@ -16,5 +16,6 @@ mod rendering;
 mod reserve;
 mod restored;
 mod strangers;
+mod sums;
 mod support;
 mod ways;

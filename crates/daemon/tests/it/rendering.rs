@@ -2,6 +2,7 @@
 
 mod closes;
 mod payments;
+mod widths;
 
 use astrape_api::v1::event::Fact;
 use astrape_api::v1::*;
@@ -63,7 +64,7 @@ fn the_node_says_who_it_is_and_raises_alarms() {
 }
 
 #[test]
-fn channels_are_a_line_each() {
+fn channels_are_a_line_each_and_how_they_stand_below() {
     let ready = Channel {
         channel_id: id("ab"),
         peer: A.into(),
@@ -89,9 +90,11 @@ fn channels_are_a_line_each() {
     shows(
         &render::channels::channels(&ListChannelsResponse { channels: vec![ready, opening], warning: None }),
         "
-        CHANNEL        PEER           STATE                                CAPACITY             OURS       PEER'S         IN FLIGHT  SHORT ID
-        abababababab…  0279be667ef9…  ready                           1,000,000 sat  499,000.500 sat  500,000 sat  999.500 sat in 1  103x1x0
-        cdcdcdcdcdcd…  0279be667ef9…  awaiting confirmations: 2 of 3     50,000 sat       50,000 sat        0 sat                 -  16000000x1x2 (private)
+        CHANNEL        PEER           CAPACITY (SAT)   OURS (SAT)  PEER'S (SAT)
+        abababababab…  0279be667ef9…       1,000,000  499,000.500       500,000
+            103x1x0, ready; 999.500 sat in flight in 1 payment
+        cdcdcdcdcdcd…  0279be667ef9…          50,000       50,000             0
+            16000000x1x2, private, awaiting confirmations: 2 of 3
         ",
     );
     let none = render::channels::channels(&ListChannelsResponse::default());
@@ -134,11 +137,11 @@ fn money_is_summed_up_and_listed() {
     shows(
         &render::money::funds(&ListFundsResponse { coins: vec![coin], channels: vec![share] }),
         "
-                   AMOUNT  STATE            CONFIRMATIONS  COIN
-        5,000,000,000 sat  immature reward              7  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee:1
+         AMOUNT (SAT)  STATE            CONFIRMATIONS  COIN
+        5,000,000,000  immature reward              7  eeeeeeeeeeee…:1
 
-             OURS      OF  STATE  CHANNEL        PEER
-        9.999 sat  10 sat  ready  abababababab…  0279be667ef9…
+        OURS (SAT)  OF (SAT)  STATE  CHANNEL        PEER
+             9.999        10  ready  abababababab…  0279be667ef9…
         ",
     );
 }
@@ -157,8 +160,9 @@ fn what_channels_ask_is_a_line_each() {
     shows(
         &render::policies::policies(&SetChannelResponse { channels: vec![channel] }),
         "
-        CHANNEL         BASE  MILLIONTHS  BLOCKS   SMALLEST  LARGEST                INBOUND  AS ELSEWHERE
-        cccccccccccc…  1 sat         100      80  0.001 sat      all  -5 msat, 0 millionths  no
+        CHANNEL         BASE  MILLIONTHS  BLOCKS   SMALLEST  LARGEST  USUAL
+        cccccccccccc…  1 sat         100      80  0.001 sat      all  no
+            for what comes in over it: -0.005 sat, 0 millionths
         ",
     );
 }
@@ -179,7 +183,7 @@ fn each_fact_is_a_line() {
         ),
         (Fact::Channel(channel), "channel abababababab… with 0279be667ef9…: ready for payments"),
         (
-            Fact::Withdrawn(WithdrawResponse { txid: "t".into(), amount_sat: 5, fee_sat: 1 }),
+            Fact::Withdrawn(WithdrawResponse { txid: "t".into(), amount_sat: 5, fee_sat: 1, warning: None }),
             "withdrawn 5 sat, fee 1 sat, transaction t",
         ),
     ] {

@@ -26,7 +26,7 @@ async fn a_channel_takes_the_coins_that_closes_need_only_if_it_is_asked_for() {
         alice.client.open_channel(first.clone()).await.expect("one coin is enough for it").into_inner();
     assert_eq!(opened.warning, None);
     until("the wallet sees its change", async || {
-        alice.member.handle.snapshot().coin_balance().unconfirmed > Sat(0)
+        alice.member.handle.snapshot().own_coins().map(|coin| coin.amount()).sum::<Sat>() > Sat(0)
     })
     .await;
     let balance = alice.balance().await;
@@ -42,7 +42,8 @@ async fn a_channel_takes_the_coins_that_closes_need_only_if_it_is_asked_for() {
     let less = OpenChannelRequest { amount_sat: left - balance.reserve_sat * 5 / 2, ..second.clone() };
     assert_eq!(alice.client.open_channel(less).await.expect("enough stays").into_inner().warning, None);
     until("the wallet sees its change", async || {
-        alice.member.handle.snapshot().coin_balance().unconfirmed > Sat(balance.reserve_sat * 2)
+        let seen: Sat = alice.member.handle.snapshot().own_coins().map(|coin| coin.amount()).sum();
+        seen > Sat(balance.reserve_sat * 2)
     })
     .await;
     let asked = OpenChannelRequest { amount_sat: balance.reserve_sat * 2, spend_reserve: true, ..second };

@@ -1,11 +1,13 @@
 //! A node that is made again from its words: coins on chain come back by them alone.
 
+use crate::api::serve;
 use crate::support::{Member, until};
-use astrape_api::v1::GetInfoRequest;
+use astrape_api::v1::{CloseChannelRequest, GetInfoRequest};
 use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::{EmbeddedChain, start};
 use astrape_daemon::service::server::offer;
 use astrape_primitives::{Height, Msat, Sat};
+use std::path::Path;
 use tempfile::TempDir;
 
 /// More blocks than a wallet reads at once.
@@ -132,5 +134,55 @@ async fn the_alarm_about_a_state_that_may_be_old_ends_when_the_peer_has_told_tha
     until("bob has told where the channel is", async || !is_alarmed().await).await;
     offered.close().await;
     running.stop().await.unwrap();
+    bob.stop().await.unwrap();
+}
+
+/// The files of a directory as they are in another.
+fn put(from: &Path, to: &Path) {
+    let files = |dir: &Path| -> Vec<std::path::PathBuf> {
+        let all = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        all.filter(|path| path.is_file()).collect()
+    };
+    files(to).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    for file in files(from) {
+        std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+}
+
+// attack 48
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_put_back_from_an_old_copy_raises_an_alarm_and_does_not_pretend_to_close_by_force() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(118, &chain).await, Member::start(119, &chain).await);
+    alice.fund(Sat(300_000)).await;
+    alice.connect(&bob).await;
+    alice.open(&bob, Sat(200_000), Msat(0)).await;
+    let dir = alice.config().data_dir;
+    let copy = TempDir::new().unwrap();
+    let alice = alice.stopped().await;
+    put(&dir, copy.path());
+    let alice = alice.start().await;
+    until("the channel is usable again", async || alice.is_usable_with(bob.id()).await).await;
+    alice.pay(&bob.invoice(Msat(10_000_000)).await).await;
+    let alice = alice.stopped().await;
+    put(copy.path(), &dir);
+    let mut alice = serve(alice.start().await).await;
+    let channels = alice.member.handle.snapshot();
+    let channel = channels.channels().next().expect("open").1.channel_id().to_string();
+    until("the alarm", async || {
+        let info = alice.client.clone().get_info(GetInfoRequest {}).await.unwrap().into_inner();
+        let is_old =
+            |alarm: &String| alarm.contains(&channel) && alarm.contains("Only the peer can close it");
+        info.alarms.iter().any(is_old)
+    })
+    .await;
+    for dry_run in [true, false] {
+        let close =
+            CloseChannelRequest { channel: channel.clone(), force: true, dry_run, ..Default::default() };
+        let refused = alice.client.close_channel(close).await.expect_err("it would lose all");
+        assert_eq!(refused.code(), tonic::Code::FailedPrecondition);
+        assert!(refused.message().contains("only the peer can close this channel"), "{}", refused.message());
+    }
+    alice.end().await;
     bob.stop().await.unwrap();
 }

@@ -7,7 +7,7 @@ use crate::ledger::Fact;
 use crate::node::Node;
 use astrape_payment::send::RouteQuery;
 use astrape_payment::{Circle, PayRefusal};
-use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash, PaymentPreimage};
 use astrape_routing::synthetic::Dice;
 use astrape_routing::{NoRoute, Outcome};
 use astrape_wire::Message;
@@ -108,6 +108,44 @@ fn an_answer_that_comes_twice_pays_once() {
     net.run();
     assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
     assert_eq!(net.times_said(0, "update_add_htlc"), 1);
+}
+
+/// A keysend: who asks says to whom, how much and with which preimage.
+fn without_invoice(node: NodeId, amount: Msat) -> Command {
+    let preimage = PaymentPreimage([0x11; 32]);
+    let payee = astrape_payment::Payee::Keysend { node, preimage, custom_records: BTreeMap::new() };
+    let command = PayCommand { amount: Some(amount), ..PayCommand::to(payee) };
+    Command::Pay(Box::new(command))
+}
+
+#[test]
+fn what_was_paid_or_is_under_way_answers_for_no_payment_to_another_node_or_of_another_amount() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    let payment_hash = PaymentPreimage([0x11; 32]).payment_hash();
+    let (node_b, node_c) = (net.id(1), net.id(2));
+    let others = [(node_b, AMOUNT), (node_c, Msat(AMOUNT.0 + 1)), (node_b, Msat(7_000))];
+    net.command(0, without_invoice(node_c, AMOUNT)).expect("it is begun");
+    for (node, amount) in others {
+        let refused = net.command(0, without_invoice(node, amount));
+        let (amount, destination) = (AMOUNT, node_c);
+        assert_eq!(refused, Err(Refusal::OtherUnderWay { payment_hash, amount, destination }));
+    }
+    let again = net.command(0, without_invoice(node_c, AMOUNT));
+    assert_eq!(again, Err(Refusal::PaymentUnderWay(payment_hash)), "the same is told how it ends");
+    net.run();
+    assert_eq!((ends(&net, 0), received(&net, 2)), ((1, vec![]), 1));
+    for (node, amount) in others {
+        let refused = net.command(0, without_invoice(node, amount));
+        let told = matches!(
+            &refused,
+            Err(Refusal::PaidOtherwise { amount: AMOUNT, destination, .. }) if *destination == node_c
+        );
+        assert!(told, "{refused:?}");
+    }
+    let again = net.command(0, without_invoice(node_c, AMOUNT));
+    assert!(matches!(again, Ok(Reply::AlreadyPaid(_))), "{again:?}");
+    net.run();
+    assert_eq!((ends(&net, 0).0, received(&net, 1), received(&net, 2)), (1, 0, 1));
 }
 
 #[test]
@@ -333,6 +371,14 @@ fn balance_goes_in_a_circle_out_by_one_channel_and_back_by_another() {
     net.command(0, command).expect("it is begun");
     net.run();
     assert_eq!(ends(&net, 0).1.len(), 1);
+    // Nor by a channel that there is not: this one is refused at once.
+    let refused = net.invoice(0, AMOUNT);
+    let circle = Some(Circle { out: ChannelKeysId([9; 32]), back: None });
+    let command = Command::Pay(Box::new(PayCommand { circle, ..PayCommand::new(refused) }));
+    assert!(matches!(net.command(0, command), Err(Refusal::Pay(_))));
+    let is_told = |fact: &Fact| matches!(fact, Fact::InvoiceCanceled { .. });
+    assert!(!net.members[0].facts.iter().any(is_told), "the user has made no such invoice");
+    assert_eq!(net.members[0].node.invoices().count(), 0, "none is left");
 }
 
 /// What is known of a payment from outside.

@@ -96,11 +96,14 @@ impl Turn<'_> {
     fn over(&mut self, keys: ChannelKeysId) {
         // By now the channel has let go of what it was.
         let before = self.node.channels.before(&keys).cloned();
-        let sums = before
-            .as_ref()
-            .and_then(|channel| channel.open())
-            .and_then(|open| Some(crate::view::sums(self.node.resolutions.get(&keys)?, open)));
-        let (returned, fees) = (sums.map(|sums| sums.returned), sums.map(|sums| sums.fees));
+        let open = before.as_ref().and_then(|channel| channel.open());
+        let sums = open.and_then(|open| {
+            let resolution = self.node.resolutions.get(&keys)?;
+            let (sums, cost) =
+                (crate::view::sums(resolution, open), crate::view::closing_cost(resolution, open));
+            Some((sums.returned.saturating_add(cost), sums.fees.saturating_add(cost)))
+        });
+        let (returned, fees) = sums.unzip();
         self.tell(keys, ChannelFact::Over { returned, fees });
         self.node.channels.remove(&keys);
         self.node.quarantined.remove(&keys);

@@ -8,7 +8,7 @@ use crate::state::OwedTransaction;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Sat};
 use astrape_transactions::signing::WalletInput;
 use astrape_wallet::{Coins, Reservation, Terms, WalletFinding};
-use bitcoin::{ScriptBuf, Transaction, TxOut, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use std::sync::Arc;
 
 /// Coins are spent from the first confirmation on; our own change before.
@@ -24,6 +24,7 @@ impl Turn<'_> {
             coins.apply(finding);
         }
         coins.forget_buried(self.height());
+        self.node.change.retain(|outpoint, _| coins.get(outpoint).is_none());
         self.set_coins(coins);
         self.serve_who_waits_for_coins();
     }
@@ -56,7 +57,7 @@ impl Turn<'_> {
     ) -> Result<(), Refusal> {
         let output = TxOut { value: amount.into(), script_pubkey: ScriptBuf::from(vec![0; P2WSH_LEN]) };
         let own = opening.reserve.map(|own| self.node.reserve_with_openings().saturating_add(own));
-        let (coins, terms) = (self.coins_value(), self.terms(feerate, &opening.change_script));
+        let (coins, terms) = (self.node.coins_left(), self.terms(feerate, &opening.change_script));
         beside_reserve(own.unwrap_or_default(), &terms, |terms| {
             coins.select(std::slice::from_ref(&output), terms)
         })?;
@@ -77,7 +78,8 @@ impl Turn<'_> {
         // Others may have been opened since the coins were looked at.
         let reserve = opening.reserve.map_or(Sat::ZERO, |_| self.node.reserve_with_openings());
         let terms = self.terms(feerate, &opening.change_script);
-        let selection = beside_reserve(reserve, &terms, |terms| coins.select(&outputs, terms))?;
+        let left = self.node.coins_left();
+        let selection = beside_reserve(reserve, &terms, |terms| left.select(&outputs, terms))?;
         let request = selection.to_request(outputs, &opening.change_script, self.height())?;
         coins.reserve(&selection.outpoints(), Reservation::Opening(keys))?;
         self.set_coins(coins);
@@ -118,12 +120,20 @@ impl Turn<'_> {
         beside_reserve(reserve, &terms, select)
     }
 
+    /// Change counts from now on, and not only once the wallet has seen it.
+    fn expect_change(&mut self, tx: &Transaction, script: &ScriptBuf) {
+        let txid = tx.compute_txid();
+        let outputs = (0..).zip(&tx.output).filter(|(_, output)| output.script_pubkey == *script);
+        self.node.change.extend(outputs.map(|(vout, output)| (OutPoint { txid, vout }, output.value.into())));
+    }
+
     /// Sends coins on chain: by which transaction, what it pays out and what it costs.
     pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<(Txid, Sat, Sat), Refusal> {
         let mut coins = self.coins_value();
-        let (selection, output) = self.select_withdrawal(&coins, command)?;
+        let (selection, output) = self.select_withdrawal(&self.node.coins_left(), command)?;
         let amount = Sat::from(output.value);
         let request = selection.to_request(vec![output], &command.change_script, self.height())?;
+        self.expect_change(&request.tx, &command.change_script);
         let id = self.entropy.draw("withdrawal");
         coins.reserve(&selection.outpoints(), Reservation::Withdrawal(id))?;
         self.set_coins(coins);

@@ -75,7 +75,11 @@ impl Turn<'_> {
     /// The user wants to open a channel.
     pub(super) fn open_channel(&mut self, command: OpenChannelCommand) -> Result<Reply, Refusal> {
         if let Some(reason) = self.why_not_open() {
-            return Err(Refusal::NotNow(reason));
+            let stale = self.node.world.stale.as_ref();
+            let told = |why| {
+                format!("what this node sees of the chain is not up to date ({why}): try again when it is")
+            };
+            return Err(Refusal::NotNow(stale.map_or(reason, told)));
         }
         let Some(connected) = self.node.peers.get(&command.peer) else {
             return Err(Refusal::NotConnected(command.peer));

@@ -19,19 +19,39 @@ pub(crate) const MAX_PAYMENTS: usize = 100_000;
 impl Turn<'_> {
     /// The user wants to pay.
     pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
+        let of_circle = command.circle.map(|_| command.payee.payment_hash());
+        let begun = self.begin_payment(command);
+        if let Some(hash) = of_circle.filter(|hash| begun.is_err() && !self.node.payments.contains(hash)) {
+            self.forget_invoice(hash);
+        }
+        begun
+    }
+
+    fn begin_payment(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
         let payment_hash = command.payee.payment_hash();
         // What the lookup missed is newer than what it found: a payment that failed before may have arrived since.
         let recent = self.node.recent.ended(&payment_hash).map(|ended| ended.fact.clone());
         let earlier = recent.into_iter().chain(command.earlier).max_by_key(|entry| entry.number);
-        match earlier.as_ref().map(|e| &e.fact) {
-            Some(Fact::PaymentSent { .. }) => {
+        let (node, asked) = (command.payee.node(), command.amount.or(command.payee.amount()));
+        // The same question is answered with the same payment; anything else was not paid by it.
+        let is_same = |to, amount| to == node && asked == Some(amount);
+        match earlier.as_ref().map(|entry| (entry.at, &entry.fact)) {
+            Some((_, Fact::PaymentSent { destination, amount, .. })) if is_same(*destination, *amount) => {
                 return Ok(Reply::AlreadyPaid(Box::new(earlier.expect("it was just looked at"))));
             }
-            Some(Fact::PaymentReceived { .. }) => return Err(Refusal::HashUsed(payment_hash)),
+            Some((at, Fact::PaymentSent { destination, amount, .. })) => {
+                let (amount, destination) = (*amount, *destination);
+                return Err(Refusal::PaidOtherwise { payment_hash, amount, destination, at });
+            }
+            Some((_, Fact::PaymentReceived { .. })) => return Err(Refusal::HashUsed(payment_hash)),
             _ => {}
         }
-        if self.node.payments.contains(&payment_hash) {
-            return Err(Refusal::PaymentUnderWay(payment_hash));
+        if let Some(payment) = self.node.payments.get(&payment_hash) {
+            let (amount, destination) = (payment.amount, payment.destination);
+            return Err(match is_same(destination, amount) {
+                true => Refusal::PaymentUnderWay(payment_hash),
+                false => Refusal::OtherUnderWay { payment_hash, amount, destination },
+            });
         }
         if self.node.payments.len() >= MAX_PAYMENTS {
             return Err(Refusal::TooMany(MAX_PAYMENTS, "payments under way", "wait until some have ended"));
@@ -166,6 +186,9 @@ impl Turn<'_> {
         }
         if self.node.payments.get(&hash).is_some_and(|p| p.is_over()) {
             self.node.payments.remove(&hash);
+            if destination == self.node.config.node_id {
+                self.forget_invoice(hash);
+            }
         }
     }
 }

@@ -172,6 +172,13 @@ impl Turn<'_> {
         Ok(Reply::Done)
     }
 
+    /// The invoice of a move between channels that was not made: nobody but this node has asked for it, and nobody is told that it goes.
+    pub(super) fn forget_invoice(&mut self, hash: PaymentHash) {
+        if !self.node.receiving.contains(&hash) {
+            self.node.invoices.remove(&hash);
+        }
+    }
+
     fn was_received(&self, hash: PaymentHash, earlier: Option<Entry>) -> bool {
         let recent = self.node.recent.ended(&hash).map(|ended| ended.fact.clone());
         let newest = recent.into_iter().chain(earlier).max_by_key(|entry| entry.number);

@@ -142,7 +142,7 @@ fn every_failure_has_words_for_people() {
         assert!(!words.to_string().contains('_'), "no names of the BOLT: {words}");
     }
     let failure = Failure::FeeInsufficient { htlc_msat: Msat(1_500) };
-    assert_eq!(failure.to_string(), "fee_insufficient (HTLC of 1,500 msat)");
+    assert_eq!(failure.to_string(), "fee_insufficient (HTLC of 1.500 sat)");
 }
 
 // BOLT 2.removing-an-htlc-update_fulfill_htlc-update_fail_htlc-and-update_fail_malformed_htlc.16

@@ -91,7 +91,7 @@ fn check(request: &PayRequest, view: &PayView<'_>) -> Result<Msat, PayRefusal> {
     if let Some(invoice) = invoice.filter(|invoice| invoice.is_expired_at(view.now.secs())) {
         return Err(PayRefusal::Expired { secs: view.now.secs().saturating_sub(invoice.expires_at()) });
     }
-    let amount = match (invoice.and_then(|invoice| invoice.amount()), request.amount) {
+    let amount = match (request.payee.amount(), request.amount) {
         (None, None) => return Err(PayRefusal::AmountMissing),
         (Some(amount), None) | (None, Some(amount)) => amount,
         (Some(asked), Some(given)) => {

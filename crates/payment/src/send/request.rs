@@ -87,6 +87,16 @@ impl Payee {
             Self::Keysend { node, .. } | Self::Probe { node, .. } => *node,
         }
     }
+
+    /// What it asks for itself, if it does.
+    #[must_use]
+    pub fn amount(&self) -> Option<Msat> {
+        match self {
+            Self::Invoice(invoice) => invoice.amount(),
+            Self::Keysend { .. } => None,
+            Self::Probe { invoice, .. } => invoice.as_ref().and_then(|invoice| invoice.amount()),
+        }
+    }
 }
 
 /// What the user wants to pay.

@@ -100,13 +100,13 @@ fn exactly_how_much_is_missing_is_told() {
         PayRefusal::NotEnoughOutbound { amount: AMOUNT, available: Msat(700_001) }.to_string()
     );
     assert!(refused.starts_with("no channel with enough outbound: 300 sat missing"), "{refused}");
-    assert!(refused.contains("700,001 msat of 1,000,000 msat"), "{refused}");
+    assert!(refused.contains("700.001 sat of 1,000 sat"), "{refused}");
     // Enough in all, and too little where it leads there.
     let channels = [own(1, PAYEE, sat(400)), own(2, PAYEE, Msat(300_001)), own(3, 5, sat(900))];
     let refused = refusal(plain(), &channels);
     assert_eq!(refused, PayRefusal::NotEnough { amount: AMOUNT, available: Msat(700_001) }.to_string());
     assert!(
-        refused.contains("700,001 msat of 1,000,000 msat: 300 sat of outbound balance are missing"),
+        refused.contains("700.001 sat of 1,000 sat: 300 sat of outbound balance are missing"),
         "{refused}"
     );
 }

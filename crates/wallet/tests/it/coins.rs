@@ -8,6 +8,10 @@ use proptest::prelude::*;
 const OPENING: Reservation = Reservation::Opening(ChannelKeysId([1; 32]));
 const WITHDRAWAL: Reservation = Reservation::Withdrawal([2; 32]);
 
+fn change(n: u32, amount: u64) -> FoundCoin {
+    FoundCoin { ours_change: true, ..found(n, amount) }
+}
+
 fn reward(n: u32, amount: u64) -> FoundCoin {
     FoundCoin { is_coinbase: true, ..found(n, amount) }
 }
@@ -15,11 +19,12 @@ fn reward(n: u32, amount: u64) -> FoundCoin {
 #[test]
 fn every_coin_counts_once_in_the_balance() {
     let mut coins = coins(&[1, 10]);
-    coins.apply(WalletFinding::Unconfirmed { coin: found(2, 100) });
+    coins.apply(WalletFinding::Unconfirmed { coin: change(2, 100) });
+    coins.apply(WalletFinding::Unconfirmed { coin: found(6, 1_000_000) });
     coins.apply(WalletFinding::Confirmed { coin: reward(3, 1_000), height: TIP });
     coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
     coins.apply(confirmed(4, 10_000, 1_000));
-    coins.apply(WalletFinding::Unconfirmed { coin: found(5, 100_000) });
+    coins.apply(WalletFinding::Unconfirmed { coin: change(5, 100_000) });
     coins.reserve(&[outpoint(4)], OPENING).expect("free");
     coins.reserve(&[outpoint(5)], WITHDRAWAL).expect("free");
     let balance = coins.balance(TIP);
@@ -44,7 +49,7 @@ fn a_reward_matures_when_the_hundredth_block_above_it_may_spend_it() {
 fn only_our_own_change_is_spent_unconfirmed() {
     let mut coins = Coins::default();
     coins.apply(WalletFinding::Unconfirmed { coin: found(1, 50) });
-    coins.apply(WalletFinding::Unconfirmed { coin: FoundCoin { ours_change: true, ..found(2, 50) } });
+    coins.apply(WalletFinding::Unconfirmed { coin: change(2, 50) });
     let spendable =
         |n, min_confirmations| coins.get(&outpoint(n)).expect("found").is_spendable(TIP, min_confirmations);
     assert!(!spendable(1, 0), "a stranger may replace it");
@@ -53,10 +58,16 @@ fn only_our_own_change_is_spent_unconfirmed() {
 }
 
 #[test]
-fn a_coin_in_a_block_above_the_tip_is_unconfirmed() {
+fn a_coin_of_a_stranger_counts_from_its_block_on_and_not_while_a_reorganisation_has_taken_it() {
     let mut coins = Coins::default();
     coins.apply(confirmed(1, 50, 1_001));
-    assert_eq!(coins.balance(TIP).unconfirmed, Sat(50));
+    assert_eq!(coins.balance(TIP).total(), Sat(0), "its block is above the tip");
+    coins.apply(confirmed(2, 7, 1_000));
+    assert_eq!(coins.balance(TIP).confirmed, Sat(7));
+    coins.apply(WalletFinding::Reorged { from: TIP });
+    assert_eq!(coins.balance(TIP).total(), Sat(0), "what it came from is unspent again");
+    coins.apply(WalletFinding::Unconfirmed { coin: change(3, 9) });
+    assert_eq!(coins.balance(TIP).unconfirmed, Sat(9), "change of ours cannot be taken back");
     assert!(!coins.get(&outpoint(1)).expect("found").is_spendable(TIP, 0));
 }
 

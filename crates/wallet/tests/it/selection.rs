@@ -46,7 +46,7 @@ fn what_may_not_be_spent_is_never_taken() {
     let coins: Coins = [reserved, spent, stranger, reward, change].into_iter().collect();
     match coins.select(&[output(50_000)], &terms(253, 0)) {
         Err(Refusal::NotEnough { available, waiting, .. }) => {
-            assert_eq!((available, waiting), (Sat(0), Sat(400_000)));
+            assert_eq!((available, waiting), (Sat(0), Sat(300_000)));
         }
         other => panic!("{other:?}"),
     }
@@ -107,6 +107,12 @@ fn a_refusal_says_what_is_missing() {
     assert_eq!(missing, Sat(10_000 + fee(terms.feerate, weight(3, &[output(0)], None)).0));
     let refusal = coins.select(&[output(40_000)], &terms).expect_err("too few");
     assert!(refusal.to_string().contains(&missing.to_string()), "{refusal}");
+    assert!(refusal.to_string().ends_with("to the wallet, or ask for less"), "{refusal}");
+    let mut of_another = crate::support::coins(&[10_000, 20_000, 50_000]);
+    let opening = Reservation::Opening(ChannelKeysId([1; 32]));
+    of_another.reserve(&[outpoint(2)], opening).expect("free");
+    let refusal = of_another.select(&[output(40_000)], &terms).expect_err("too few are free");
+    assert!(refusal.to_string().contains("try again when those are free"), "{refusal}");
     let none = Coins::default().select(&[output(1_000_000)], &terms).expect_err("no coin at all");
     assert!(matches!(none, Refusal::NotEnough { available: Sat(0), waiting: Sat(0), .. }));
 }

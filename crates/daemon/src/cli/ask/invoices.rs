@@ -30,7 +30,11 @@ impl Asking {
         if !self.json {
             made.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
         }
-        self.show(&made, |made| made.invoice.clone())
+        self.show(&made, |made| match invoice.hold {
+            // Settle and cancel ask for it.
+            true => format!("{}\npayment  {}", made.invoice, made.payment_hash),
+            false => made.invoice.clone(),
+        })
     }
 
     pub(super) async fn decode(mut self, invoice: &str) -> Result<(), Failure> {
@@ -57,6 +61,6 @@ impl Asking {
     pub(super) async fn cancel(mut self, payment_hash: &str) -> Result<(), Failure> {
         let request = CancelInvoiceRequest { payment_hash: payment_hash.to_owned() };
         let canceled = self.client.cancel_invoice(request).await?.into_inner();
-        self.show(&canceled, |_| "Cancelled: what was held for it goes back.".to_owned())
+        self.show(&canceled, |_| "Cancelled: no payment is taken for it any more, and what is held for it, if anything is, goes back.".to_owned())
     }
 }

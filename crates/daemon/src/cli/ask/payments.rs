@@ -83,7 +83,7 @@ impl Asking {
 
     pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {
         let request = GetStatsRequest {
-            since: Some(now().saturating_sub(stats.since.0)),
+            since: Some(now().saturating_sub(stats.since.unwrap_or_else(|| usual_span(stats.period)).0)),
             until: None,
             period_secs: Some(stats.period.0),
             limit: Some(stats.limit),
@@ -104,6 +104,13 @@ impl Asking {
         let forwards = self.client.list_forwards(request).await?.into_inner();
         self.show(&forwards, render::payments::forwards)
     }
+}
+
+/// How far back statistics go when nobody says: a month, or as many periods as an answer has.
+fn usual_span(period: Seconds) -> Seconds {
+    const MONTH_SECS: u64 = 30 * 86_400;
+    // The one that has just begun is a period too.
+    Seconds(MONTH_SECS.min(period.0.saturating_mul(crate::service::MAX_PERIODS - 1)))
 }
 
 /// Seconds since 1970.
@@ -131,6 +138,16 @@ fn verdict(payment: &Payment) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statistics_of_short_periods_go_back_as_far_as_an_answer_has_room() {
+        let hours = usual_span(Seconds(3_600)).0 + 1;
+        assert!(
+            hours.div_ceil(3_600) <= crate::service::MAX_PERIODS,
+            "the example of the help is carried out"
+        );
+        assert_eq!(usual_span(Seconds(86_400)), Seconds(30 * 86_400));
+    }
 
     #[test]
     fn a_script_can_tell_how_a_payment_ended() {

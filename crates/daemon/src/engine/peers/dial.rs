@@ -4,6 +4,7 @@ use super::connection::{self, Origin};
 use super::shake::{self, ShakeError};
 use crate::engine::Shared;
 use astrape_primitives::NodeId;
+use astrape_transport::HandshakeError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -31,6 +32,16 @@ pub enum ConnectError {
         address: String,
         /// Why.
         reason: String,
+    },
+    /// Somebody answers and hangs up: the handshake is for another key than its own.
+    #[error(
+        "{address} hung up during the handshake: another node than {peer} probably answers there; check the id"
+    )]
+    OtherNode {
+        /// Where.
+        address: String,
+        /// Who was wanted.
+        peer: NodeId,
     },
     /// Somebody answers, but not as this peer.
     #[error(transparent)]
@@ -63,7 +74,13 @@ pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> R
     // Messages are gathered before they are written; what is written shall leave at once.
     stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
     let (mut reader, mut writer) = stream.into_split();
-    let secured = shake::initiate((&mut reader, &mut writer), peer, &*shared.signer).await?;
+    let secured = shake::initiate((&mut reader, &mut writer), peer, &*shared.signer).await;
+    let secured = secured.map_err(|error| match error {
+        ShakeError::Handshake(HandshakeError::Closed { .. }) => {
+            ConnectError::OtherNode { address: address.to_owned(), peer }
+        }
+        other => ConnectError::Shake(other),
+    })?;
     let origin = Origin { inbound: false, address: address.to_owned(), accepted_from: None };
     let (rising, up) = oneshot::channel();
     let running = connection::run(Arc::clone(shared), (reader, writer), secured, origin, Some(rising));

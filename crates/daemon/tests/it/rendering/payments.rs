@@ -25,6 +25,9 @@ fn the_end_of_a_payment_is_told_in_words() {
         proof    3434343434343434343434343434343434343434343434343434343434343434
         ",
     );
+    let before = Payment { paid_before: true, ended_at_ms: Some(1_800_000_000_999), ..paid };
+    let told = "Paid before: 50,000 sat at 2027-01-15 08:00:00 (utc), for a fee of 1.005 sat. Nothing was paid now.\n";
+    assert!(render::payments::ended(&before).starts_with(told), "{}", render::payments::ended(&before));
     let failed = Payment { reason: Some("no way was found".into()), ..payment(PaymentState::Failed) };
     shows(
         &render::payments::ended(&failed),
@@ -62,15 +65,21 @@ fn the_parts_of_a_payment_are_told_with_their_hops_and_how_long_each_held_it() {
     shows(
         &render::payments::payments_with_parts(&answer),
         "
-        NUMBER  TIME (UTC)  DIRECTION      AMOUNT    FEE  STATE                                  PAYMENT
-             -  -           sent       50,000 sat  0 sat  under way (1 part under way, 3 tried)  121212121212…
-             -  -           sent       50,000 sat  0 sat  failed                                 121212121212…
+        NUMBER  TIME (UTC)  STATE      AMOUNT (SAT)  FEE (SAT)  PAYMENT
+             -  -           under way        50,000          0  121212121212…
+            1 part under way, 3 tried
+             -  -           failed           50,000          0  121212121212…
 
-        50,000 sat, under way: payment 1212121212121212121212121212121212121212121212121212121212121212
-        PART      AMOUNT    FEE  STATE                 AFTER  WAY
-           1  25,000 sat  1 sat  failed: it was full  800 ms  abababababab… (700 ms) > cdcdcdcdcdcd…
-           2  25,000 sat  1 sat  succeeded              12 s  abababababab… (11 s) > cdcdcdcdcdcd… (300 ms)
-           3  25,000 sat  1 sat  under way                 -  abababababab… > cdcdcdcdcdcd…
+        50,000 sat, under way:
+        payment 1212121212121212121212121212121212121212121212121212121212121212
+        PART  AMOUNT (SAT)  FEE (SAT)  STATE       AFTER
+           1        25,000          1  failed     800 ms
+            abababababab… (700 ms) > cdcdcdcdcdcd…
+            it was full
+           2        25,000          1  succeeded    12 s
+            abababababab… (11 s) > cdcdcdcdcdcd… (300 ms)
+           3        25,000          1  under way       -
+            abababababab… > cdcdcdcdcdcd…
         ",
     );
     assert!(!render::payments::payments(&answer).contains("PART "), "only when asked for");
@@ -96,10 +105,10 @@ fn payments_and_forwards_are_a_line_each() {
             under_way: 1,
         }),
         "
-        NUMBER  TIME (UTC)           DIRECTION      AMOUNT    FEE  STATE      PAYMENT
-             -  -                    sent       50,000 sat  0 sat  under way  121212121212…
-             7  2027-01-15 08:00:00  sent       50,000 sat  1 sat  succeeded  121212121212…
-             6  2027-01-15 08:00:00  received   50,000 sat      -  succeeded  121212121212…
+        NUMBER  TIME (UTC)        STATE      AMOUNT (SAT)  FEE (SAT)  PAYMENT
+             -  -                 under way        50,000          0  121212121212…
+             7  2027-01-15 08:00  sent             50,000          1  121212121212…
+             6  2027-01-15 08:00  received         50,000          -  121212121212…
         ",
     );
     let forward = Forward {
@@ -107,6 +116,7 @@ fn payments_and_forwards_are_a_line_each() {
         at_ms: 1_800_000_000_000,
         incoming: id("aa"),
         outgoing: Some(id("bb")),
+        outgoing_channel: Some("912345x2345x1".into()),
         amount_in_msat: 1_001_000,
         fee_msat: 1_000,
         took_ms: 345,
@@ -115,7 +125,9 @@ fn payments_and_forwards_are_a_line_each() {
     let failed = Forward {
         fee_msat: 0,
         took_ms: 61_000,
+        incoming_channel: Some(id("ac")),
         outgoing: None,
+        outgoing_channel: None,
         failure: Some("no such channel".into()),
         failed_here: true,
         ..forward.clone()
@@ -123,9 +135,12 @@ fn payments_and_forwards_are_a_line_each() {
     shows(
         &render::payments::forwards(&ListForwardsResponse { forwards: vec![forward, failed] }),
         "
-        NUMBER  TIME (UTC)             CAME IN  EARNED    TOOK  FROM           TO             STATE
-             3  2027-01-15 08:00:00  1,001 sat   1 sat  345 ms  aaaaaaaaaaaa…  bbbbbbbbbbbb…  forwarded
-             3  2027-01-15 08:00:00  1,001 sat   0 sat    61 s  aaaaaaaaaaaa…  -              failed here: no such channel
+        NUMBER  TIME (UTC)      CAME IN (SAT)  EARNED  FROM           TO
+             3  27-01-15 08:00          1,001       1  aaaaaaaaaaaa…  912345x2345x1
+             3  27-01-15 08:00          1,001  failed  acacacacacac…  -
+            failed here after 61 s: no such channel
+
+        --json tells more: how long each was here, and what went out.
         ",
     );
 }
@@ -146,6 +161,7 @@ fn what_forwarding_has_earned_is_shown_by_period_and_by_channel() {
         periods: vec![PeriodStats { from: 1_800_000_000, stats: Some(some) }],
         channels: vec![ChannelStats {
             keys_id: id("aa"),
+            channel_id: Some(id("ab")),
             short_channel_id: None,
             peer: None,
             incoming: None,
@@ -155,12 +171,12 @@ fn what_forwarding_has_earned_is_shown_by_period_and_by_channel() {
     shows(
         &render::stats::stats(&stats),
         "
-        FROM (UTC)           FORWARDED  FAILED HERE  FAILED BEYOND  SUCCESS     AMOUNT     EARNED    TOOK
-        2027-01-15 08:00:00          3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
-        in all                       3            1              2   50.0 %  5,000 sat  1.500 sat  700 ms
+        FROM (UTC)        PASSED  FAILED  (HERE)  SUCCESS  AMOUNT (SAT)  EARNED
+        2027-01-15 08:00       3       3     (1)   50.0 %         5,000   1.500
+        in all                 3       3     (1)   50.0 %         5,000   1.500
 
-        CHANNEL        CAME IN  SUCCESS  WENT OUT  SUCCESS  AMOUNT OUT     EARNED
-        aaaaaaaaaaaa…        0        -         3   50.0 %   5,000 sat  1.500 sat
+        CHANNEL        CAME IN  SUCCESS  WENT OUT  SUCCESS  OUT (SAT)  EARNED
+        abababababab…        0        -         3   50.0 %      5,000   1.500
         ",
     );
     assert!(render::stats::stats(&GetStatsResponse::default()).contains("Nothing was forwarded"));
@@ -186,9 +202,13 @@ fn unpaid_invoices_are_a_line_each() {
     shows(
         &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held] }),
         "
-        PAYMENT                                                           EXPIRES (UTC)           AMOUNT   RECEIVED  STATE                    DESCRIPTION
-        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00        any      0 sat  open, to be held         tea
-        1212121212121212121212121212121212121212121212121212121212121212  2027-01-15 09:00:00  5,000 sat  5,000 sat  held until block 900000  tea
+        EXPIRES (UTC)     AMOUNT (SAT)  RECEIVED (SAT)  STATE
+        2027-01-15 09:00           any               0  open, to be held
+            1212121212121212121212121212121212121212121212121212121212121212
+            tea
+        2027-01-15 09:00         5,000           5,000  held until block 900000
+            1212121212121212121212121212121212121212121212121212121212121212
+            tea
         ",
     );
 }
