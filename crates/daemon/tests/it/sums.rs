@@ -71,8 +71,11 @@ async fn balance_and_fees_come_to_what_was_paid_in_at_every_step() {
     bob.member.handle.synced().await.unwrap();
     assert_eq!(alice.owns().await, DEPOSIT);
     for (client, calls) in [(&alice.client, false), (&bob.client, true)] {
-        let peers = client.clone().list_peers(ListPeersRequest {}).await.unwrap().into_inner().peers;
-        assert_eq!(peers[0].called_us, calls, "where Alice calls from is not where she listens: {peers:?}");
+        until("the peer is told, and where it called from", async || {
+            let peers = client.clone().list_peers(ListPeersRequest {}).await.unwrap().into_inner().peers;
+            peers.iter().any(|peer| peer.connected && peer.called_us == calls)
+        })
+        .await;
     }
 
     let open = OpenChannelRequest {

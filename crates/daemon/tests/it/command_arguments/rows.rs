@@ -210,7 +210,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.push(row("stats", "", &["more"], 2, UNEXPECTED));
     rows.extend(each("stats", "since", &["--since", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
     rows.extend(each("stats", "period", &["--period", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
-    rows.push(row("stats", "period", &["--period", "1s"], 1, "more than 366 periods"));
+    rows.push(row("stats", "period", &["--since", "30d", "--period", "1s"], 1, "more than 366 periods"));
     rows.extend(each("stats", "limit", &["--limit", "?"], &["0", "1001", "-1", "x", "", huge], 2, "--limit"));
     rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "address"));
     rows.push(row("close", "to", &["abcd", "--to", MAINNET, "--force"], 2, "cannot be used with"));
