@@ -17,8 +17,10 @@ pub(crate) mod watches;
 use super::Shared;
 use super::core::Stopped;
 use astrape_chain::{
-    BlockChange, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
+    BlockChange, ChainSource, Follower, FollowerSettings, MAX_CURSOR, SourceError, Status, Update,
+    starting_cursor,
 };
+use astrape_node::state::ChainState;
 use astrape_node::{ChainInput, Input};
 use astrape_primitives::{BlockId, ChainEvent, Height};
 use astrape_wallet::WalletFinding;
@@ -32,6 +34,9 @@ use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool};
 /// Blocks that a new node begins with, so that it survives reorganisations from the first hour on: as many as the core
 /// remembers.
 const FIRST_BLOCKS: u32 = 144;
+
+const _: () =
+    assert!(MAX_CURSOR <= ChainState::MAX_RECENT, "the core would be told to go back further than it can");
 
 /// How often feerates are asked for.
 const FEE_INTERVAL: Duration = Duration::from_secs(60);
