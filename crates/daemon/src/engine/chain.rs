@@ -72,7 +72,9 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let birthplace = birthplace(shared, &*source).await?;
     {
         let _order = shared.wallet.order.lock().await;
-        let found = found(shared, shared.wallet.begin(&*source, recent.clone(), birthplace).await)?;
+        let coins = shared.published.get().coins().cloned().collect();
+        let begun = shared.wallet.begin(&*source, recent.clone(), birthplace, coins).await;
+        let found = found(shared, begun)?;
         shared.core.input(Input::Coins(found)).await?;
     }
     let mut settings = FollowerSettings::for_network(shared.network);
