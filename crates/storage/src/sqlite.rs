@@ -9,11 +9,13 @@ use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, Payme
 use error::failed;
 use owner::{Epoch, take_over, write_mark};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use turns::{Turns, begin};
 use write::{execute, write_rows};
 
 mod archive;
@@ -25,6 +27,7 @@ mod query;
 mod reader;
 mod schema;
 mod tally;
+mod turns;
 mod wallet;
 mod write;
 
@@ -39,7 +42,7 @@ pub const LOCK: &str = "journal.lock";
 /// The high-water mark. A copy of the database alone does not copy it: that is its point.
 pub const MARK: &str = "journal.mark";
 
-/// How long a write waits for another of this process (the wallet's beside the node's).
+/// How long SQLite waits by itself for whoever else writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept ready: more than there are.
@@ -59,6 +62,8 @@ pub struct SqliteJournal {
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     suspects: BTreeSet<ChannelKeysId>,
     commits: u64,
+    /// Shared with the wallet's changesets.
+    turns: Arc<Turns>,
     /// A write has failed: whatever the disk holds, this process may not go on.
     failed: bool,
     /// Held as long as the journal; let go last.
@@ -107,8 +112,19 @@ impl SqliteJournal {
         mark.begin(&marks, commits)?;
         let suspects = opened.suspect.iter().copied().collect();
         let directory = directory.to_owned();
-        let journal =
-            Self { conn, directory, epoch, mark, marks, suspects, commits, failed: false, _lock: lock };
+        let turns = Arc::default();
+        let journal = Self {
+            conn,
+            directory,
+            epoch,
+            mark,
+            marks,
+            suspects,
+            commits,
+            turns,
+            failed: false,
+            _lock: lock,
+        };
         Ok((journal, opened))
     }
 
@@ -125,7 +141,8 @@ impl SqliteJournal {
     /// # Errors
     /// When it cannot be opened once more.
     pub fn wallet_changesets(&self) -> Result<WalletChangesets, JournalError> {
-        Ok(WalletChangesets::new(open_for_writing(&self.directory.join(DATABASE))?, self.epoch))
+        let conn = open_for_writing(&self.directory.join(DATABASE))?;
+        Ok(WalletChangesets::new(conn, self.epoch, Arc::clone(&self.turns)))
     }
 
     /// How many commits there were, those of earlier processes included.
@@ -135,7 +152,8 @@ impl SqliteJournal {
     }
 
     fn write(&mut self, writes: &Writes) -> Result<(), JournalError> {
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let turn = self.turns.take();
+        let tx = begin(&self.conn)?;
         let commits = self.commits + 1;
         self.epoch.count(&tx, commits)?;
         write_rows(&tx, writes)?;
@@ -150,6 +168,7 @@ impl SqliteJournal {
             }
         }
         tx.commit().map_err(failed)?;
+        drop(turn);
         self.commits = commits;
         self.marks.extend(writes.marks());
         self.suspects.retain(|channel| !cleared.contains(channel));
