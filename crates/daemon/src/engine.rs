@@ -176,6 +176,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     }
     let mut choices = config.node;
     choices.suspect.extend(opened.suspect);
+    choices.led.extend(opened.led);
     let (node, owed) = Node::restore(choices, &journal)?;
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
     let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;

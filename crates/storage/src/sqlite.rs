@@ -76,8 +76,10 @@ pub struct Opened {
     /// Whether it was made now.
     pub new: bool,
     /// Channels that may have gone on since what the journal knows. No commitment of ours may be broadcast for them before
-    /// their peers have reestablished at our number. A channel is taken off when it moves on.
+    /// their peers have reestablished at our number. A channel is taken off when it moves on, past its mark.
     pub suspect: Vec<ChannelKeysId>,
+    /// Those of them of which the mark has a higher number: they have gone on, whatever their peers say.
+    pub led: Vec<ChannelKeysId>,
     /// Why the journal seems to be an old copy, if it does.
     pub stale: Option<String>,
 }
@@ -160,9 +162,10 @@ impl SqliteJournal {
         let mut cleared = Vec::new();
         for (channel, number) in writes.marks() {
             write_mark(&tx, &channel, number)?;
-            // It moves only with a peer that has reestablished at our number.
-            if self.suspects.contains(&channel) && self.marks.get(&channel).is_some_and(|mark| *mark < number)
-            {
+            // It moves only with a peer that has reestablished at our number; and one below its mark is old wherever it moves.
+            let has_moved = self.marks.get(&channel).is_some_and(|known| *known < number);
+            let is_at_mark = self.mark.marks().get(&channel).is_none_or(|mark| *mark <= number);
+            if self.suspects.contains(&channel) && has_moved && is_at_mark {
                 execute(&tx, "DELETE FROM suspects WHERE channel = ?1", [channel.0])?;
                 cleared.push(channel);
             }
