@@ -29,7 +29,7 @@ use bitcoin::hashes::Hash as _;
 use late::{late, look_back};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool};
+use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool, warn_of_pruned};
 
 /// Blocks that a new node begins with, so that it survives reorganisations from the first hour on: as many as the core
 /// remembers.
@@ -77,6 +77,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
         let found = found(shared, begun)?;
         shared.core.input(Input::Coins(found)).await?;
     }
+    warn_of_pruned(shared, &*source, recent.last().copied()).await;
     let mut settings = FollowerSettings::for_network(shared.network);
     if shared.dev_fast {
         settings.poll_interval = Duration::from_millis(200);

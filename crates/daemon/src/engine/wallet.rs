@@ -172,6 +172,11 @@ impl Wallet {
         self.is_behind.load(Ordering::Relaxed)
     }
 
+    /// Up to where the wallet has read.
+    pub(crate) async fn height(&self) -> anyhow::Result<Height> {
+        self.with(|inner| inner.tip().height).await
+    }
+
     /// Finds where the wallet's chain leaves the source's, and reads from there on, [`MAX_BLOCKS_AT_ONCE`] at most.
     pub(crate) async fn catch_up(
         &self,
