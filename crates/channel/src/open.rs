@@ -77,6 +77,7 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         Event::SpendReorged | Event::Resolved => Ok(work.finish()),
         Event::PreimageSeen { id, preimage } => Ok(work.preimage_seen(id, preimage)),
         Event::SecretChecked { genuine } => work.secret_checked(genuine),
+        Event::StateIsOld => Ok(work.state_is_old()),
         Event::Point { number, point } => work.point(number, point),
     }
 }

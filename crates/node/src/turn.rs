@@ -157,6 +157,10 @@ impl<'a> Turn<'a> {
             Ok(transition) => {
                 // The peer has told where it is, and it is where we are; or it has proved us late, and the channel waits.
                 let is_back = reestablishes && matches!(transition.next.link, Link::Up(_));
+                if is_back && self.is_proved_old(keys) {
+                    // Who mirrors our numbers has an old commitment of ours to gain, and proves nothing.
+                    return self.drive(keys, Event::StateIsOld);
+                }
                 if is_back {
                     self.node.suspect.remove(&keys);
                     self.node.failed_by_peer.remove(&keys);
@@ -169,6 +173,11 @@ impl<'a> Turn<'a> {
             }
             Err(fault) => self.react(keys, &channel, &fault),
         }
+    }
+
+    /// Whether the mark beside the journal has a newer state of a channel. No word of its peer is better than that.
+    fn is_proved_old(&self, keys: ChannelKeysId) -> bool {
+        self.node.suspect.contains(&keys) && self.node.config.led.contains(&keys)
     }
 
     pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {

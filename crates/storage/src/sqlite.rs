@@ -12,12 +12,13 @@ use error::failed;
 use names::Names;
 use owner::{Epoch, take_over, write_mark};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use turns::{Turns, begin};
 use write::{execute, write_rows};
 
 mod archive;
@@ -32,6 +33,7 @@ mod reader;
 mod request;
 mod schema;
 mod tally;
+mod turns;
 mod wallet;
 mod write;
 
@@ -46,7 +48,7 @@ pub const LOCK: &str = "journal.lock";
 /// The high-water mark. A copy of the database alone does not copy it: that is its point.
 pub const MARK: &str = "journal.mark";
 
-/// How long a write waits for another of this process (the wallet's beside the node's).
+/// How long SQLite waits by itself for whoever else writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept ready: more than there are.
@@ -67,6 +69,8 @@ pub struct SqliteJournal {
     suspects: BTreeSet<ChannelKeysId>,
     names: Arc<Names>,
     commits: u64,
+    /// Shared with the wallet's changesets.
+    turns: Arc<Turns>,
     /// A write has failed: whatever the disk holds, this process may not go on.
     failed: bool,
     /// Held as long as the journal; let go last.
@@ -79,8 +83,10 @@ pub struct Opened {
     /// Whether it was made now.
     pub new: bool,
     /// Channels that may have gone on since what the journal knows. No commitment of ours may be broadcast for them before
-    /// their peers have reestablished at our number. A channel is taken off when it moves on.
+    /// their peers have reestablished at our number. A channel is taken off when it moves on, past its mark.
     pub suspect: Vec<ChannelKeysId>,
+    /// Those of them of which the mark has a higher number: they have gone on, whatever their peers say.
+    pub led: Vec<ChannelKeysId>,
     /// Why the journal seems to be an old copy, if it does.
     pub stale: Option<String>,
 }
@@ -116,6 +122,7 @@ impl SqliteJournal {
         let suspects = opened.suspect.iter().copied().collect();
         let names = Arc::new(Names::load(&conn)?);
         let directory = directory.to_owned();
+        let turns = Arc::default();
         let journal = Self {
             conn,
             directory,
@@ -125,6 +132,7 @@ impl SqliteJournal {
             suspects,
             names,
             commits,
+            turns,
             failed: false,
             _lock: lock,
         };
@@ -144,7 +152,8 @@ impl SqliteJournal {
     /// # Errors
     /// When it cannot be opened once more.
     pub fn wallet_changesets(&self) -> Result<WalletChangesets, JournalError> {
-        Ok(WalletChangesets::new(open_for_writing(&self.directory.join(DATABASE))?, self.epoch))
+        let conn = open_for_writing(&self.directory.join(DATABASE))?;
+        Ok(WalletChangesets::new(conn, self.epoch, Arc::clone(&self.turns)))
     }
 
     /// How many commits there were, those of earlier processes included.
@@ -154,22 +163,25 @@ impl SqliteJournal {
     }
 
     fn write(&mut self, writes: &Writes) -> Result<(), JournalError> {
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let turn = self.turns.take();
+        let tx = begin(&self.conn)?;
         let commits = self.commits + 1;
         self.epoch.count(&tx, commits)?;
         let merging = write_rows(&tx, writes, &self.names)?;
         let mut cleared = Vec::new();
         for (channel, number) in writes.marks() {
             write_mark(&tx, &channel, number)?;
-            // It moves only with a peer that has reestablished at our number.
-            if self.suspects.contains(&channel) && self.marks.get(&channel).is_some_and(|mark| *mark < number)
-            {
+            // It moves only with a peer that has reestablished at our number; and one below its mark is old wherever it moves.
+            let has_moved = self.marks.get(&channel).is_some_and(|known| *known < number);
+            let is_at_mark = self.mark.marks().get(&channel).is_none_or(|mark| *mark <= number);
+            if self.suspects.contains(&channel) && has_moved && is_at_mark {
                 execute(&tx, "DELETE FROM suspects WHERE channel = ?1", [channel.0])?;
                 cleared.push(channel);
             }
         }
         tx.commit().map_err(failed)?;
         self.names.committed(writes, &merging);
+        drop(turn);
         self.commits = commits;
         self.marks.extend(writes.marks());
         self.suspects.retain(|channel| !cleared.contains(channel));

@@ -2,7 +2,7 @@
 //! peer's numbers (BOLT 2, "Message Retransmission").
 
 use super::Work;
-use crate::channel::{Link, Up};
+use crate::channel::{How, Link, Up};
 use crate::fault::Fault;
 use crate::output::{Output, SecretCheck, Transition};
 use astrape_primitives::CommitmentNumber;
@@ -96,6 +96,16 @@ impl Work<'_> {
             );
         }
         Ok(self.finish())
+    }
+
+    /// Our own records prove that our state is old, and a peer that says otherwise lies: as where it has proved that.
+    pub(crate) fn state_is_old(mut self) -> Transition {
+        if !matches!(self.how, Some(How::Spent | How::AwaitPeersCommitment { .. })) {
+            self.await_peers_commitment(
+                "our state is old, as our own records prove: please close this channel".to_owned(),
+            );
+        }
+        self.finish()
     }
 
     /// The secret that the peer shows must be the last of ours that it has got.

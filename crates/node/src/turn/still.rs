@@ -92,6 +92,7 @@ fn may_be_taken_by_a_suspect(event: &Event) -> bool {
             Event::Connected
                 | Event::Disconnected
                 | Event::SecretChecked { genuine: true }
+                | Event::StateIsOld
                 | Event::Point { .. }
                 | Event::Message(Message::ChannelReestablish(_))
         )
