@@ -16,6 +16,7 @@ use astrape_primitives::{
     ChannelId, ChannelKeysId, CommitmentNumber, FeeratePerKw, HtlcId, Msat, NodeId, SharedMap, ShortChannelId,
 };
 use astrape_transactions::signing::ClosingRequest;
+use astrape_wire::AnnouncementSignatures;
 use bitcoin::ScriptBuf;
 use bitcoin::secp256k1::ecdsa::Signature;
 use std::sync::Arc;
@@ -34,13 +35,20 @@ pub struct Channel {
 pub enum Link {
     /// No connection.
     Down,
-    /// Connected; we sent `channel_reestablish` and wait for the peer's.
-    Reestablishing,
+    /// Connected; we sent `channel_reestablish` and wait for the peer's. Some say a few things before it.
+    Reestablishing(Early),
     /// The peer's `channel_reestablish` claims that we have lost state, and the signer looks at its proof. Until then our
     /// commitment must not be broadcast, whatever else the peer says.
     CheckingClaim,
     /// Messages flow.
     Up(Up),
+}
+
+/// What a peer has said before its `channel_reestablish`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Early {
+    /// Its last `announcement_signatures`. LND may not say them again.
+    pub signatures: Option<Box<AnnouncementSignatures>>,
 }
 
 /// What lives only as long as a connection.

@@ -82,6 +82,9 @@ impl Turn<'_> {
             PeerMessage::OpenChannel { message, keys } => self.peer_opens(peer, &message, keys),
             PeerMessage::UpdateAddHtlc { message, onion, seen } => self.peer_adds(peer, message, onion, seen),
             PeerMessage::Other(Message::ChannelUpdate(update)) => self.channel_update(peer, update),
+            PeerMessage::Other(Message::ChannelAnnouncement(announcement)) => {
+                self.announced_by_peer(peer, announcement);
+            }
             PeerMessage::Other(message) => self.other(peer, message),
         }
     }
