@@ -47,6 +47,8 @@ pub enum Link {
 /// What a peer has said before its `channel_reestablish`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Early {
+    /// Whether it has said `channel_ready`, and for the first time.
+    pub ready: bool,
     /// Its last `announcement_signatures`. LND may not say them again.
     pub signatures: Option<Box<AnnouncementSignatures>>,
 }

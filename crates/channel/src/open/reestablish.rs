@@ -38,7 +38,7 @@ impl Work<'_> {
 
     /// The peer says where it is.
     pub(crate) fn channel_reestablish(mut self, message: &ChannelReestablish) -> Result<Transition, Fault> {
-        let Link::Reestablishing(Early { signatures: early }) = self.link.clone() else {
+        let Link::Reestablishing(Early { signatures: early, .. }) = self.link.clone() else {
             return Err(Fault::Unexpected { message: "channel_reestablish", phase: "open" });
         };
         // Before all else: whatever else is wrong, we must not answer with a commitment that is old.

@@ -43,6 +43,7 @@ impl Turn<'_> {
         }
         for channel in self.node.index.of_peer(&peer) {
             self.node.unanswered.remove(&channel);
+            self.node.early.remove(&channel);
             self.drive(channel, Event::Disconnected);
         }
     }
