@@ -64,6 +64,8 @@ pub struct Up {
     pub feerate: Option<FeeratePerKw>,
     /// Whether the peer has sent `shutdown` on this connection.
     pub shutdown_received: bool,
+    /// Whether it has told on this connection that it cannot take ours while there are HTLCs, as LND did before 0.18 (ADR 26).
+    pub shutdown_refused: bool,
     /// Where the negotiation of a closing transaction stands.
     pub negotiation: Option<Negotiation>,
     /// Where the exchange of `announcement_signatures` stands.

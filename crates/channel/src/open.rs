@@ -95,7 +95,7 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
         Message::Shutdown(m) => work.shutdown(&m),
         Message::ClosingSigned(m) => work.closing_signed(&m),
         Message::ChannelAnnouncement(m) => work.announced_by_peer(&m),
-        Message::Error(m) => Ok(work.peer_error(&m)),
+        Message::Error(m) => work.peer_error(&m),
         Message::Warning(_) => Ok(work.finish()),
         other => Err(Fault::Unexpected { message: other.name(), phase: "open" }),
     }

@@ -1,10 +1,11 @@
 //! Connections that must begin anew before a channel gets on.
 
 use super::net::Net;
+use crate::command::{Command, Reply};
 use crate::input::Input;
-use astrape_channel::Link;
-use astrape_primitives::{ChannelKeysId, Timestamp};
-use astrape_wire::Message;
+use astrape_channel::{Link, Phase};
+use astrape_primitives::{ChannelId, ChannelKeysId, Msat, Timestamp};
+use astrape_wire::{Error, Message};
 
 /// A few seconds later, second by second, as the daemon has it.
 fn wait(net: &mut Net, who: usize, seconds: u64) {
@@ -93,4 +94,54 @@ fn a_peer_that_tells_where_it_is_just_after_it_is_ready_is_not_hung_up_on() {
     wait(&mut net, 0, 120);
     assert!(net.is_up(0, 1));
     assert!(matches!(link(&net, 0, &channel), Link::Up(_)));
+}
+
+/// LND before 0.18 does not take `shutdown` while there are HTLCs, and forgets it.
+#[test]
+fn a_shutdown_that_was_refused_is_said_again_on_a_new_connection_when_its_htlcs_are_gone() {
+    let mut net = Net::new(2);
+    let channel = net.open(0, 1);
+    let invoice = net.hold_invoice(1, Msat(5_000_000), true);
+    net.pay(0, &invoice).expect("there is a way");
+    net.run();
+    let script = super::net::script(9);
+    let channel_id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    assert_eq!(net.command(0, Command::CloseChannel { channel, script }), Ok(Reply::Done));
+    assert!(matches!(net.intercept(0, 1), Some(Message::Shutdown(_))));
+    net.receive(0, 1, &Message::Error(Error { channel_id, data: b"link failed to shutdown".to_vec() }));
+    wait(&mut net, 0, 30);
+    assert!(net.is_up(0, 1), "its HTLC needs the connection");
+    let settle =
+        Command::SettleInvoice { payment_hash: invoice.payment_hash(), preimage: None, earlier: None };
+    assert_eq!(net.command(1, settle), Ok(Reply::Done));
+    net.run();
+    assert!(net.is_up(0, 1));
+    wait(&mut net, 0, 1);
+    assert!(!net.is_up(0, 1));
+    net.connect(0, 1);
+    net.run();
+    let phase = net.members[0].node.channel(&channel).map(|c| &c.phase);
+    assert!(matches!(phase, Some(Phase::Closing(_))), "{phase:?}");
+    assert_eq!(net.times_said(0, "error") + net.times_said(1, "error"), 0);
+}
+
+/// LND's, where something went wrong within it. It keeps the channel.
+#[test]
+fn an_error_of_the_peers_own_ends_the_connection_and_no_channel() {
+    for of_all in [false, true] {
+        let mut net = Net::new(2);
+        let channels = [net.open(0, 1), net.open(0, 1)];
+        let broadcast = net.members[0].broadcast.len();
+        let named = net.members[0].node.channel(&channels[0]).expect("open").channel_id();
+        let channel_id = if of_all { ChannelId::ALL } else { named };
+        net.receive(0, 1, &Message::Error(Error { channel_id, data: b"internal error".to_vec() }));
+        assert!(!net.is_up(0, 1));
+        assert_eq!(net.members[0].broadcast.len(), broadcast);
+        net.connect(0, 1);
+        net.run();
+        for channel in channels {
+            let channel = net.members[0].node.channel(&channel);
+            assert!(channel.is_some_and(astrape_channel::Channel::is_usable));
+        }
+    }
 }

@@ -12,7 +12,7 @@ impl Turn<'_> {
     pub(super) fn look_at_connections(&mut self) {
         let before = std::mem::take(&mut self.node.early);
         let since = |keys: &ChannelKeysId| before.get(keys).map_or(self.now, |since| self.now.min(*since));
-        let mut early = Vec::new();
+        let (mut early, mut refused) = (Vec::new(), Vec::new());
         for (keys, channel) in self.node.channels.iter() {
             // One that stands still has no news of its connection.
             if self.node.quarantined.contains_key(keys) {
@@ -20,6 +20,8 @@ impl Turn<'_> {
             }
             if is_ready_too_early(channel) {
                 early.push((*keys, since(keys)));
+            } else if may_shut_down_now(channel) {
+                refused.push(*keys);
             }
         }
         let is_late = |since: &Timestamp| self.now.since(*since) >= REESTABLISH_MILLIS;
@@ -28,6 +30,9 @@ impl Turn<'_> {
         self.node.early = early.into_iter().collect();
         for keys in late {
             self.hang_up(keys, "it is ready and does not say where it is (channel_reestablish)");
+        }
+        for keys in refused {
+            self.hang_up(keys, "it refused shutdown while there were HTLCs, and now there are none");
         }
     }
 }
@@ -39,4 +44,11 @@ fn is_ready_too_early(channel: &Channel) -> bool {
     let is_new = |number: CommitmentNumber| number == CommitmentNumber(0);
     let Link::Reestablishing(early) = &channel.link else { return false };
     early.ready && channel.open().is_some_and(|open| is_new(open.local.number) && is_new(open.remote.number))
+}
+
+/// A channel whose peer could not take `shutdown` while there were HTLCs, and can now. It is said again on a new connection.
+fn may_shut_down_now(channel: &Channel) -> bool {
+    let Link::Up(up) = &channel.link else { return false };
+    up.shutdown_refused
+        && channel.open().is_some_and(|open| !open.is_held_open() && open.shutdown.remote.is_none())
 }
