@@ -82,6 +82,8 @@ pub struct Node {
     pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
     /// Volatile: commitments that peers have not answered.
     pub(crate) unanswered: BTreeMap<ChannelKeysId, Unanswered>,
+    /// Volatile: since when channels are ready for peers that have not told where they are.
+    pub(crate) early: BTreeMap<ChannelKeysId, Timestamp>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
@@ -194,6 +196,7 @@ impl Node {
             recent: Recent::default(),
             away: SharedMap::new(),
             unanswered: BTreeMap::new(),
+            early: BTreeMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
             next_background_probe: Timestamp(0),

@@ -2,6 +2,7 @@
 //! talk are in `net`.
 
 mod aliases;
+mod anew;
 mod background;
 mod court;
 mod deadlines;

@@ -1,6 +1,7 @@
 //! What one input does to the node. Messages between its parts run to quiet within the turn; then what waits is signed,
 //! and the writes are derived.
 
+mod anew;
 mod background;
 mod chain;
 mod channel;

@@ -123,8 +123,9 @@ impl Work<'_> {
         if up.negotiation.is_some() {
             return Err(Fault::AfterShutdown("commitment_signed"));
         }
-        let (shutdown_received, announcement) = (up.shutdown_received, up.announcement.clone());
-        let rest = Up { shutdown_received, announcement, ..Up::default() };
+        let (shutdown_received, shutdown_refused) = (up.shutdown_received, up.shutdown_refused);
+        let announcement = up.announcement.clone();
+        let rest = Up { shutdown_received, shutdown_refused, announcement, ..Up::default() };
         let up = std::mem::replace(up, rest);
         if self.open.local.number >= CommitmentNumber::MAX {
             return Err(Fault::Unexpected {

@@ -7,7 +7,7 @@ use crate::input::{CommandId, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::release::ReleaseError;
-use astrape_channel::{Channel, Link, Phase};
+use astrape_channel::{Channel, Early, Link, Phase};
 use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, Network, NodeId};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_wire::{Message, Warning};
@@ -143,7 +143,7 @@ fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to
     };
     let effects = suspects_do(Link::CheckingClaim, lie);
     assert!(matches!(&errors(&effects)[..], [error] if error.contains("please close")), "{effects:?}");
-    let effects = suspects_do(Link::Reestablishing, lie);
+    let effects = suspects_do(Link::Reestablishing(Early::default()), lie);
     assert!(effects.is_empty(), "it tells of a connection that is gone: {effects:?}");
     let nonsense = |channel: &Channel| {
         let message = astrape_wire::ChannelReestablish {
@@ -158,7 +158,7 @@ fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to
         let event = PeerEvent::Message(PeerMessage::Other(Message::ChannelReestablish(message)));
         Input::Peer { peer: peer(2), event }
     };
-    let effects = suspects_do(Link::Reestablishing, nonsense);
+    let effects = suspects_do(Link::Reestablishing(Early::default()), nonsense);
     assert!(
         matches!(&errors(&effects)[..], [error] if error.contains("next_commitment_number")),
         "{effects:?}"

@@ -48,7 +48,7 @@ fn why_the_peer_must_close(channel: &Channel, event: &Event) -> Option<String> {
             "our state may be old, and your proof of that does not hold: please close this channel"
                 .to_owned(),
         ),
-        Event::Command(Command::ForceClose { reason }) if channel.link == Link::Reestablishing => {
+        Event::Command(Command::ForceClose { reason }) if matches!(channel.link, Link::Reestablishing(_)) => {
             Some(reason.clone())
         }
         _ => None,

@@ -82,7 +82,7 @@ impl Turn<'_> {
     ) -> bool {
         use astrape_channel::{Link, Phase};
         let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
-        if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
+        if !matches!(channel.link, Link::Reestablishing(_)) || !matches!(channel.phase, Phase::Open(_)) {
             return false;
         }
         // It says so again whenever we come back: the first time counts.
