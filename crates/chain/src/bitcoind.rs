@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// No such transaction or block (`RPC_INVALID_ADDRESS_OR_KEY`).
 const NOT_FOUND: i64 = -5;
+/// Anything that has no code of its own, a pruned block for one (`RPC_MISC_ERROR`).
+const MISC_ERROR: i64 = -1;
 /// A height above the tip (`RPC_INVALID_PARAMETER`).
 const INVALID_PARAMETER: i64 = -8;
 
@@ -90,15 +92,32 @@ impl Bitcoind {
     }
 
     async fn get_block(&self, hash: BlockHash) -> Result<Option<Arc<Block>>, SourceError> {
-        let raw: Option<String> = absent_if(self.rpc.call("getblock", json!([hash, 0])).await, NOT_FOUND)?;
+        let raw: Option<String> = self.get_of_block(hash, 0).await?;
         let decode = |raw: String| deserialize_hex(&raw).map(Arc::new);
         raw.map(decode).transpose().map_err(|error| SourceError::Nonsense(format!("block {hash}: {error}")))
     }
 
+    async fn get_of_block<T: serde::de::DeserializeOwned>(
+        &self,
+        hash: BlockHash,
+        verbosity: u32,
+    ) -> Result<Option<T>, SourceError> {
+        match self.rpc.call("getblock", json!([hash, verbosity])).await {
+            Err(RpcError::Server { code: MISC_ERROR, message }) if message.contains("pruned") => {
+                Err(SourceError::Pruned(hash))
+            }
+            answer => absent_if(answer, NOT_FOUND),
+        }
+    }
+
+    async fn get_pruned_below(&self) -> Result<Option<Height>, SourceError> {
+        let info: BlockchainInfo = self.ask("getblockchaininfo", json!([])).await?;
+        Ok(info.pruneheight.filter(|_| info.pruned).map(Height))
+    }
+
     /// Asked with verbosity 1, it gives the ids alone: a tenth of the block.
     async fn get_txids(&self, hash: BlockHash) -> Result<Option<Arc<Vec<Txid>>>, SourceError> {
-        let found: Option<BlockTxids> =
-            absent_if(self.rpc.call("getblock", json!([hash, 1])).await, NOT_FOUND)?;
+        let found: Option<BlockTxids> = self.get_of_block(hash, 1).await?;
         Ok(found.map(|block| Arc::new(block.tx)))
     }
 
@@ -190,6 +209,10 @@ impl ChainSource for Bitcoind {
 
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>> {
         Box::pin(self.get_block(hash))
+    }
+
+    fn pruned_below(&self) -> Answer<'_, Option<Height>> {
+        Box::pin(self.get_pruned_below())
     }
 
     fn txids(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Vec<Txid>>>> {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-/// Blocks that a follower remembers, and so the deepest reorganisation that it can follow: two weeks.
-pub const MAX_CURSOR: usize = 2_016;
+/// Blocks that a follower remembers, and so the deepest reorganisation that it can follow, but for one: a day. No more than
+/// the core remembers, which could not follow further.
+pub const MAX_CURSOR: usize = 144;
 
 /// Longest pause between two attempts to reach a source that fails.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -82,7 +83,7 @@ pub struct Follower {
     status: Status,
     /// The status is of a new kind that was not told yet.
     untold: bool,
-    /// What the source said of itself, while it is being caught up with.
+    /// What the source said of itself, until it is waited for.
     seen: Option<SourceState>,
     /// The last wait ended before its time.
     woke_early: bool,
@@ -168,22 +169,29 @@ impl Follower {
         if target.tip == top {
             // Caught up: said now and not after the next wait, since payments are not forwarded meanwhile.
             self.set_status(Status::of(&target, top.height, (self.settings.now)(), &self.settings.freshness));
-            self.seen = None;
             return Ok(None);
         }
         if let Some(change) = self.connect_above(top).await? {
             return Ok(Some(change));
         }
-        if self.source.hash_at(top.height).await? == Some(top.hash) {
-            // The source changed its mind while we asked: look again.
-            self.seen = None;
+        if !self.has_left(target.tip.height.min(top.height)).await? {
+            // It lacks blocks that we have seen, as after a power cut, or changed its mind while we asked.
             return Ok(None);
         }
-        if self.cursor.len() == 1 {
-            return Err(SourceError::ForkBelowCursor { oldest: top });
+        let oldest = *self.cursor.front().expect("the cursor is never empty: its last block is never popped");
+        // Before anything is undone: one that we cannot follow to its end is not begun.
+        if self.cursor.len() == 1 || self.has_left(oldest.height).await? {
+            return Err(SourceError::ForkBelowCursor { oldest });
         }
         self.cursor.pop_back();
         Ok(Some(BlockChange::Disconnected { id: top }))
+    }
+
+    /// Whether the source has another block than we at a height. Not where it has none, or we remember none: without a block in
+    /// its place nothing says that ours has gone.
+    async fn has_left(&self, height: Height) -> Result<bool, SourceError> {
+        let Some(ours) = self.cursor.iter().rev().find(|id| id.height == height) else { return Ok(false) };
+        Ok(self.source.hash_at(height).await?.is_some_and(|hash| hash != ours.hash))
     }
 
     /// Asks the source how it stands.
@@ -215,15 +223,16 @@ impl Follower {
         Ok(Some(BlockChange::Connected { id, block }))
     }
 
-    /// Waits for a new block. A source that ends the wait early for nothing is not asked again at once.
+    /// Waits for a block that is new to the source. One that ends the wait early for nothing is not asked again at once.
     async fn wait(&mut self) {
         let interval = self.settings.poll_interval;
+        let tip = self.seen.take().map_or_else(|| self.tip(), |seen| seen.tip);
         if std::mem::take(&mut self.woke_early) {
             tokio::time::sleep(interval).await;
             return;
         }
         let begin = Instant::now();
-        match self.source.wait(self.tip(), interval).await {
+        match self.source.wait(tip, interval).await {
             Ok(()) => self.woke_early = begin.elapsed() < interval,
             Err(error) => self.failed(&error),
         }

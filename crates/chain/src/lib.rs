@@ -25,6 +25,8 @@
 //!
 //! - A follower's blocks form a line: each connects on the last one, or the last one goes. After a stop it goes on from
 //!   the cursor of the core and finds the fork by itself.
+//! - A block goes only where the source has another in the place of one of ours. A source that merely lacks blocks is waited for,
+//!   and one that has left our chain below the cursor is an alarm, before anything is undone.
 //! - A block is passed on only if it is the one asked for and its transactions are those its header commits to.
 //! - No answer of a source is unbounded in size or time, and no failure of it ends the follower: it reports and retries.
 //!
@@ -41,7 +43,7 @@ pub mod watch;
 
 pub use bitcoind::{Bitcoind, BitcoindConfig};
 pub use fees::FeeEstimates;
-pub use follow::{BlockChange, Follower, FollowerSettings, Update, starting_cursor};
+pub use follow::{BlockChange, Follower, FollowerSettings, MAX_CURSOR, Update, starting_cursor};
 pub use mempool::MempoolView;
 pub use rpc::{Auth, RpcClient, RpcError};
 pub use source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};

@@ -21,8 +21,13 @@ pub trait ChainSource: Send + Sync {
     /// Hash of the best chain's block at a height; `None` above the tip.
     fn hash_at(&self, height: Height) -> Answer<'_, Option<BlockHash>>;
 
-    /// A whole block; `None` when the source does not know it.
+    /// A whole block; `None` when the source does not know it. Fails with [`SourceError::Pruned`] where it has deleted it.
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>>;
+
+    /// The lowest block that a source still has which deletes old ones; `None` where it has all.
+    fn pruned_below(&self) -> Answer<'_, Option<Height>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// The ids of a block's transactions, in their order; `None` when the source does not know the block. A source that
     /// can tell them without the block should.
@@ -122,7 +127,10 @@ pub enum SourceError {
         /// What the source says it follows.
         found: String,
     },
-    /// It cannot answer this question, for example because it pruned the block.
+    /// It had this block, and has deleted it to save room.
+    #[error("the chain source has pruned block {0}")]
+    Pruned(BlockHash),
+    /// It cannot answer this question.
     #[error("the chain source refuses: {0}")]
     Refused(String),
     /// Its answer makes no sense.

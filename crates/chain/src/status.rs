@@ -29,11 +29,12 @@ pub enum Status {
         /// The source's tip.
         target: Height,
     },
-    /// The source itself lacks blocks: it is downloading the chain, or somebody keeps blocks from it (attack 44).
+    /// The source itself lacks blocks: it is downloading the chain, it has lost some that it gave us (a power cut, `-reindex`,
+    /// `invalidateblock`), or somebody keeps blocks from it (attack 44).
     SourceBehind {
         /// Its best block's height.
         blocks: Height,
-        /// Its best header's height.
+        /// The height up to which there are blocks: of its best header, or of ours.
         headers: Height,
     },
     /// The source's best block is too old: no luck of the miners explains it, an eclipse does (attack 43).
@@ -56,8 +57,8 @@ impl Status {
     /// How things stand by a source's own word, when we are at `at`.
     #[must_use]
     pub fn of(state: &SourceState, at: Height, now: Timestamp, limits: &FreshnessLimits) -> Self {
-        let (tip, headers) = (state.tip, state.headers);
-        let lacks_blocks = headers.0 > tip.height.0.saturating_add(MAX_HEADERS_AHEAD);
+        let (tip, headers) = (state.tip, state.headers.max(at));
+        let lacks_blocks = headers.0 > tip.height.0.saturating_add(MAX_HEADERS_AHEAD) || at > tip.height;
         if lacks_blocks || (state.initial_download && limits.heed_initial_download) {
             return Status::SourceBehind { blocks: tip.height, headers };
         }
@@ -166,6 +167,13 @@ mod tests {
         assert!(matches!(status(&lacking, 100, Network::Regtest), Status::SourceBehind { .. }));
         let usual = SourceState { headers: Height(101), ..state(100) };
         assert!(status(&usual, 100, Network::Bitcoin).is_reliable());
+    }
+
+    #[test]
+    fn a_source_without_a_block_that_it_gave_us_lags() {
+        let behind = status(&state(100), 101, Network::Regtest);
+        assert_eq!(behind, Status::SourceBehind { blocks: Height(100), headers: Height(101) });
+        assert!(!behind.is_reliable());
     }
 
     #[test]

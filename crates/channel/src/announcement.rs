@@ -47,7 +47,7 @@ pub struct AnnouncementLink {
     pub sent: bool,
     /// Whether the peer has sent its own on this connection: it is answered with ours.
     pub asked: bool,
-    /// The peer's, come before the funding was deep enough for us.
+    /// The peer's, come before its `channel_reestablish` or before the funding was deep enough for us.
     pub early: Option<Box<AnnouncementSignatures>>,
 }
 

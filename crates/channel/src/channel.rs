@@ -16,6 +16,7 @@ use astrape_primitives::{
     ChannelId, ChannelKeysId, CommitmentNumber, FeeratePerKw, HtlcId, Msat, NodeId, SharedMap, ShortChannelId,
 };
 use astrape_transactions::signing::ClosingRequest;
+use astrape_wire::AnnouncementSignatures;
 use bitcoin::ScriptBuf;
 use bitcoin::secp256k1::ecdsa::Signature;
 use std::sync::Arc;
@@ -34,13 +35,22 @@ pub struct Channel {
 pub enum Link {
     /// No connection.
     Down,
-    /// Connected; we sent `channel_reestablish` and wait for the peer's.
-    Reestablishing,
+    /// Connected; we sent `channel_reestablish` and wait for the peer's. Some say a few things before it.
+    Reestablishing(Early),
     /// The peer's `channel_reestablish` claims that we have lost state, and the signer looks at its proof. Until then our
     /// commitment must not be broadcast, whatever else the peer says.
     CheckingClaim,
     /// Messages flow.
     Up(Up),
+}
+
+/// What a peer has said before its `channel_reestablish`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Early {
+    /// Whether it has said `channel_ready`, and for the first time.
+    pub ready: bool,
+    /// Its last `announcement_signatures`. LND may not say them again.
+    pub signatures: Option<Box<AnnouncementSignatures>>,
 }
 
 /// What lives only as long as a connection.
@@ -54,6 +64,8 @@ pub struct Up {
     pub feerate: Option<FeeratePerKw>,
     /// Whether the peer has sent `shutdown` on this connection.
     pub shutdown_received: bool,
+    /// Whether it has told on this connection that it cannot take ours while there are HTLCs, as LND did before 0.18 (ADR 26).
+    pub shutdown_refused: bool,
     /// Where the negotiation of a closing transaction stands.
     pub negotiation: Option<Negotiation>,
     /// Where the exchange of `announcement_signatures` stands.

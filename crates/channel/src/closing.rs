@@ -62,6 +62,7 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
             work.open.funding.spent = None;
             Ok(work.finish())
         }
+        Event::StateIsOld => Ok(work.state_is_old()),
         Event::Point { number, point } => work.point(number, point),
         Event::Add { .. } | Event::Propose | Event::SecretChecked { .. } => Ok(work.finish()),
     }

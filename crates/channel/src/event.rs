@@ -64,6 +64,8 @@ pub enum Event {
         /// Whether the secret is the one of that commitment of ours.
         genuine: bool,
     },
+    /// What is kept outside the channel proves that its state is old, whatever the peer says of it.
+    StateIsOld,
     /// The signer's answer to a revocation: one further per-commitment point.
     Point {
         /// The local commitment that it is for.

@@ -151,6 +151,9 @@ pub enum Fault {
     /// The signatures of `announcement_signatures` are none on this channel's announcement.
     #[error("the signatures in announcement_signatures do not sign this channel's announcement")]
     AnnouncementSignature,
+    /// An `error` that fails nothing, as LND uses it (ADR 26).
+    #[error("the error {0:?} is one that passes: the channel stays, and the connection begins anew")]
+    Passing(String),
     /// The signer has not given the next point yet; the peer is fine, and a reconnection helps.
     #[error("the signer is behind; try again")]
     SignerBehind,
@@ -205,6 +208,7 @@ pub fn reaction(fault: &Fault, funded: bool) -> Reaction {
         | Fault::ClosingFeeNotBetween { .. }
         | Fault::Shutdown(_)
         | Fault::AnnouncementSignature
+        | Fault::Passing(_)
         | Fault::SignerBehind
         | Fault::Unexpected { .. } => Reaction::Disconnect,
         Fault::Proposal(_) | Fault::ClosingFeesApart { .. } | Fault::Announcement(_) => Reaction::Warn,

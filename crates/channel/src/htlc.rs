@@ -130,6 +130,16 @@ pub struct Removal {
     pub resolution: Resolution,
     /// The first commitments without it.
     pub from: Numbers,
+    /// The preimage, when it came after a failure was signed and the channel was on its way to the chain: for claims alone. What
+    /// commitments say stays as it was signed.
+    pub late_preimage: Option<PaymentPreimage>,
+}
+
+impl Removal {
+    /// An end that no commitment knows of yet.
+    pub(crate) fn unsaid(resolution: Resolution) -> Self {
+        Self { resolution, from: Numbers::default(), late_preimage: None }
+    }
 }
 
 /// An HTLC of an open channel.
@@ -230,12 +240,20 @@ impl Htlc {
         self.removal.as_ref().is_some_and(is_unsaid)
     }
 
-    /// The preimage, if the peer has revealed it.
+    /// Whether its preimage would still count: it has no end, or a failure that nobody was told of. Once the channel is on its way to
+    /// the chain also one that was signed, since the commitment that confirms may be one that has the HTLC.
+    #[must_use]
+    pub fn may_be_fulfilled(&self, is_on_chain: bool) -> bool {
+        self.removal.is_none() || self.is_failed_unsaid() || (is_on_chain && self.preimage().is_none())
+    }
+
+    /// The preimage, if it is known: for one of ours when the peer or the chain has shown it, for one of the peer's when we settle it.
     #[must_use]
     pub fn preimage(&self) -> Option<PaymentPreimage> {
         match (&self.direction, &self.removal) {
             (Direction::Outgoing { preimage: Some(preimage), .. }, _) => Some(*preimage),
             (_, Some(Removal { resolution: Resolution::Fulfilled { preimage, .. }, .. })) => Some(*preimage),
+            (_, Some(removal)) => removal.late_preimage,
             _ => None,
         }
     }

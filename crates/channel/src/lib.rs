@@ -45,7 +45,7 @@ pub mod policy;
 
 pub use announcement::{ANNOUNCEMENT_DEPTH, Announcement, AnnouncementHalf};
 pub use channel::{
-    Balances, Channel, Closed, Closing, How, Link, Open, Opening, Phase, Readiness, Shutdown, Up,
+    Balances, Channel, Closed, Closing, Early, How, Link, Open, Opening, Phase, Readiness, Shutdown, Up,
 };
 pub use closing::Negotiation;
 pub use event::{Command, Event};

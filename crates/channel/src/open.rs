@@ -37,7 +37,7 @@ impl Work<'_> {
     pub(crate) fn up(&mut self, message: &'static str) -> Result<&mut Up, Fault> {
         match &mut self.link {
             Link::Up(up) => Ok(up),
-            Link::Down | Link::Reestablishing | Link::CheckingClaim => {
+            Link::Down | Link::Reestablishing(_) | Link::CheckingClaim => {
                 Err(Fault::Unexpected { message, phase: "waiting for channel_reestablish" })
             }
         }
@@ -77,6 +77,7 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         Event::SpendReorged | Event::Resolved => Ok(work.finish()),
         Event::PreimageSeen { id, preimage } => Ok(work.preimage_seen(id, preimage)),
         Event::SecretChecked { genuine } => work.secret_checked(genuine),
+        Event::StateIsOld => Ok(work.state_is_old()),
         Event::Point { number, point } => work.point(number, point),
     }
 }
@@ -94,7 +95,8 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
         Message::RevokeAndAck(m) => work.revoke_and_ack(&m),
         Message::Shutdown(m) => work.shutdown(&m),
         Message::ClosingSigned(m) => work.closing_signed(&m),
-        Message::Error(m) => Ok(work.peer_error(&m)),
+        Message::ChannelAnnouncement(m) => work.announced_by_peer(&m),
+        Message::Error(m) => work.peer_error(&m),
         Message::Warning(_) => Ok(work.finish()),
         other => Err(Fault::Unexpected { message: other.name(), phase: "open" }),
     }

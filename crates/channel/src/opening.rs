@@ -127,6 +127,7 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
         | Event::PreimageSeen { .. }
         | Event::Resolved
         | Event::SecretChecked { .. }
+        | Event::StateIsOld
         | Event::Point { .. } => Ok(unchanged(channel)),
     }
 }

@@ -178,6 +178,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     }
     let mut choices = config.node;
     choices.suspect.extend(opened.suspect);
+    choices.led.extend(opened.led);
     let (node, owed) = Node::restore(choices, &journal)?;
     alarms::tell_of(&node);
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
@@ -195,7 +196,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         signer: config.signer,
         core,
         published: Published::new(&node),
-        lookups: Lookups::open(&config.data_dir)?,
+        lookups: Lookups::of(&journal)?,
         peers: Peers::new(node_id),
         backoffs: Backoffs::new(config.dev_fast),
         wallet,

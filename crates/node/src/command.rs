@@ -2,6 +2,7 @@
 
 use crate::input::FreshKeys;
 use crate::journal::Entry;
+use crate::request::{OnceCommand, Outcome, PastRequest, Request, RequestId};
 use astrape_invoice::Invoice;
 use astrape_payment::{Circle, ForwardPolicy, InboundFee, OpenInvoice, Payee};
 use astrape_primitives::{
@@ -85,6 +86,15 @@ pub enum Command {
     },
     /// Send coins on chain.
     Withdraw(Box<WithdrawCommand>),
+    /// Carry something out, unless that was done before under the same id.
+    Once(Box<OnceCommand>),
+    /// Tell what came of a request, if it was carried out before. Nothing is done.
+    Recall {
+        /// Which.
+        request: Request,
+        /// What the journal says of an earlier request with this id.
+        earlier: Option<PastRequest>,
+    },
 }
 
 /// What an application decides on a forward that waits for it.
@@ -276,6 +286,10 @@ pub enum Reply {
     Probed(Box<Probed>),
     /// It was paid before: nothing was sent now.
     AlreadyPaid(Box<Entry>),
+    /// The request was carried out before: nothing was done now.
+    DoneBefore(Box<Outcome>),
+    /// The request that was asked about was not carried out.
+    NotDone,
     /// The transaction is made and owed to the network.
     Withdrawing {
         /// Its id.
@@ -389,6 +403,9 @@ pub enum Refusal {
          until the node is in sync (`astrape getinfo`), and settle it then"
     )]
     Stale(PaymentHash),
+    /// The id stands for something else.
+    #[error("request id {0} was used for another command, or with other arguments: choose a new id")]
+    RequestIdUsed(RequestId),
     /// As many as the node keeps.
     #[error("there are {0} {1} already, which is the most: {2}")]
     TooMany(usize, &'static str, &'static str),

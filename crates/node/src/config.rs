@@ -21,9 +21,12 @@ pub struct Config {
     pub features: Features,
     /// What others see of us in `node_announcement`.
     pub appearance: Appearance,
-    /// Channels of which the mark outside the journal knows a newer state: an older copy of the journal was put back. We
-    /// sign nothing in them and broadcast nothing of ours until the peer has told where it is.
+    /// Channels whose state may be old: an older copy of the journal was put back, or nothing tells that none was. We sign
+    /// nothing in them and broadcast nothing of ours until the peer has told where it is.
     pub suspect: BTreeSet<ChannelKeysId>,
+    /// Those of them of which the mark outside the journal has a newer state. The peer's word clears none of these: it must
+    /// close them.
+    pub led: BTreeSet<ChannelKeysId>,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
             features: default_features(),
             appearance: Appearance::default(),
             suspect: BTreeSet::new(),
+            led: BTreeSet::new(),
         }
     }
 }

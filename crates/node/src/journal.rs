@@ -1,6 +1,7 @@
 //! The contract with the disk: what a commit holds, and who keeps it.
 
 use crate::ledger::Fact;
+use crate::request::{PastRequest, RequestId};
 use astrape_primitives::{
     ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
 };
@@ -26,6 +27,7 @@ pub struct Writes {
     pub(crate) ledger: Vec<Entry>,
     pub(crate) retired: Vec<RetiredHtlc>,
     pub(crate) onions: Vec<SeenOnion>,
+    pub(crate) requests: Vec<PastRequest>,
     pub(crate) forget_onions_before: Option<CltvExpiry>,
     pub(crate) forget_retired: BTreeSet<ChannelKeysId>,
     pub(crate) marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
@@ -110,6 +112,18 @@ impl Writes {
         &self.onions
     }
 
+    /// Requests that were carried out, each for the first time.
+    #[must_use]
+    pub fn requests(&self) -> &[PastRequest] {
+        &self.requests
+    }
+
+    /// With these requests.
+    #[must_use]
+    pub fn with_requests(self, requests: Vec<PastRequest>) -> Self {
+        Self { requests, ..self }
+    }
+
     /// Onions whose expiry is below may be forgotten.
     #[must_use]
     pub fn forget_onions_before(&self) -> Option<CltvExpiry> {
@@ -147,6 +161,7 @@ impl Writes {
             && self.ledger.is_empty()
             && self.retired.is_empty()
             && self.onions.is_empty()
+            && self.requests.is_empty()
             && self.forget_onions_before.is_none()
             && self.forget_retired.is_empty()
     }
@@ -157,6 +172,7 @@ impl Writes {
         self.ledger.extend(later.ledger);
         self.retired.extend(later.retired);
         self.onions.extend(later.onions);
+        self.requests.extend(later.requests);
         self.forget_onions_before = later.forget_onions_before.or(self.forget_onions_before);
         self.forget_retired.extend(later.forget_retired);
         self.marks.extend(later.marks);
@@ -216,6 +232,12 @@ pub trait Journal: Send {
     /// # Errors
     /// When it cannot be read.
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError>;
+
+    /// The request that was carried out under an id of its caller, if there was one.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError>;
 
     /// The HTLCs of a channel that a commitment of the peer had, of those archived.
     ///

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`input`], [`effect`] | all that goes in, all that comes out: read these two first |
 //! | [`command`], [`ledger`] | what users want, and the facts that they are told |
+//! | [`request`] | what they want once, however often they ask |
 //! | `step` | the door: [`Step`] |
 //! | [`journal`] | the contract with the disk |
 //! | `node` | the state; `turn/` what one input does to it, by kind |
@@ -26,6 +27,7 @@ pub mod ledger;
 mod node;
 mod record;
 pub mod release;
+pub mod request;
 pub mod reserve;
 mod restore;
 pub mod state;
@@ -47,6 +49,7 @@ pub use journal::{
 };
 pub use ledger::{ChannelFact, Fact};
 pub use node::{ConnectedPeer, Node};
+pub use request::{Outcome, PastRequest, Request, RequestId};
 pub use restore::RestoreError;
 pub use step::Step;
 pub use turn::Proposals;

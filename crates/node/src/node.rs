@@ -82,6 +82,8 @@ pub struct Node {
     pub(crate) away: SharedMap<ChannelKeysId, Timestamp>,
     /// Volatile: commitments that peers have not answered.
     pub(crate) unanswered: BTreeMap<ChannelKeysId, Unanswered>,
+    /// Volatile: since when channels are ready for peers that have not told where they are.
+    pub(crate) early: BTreeMap<ChannelKeysId, Timestamp>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
@@ -92,6 +94,8 @@ pub struct Node {
     pub(crate) gossip_looked_at: Timestamp,
     /// Volatile: channels in which our own program failed.
     pub(crate) quarantined: BTreeMap<ChannelKeysId, Timestamp>,
+    /// Volatile: when a step panicked last.
+    pub(crate) panicked_at: Option<Timestamp>,
     /// Channels in which something may be signed, once the inputs that came together are all taken, and since when.
     pub(crate) unproposed: BTreeMap<ChannelKeysId, Timestamp>,
     /// When the first of those that wait longer shall be signed.
@@ -192,11 +196,13 @@ impl Node {
             recent: Recent::default(),
             away: SharedMap::new(),
             unanswered: BTreeMap::new(),
+            early: BTreeMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
             next_background_probe: Timestamp(0),
             gossip_looked_at: Timestamp(0),
             quarantined: BTreeMap::new(),
+            panicked_at: None,
             unproposed: BTreeMap::new(),
             proposals_due: None,
             proposing: None,
@@ -243,10 +249,11 @@ impl Node {
                 self.discard();
                 let source = self.proposing.take().or(source);
                 self.unproposed = unproposed;
-                let recent = self.quarantined.values().any(|at| now.since(*at) < PANIC_WINDOW_MILLIS);
+                let recent = self.panicked_at.is_some_and(|at| now.since(at) < PANIC_WINDOW_MILLIS);
                 let Some(channel) = source.filter(|_| !recent) else {
                     std::panic::resume_unwind(panic);
                 };
+                self.panicked_at = Some(now);
                 self.quarantine(now, channel)
             }
         }

@@ -2,6 +2,7 @@
 //! talk are in `net`.
 
 mod aliases;
+mod anew;
 mod background;
 mod court;
 mod deadlines;
@@ -22,6 +23,7 @@ mod prices;
 mod probes;
 mod probing;
 mod replays;
+mod requests;
 mod stale;
 mod ways;
 mod whole;
@@ -111,6 +113,9 @@ impl crate::Journal for NoDisk {
         &self,
         _: &astrape_primitives::PaymentHash,
     ) -> Result<Option<crate::Entry>, crate::JournalError> {
+        Ok(None)
+    }
+    fn past_request(&self, _: &crate::RequestId) -> Result<Option<crate::PastRequest>, crate::JournalError> {
         Ok(None)
     }
     fn retired_htlcs(

@@ -1,6 +1,7 @@
 //! What one input does to the node. Messages between its parts run to quiet within the turn; then what waits is signed,
 //! and the writes are derived.
 
+mod anew;
 mod background;
 mod chain;
 mod channel;
@@ -12,6 +13,7 @@ mod jam;
 mod money;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
 pub(crate) mod intercept;
+mod once;
 mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
@@ -125,6 +127,7 @@ impl<'a> Turn<'a> {
         self.record_channels();
         self.check_money();
         self.node.derive_records(&mut self.writes);
+        self.remember_requests();
         (self.writes, self.effects)
     }
 
@@ -155,6 +158,10 @@ impl<'a> Turn<'a> {
             Ok(transition) => {
                 // The peer has told where it is, and it is where we are; or it has proved us late, and the channel waits.
                 let is_back = reestablishes && matches!(transition.next.link, Link::Up(_));
+                if is_back && self.is_proved_old(keys) {
+                    // Who mirrors our numbers has an old commitment of ours to gain, and proves nothing.
+                    return self.drive(keys, Event::StateIsOld);
+                }
                 if is_back {
                     self.node.suspect.remove(&keys);
                     self.node.failed_by_peer.remove(&keys);
@@ -167,6 +174,11 @@ impl<'a> Turn<'a> {
             }
             Err(fault) => self.react(keys, &channel, &fault),
         }
+    }
+
+    /// Whether the mark beside the journal has a newer state of a channel. No word of its peer is better than that.
+    fn is_proved_old(&self, keys: ChannelKeysId) -> bool {
+        self.node.suspect.contains(&keys) && self.node.config.led.contains(&keys)
     }
 
     pub(crate) fn take_transition(&mut self, keys: ChannelKeysId, transition: astrape_channel::Transition) {

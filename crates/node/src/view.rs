@@ -1,12 +1,13 @@
 //! What others may look at: the API reads a clone of the node, never the node that steps.
 
+mod hints;
+
 use crate::command::PayCommand;
 use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::{incoming_htlc, scid_towards_peer};
-use astrape_channel::{Channel, Htlc, Open, Phase, Shutdown};
-use astrape_invoice::RouteHint;
+use astrape_channel::{Channel, Htlc, Open};
 use astrape_onchain::{Resolution, Role, Spender, Sums, Tracked};
 use astrape_payment::intercept::Held;
 use astrape_payment::jam::Reputation;
@@ -14,17 +15,13 @@ use astrape_payment::{
     OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
 };
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, Msat, NodeId, PaymentHash, Sat, ShortChannelId,
-    Side, Timestamp,
+    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId, Side,
+    Timestamp,
 };
 use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
-use astrape_wire::ChannelUpdate;
 use bitcoin::{ScriptBuf, Txid};
 use std::sync::Arc;
-
-/// Route hints in an invoice: more make it too long for a QR code.
-const MAX_ROUTE_HINTS: usize = 5;
 
 /// Channels of others under HTLCs of our other payments that path search is told of: what more would tell it is worth less
 /// than its time.
@@ -113,6 +110,12 @@ impl Node {
     /// Payments of ours that are under way.
     pub fn payments(&self) -> impl Iterator<Item = &Payment> {
         self.payments.iter().map(|(_, payment)| &**payment)
+    }
+
+    /// A payment of ours that is under way.
+    #[must_use]
+    pub fn payment(&self, payment_hash: &PaymentHash) -> Option<&Payment> {
+        self.payments.get(payment_hash).map(|payment| &**payment)
     }
 
     /// Forwards that wait for an application: their channel and id there, the HTLC, and since when it waits.
@@ -252,46 +255,6 @@ impl Node {
         let others = self.payments.iter().filter(move |(hash, _)| **hash != payment_hash);
         others.flat_map(|(_, payment)| payment.under_way()).take(MAX_UNDER_WAY)
     }
-
-    /// How others can reach us with `amount`, where it is known: one hop over each channel whose peer has told what it asks
-    /// (BOLT 11 `r`). None where the network knows a channel of ours that carries something now, and never one that it knows:
-    /// what is private is told only where it is needed. Channels whose peers are away are named where there is no other: who
-    /// pays a node that the network does not know needs one, and they may be back by then.
-    #[must_use]
-    pub fn route_hints(&self, amount: Option<Msat>) -> Vec<Vec<RouteHint>> {
-        let is_known = |channel: &Channel| channel.open().is_some_and(Open::is_announced);
-        if self.channels.iter().any(|(_, channel)| is_known(channel) && channel.is_usable()) {
-            return Vec::new();
-        }
-        let private = self.channels.iter().filter(|(_, channel)| !is_known(channel));
-        let mut hints: Vec<_> = private
-            .filter_map(|(keys, channel)| {
-                let open = match &channel.phase {
-                    Phase::Open(open) if open.is_ready() && open.shutdown == Shutdown::default() => open,
-                    _ => return None,
-                };
-                let hint = hint_of(open, self.peer_updates.get(keys)?)?;
-                let carries = amount.is_none_or(|amount| open.balances.remote >= amount);
-                Some((channel.is_usable(), carries, hint))
-            })
-            .collect();
-        // By their ids, which tell nothing: the order of their balances would tell anybody who reads the invoice.
-        hints.sort_by_key(|(usable, carries, hint)| (!usable, !carries, hint.short_channel_id));
-        let is_any_usable = hints.first().is_some_and(|(is_usable, ..)| *is_usable);
-        hints.retain(|(is_usable, ..)| *is_usable == is_any_usable);
-        hints.into_iter().take(MAX_ROUTE_HINTS).map(|(.., hint)| vec![hint]).collect()
-    }
-}
-
-/// The way over a channel to us, for what its peer asks.
-fn hint_of(open: &Open, update: &ChannelUpdate) -> Option<RouteHint> {
-    Some(RouteHint {
-        node_id: open.params.peer,
-        short_channel_id: scid_towards_peer(open)?,
-        fee_base_msat: update.fee_base_msat,
-        fee_proportional_millionths: update.fee_proportional_millionths,
-        cltv_expiry_delta: update.cltv_expiry_delta,
-    })
 }
 
 /// What the transaction that closed a channel has cost us by itself, once it is in a block: whoever opened a channel pays for its

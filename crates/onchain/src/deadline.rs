@@ -47,11 +47,16 @@ pub struct PendingHtlc {
 /// when we began to see the chain: what expired before that is the peer's to fail first, once it had its blocks for it.
 #[must_use]
 pub fn is_due(htlc: &PendingHtlc, tip: Height, fresh_since: Height, fulfil_deadline_blocks: u32) -> bool {
-    let expiry = Height(htlc.cltv_expiry.0);
     match htlc.offered_by {
-        Side::Local => tip >= expiry.max(fresh_since).plus(OFFERED_GRACE_BLOCKS),
-        Side::Remote => htlc.has_preimage && tip.plus(fulfil_deadline_blocks) >= expiry,
+        Side::Local => is_overdue(htlc.cltv_expiry, tip, fresh_since),
+        Side::Remote => htlc.has_preimage && tip.plus(fulfil_deadline_blocks) >= Height(htlc.cltv_expiry.0),
     }
+}
+
+/// Whether the peer has had its blocks to fail an HTLC of ours that expired, as far as we saw them; `fresh_since` as in [`is_due`].
+#[must_use]
+pub fn is_overdue(cltv_expiry: CltvExpiry, tip: Height, fresh_since: Height) -> bool {
+    tip >= Height(cltv_expiry.0).max(fresh_since).plus(OFFERED_GRACE_BLOCKS)
 }
 
 /// Why a channel must go on chain now, if it must: HTLCs are due, and they are worth what that costs.

@@ -129,6 +129,12 @@ impl Gossip {
         self.chain_hash
     }
 
+    /// The node whose gossip it is.
+    #[must_use]
+    pub fn our_id(&self) -> NodeId {
+        self.our_id
+    }
+
     /// Channels whose funding the chain has not been asked about yet.
     #[must_use]
     pub fn waiting_count(&self) -> usize {

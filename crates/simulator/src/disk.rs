@@ -1,6 +1,8 @@
 //! The disk of a node: a journal in memory, and the lies that a planted bug makes it tell.
 
-use astrape_node::{Entry, Fact, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Fact, Journal, JournalError, Key, PastRequest, RequestId, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
 use astrape_storage::MemoryJournal;
 use std::collections::BTreeMap;
@@ -72,6 +74,7 @@ impl Disk {
             writes.marks().collect(),
         )
         .forgetting_retired(writes.forget_retired().iter().copied())
+        .with_requests(writes.requests().to_vec())
     }
 }
 
@@ -112,6 +115,10 @@ impl Journal for Disk {
 
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
         self.journal.last_payment_fact(payment_hash)
+    }
+
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        self.journal.past_request(id)
     }
 
     fn retired_htlcs(

@@ -328,7 +328,7 @@ fn state_of(channel: &Channel) -> &'static str {
         (Phase::Opening(Opening::AwaitingFundingSigned(_)), _) => "awaiting funding_signed",
         (Phase::Opening(Opening::AwaitingFundingCreated(_)), _) => "awaiting funding_created",
         (Phase::Open(_), Link::Down) => "open, not connected",
-        (Phase::Open(_), Link::Reestablishing) => "awaiting channel_reestablish",
+        (Phase::Open(_), Link::Reestablishing(_)) => "awaiting channel_reestablish",
         (Phase::Open(_), Link::CheckingClaim) => "checking a claim",
         (Phase::Open(open), Link::Up(up)) => match (&open.shutdown, open.is_ready()) {
             _ if up.negotiation.is_some() => "negotiating the close",

@@ -1,7 +1,8 @@
 //! A journal in memory, for simulations: what a crash would leave is its value.
 
 use astrape_node::{
-    Entry, Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, RetiredHtlc, SeenOnion, Writes,
+    Entry, Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, PastRequest, RequestId, RetiredHtlc,
+    SeenOnion, Writes,
 };
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, HtlcId, PaymentHash, Side};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ pub struct MemoryJournal {
     /// Channels that are over and have archived HTLCs left.
     forgetting: BTreeSet<ChannelKeysId>,
     onions: Arc<BTreeSet<SeenOnion>>,
+    requests: Arc<BTreeMap<RequestId, PastRequest>>,
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     commits: u64,
     commits_left: Option<u64>,
@@ -124,6 +126,10 @@ impl Journal for MemoryJournal {
         if !writes.onions().is_empty() {
             Arc::make_mut(&mut self.onions).extend(writes.onions());
         }
+        if !writes.requests().is_empty() {
+            let rows = writes.requests().iter().map(|past| (past.request.id.clone(), past.clone()));
+            Arc::make_mut(&mut self.requests).extend(rows);
+        }
         if let Some(expiry) = writes.forget_onions_before() {
             let onions = Arc::make_mut(&mut self.onions);
             *onions = onions.split_off(&SeenOnion { expiry, replay_id: [0; 32] });
@@ -146,6 +152,10 @@ impl Journal for MemoryJournal {
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
         let about = |entry: &&Entry| payment_of(&entry.fact) == Some(payment_hash);
         Ok(self.ledger.iter().rev().find(about).cloned())
+    }
+
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        Ok(self.requests.get(id).cloned())
     }
 
     fn retired_htlcs(

@@ -4,27 +4,36 @@
 //! file system, a lock that was deleted), the epoch does: it is checked in the transaction of each commit.
 
 use crate::mark::MarkFile;
-use astrape_node::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use astrape_node::{
+    Entry, Journal, JournalError, Key, PastRequest, RequestId, RetiredHtlc, SeenOnion, Writes,
+};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Network, NodeId, PaymentHash};
 use error::failed;
+use names::Names;
 use owner::{Epoch, take_over, write_mark};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use turns::{Turns, begin};
 use write::{execute, write_rows};
 
 mod archive;
 mod checksum;
 mod error;
 mod fact;
+mod fresh;
+mod names;
 mod owner;
 mod query;
 mod reader;
+mod request;
 mod schema;
 mod tally;
+mod turns;
 mod wallet;
 mod write;
 
@@ -39,7 +48,7 @@ pub const LOCK: &str = "journal.lock";
 /// The high-water mark. A copy of the database alone does not copy it: that is its point.
 pub const MARK: &str = "journal.mark";
 
-/// How long a write waits for another of this process (the wallet's beside the node's).
+/// How long SQLite waits by itself for whoever else writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements that are kept ready: more than there are.
@@ -58,7 +67,10 @@ pub struct SqliteJournal {
     mark: MarkFile,
     marks: BTreeMap<ChannelKeysId, CommitmentNumber>,
     suspects: BTreeSet<ChannelKeysId>,
+    names: Arc<Names>,
     commits: u64,
+    /// Shared with the wallet's changesets.
+    turns: Arc<Turns>,
     /// A write has failed: whatever the disk holds, this process may not go on.
     failed: bool,
     /// Held as long as the journal; let go last.
@@ -71,8 +83,10 @@ pub struct Opened {
     /// Whether it was made now.
     pub new: bool,
     /// Channels that may have gone on since what the journal knows. No commitment of ours may be broadcast for them before
-    /// their peers have reestablished at our number. A channel is taken off when it moves on.
+    /// their peers have reestablished at our number. A channel is taken off when it moves on, past its mark.
     pub suspect: Vec<ChannelKeysId>,
+    /// Those of them of which the mark has a higher number: they have gone on, whatever their peers say.
+    pub led: Vec<ChannelKeysId>,
     /// Why the journal seems to be an old copy, if it does.
     pub stale: Option<String>,
 }
@@ -106,9 +120,22 @@ impl SqliteJournal {
         // Only now that what was found is durable.
         mark.begin(&marks, commits)?;
         let suspects = opened.suspect.iter().copied().collect();
+        let names = Arc::new(Names::load(&conn)?);
         let directory = directory.to_owned();
-        let journal =
-            Self { conn, directory, epoch, mark, marks, suspects, commits, failed: false, _lock: lock };
+        let turns = Arc::default();
+        let journal = Self {
+            conn,
+            directory,
+            epoch,
+            mark,
+            marks,
+            suspects,
+            names,
+            commits,
+            turns,
+            failed: false,
+            _lock: lock,
+        };
         Ok((journal, opened))
     }
 
@@ -117,7 +144,7 @@ impl SqliteJournal {
     /// # Errors
     /// When it cannot be opened once more.
     pub fn reader(&self) -> Result<SqliteReader, JournalError> {
-        SqliteReader::open(&self.directory)
+        SqliteReader::open(&self.directory, Arc::clone(&self.names))
     }
 
     /// The changesets of the on-chain wallet, which lie in the same file.
@@ -125,7 +152,8 @@ impl SqliteJournal {
     /// # Errors
     /// When it cannot be opened once more.
     pub fn wallet_changesets(&self) -> Result<WalletChangesets, JournalError> {
-        Ok(WalletChangesets::new(open_for_writing(&self.directory.join(DATABASE))?, self.epoch))
+        let conn = open_for_writing(&self.directory.join(DATABASE))?;
+        Ok(WalletChangesets::new(conn, self.epoch, Arc::clone(&self.turns)))
     }
 
     /// How many commits there were, those of earlier processes included.
@@ -135,21 +163,25 @@ impl SqliteJournal {
     }
 
     fn write(&mut self, writes: &Writes) -> Result<(), JournalError> {
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let turn = self.turns.take();
+        let tx = begin(&self.conn)?;
         let commits = self.commits + 1;
         self.epoch.count(&tx, commits)?;
-        write_rows(&tx, writes)?;
+        let merging = write_rows(&tx, writes, &self.names)?;
         let mut cleared = Vec::new();
         for (channel, number) in writes.marks() {
             write_mark(&tx, &channel, number)?;
-            // It moves only with a peer that has reestablished at our number.
-            if self.suspects.contains(&channel) && self.marks.get(&channel).is_some_and(|mark| *mark < number)
-            {
+            // It moves only with a peer that has reestablished at our number; and one below its mark is old wherever it moves.
+            let has_moved = self.marks.get(&channel).is_some_and(|known| *known < number);
+            let is_at_mark = self.mark.marks().get(&channel).is_none_or(|mark| *mark <= number);
+            if self.suspects.contains(&channel) && has_moved && is_at_mark {
                 execute(&tx, "DELETE FROM suspects WHERE channel = ?1", [channel.0])?;
                 cleared.push(channel);
             }
         }
         tx.commit().map_err(failed)?;
+        self.names.committed(writes, &merging);
+        drop(turn);
         self.commits = commits;
         self.marks.extend(writes.marks());
         self.suspects.retain(|channel| !cleared.contains(channel));
@@ -174,11 +206,15 @@ impl Journal for SqliteJournal {
     }
 
     fn onion_seen(&self, onion: &SeenOnion) -> Result<bool, JournalError> {
-        query::onion_seen(&self.conn, onion)
+        Ok(query::onions_seen(&self.conn, &self.names, &[*onion])?.contains(&true))
     }
 
     fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
-        query::last_payment_fact(&self.conn, payment_hash)
+        query::last_payment_fact(&self.conn, &self.names, payment_hash)
+    }
+
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        request::find(&self.conn, id)
     }
 
     fn retired_htlcs(
@@ -253,7 +289,7 @@ fn set_up(conn: &Connection) -> Result<(), JournalError> {
 
 /// Tables that grow with all that ever was: their rows carry checksums and are looked at when they are read, so that the time
 /// to start does not depend on how many states a channel has had.
-const ARCHIVES: [&str; 4] = ["archived_htlcs", "retired_htlcs", "ledger", "onions"];
+const ARCHIVES: [&str; 6] = ["archived_htlcs", "retired_htlcs", "ledger", "onions", "payments", "requests"];
 
 /// Looks whether the tables that the node lives in are whole, and whether their indexes know all rows.
 fn check(conn: &Connection) -> Result<(), JournalError> {

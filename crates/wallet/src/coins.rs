@@ -203,6 +203,13 @@ impl Coins {
         released
     }
 
+    /// Frees one coin, if it was set aside for `reservation`.
+    pub fn release_one(&mut self, outpoint: &OutPoint, reservation: Reservation) {
+        if let Some(coin) = self.coins.get_mut(outpoint).filter(|coin| coin.reserved == Some(reservation)) {
+            coin.reserved = None;
+        }
+    }
+
     /// Forgets coins whose spend is [buried](SPENT_BURIED) under `tip`, and returns them.
     pub fn forget_buried(&mut self, tip: Height) -> Vec<OutPoint> {
         let buried =

@@ -18,6 +18,10 @@ pub(super) struct BlockchainInfo {
     time: Option<u32>,
     mediantime: u32,
     initialblockdownload: bool,
+    #[serde(default)]
+    pub(super) pruned: bool,
+    /// The lowest block that it still has; told only where it prunes.
+    pub(super) pruneheight: Option<u32>,
 }
 
 impl From<BlockchainInfo> for SourceState {

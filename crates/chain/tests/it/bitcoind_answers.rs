@@ -100,7 +100,27 @@ async fn spends_of_many_outputs_are_asked_for_in_batches() {
 async fn a_pruned_block_is_an_error_and_not_none() {
     let (_server, bitcoind) = with(|_| Reply::Error(-1, "Block not available (pruned data)")).await;
     let answer = bitcoind.block(BlockHash::all_zeros()).await;
-    assert!(matches!(answer, Err(SourceError::Refused(text)) if text.contains("pruned")));
+    assert_eq!(answer, Err(SourceError::Pruned(BlockHash::all_zeros())));
+    assert_eq!(
+        bitcoind.txids(BlockHash::all_zeros()).await,
+        Err(SourceError::Pruned(BlockHash::all_zeros()))
+    );
+}
+
+#[tokio::test]
+async fn a_bitcoind_that_prunes_tells_from_where_on_it_has_blocks() {
+    for (pruned, height, told) in [(true, Some(5), Some(Height(5))), (false, None, None)] {
+        let answer = move |_: &Call| {
+            let mut info = info("regtest");
+            info["pruned"] = json!(pruned);
+            info["pruneheight"] = json!(height);
+            Reply::Result(info)
+        };
+        let (_server, bitcoind) = with(answer).await;
+        assert_eq!(bitcoind.pruned_below().await, Ok(told));
+    }
+    let (_server, bitcoind) = with(|_| Reply::Result(info("regtest"))).await;
+    assert_eq!(bitcoind.pruned_below().await, Ok(None), "an older one says nothing of it");
 }
 
 #[tokio::test]

@@ -26,6 +26,18 @@ async fn next(follower: &mut Follower) -> Update {
     tokio::time::timeout(Duration::from_secs(30), follower.next()).await.expect("something happens")
 }
 
+/// The changes that are told before a status that is waited for.
+async fn told_by_then(follower: &mut Follower, is_wanted: impl Fn(&Status) -> bool) -> Vec<BlockChange> {
+    let mut told = Vec::new();
+    loop {
+        match next(follower).await {
+            Update::Status(status) if is_wanted(&status) => return told,
+            Update::Status(_) => {}
+            Update::Block(change) => told.push(change),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_follower_catches_up_and_then_hears_of_each_new_block() {
     let (source, mut follower, mut believer) = start(50);
@@ -64,12 +76,55 @@ async fn a_fork_while_the_node_was_down_is_walked_back() {
 }
 
 #[tokio::test]
-async fn a_shorter_chain_is_followed_too() {
+async fn a_shorter_chain_of_the_same_blocks_is_waited_for() {
+    let (source, mut follower, mut believer) = start(6);
+    let whole = tip(&source);
+    believer.listen_until(&mut follower, whole).await;
+    let lost = source.with(|inside| inside.chain.rewind(3));
+    let behind = Status::SourceBehind { blocks: Height(3), headers: whole.height };
+    assert_eq!(told_by_then(&mut follower, |status| *status == behind).await, []);
+    let idle = tokio::time::timeout(Duration::from_millis(50), follower.next()).await;
+    assert!(idle.is_err(), "there is nothing to say while it is so: {idle:?}");
+    // The same blocks come back, and one that is new.
+    source.with(|inside| inside.chain.put_back(lost));
+    let new = source.with(|inside| inside.chain.mine(vec![]));
+    let Update::Status(status) = next(&mut follower).await else { panic!("the source is whole again") };
+    assert!(status.is_reliable(), "{status}");
+    let update = next(&mut follower).await;
+    assert!(matches!(&update, Update::Block(BlockChange::Connected { block, .. }) if *block == new));
+    assert_eq!(follower.tip(), tip(&source));
+}
+
+#[tokio::test]
+async fn a_source_that_lost_more_blocks_than_the_cursor_has_is_waited_for() {
+    let mut chain = FakeChain::new();
+    (0..9).for_each(|_| drop(chain.mine(vec![])));
+    let source = FakeSource::new(chain);
+    let recent = starting_cursor(source.as_ref(), 3).await.unwrap();
+    let lost = source.with(|inside| inside.chain.rewind(6));
+    let mut follower = Follower::new(Arc::clone(&source) as _, recent.clone(), settings()).unwrap();
+    let is_behind = |status: &Status| matches!(status, Status::SourceBehind { .. });
+    assert_eq!(told_by_then(&mut follower, is_behind).await, []);
+    let idle = tokio::time::timeout(Duration::from_millis(50), follower.next()).await;
+    assert!(idle.is_err(), "nothing says that they have gone: {idle:?}");
+    source.with(|inside| inside.chain.put_back(lost));
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
+    assert_eq!(follower.tip(), recent[2]);
+}
+
+#[tokio::test]
+async fn another_branch_is_followed_though_it_is_shorter_for_now() {
     let (source, mut follower, mut believer) = start(6);
     believer.listen_until(&mut follower, tip(&source)).await;
-    source.with(|inside| inside.chain.rewind(3));
+    source.with(|inside| {
+        inside.chain.rewind(4);
+        inside.chain.mine(vec![]);
+    });
     believer.listen_until(&mut follower, tip(&source)).await;
     assert_eq!(believer.seen.len(), 4);
+    source.with(|inside| (0..5).for_each(|_| drop(inside.chain.mine(vec![]))));
+    believer.listen_until(&mut follower, tip(&source)).await;
+    assert_eq!(believer.seen.len(), 9);
 }
 
 #[tokio::test]
@@ -77,23 +132,16 @@ async fn a_fork_below_the_cursor_is_an_alarm_and_nothing_is_undone() {
     let mut chain = FakeChain::new();
     (0..5).for_each(|_| drop(chain.mine(vec![])));
     let source = FakeSource::new(chain);
-    let recent = starting_cursor(source.as_ref(), 1).await.unwrap();
+    let recent = starting_cursor(source.as_ref(), 3).await.unwrap();
     source.with(|inside| {
-        inside.chain.rewind(2);
-        (0..4).for_each(|_| drop(inside.chain.mine(vec![])));
+        inside.chain.rewind(4);
+        (0..6).for_each(|_| drop(inside.chain.mine(vec![])));
     });
     let mut follower = Follower::new(Arc::clone(&source) as _, recent.clone(), settings()).unwrap();
-    loop {
-        match next(&mut follower).await {
-            Update::Status(Status::Unreachable { reason, .. }) => {
-                assert!(reason.contains("below height 5"), "{reason}");
-                break;
-            }
-            Update::Status(_) => {}
-            Update::Block(change) => panic!("{change:?}"),
-        }
-    }
-    assert_eq!(follower.tip(), recent[0]);
+    let is_alarm = |status: &Status| matches!(status, Status::Unreachable { .. });
+    assert_eq!(told_by_then(&mut follower, is_alarm).await, []);
+    assert!(follower.status().to_string().contains("below height 3"), "{}", follower.status());
+    assert_eq!(follower.tip(), recent[2]);
 }
 
 #[tokio::test]
@@ -226,6 +274,8 @@ async fn follow_through(happenings: Vec<Happening>) {
             believer.take(&change);
         }
     }
+    // A chain that is merely shorter is waited for: one more block settles which it is.
+    source.with(|inside| inside.chain.mine(vec![]));
     believer.listen_until(&mut follower, tip(&source)).await;
     let chain: Vec<BlockId> = source.with(|inside| {
         let heights = 0..=inside.chain.tip().height.0;

@@ -44,10 +44,15 @@ impl FakeChain {
         block
     }
 
-    /// Takes blocks off; the first one stays.
-    pub(crate) fn rewind(&mut self, depth: usize) {
+    /// Takes blocks off, and returns them; the first one stays.
+    pub(crate) fn rewind(&mut self, depth: usize) -> Vec<Arc<Block>> {
         let keep = self.active.len().saturating_sub(depth).max(1);
-        self.active.truncate(keep);
+        self.active.split_off(keep)
+    }
+
+    /// Puts blocks on again that were taken off.
+    pub(crate) fn put_back(&mut self, blocks: Vec<Arc<Block>>) {
+        self.active.extend(blocks);
     }
 
     pub(crate) fn tip(&self) -> BlockId {

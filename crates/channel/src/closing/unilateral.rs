@@ -1,12 +1,18 @@
 //! Going on chain with our own commitment, and what a peer's `error` does.
 
 use crate::channel::{How, Link, Open, Up};
-use crate::fault::Refusal;
+use crate::fault::{Fault, Refusal};
 use crate::open::Work;
 use crate::output::{Output, Story, Transition};
 use astrape_primitives::ChannelId;
 use astrape_transactions::LocalCommitmentRequest;
 use astrape_wire::{Error, Message};
+
+/// What LND says when something went wrong within it that a new connection mends.
+const ITS_OWN_FAULT: &[u8] = b"internal error";
+
+/// What LND before 0.18 says to a `shutdown` while HTLCs are there.
+const NO_SHUTDOWN_YET: &[u8] = b"link failed to shutdown";
 
 /// Most bytes of a reason that we tell a peer.
 const MAX_REASON: usize = 500;
@@ -31,6 +37,14 @@ impl Open {
     }
 }
 
+impl Open {
+    /// Whether HTLCs keep our `shutdown` from being answered.
+    #[must_use]
+    pub fn is_held_open(&self) -> bool {
+        self.shutdown.local.is_some() && !self.htlcs.is_empty()
+    }
+}
+
 impl Work<'_> {
     /// Goes on chain with our own commitment, and tells the peer why.
     pub(crate) fn force_close(mut self, reason: String) -> Transition {
@@ -47,12 +61,26 @@ impl Work<'_> {
 
     /// The peer asks to fail the channel (BOLT 1 `error`). While its claim that we are late is being checked there is no
     /// answer to that yet; it will ask again.
-    pub(crate) fn peer_error(mut self, error: &Error) -> Transition {
-        if self.link == Link::CheckingClaim {
-            return self.finish();
+    ///
+    /// # Errors
+    /// For the two texts by which LND means that the channel stays (ADR 26): the connection is to begin anew.
+    pub(crate) fn peer_error(mut self, error: &Error) -> Result<Transition, Fault> {
+        let text = error.data.trim_ascii();
+        let is_passing = text == ITS_OWN_FAULT || text == NO_SHUTDOWN_YET;
+        match &mut self.link {
+            Link::CheckingClaim => return Ok(self.finish()),
+            // An `error` for all channels: another of them has ended the connection.
+            Link::Down if is_passing => return Ok(self.finish()),
+            // Its HTLCs need the connection; once they are gone it begins anew, with another `shutdown`.
+            Link::Up(up) if text == NO_SHUTDOWN_YET && self.open.is_held_open() => {
+                up.shutdown_refused = true;
+                return Ok(self.finish());
+            }
+            Link::Up(_) if is_passing => return Err(Fault::Passing(astrape_wire::printable(text))),
+            Link::Up(_) | Link::Down | Link::Reestablishing(_) => {}
         }
         self.go_on_chain(format!("the peer sent: {}", astrape_wire::printable(&error.data)));
-        self.finish()
+        Ok(self.finish())
     }
 
     fn go_on_chain(&mut self, reason: String) {
@@ -86,7 +114,7 @@ impl Work<'_> {
     }
 
     /// The peer is back. What failed stays failed, and it is told again; a cooperative close goes on.
-    pub(super) fn connected_while_closing(mut self) -> Result<Transition, crate::Fault> {
+    pub(super) fn connected_while_closing(mut self) -> Result<Transition, Fault> {
         let reason = match &self.how {
             Some(How::OurCommitment { reason } | How::AwaitPeersCommitment { reason }) => reason.clone(),
             Some(How::Spent) => "the funding of this channel was spent".to_owned(),

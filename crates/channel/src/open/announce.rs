@@ -6,7 +6,7 @@ use crate::channel::{Link, Shutdown};
 use crate::fault::Fault;
 use crate::output::{Outgoing, Output, Transition};
 use astrape_primitives::Height;
-use astrape_wire::{AnnouncementSignatures, Message, Warning};
+use astrape_wire::{AnnouncementSignatures, ChannelAnnouncement, Message, Warning};
 
 impl Work<'_> {
     /// The peer's signatures. Such as come before we are ready wait, one message of them.
@@ -17,8 +17,8 @@ impl Work<'_> {
         if !self.open.params.announce {
             return Err(Fault::Announcement("the channel is not to be announced".into()));
         }
-        if self.link == Link::Reestablishing {
-            // It is repeated on each connection until ours are there (BOLT 7).
+        if let Link::Reestablishing(early) = &mut self.link {
+            early.signatures = Some(Box::new(message.clone()));
             return Ok(self.finish());
         }
         let is_early = !self.open.readiness.sent || self.open.funding.confirmed.is_none();
@@ -29,6 +29,31 @@ impl Work<'_> {
         }
         self.take_signatures(message)?;
         self.announce(self.view.tip);
+        Ok(self.finish())
+    }
+
+    /// The whole announcement of this channel, by its peer: LND says it where it should say its signatures again (BOLT 7 asks for
+    /// these). What is not as we would announce it is gossip like that of anybody, and no fault here.
+    pub(super) fn announced_by_peer(mut self, message: &ChannelAnnouncement) -> Result<Transition, Fault> {
+        let is_first = message.node_id_1 == self.open.params.peer;
+        let half = if is_first {
+            AnnouncementHalf {
+                node_signature: message.node_signature_1,
+                bitcoin_signature: message.bitcoin_signature_1,
+            }
+        } else {
+            AnnouncementHalf {
+                node_signature: message.node_signature_2,
+                bitcoin_signature: message.bitcoin_signature_2,
+            }
+        };
+        let is_missing = self.open.params.announce && self.open.announcement.received.is_none();
+        let is_ours = self.open.short_channel_id() == Some(message.short_channel_id);
+        if is_missing && is_ours && self.open.is_signed_by_peer(&half, self.view) {
+            self.open.announcement.received = Some(half);
+            self.tell_if_announced(false);
+            self.announce(self.view.tip);
+        }
         Ok(self.finish())
     }
 

@@ -1,4 +1,4 @@
-//! What could still be sent: the question that a payment asks before it chooses a channel.
+//! What could still be sent, the question that a payment asks before it chooses a channel; and what could still come.
 
 use crate::channel::{Channel, Link, Open, Up};
 use astrape_primitives::{FeeratePerKw, Msat, Side};
@@ -15,6 +15,12 @@ impl Channel {
 }
 
 impl Open {
+    /// What the peer could pay to us in all, with what is under way: it keeps its reserve.
+    #[must_use]
+    pub fn receivable(&self) -> Msat {
+        self.balances.remote.saturating_sub(self.params.reserve_of(Side::Remote).to_msat())
+    }
+
     fn sendable(&self, up: &Up) -> Msat {
         let remote = self.next_remote();
         let local = self.eventual_local(up);

@@ -3,7 +3,6 @@
 use super::Work;
 use super::projection::Projection;
 use crate::channel::{Link, Open, Shutdown, Up};
-use crate::commitments::Numbers;
 use crate::fault::Refusal;
 use crate::htlc::{Htlc, NewHtlc, Removal, Resolution};
 use crate::output::{Output, Transition};
@@ -159,23 +158,17 @@ impl Work<'_> {
     }
 
     /// Decides the end of an HTLC that the peer offered. The second end of one HTLC is ignored: the first is durable, and a
-    /// command may come twice. But a preimage is worth more than a failure that nobody has been told of.
+    /// command may come twice. But a preimage is worth more than a failure, as long as it can count.
     pub(crate) fn resolve(mut self, id: HtlcId, resolution: Resolution) -> Transition {
         let key = (Side::Remote, id);
         if let Some(htlc) = self.open.htlcs.get(&key)
-            && (htlc.removal.is_none() || (resolution.is_fulfilled() && self.may_still_be_fulfilled(htlc)))
             && self.open.is_irrevocable(htlc)
+            && let Some(removal) = end_of(htlc, resolution, self.how.is_some())
         {
-            let removal = Some(Removal { resolution, from: Numbers::default() });
-            let next = Htlc { removal, ..(**htlc).clone() };
+            let next = Htlc { removal: Some(removal), ..(**htlc).clone() };
             self.open.htlcs.insert(key, Arc::new(next));
         }
         self.finish()
-    }
-
-    /// Whether a failure of an HTLC leaves room for its preimage: nobody was told, or the chain decides.
-    fn may_still_be_fulfilled(&self, htlc: &Htlc) -> bool {
-        htlc.is_failed_unsaid() || (self.how.is_some() && htlc.preimage().is_none())
     }
 
     /// Takes a feerate that is to be set. Ours only when we opened; the newest wish replaces an older one.
@@ -184,5 +177,20 @@ impl Work<'_> {
             self.open.waiting_feerate = (feerate != self.open.fees.newest()).then_some(feerate);
         }
         self.finish()
+    }
+}
+
+/// What an HTLC ends by when this is decided; none where that changes nothing. A failure that was signed stands in commitments that must
+/// be known again when they come on chain: beside it the preimage is kept.
+fn end_of(htlc: &Htlc, resolution: Resolution, is_on_chain: bool) -> Option<Removal> {
+    match (&htlc.removal, &resolution) {
+        (None, _) => Some(Removal::unsaid(resolution)),
+        (Some(_), Resolution::Fulfilled { .. }) if htlc.is_failed_unsaid() => {
+            Some(Removal::unsaid(resolution))
+        }
+        (Some(signed), Resolution::Fulfilled { preimage, .. }) if htlc.may_be_fulfilled(is_on_chain) => {
+            Some(Removal { late_preimage: Some(*preimage), ..signed.clone() })
+        }
+        _ => None,
     }
 }

@@ -11,8 +11,10 @@ use bitcoin::secp256k1::PublicKey;
 impl Work<'_> {
     /// The peer says that the channel is ready for it.
     pub(super) fn channel_ready(mut self, message: &ChannelReady) -> Result<Transition, Fault> {
-        // Where a funding confirms just after a reconnection, some say this before their `channel_reestablish`. It means the same then.
-        if self.link != Link::Reestablishing {
+        // Where a funding confirms after a reconnection, some say this before their `channel_reestablish`. It means the same then.
+        if let Link::Reestablishing(early) = &mut self.link {
+            early.ready |= !self.open.readiness.received;
+        } else {
             self.up("channel_ready")?;
         }
         let readiness = &mut self.open.readiness;

@@ -2,7 +2,8 @@
 //! peer's numbers (BOLT 2, "Message Retransmission").
 
 use super::Work;
-use crate::channel::{Link, Up};
+use crate::announcement::AnnouncementLink;
+use crate::channel::{Early, How, Link, Up};
 use crate::fault::Fault;
 use crate::output::{Output, SecretCheck, Transition};
 use astrape_primitives::CommitmentNumber;
@@ -19,7 +20,7 @@ struct Owed {
 impl Work<'_> {
     /// The peer is back: say where we are, and wait to hear where it is.
     pub(crate) fn connected(mut self) -> Result<Transition, Fault> {
-        self.link = Link::Reestablishing;
+        self.link = Link::Reestablishing(Early::default());
         self.say_reestablish();
         Ok(self.finish())
     }
@@ -37,9 +38,9 @@ impl Work<'_> {
 
     /// The peer says where it is.
     pub(crate) fn channel_reestablish(mut self, message: &ChannelReestablish) -> Result<Transition, Fault> {
-        if self.link != Link::Reestablishing {
+        let Link::Reestablishing(Early { signatures: early, .. }) = self.link.clone() else {
             return Err(Fault::Unexpected { message: "channel_reestablish", phase: "open" });
-        }
+        };
         // Before all else: whatever else is wrong, we must not answer with a commitment that is old.
         if let Some(check) = self.claim_that_we_are_late(message) {
             self.link = Link::CheckingClaim;
@@ -51,7 +52,8 @@ impl Work<'_> {
         }
         let owed = self.owed(message)?;
         self.check_last_secret(message)?;
-        self.link = Link::Up(Up::default());
+        let announcement = AnnouncementLink { early, ..AnnouncementLink::default() };
+        self.link = Link::Up(Up { announcement, ..Up::default() });
         let first = CommitmentNumber(1);
         if message.next_commitment_number == first
             && self.open.next_local_number() == first
@@ -90,12 +92,22 @@ impl Work<'_> {
         }
         if self.link == Link::CheckingClaim {
             // Our state is as good as it was: it is the peer's word that is not.
-            self.link = Link::Reestablishing;
+            self.link = Link::Reestablishing(Early::default());
             return Ok(
                 self.force_close("the peer claims that our state is old and cannot prove it".to_owned())
             );
         }
         Ok(self.finish())
+    }
+
+    /// Our own records prove that our state is old, and a peer that says otherwise lies: as where it has proved that.
+    pub(crate) fn state_is_old(mut self) -> Transition {
+        if !matches!(self.how, Some(How::Spent | How::AwaitPeersCommitment { .. })) {
+            self.await_peers_commitment(
+                "our state is old, as our own records prove: please close this channel".to_owned(),
+            );
+        }
+        self.finish()
     }
 
     /// The secret that the peer shows must be the last of ours that it has got.

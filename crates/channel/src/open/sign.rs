@@ -123,8 +123,9 @@ impl Work<'_> {
         if up.negotiation.is_some() {
             return Err(Fault::AfterShutdown("commitment_signed"));
         }
-        let (shutdown_received, announcement) = (up.shutdown_received, up.announcement.clone());
-        let rest = Up { shutdown_received, announcement, ..Up::default() };
+        let (shutdown_received, shutdown_refused) = (up.shutdown_received, up.shutdown_refused);
+        let announcement = up.announcement.clone();
+        let rest = Up { shutdown_received, shutdown_refused, announcement, ..Up::default() };
         let up = std::mem::replace(up, rest);
         if self.open.local.number >= CommitmentNumber::MAX {
             return Err(Fault::Unexpected {
@@ -284,7 +285,8 @@ impl Open {
         let first = Numbers { local: Some(number), remote: None };
         for (id, resolution) in &up.removals {
             if let Some(htlc) = self.htlcs.get_mut(&(Side::Local, *id)).filter(|h| h.removal.is_none()) {
-                Arc::make_mut(htlc).removal = Some(Removal { resolution: resolution.clone(), from: first });
+                let removal = Removal { from: first, ..Removal::unsaid(resolution.clone()) };
+                Arc::make_mut(htlc).removal = Some(removal);
             }
         }
         for (id, htlc) in &up.adds {

@@ -169,8 +169,35 @@ fn a_peer_that_sends_its_signatures_again_is_answered_with_ours_once() {
     assert_eq!(said(&pair), [2, 2], "no answer to an answer");
 }
 
+/// LND says it in place of its signatures, once it has announced the channel itself.
+#[test]
+fn the_whole_announcement_of_a_channel_by_its_peer_is_as_good_as_its_signatures() {
+    let mut pair = confirmed(Setup::default(), 5);
+    deepen(&mut pair, 6);
+    pair.deliver(A).expect("good");
+    // What B said is lost, and B does not say it again.
+    assert!(matches!(pair.intercept(B), Message::AnnouncementSignatures(_)));
+    assert_eq!(told(&pair), [0, 1]);
+    let whole = announcement(&pair, B);
+    let forged = ChannelAnnouncement {
+        bitcoin_signature_1: whole.node_signature_1,
+        bitcoin_signature_2: whole.node_signature_2,
+        ..whole.clone()
+    };
+    let elsewhere = ChannelAnnouncement { short_channel_id: ShortChannelId(77), ..whole.clone() };
+    for message in [forged, elsewhere] {
+        pair.receive(A, Message::ChannelAnnouncement(message)).expect("gossip like any other");
+        assert_eq!(told(&pair), [0, 1]);
+    }
+    for _ in 0..2 {
+        pair.receive(A, Message::ChannelAnnouncement(whole.clone())).expect("good");
+    }
+    assert_eq!(told(&pair), [1, 1]);
+    assert!(pair.nodes.iter().all(|n| n.open().is_announced()));
+}
+
 /// What `who` says to announce the channel.
-fn signatures(pair: &Pair, who: usize) -> AnnouncementSignatures {
+pub(crate) fn signatures(pair: &Pair, who: usize) -> AnnouncementSignatures {
     let made = announcement(pair, who);
     let is_first = made.node_id_1 == pair.nodes[who].signer.node_id();
     let pick = |one, two| if is_first { one } else { two };

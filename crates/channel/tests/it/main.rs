@@ -13,6 +13,7 @@ mod htlcs;
 mod negotiation;
 mod onchain;
 mod pair;
+mod passing;
 mod payments;
 mod proposals;
 mod reestablish;

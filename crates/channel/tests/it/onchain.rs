@@ -1,6 +1,6 @@
 //! Going on chain, what spends the funding, how deep, and what is owed after a restart.
 
-use crate::pair::{A, B, Pair, Setup, p2wpkh, transaction};
+use crate::pair::{A, B, Pair, Setup, failure, p2wpkh, transaction};
 use astrape_channel::output::Story;
 use astrape_channel::{Channel, Command, Event, How, Link, Output, Phase, Refusal};
 use astrape_primitives::{FeeratePerKw, Height, HtlcId, Msat, PaymentPreimage, Sat};
@@ -112,6 +112,38 @@ fn a_preimage_that_comes_after_the_force_close_is_kept() {
     pair.command(B, Command::Resolve { id, resolution });
     let htlc = pair.nodes[B].open().htlcs.values().next().expect("pending");
     assert_eq!(htlc.preimage(), Some(preimage));
+}
+
+/// The peer may go on chain with the commitment before, and what was signed of the next must be known again.
+#[test]
+fn a_preimage_that_comes_after_a_signed_failure_changes_no_commitment_and_can_be_claimed() {
+    let mut pair = Pair::default_ready();
+    let (_, preimage) = pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    let id = HtlcId(0);
+    pair.command(B, Command::Resolve { id, resolution: failure() });
+    pair.propose(B);
+    let contents = |pair: &Pair| {
+        let open = pair.nodes[B].open();
+        (open.remote_contents(), open.local_content())
+    };
+    let fulfilled = || astrape_channel::Resolution::Fulfilled {
+        preimage,
+        attribution: astrape_channel::Attribution::Silent,
+    };
+    let before = contents(&pair);
+    let pending: Vec<usize> = before.0.iter().map(|content| content.htlcs.len()).collect();
+    assert_eq!(pending, [1, 0], "A is bound to the one that has it, and may have the next");
+    pair.command(B, Command::Resolve { id, resolution: fulfilled() });
+    let known = |pair: &Pair| pair.nodes[B].open().htlcs.values().next().expect("pending").preimage();
+    assert_eq!(known(&pair), None, "what was said is final while the channel lives");
+    force_close(&mut pair, B);
+    assert_eq!(contents(&pair), before);
+    pair.command(B, Command::Resolve { id, resolution: fulfilled() });
+    assert_eq!(known(&pair), Some(preimage));
+    assert_eq!(contents(&pair), before);
+    pair.command(B, Command::Resolve { id, resolution: failure() });
+    assert_eq!(known(&pair), Some(preimage));
 }
 
 // BOLT 5.htlc-output-handling-local-commitment-local-offers.1

@@ -17,8 +17,10 @@ pub(crate) mod watches;
 use super::Shared;
 use super::core::Stopped;
 use astrape_chain::{
-    BlockChange, ChainSource, Follower, FollowerSettings, SourceError, Status, Update, starting_cursor,
+    BlockChange, ChainSource, Follower, FollowerSettings, MAX_CURSOR, SourceError, Status, Update,
+    starting_cursor,
 };
+use astrape_node::state::ChainState;
 use astrape_node::{ChainInput, Input};
 use astrape_primitives::{BlockId, ChainEvent, Height};
 use astrape_wallet::WalletFinding;
@@ -27,11 +29,14 @@ use bitcoin::hashes::Hash as _;
 use late::{late, look_back};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool};
+use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool, warn_of_pruned};
 
 /// Blocks that a new node begins with, so that it survives reorganisations from the first hour on: as many as the core
 /// remembers.
 const FIRST_BLOCKS: u32 = 144;
+
+const _: () =
+    assert!(MAX_CURSOR <= ChainState::MAX_RECENT, "the core would be told to go back further than it can");
 
 /// How often feerates are asked for.
 const FEE_INTERVAL: Duration = Duration::from_secs(60);
@@ -67,9 +72,12 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let birthplace = birthplace(shared, &*source).await?;
     {
         let _order = shared.wallet.order.lock().await;
-        let found = found(shared, shared.wallet.begin(&*source, recent.clone(), birthplace).await)?;
+        let coins = shared.published.get().coins().cloned().collect();
+        let begun = shared.wallet.begin(&*source, recent.clone(), birthplace, coins).await;
+        let found = found(shared, begun)?;
         shared.core.input(Input::Coins(found)).await?;
     }
+    warn_of_pruned(shared, &*source, recent.last().copied()).await;
     let mut settings = FollowerSettings::for_network(shared.network);
     if shared.dev_fast {
         settings.poll_interval = Duration::from_millis(200);

@@ -204,7 +204,8 @@ impl Door {
 mod tests {
     use super::*;
     use astrape_node::{
-        Command, CommandId, Config, Entry, Input, JournalError, Key, RetiredHtlc, SeenOnion, Writes,
+        Command, CommandId, Config, Entry, Input, JournalError, Key, PastRequest, RequestId, RetiredHtlc,
+        SeenOnion, Writes,
     };
     use astrape_primitives::{
         ChannelKeysId, CommitmentNumber, Entropy, Network, NodeId, PaymentHash, Timestamp,
@@ -234,6 +235,9 @@ mod tests {
         }
         fn last_payment_fact(&self, hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
             self.memory.last_payment_fact(hash)
+        }
+        fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+            self.memory.past_request(id)
         }
         fn retired_htlcs(
             &self,

@@ -36,7 +36,7 @@ use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, 
 use astrape_routing::Gossip;
 use astrape_routing::gossip::sync::{Say, Sync};
 use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
-use astrape_wire::{ChannelUpdate, Message, Warning};
+use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, Warning};
 use backlog::Untold;
 use bitcoin::OutPoint;
 use conversation::{Conversation, ToServe};
@@ -158,7 +158,12 @@ impl GossipEngine {
     /// Takes a peer's message if it is gossip; gives back what is for the core. Never waits.
     pub(crate) fn take(&self, peer: NodeId, message: Message) -> Option<Message> {
         match message {
-            Message::ChannelAnnouncement(_) | Message::NodeAnnouncement(_) => self.hear(peer, message),
+            Message::NodeAnnouncement(_) => self.hear(peer, message),
+            Message::ChannelAnnouncement(ref announcement) => {
+                let for_core = self.is_missing(&peer, announcement).then(|| message.clone());
+                self.hear(peer, message);
+                return for_core;
+            }
             Message::ChannelUpdate(ref update) => {
                 let for_core = self.is_for_core(&peer, update).then(|| message.clone());
                 self.hear(peer, message);
@@ -199,6 +204,17 @@ impl GossipEngine {
             drop(state);
             self.work.notify_one();
         }
+    }
+
+    /// Whether an announcement is of a channel between us and the peer that says it, and one that we cannot announce yet: it holds
+    /// the peer's signatures.
+    fn is_missing(&self, peer: &NodeId, announcement: &ChannelAnnouncement) -> bool {
+        let is_end = |id: NodeId| announcement.node_id_1 == id || announcement.node_id_2 == id;
+        if !is_end(*peer) {
+            return false;
+        }
+        let state = self.lock();
+        is_end(state.gossip.our_id()) && !state.own.contains(&announcement.short_channel_id)
     }
 
     /// Whether an update may be of a channel with the peer that says it.

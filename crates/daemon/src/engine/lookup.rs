@@ -4,8 +4,7 @@
 //! stranger may choose, and a journal that cannot be asked ends the node.
 
 use astrape_node::{JournalError, SeenOnion};
-use astrape_storage::SqliteReader;
-use std::path::Path;
+use astrape_storage::{SqliteJournal, SqliteReader};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -23,12 +22,12 @@ pub(crate) struct Lookups {
 }
 
 impl Lookups {
-    /// Opens the readers of the journal in a directory.
+    /// Opens the readers of a journal.
     ///
     /// # Errors
-    /// When there is no journal, or too few files can be opened.
-    pub(crate) fn open(directory: &Path) -> Result<Self, JournalError> {
-        let readers = (0..MAX_READERS).map(|_| SqliteReader::open(directory)).collect::<Result<_, _>>()?;
+    /// When too few files can be opened.
+    pub(crate) fn of(journal: &SqliteJournal) -> Result<Self, JournalError> {
+        let readers = (0..MAX_READERS).map(|_| journal.reader()).collect::<Result<_, _>>()?;
         let long = Arc::new(Semaphore::new(MAX_LONG));
         Ok(Self { idle: Mutex::new(readers), returned: Condvar::new(), long })
     }
@@ -78,16 +77,16 @@ impl Drop for Borrowed<'_> {
 mod tests {
     use super::*;
     use astrape_primitives::{Network, NodeId};
-    use astrape_storage::SqliteJournal;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
     use std::sync::Barrier;
     use std::thread;
     use std::time::Duration;
 
     fn lookups(directory: &Path) -> Lookups {
         let node = NodeId::from_bytes([2; 33]).expect("a point");
-        drop(SqliteJournal::open(directory, Network::Regtest, node).expect("a new journal"));
-        Lookups::open(directory).expect("there is a journal")
+        let (journal, _) = SqliteJournal::open(directory, Network::Regtest, node).expect("a new journal");
+        Lookups::of(&journal).expect("there is a journal")
     }
 
     fn works(lookups: &Lookups) {

@@ -171,13 +171,7 @@ mod tests {
         hash[30..].copy_from_slice(&payment.to_be_bytes());
         let payment_hash = PaymentHash(hash);
         let recipe = OnionRecipe { session_key: [1; 32], hops: vec![], associated_data: payment_hash };
-        let part = PaymentPart {
-            channel: ChannelKeysId([2; 32]),
-            amount: Msat(1),
-            fee: Msat(0),
-            channels: vec![],
-            recipe: Arc::new(recipe),
-        };
+        let part = PaymentPart::new(ChannelKeysId([2; 32]), Msat(1), Msat(0), vec![], Arc::new(recipe));
         Trip { payment_hash, number, part, took_ms: 1, end: TripEnd::Arrived { attribution_data: None } }
     }
 

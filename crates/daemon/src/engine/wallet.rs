@@ -15,7 +15,7 @@ use astrape_primitives::{BlockId, Height, Network};
 use astrape_signer::InProcessSigner;
 use astrape_storage::WalletChangesets;
 use astrape_transactions::Keychain;
-use astrape_wallet::WalletFinding;
+use astrape_wallet::{Coin, WalletFinding};
 use bdk_wallet::chain::Merge as _;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
@@ -115,15 +115,16 @@ impl Wallet {
         Ok(self.with(move |inner| inner.new_address(keychain)).await??)
     }
 
-    /// Reads the first of the blocks that the wallet misses, then tells all that it knows. A new wallet begins above `recent`,
-    /// the blocks that the core has seen: there is nothing of ours before. One whose keys are older begins above
-    /// `birthplace`, and begins anew if it began later. Where the source does not answer the blocks are read later, with the
-    /// next one.
+    /// Reads the first of the blocks that the wallet misses, then tells all that it knows, and first what it knows to be undone of
+    /// the `coins` that the core has. A new wallet begins above `recent`, the blocks that the core has seen: there is nothing of
+    /// ours before. One whose keys are older begins above `birthplace`, and begins anew if it began later. Where the source does
+    /// not answer the blocks are read later, with the next one.
     pub(crate) async fn begin(
         &self,
         source: &dyn ChainSource,
         recent: Vec<BlockId>,
         birthplace: Option<BlockId>,
+        coins: Vec<Coin>,
     ) -> anyhow::Result<Vec<WalletFinding>> {
         let beginning = move |inner: &mut Inner| match birthplace {
             Some(place) => inner.look_back_to(place),
@@ -136,7 +137,13 @@ impl Wallet {
             Ok(state) => found = self.catch_up(source, state.tip.height).await?,
             Err(error) => tracing::warn!(%error, "the on-chain wallet cannot catch up now"),
         }
-        found.extend(self.with(|inner| findings::all(&inner.wallet)).await?);
+        let known = move |inner: &mut Inner| {
+            let all = findings::all(&inner.wallet);
+            (findings::lowest_undone(&all, &coins, inner.tip().height), all)
+        };
+        let (undone, all) = self.with(known).await?;
+        found.extend(undone.map(|from| WalletFinding::Reorged { from }));
+        found.extend(all);
         Ok(found)
     }
 
@@ -163,6 +170,11 @@ impl Wallet {
     /// Whether there are blocks that the wallet has yet to read, by [`catch_up`](Self::catch_up).
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// Up to where the wallet has read.
+    pub(crate) async fn height(&self) -> anyhow::Result<Height> {
+        self.with(|inner| inner.tip().height).await
     }
 
     /// Finds where the wallet's chain leaves the source's, and reads from there on, [`MAX_BLOCKS_AT_ONCE`] at most.
@@ -319,7 +331,8 @@ impl Inner {
     /// Takes a block; `None` when it does not stand on what the wallet knows.
     fn connect(&mut self, id: BlockId, block: &Block) -> Result<Option<Vec<WalletFinding>>, JournalError> {
         if self.hash_at(id.height) == Some(id.hash) {
-            return Ok(Some(Vec::new()));
+            // It may have gone and come again: what it has for us was undone meanwhile.
+            return Ok(Some(findings::of_block(&self.wallet, block, id.height)));
         }
         let below = Height(id.height.0.saturating_sub(1));
         if self.hash_at(below) != Some(block.header.prev_blockhash) {
@@ -381,3 +394,6 @@ fn stored(texts: &[String]) -> anyhow::Result<ChangeSet> {
 fn place(checkpoint: &bdk_wallet::chain::CheckPoint) -> BlockId {
     BlockId { height: Height(checkpoint.height()), hash: checkpoint.hash() }
 }
+
+#[cfg(test)]
+mod tests;

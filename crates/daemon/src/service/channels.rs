@@ -367,7 +367,7 @@ fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
     };
     let link = match (&channel.phase, &channel.link) {
         (Phase::Open(_), Link::Down) => ", peer away",
-        (Phase::Open(_), Link::Reestablishing) => ", peer coming back",
+        (Phase::Open(_), Link::Reestablishing(_)) => ", peer coming back",
         _ => "",
     };
     let broken = if node.quarantined().any(|(of, _)| of == keys) {

@@ -216,13 +216,7 @@ fn hops(way: &[astrape_invoice::RouteHint]) -> Vec<RouteHintHop> {
 /// Why nobody could pay it now.
 fn warnings(node: &Node, amount: Option<Msat>) -> Vec<String> {
     let usable = node.channels().filter(|(_, channel)| channel.is_usable());
-    let inbound: Vec<Msat> = usable
-        .filter_map(|(_, channel)| {
-            let open = channel.open()?;
-            let kept = open.params.reserve_of(astrape_primitives::Side::Remote).to_msat();
-            Some(open.balances.remote.saturating_sub(kept))
-        })
-        .collect();
+    let inbound: Vec<Msat> = usable.filter_map(|(_, channel)| Some(channel.open()?.receivable())).collect();
     let total: Msat = inbound.iter().copied().sum();
     if inbound.is_empty() {
         vec!["no channel is ready: nobody can pay this invoice now".to_owned()]

@@ -42,6 +42,14 @@ impl FromStr for Invoice {
 }
 
 impl Invoice {
+    /// Reads an invoice once more whose signature was found to be that of `payee`: recovering a key costs more than all the rest.
+    ///
+    /// # Errors
+    /// When the text is not one that was read before.
+    pub fn read_again(text: &str, payee: NodeId) -> Result<Self, Error> {
+        Self::read(text, Some(payee))
+    }
+
     /// Reads an invoice; one that is `vouched` for is its payee's, and its signature is not checked.
     pub(super) fn read(text: &str, vouched: Option<NodeId>) -> Result<Self, Error> {
         let text = without_scheme(text.trim());

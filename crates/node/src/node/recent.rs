@@ -1,6 +1,7 @@
 //! What lookups in prepare may have missed, because it was not on the disk yet when they looked.
 
 use crate::journal::SeenOnion;
+use crate::request::{PastRequest, RequestId};
 use crate::state::Ended;
 use astrape_primitives::{ChannelKeysId, HtlcId, PaymentHash, SharedMap};
 use std::sync::Arc;
@@ -12,6 +13,9 @@ pub(crate) const MAX_RECENT_ONIONS: usize = 90_000;
 /// Payments whose end the lookup in prepare may have missed.
 const MAX_RECENT_ENDED: usize = 22_000;
 
+/// Requests that a lookup before their step may have missed.
+const MAX_RECENT_REQUESTS: usize = 22_000;
+
 /// What lookups in prepare may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recent {
@@ -19,6 +23,8 @@ pub(crate) struct Recent {
     onions: Generations<[u8; 32], (ChannelKeysId, HtlcId), MAX_RECENT_ONIONS>,
     /// The newest end of each payment.
     ended: Generations<PaymentHash, Arc<Ended>, MAX_RECENT_ENDED>,
+    /// By the ids that their callers chose.
+    requests: Generations<RequestId, Arc<PastRequest>, MAX_RECENT_REQUESTS>,
 }
 
 impl Recent {
@@ -41,6 +47,15 @@ impl Recent {
     /// The newest end of a payment.
     pub(crate) fn ended(&self, payment_hash: &PaymentHash) -> Option<&Ended> {
         self.ended.get(payment_hash).map(|ended| &**ended)
+    }
+
+    pub(crate) fn carry_out(&mut self, past: PastRequest) {
+        self.requests.insert(past.request.id.clone(), Arc::new(past));
+    }
+
+    /// What was carried out under an id.
+    pub(crate) fn request(&self, id: &RequestId) -> Option<&PastRequest> {
+        self.requests.get(id).map(|past| &**past)
     }
 }
 

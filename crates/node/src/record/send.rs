@@ -223,5 +223,5 @@ fn with_recipe(raw: Raw) -> Result<(u64, PaymentPart), Unreadable> {
     if recipe.hops.is_empty() {
         return Err(Unreadable::Senseless("a part without a hop"));
     }
-    Ok((number, PaymentPart { channel, amount, fee, channels, recipe }))
+    Ok((number, PaymentPart::new(channel, amount, fee, channels, recipe)))
 }

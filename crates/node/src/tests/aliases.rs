@@ -139,6 +139,36 @@ fn an_invoice_of_a_node_that_the_network_knows_names_none_of_its_private_channel
     assert_eq!(named, [net.id(2)]);
 }
 
+/// It can send over the one, and be paid over the other.
+#[test]
+fn an_invoice_names_private_channels_where_none_that_the_network_knows_can_carry_it() {
+    let mut net = Net::new(3);
+    net.announces = true;
+    let known = net.open(1, 0);
+    net.announces = false;
+    net.open(2, 1);
+    let named = |net: &mut Net, amount| -> Vec<NodeId> {
+        net.invoice(1, amount).route_hints().iter().map(|way| way[0].node_id).collect()
+    };
+    // Its peer has been given 400,000 sat, and keeps a reserve.
+    assert!(named(&mut net, Msat(300_000_000)).is_empty());
+    assert_eq!(named(&mut net, Msat(399_999_999)), [net.id(2)]);
+    let node = &mut net.members[1].node;
+    assert!(node.route_hints(None).is_empty());
+    node.quarantined.insert(known, net.now);
+    assert_eq!(node.route_hints(None).len(), 1, "nobody gets through it before a restart");
+    node.quarantined.clear();
+    let mut spent = node.channel(&known).expect("it is there").clone();
+    if let astrape_channel::Phase::Open(open) = &mut spent.phase {
+        let kept = open.params.reserve_of(astrape_primitives::Side::Remote).to_msat();
+        let local = open.funding.terms.capacity.to_msat().saturating_sub(kept);
+        open.balances = astrape_channel::Balances { local, remote: kept };
+    }
+    node.channels.set(known, std::sync::Arc::new(spent));
+    node.install();
+    assert_eq!(node.route_hints(None).len(), 1, "nothing can come in over it");
+}
+
 #[test]
 fn an_invoice_names_first_what_carries_its_amount_and_does_not_tell_which_channel_carries_most() {
     let mut net = Net::new(5);

@@ -275,6 +275,48 @@ fn no_more_is_left_to_a_peer_of_what_was_failed_back_than_may_be_lost_in_dust() 
     }
 }
 
+// attack 43
+// attack 52
+#[test]
+fn a_peer_has_time_to_fail_what_expired_while_we_saw_no_chain_though_what_pays_for_it_is_failed_back_at_once()
+{
+    let (mut node, first, second) = relayed_of(Sat(1_000_000));
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("syncing".to_owned())));
+    while node.chain().height() < Height(114) {
+        block(&mut node);
+    }
+    step(&mut node, NOW, told(crate::Freshness::Fresh));
+    assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))), "its peer would close else");
+    for _ in 0..2 {
+        assert!(is_open(&node, second), "its peer could not say so while we were away");
+        block(&mut node);
+    }
+    assert!(is_open(&node, second));
+    assert!(goes_on_chain(&block(&mut node)), "three blocks later it could");
+    assert!(is_open(&node, first) && !is_open(&node, second));
+}
+
+// attack 38
+// attack 47
+#[test]
+fn what_is_left_to_a_peer_is_looked_at_again_with_each_block() {
+    let (node, first, second) = relayed_of(Sat(300));
+    let mut claims = node.channel(&second).expect("it is there").clone();
+    claims.link = astrape_channel::Link::CheckingClaim;
+    let mut node = node_with(config(), vec![node.channel(&first).expect("it is there").clone(), claims]);
+    Arc::make_mut(&mut node.config).channel.max_dust_htlc_exposure = astrape_primitives::Msat(299_999);
+    while node.chain().height() < Height(115) {
+        assert!(!goes_on_chain(&block(&mut node)), "its peer says that our state is old");
+    }
+    assert!(matches!(end_of(&node, first), Some(Resolution::Failed(_))));
+    step(&mut node, NOW, Input::Peer { peer: peer(3), event: PeerEvent::Down });
+    node.suspect.insert(second);
+    assert!(!goes_on_chain(&block(&mut node)), "it may be true");
+    node.suspect.clear();
+    assert!(goes_on_chain(&block(&mut node)), "it has not proved that");
+}
+
 #[test]
 fn a_failure_that_nobody_was_told_gives_way_to_a_preimage() {
     let (mut node, first, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
@@ -305,6 +347,36 @@ fn what_came_by_a_channel_that_is_on_chain_is_not_failed_there_and_waits_for_its
     assert_eq!(end_of(&node, first), None);
     settled(&mut node, second);
     assert!(matches!(end_of(&node, first), Some(Resolution::Fulfilled { .. })));
+}
+
+/// Its peer may go on chain with the commitment before, which has it still.
+#[test]
+fn a_preimage_counts_in_a_channel_on_chain_though_the_failure_was_signed() {
+    let (mut node, first, second) = relayed_of(Sat(100_000));
+    while node.chain().height() < Height(114) {
+        block(&mut node);
+    }
+    let htlc = |node: &Node| {
+        let open = node.channel(&first).and_then(|channel| channel.open()).expect("it is there");
+        (**open.htlcs.values().next().expect("it is there")).clone()
+    };
+    let signed = htlc(&node).removal.expect("failed back");
+    assert!(signed.from.remote.is_some(), "it was told at once");
+    let outpoint = node.channel(&first).and_then(|c| c.open()).expect("open").funding.terms.outpoint;
+    let mut tx = nothing(0);
+    tx.input.push(bitcoin::TxIn { previous_output: outpoint, ..bitcoin::TxIn::default() });
+    let matched = vec![astrape_primitives::ConfirmedTx { tx: Arc::new(tx), index: 3 }];
+    let tip = node.chain().tip().expect("it has one");
+    step(&mut node, NOW, Input::Chain(crate::ChainInput::Late { block: tip, matched }));
+    settled(&mut node, second);
+    let now = htlc(&node);
+    assert_eq!(now.preimage(), Some(astrape_primitives::PaymentPreimage([7; 32])));
+    let removal = now.removal.expect("failed back");
+    assert_eq!(
+        (removal.from, removal.resolution),
+        (signed.from, signed.resolution),
+        "what was signed stays so"
+    );
 }
 
 /// The next peer went away, or answers nothing, before the payment was signed.

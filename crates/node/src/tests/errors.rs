@@ -1,9 +1,10 @@
 //! `error`: for one channel, for all, for none that we know; and what our own leave behind.
 
 use super::net::Net;
-use astrape_channel::Phase;
+use astrape_channel::{How, Phase};
 use astrape_primitives::{ChannelId, ChannelKeysId};
 use astrape_wire::{AcceptChannel, Error, FundingCreated, Message, OpenChannel, UpdateFee, Warning};
+use std::sync::Arc;
 
 fn error(channel_id: ChannelId) -> Message {
     Message::Error(Error { channel_id, data: b"broken".to_vec() })
@@ -82,6 +83,40 @@ fn an_error_before_the_peer_told_where_it_is_leaves_its_commitment_the_time_to_s
     net.mine(Vec::new());
     assert_eq!(phase(&net, 0, &channel), "closing", "it has not come");
     assert!(net.members[0].broadcast.len() > broadcast);
+}
+
+// attack 48
+#[test]
+fn a_peer_that_mirrors_a_state_that_the_mark_proves_old_gets_no_commitment_but_is_asked_to_close() {
+    let mut net = Net::new(2);
+    net.is_checked = true;
+    let channel = net.open(0, 1);
+    let id = net.members[0].node.channel(&channel).expect("open").channel_id();
+    let config = Arc::make_mut(&mut net.members[0].node.config);
+    config.suspect.insert(channel);
+    config.led.insert(channel);
+    net.restart(0);
+    let (began, said) = (net.members[0].broadcast.len(), net.times_said(0, "error"));
+    net.connect(0, 1);
+    let mirrored = net.intercept_until(1, 0, "channel_reestablish");
+    net.receive(0, 1, &mirrored);
+    assert_eq!(net.times_said(0, "error"), said + 1, "it is told what is left to do");
+    let awaits = |net: &Net| match net.members[0].node.channel(&channel).map(|c| &c.phase) {
+        Some(Phase::Closing(closing)) => matches!(closing.how, How::AwaitPeersCommitment { .. }),
+        _ => false,
+    };
+    assert!(awaits(&net), "{}", phase(&net, 0, &channel));
+    // What it had to gain.
+    net.receive(0, 1, &error(id));
+    for _ in 0..20 {
+        net.mine(Vec::new());
+    }
+    net.restart(0);
+    net.connect(0, 1);
+    net.run();
+    assert!(awaits(&net), "for as long as it takes");
+    assert_eq!(net.members[0].broadcast.len(), began);
+    assert_eq!(net.members[0].node.suspect().collect::<Vec<_>>(), [channel]);
 }
 
 /// A row of two whose first has lost the connection, come back, and heard an error in place of `channel_reestablish`.

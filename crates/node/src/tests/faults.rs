@@ -5,8 +5,9 @@ use crate::command::{Command, Refusal};
 use crate::effect::{Effect, Speech};
 use crate::input::{CommandId, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
+use crate::node::Node;
 use crate::release::ReleaseError;
-use astrape_channel::{Channel, Link, Phase};
+use astrape_channel::{Channel, Early, Link, Phase};
 use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, Network, NodeId};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_wire::{Message, Warning};
@@ -36,7 +37,8 @@ fn a_panic_quarantines_its_channel_and_the_node_goes_on() {
     });
     assert!(is_told, "the user is told");
     assert!(effects.iter().any(|e| matches!(e, Effect::Disconnect { peer: p, .. } if *p == peer(2))));
-    assert_eq!(node.channel(&bad.keys()), Some(&bad), "nothing of the step happened");
+    let cut = bad.after_losing_the_connection();
+    assert_eq!(node.channel(&bad.keys()), cut.as_ref(), "nothing of the step happened");
     assert_eq!(node.quarantined().map(|(keys, _)| keys).collect::<Vec<_>>(), [bad.keys()]);
 
     let (_, effects) = step(&mut node, NOW, said(peer(3), &good));
@@ -141,7 +143,7 @@ fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to
     };
     let effects = suspects_do(Link::CheckingClaim, lie);
     assert!(matches!(&errors(&effects)[..], [error] if error.contains("please close")), "{effects:?}");
-    let effects = suspects_do(Link::Reestablishing, lie);
+    let effects = suspects_do(Link::Reestablishing(Early::default()), lie);
     assert!(effects.is_empty(), "it tells of a connection that is gone: {effects:?}");
     let nonsense = |channel: &Channel| {
         let message = astrape_wire::ChannelReestablish {
@@ -156,7 +158,7 @@ fn a_peer_that_claims_more_than_it_proves_gets_no_old_commitment_but_is_asked_to
         let event = PeerEvent::Message(PeerMessage::Other(Message::ChannelReestablish(message)));
         Input::Peer { peer: peer(2), event }
     };
-    let effects = suspects_do(Link::Reestablishing, nonsense);
+    let effects = suspects_do(Link::Reestablishing(Early::default()), nonsense);
     assert!(
         matches!(&errors(&effects)[..], [error] if error.contains("next_commitment_number")),
         "{effects:?}"
@@ -176,25 +178,92 @@ fn a_channel_in_which_the_program_failed_goes_on_chain_by_command() {
     );
 }
 
-#[test]
-fn a_peer_that_never_revokes_is_hung_up_on_after_a_minute() {
-    let mut silent = channel(1, peer(2));
+/// A channel in which the peer owes the answer to a `commitment_signed`.
+fn unanswered(number: u64, with: NodeId) -> Channel {
+    let mut silent = channel(number, with);
     if let Phase::Open(open) = &mut silent.phase {
         let signed_after_local = open.local.number;
         open.remote.unrevoked = Some(astrape_channel::commitments::Unrevoked { signed_after_local });
+        open.remote.next_point = Some(peer(9).key());
     }
-    let mut node = node_with(config(), vec![silent, channel(2, peer(3))]);
-    let mut hung_up_on = |after: u64| {
-        let (_, effects) = step(&mut node, NOW.plus(after), Input::Tick);
-        let disconnected = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Disconnect { peer, .. } => Some(peer),
-            _ => None,
-        });
-        disconnected.collect::<Vec<_>>()
-    };
+    silent
+}
+
+/// Who is hung up on when the clock ticks.
+fn hung_up_on(node: &mut Node, after: u64) -> Vec<NodeId> {
+    let (_, effects) = step(node, NOW.plus(after), Input::Tick);
+    let disconnected = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Disconnect { peer, .. } => Some(peer),
+        _ => None,
+    });
+    disconnected.collect()
+}
+
+fn comes(from: NodeId) -> Input {
+    let features = crate::config::default_features();
+    Input::Peer { peer: from, event: PeerEvent::Up { features } }
+}
+
+#[test]
+fn a_peer_that_never_revokes_is_hung_up_on_after_a_minute() {
+    let mut node = node_with(config(), vec![unanswered(1, peer(2)), channel(2, peer(3))]);
     for after in [0, 30_000, 59_999] {
-        assert_eq!(hung_up_on(after), [], "it may be slow");
+        assert_eq!(hung_up_on(&mut node, after), [], "it may be slow");
     }
-    assert_eq!(hung_up_on(60_000), [peer(2)]);
-    assert_eq!(hung_up_on(61_000), [], "once");
+    assert_eq!(hung_up_on(&mut node, 60_000), [peer(2)]);
+    assert_eq!(hung_up_on(&mut node, 61_000), [], "once");
+}
+
+/// To what was signed before a close began the peer cannot answer any more: its other channels would go up and down for weeks.
+#[test]
+fn a_peer_is_not_hung_up_on_for_a_channel_that_is_on_its_way_to_the_chain() {
+    let closing = unanswered(1, peer(2));
+    let mut node = node_with(config(), vec![closing.clone(), channel(2, peer(2))]);
+    assert_eq!(hung_up_on(&mut node, 0), []);
+    let command = Command::ForceCloseChannel { channel: closing.keys() };
+    step(&mut node, NOW, Input::Command { id: CommandId(1), command });
+    assert!(node.channel(&closing.keys()).is_some_and(|c| matches!(c.link, Link::Up(_))));
+    for after in [1_000, 60_000, 120_000] {
+        assert_eq!(hung_up_on(&mut node, after), []);
+    }
+    step(&mut node, NOW.plus(120_000), Input::Peer { peer: peer(2), event: PeerEvent::Down });
+    step(&mut node, NOW.plus(120_000), comes(peer(2)));
+    for after in [121_000, 181_000] {
+        assert_eq!(hung_up_on(&mut node, after), [], "it was told so again");
+    }
+}
+
+#[test]
+fn a_peer_is_hung_up_on_once_for_what_the_signer_refuses() {
+    let refused = unanswered(1, peer(2));
+    let mut node = node_with(config(), vec![refused.clone(), channel(2, peer(2))]);
+    let (_, effects) = step(&mut node, NOW, Input::Signer(SignerAnswer::Refused { channel: refused.keys() }));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Disconnect { .. })));
+    assert_eq!(
+        node.channel(&refused.keys()).map(|c| &c.link),
+        Some(&Link::Down),
+        "it is gone for this one too"
+    );
+    step(&mut node, NOW, comes(peer(2)));
+    for after in [0, 60_000, 120_000] {
+        assert_eq!(hung_up_on(&mut node, after), []);
+    }
+}
+
+/// It says nothing of our state, but what the peer has proved of it counts: our commitment would lose all.
+#[test]
+fn a_proof_that_our_state_is_old_is_taken_by_a_channel_in_which_the_program_failed() {
+    let mut late = channel(1, peer(2));
+    late.link = Link::CheckingClaim;
+    let keys = late.keys();
+    for genuine in [true, false] {
+        let mut node = node_with(config(), vec![late.clone()]);
+        step(&mut node, NOW, Input::Signer(SignerAnswer::Refused { channel: keys }));
+        step(&mut node, NOW, Input::Signer(SignerAnswer::SecretChecked { channel: keys, genuine }));
+        let command = Command::ForceCloseChannel { channel: keys };
+        let (_, effects) = step(&mut node, NOW, Input::Command { id: CommandId(1), command });
+        let is_commitment =
+            |effect: &Effect| matches!(effect, Effect::Broadcast(crate::Broadcast::Commitment(_)));
+        assert_eq!(effects.iter().any(is_commitment), !genuine, "{effects:?}");
+    }
 }

@@ -5,7 +5,7 @@ use super::net::Net;
 use super::{NOW, config, node_with, step};
 use crate::command::{Command, OpenChannelCommand};
 use crate::index::could_sign;
-use crate::input::{CommandId, FreshKeys, Input, PeerEvent, PeerMessage};
+use crate::input::{CommandId, FreshKeys, Input, PeerEvent, PeerMessage, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::turn::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
@@ -302,6 +302,27 @@ fn a_channel_that_its_funding_does_not_fund_is_failed_and_never_used() {
         net.mine(Vec::new());
     }
     assert_eq!(net.times_said(1, "channel_ready"), 1);
+}
+
+#[test]
+fn an_opening_that_the_signer_refuses_ends_and_gives_its_coins_back() {
+    let mut net = Net::new(2);
+    let keys = net.propose(0, 1);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let message = net.intercept(from, to).expect("said");
+        net.receive(to, from, &message);
+    }
+    let node = |net: &Net| net.members[0].node.clone();
+    let is_set_aside = |net: &Net| node(net).coins().any(|coin| coin.reserved.is_some());
+    assert!(is_set_aside(&net));
+    net.input(0, Input::Signer(SignerAnswer::Refused { channel: keys }));
+    assert_eq!(net.channels(0), []);
+    assert!(!is_set_aside(&net), "they can be spent again");
+    assert_eq!(node(&net).quarantined().count(), 0, "of what is over nobody needs to hear for ever");
+    let is_told = |fact: &Fact| matches!(fact, Fact::Channel { keys: of, event: ChannelFact::NotOpened { .. }, .. } if *of == keys);
+    assert!(net.members[0].facts.iter().any(is_told));
+    net.connect(0, 1);
+    net.open(0, 1);
 }
 
 // attack 58

@@ -106,6 +106,7 @@ impl Turn<'_> {
         let (returned, fees) = sums.unzip();
         self.tell(keys, ChannelFact::Over { returned, fees });
         self.node.channels.remove(&keys);
+        self.node.quarantined.remove(&keys);
         self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);
         self.node.own_updates.remove(&keys);

@@ -1,14 +1,14 @@
 //! Our coins on chain: what the wallet's scanner found, what is set aside, what is spent by the user's wish.
 
 use super::Turn;
-use crate::command::{Refusal, Reply, WithdrawCommand};
+use crate::command::{Refusal, WithdrawCommand};
 use crate::ledger::Fact;
 use crate::node::PendingOpening;
 use crate::state::OwedTransaction;
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Sat};
 use astrape_transactions::signing::WalletInput;
 use astrape_wallet::{Coins, Reservation, Terms, WalletFinding};
-use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, TxOut, Txid};
 use std::sync::Arc;
 
 /// Coins are spent from the first confirmation on; our own change before.
@@ -127,7 +127,8 @@ impl Turn<'_> {
         self.node.change.extend(outputs.map(|(vout, output)| (OutPoint { txid, vout }, output.value.into())));
     }
 
-    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<Reply, Refusal> {
+    /// Sends coins on chain: by which transaction, what it pays out and what it costs.
+    pub(super) fn withdraw(&mut self, command: &WithdrawCommand) -> Result<(Txid, Sat, Sat), Refusal> {
         let mut coins = self.coins_value();
         let (selection, output) = self.select_withdrawal(&self.node.coins_left(), command)?;
         let amount = Sat::from(output.value);
@@ -139,7 +140,7 @@ impl Turn<'_> {
         let txid = request.tx.compute_txid();
         self.owe(OwedTransaction { tx: Arc::new(request.tx), inputs: request.inputs, confirmed: None });
         self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
-        Ok(Reply::Withdrawing { txid, amount, fee: selection.fee })
+        Ok((txid, amount, selection.fee))
     }
 }
 

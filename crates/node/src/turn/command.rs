@@ -43,7 +43,11 @@ impl Turn<'_> {
             Command::Pay(command) => self.pay(*command),
             Command::Probe(command) => return self.probe(id, *command).err().map(Err),
             Command::Intercepted { channel, htlc, verdict } => self.intercepted((channel, htlc), &verdict),
-            Command::Withdraw(command) => self.withdraw(&command),
+            Command::Withdraw(command) => {
+                self.withdraw(&command).map(|(txid, amount, fee)| Reply::Withdrawing { txid, amount, fee })
+            }
+            Command::Once(command) => self.once(*command),
+            Command::Recall { request, earlier } => self.recall(&request, earlier),
         })
     }
 

@@ -9,9 +9,9 @@ use super::policy::{asks_the_same, with_inbound};
 use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
 use crate::state::{OwnNode, OwnUpdate, unsigned};
-use astrape_channel::{Channel, Link, Open, Phase, Shutdown};
+use astrape_channel::{Channel, Event, Link, Open, Phase, Shutdown};
 use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId, Timestamp};
-use astrape_wire::{ChannelUpdate, NodeAnnouncement};
+use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::Message as Digest;
 use std::sync::Arc;
@@ -219,6 +219,13 @@ impl Turn<'_> {
         counters.last_gossip_timestamp = now.max(counters.last_gossip_timestamp.saturating_add(1));
         self.node.counters.set((), counters);
         counters.last_gossip_timestamp
+    }
+
+    /// The whole announcement of a channel with the peer that says it, which holds its signatures.
+    pub(super) fn announced_by_peer(&mut self, peer: NodeId, announcement: ChannelAnnouncement) {
+        if let Some(keys) = self.node.channel_of_peer(peer, announcement.short_channel_id) {
+            self.drive(keys, Event::Message(Message::ChannelAnnouncement(announcement)));
+        }
     }
 
     /// The peer tells what it asks for payments towards us.

@@ -191,6 +191,7 @@ impl Turn<'_> {
         if is_opening(&channel) || channel.open().is_some_and(|o| !o.readiness.sent) {
             self.tell(keys, ChannelFact::NotOpened { reason });
             self.node.channels.remove(&keys);
+            self.node.quarantined.remove(&keys);
             self.forget_resolution(keys);
         }
         self.node.openings.remove(&keys);

@@ -43,6 +43,7 @@ impl Turn<'_> {
         }
         for channel in self.node.index.of_peer(&peer) {
             self.node.unanswered.remove(&channel);
+            self.node.early.remove(&channel);
             self.drive(channel, Event::Disconnected);
         }
     }
@@ -82,6 +83,9 @@ impl Turn<'_> {
             PeerMessage::OpenChannel { message, keys } => self.peer_opens(peer, &message, keys),
             PeerMessage::UpdateAddHtlc { message, onion, seen } => self.peer_adds(peer, message, onion, seen),
             PeerMessage::Other(Message::ChannelUpdate(update)) => self.channel_update(peer, update),
+            PeerMessage::Other(Message::ChannelAnnouncement(announcement)) => {
+                self.announced_by_peer(peer, announcement);
+            }
             PeerMessage::Other(message) => self.other(peer, message),
         }
     }

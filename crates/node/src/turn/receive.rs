@@ -227,6 +227,7 @@ impl Turn<'_> {
         self.look_at_background();
         self.look_at_gossip();
         self.look_at_unanswered();
+        self.look_at_connections();
     }
 
     /// Expired invoices leave the working memory, some at each tick.

@@ -133,7 +133,9 @@ impl Turn<'_> {
             }
             Origin::Relay { channel, id } => (channel, id),
         };
-        let payable = |h: &std::sync::Arc<Htlc>| h.removal.is_none() || h.is_failed_unsaid();
+        let upstream = self.node.channels.get(&channel);
+        let is_on_chain = upstream.is_some_and(|channel| matches!(channel.phase, Phase::Closing(_)));
+        let payable = |h: &std::sync::Arc<Htlc>| h.may_be_fulfilled(is_on_chain);
         let Some(htlc) = self.incoming_htlc(channel, id).filter(payable) else {
             return self.settled_too_late((outgoing, outgoing_id), amount);
         };

@@ -1,7 +1,7 @@
 //! Channels that stand still (ADR 25): those in which our own program has failed, which are quarantined, and those whose state may be
 //! old, which are suspect. What such a channel takes all the same, and what is said for it.
 
-use super::Turn;
+use super::{Turn, is_opening};
 use crate::effect::Speech;
 use crate::ledger::ChannelFact;
 use astrape_channel::{Channel, Command, Event, Link};
@@ -9,17 +9,18 @@ use astrape_primitives::ChannelKeysId;
 use astrape_wire::{Error, Message};
 
 impl Turn<'_> {
-    /// Our own program has failed in a channel: it stands still until a restart, and its peer is hung up on.
+    /// Our own program has failed in a channel: it stands still until a restart, and its peer is hung up on. An opening ends by that.
     pub(crate) fn quarantine(&mut self, channel: ChannelKeysId) {
-        if !self.node.channels.contains(&channel) {
-            return;
-        }
+        let Some(value) = self.node.channels.get(&channel) else { return };
+        let consequence = if is_opening(value) {
+            "The channel is not opened"
+        } else {
+            "Until a restart the channel does nothing but go on chain, if its payments need that or you ask for it"
+        };
+        let reason = format!("an error in this program; please report it. {consequence}");
         self.node.quarantined.insert(channel, self.now);
         self.node.unproposed.remove(&channel);
         self.to_propose.remove(&channel);
-        let reason = "an error in this program; please report it. Until a restart the channel does nothing but go on chain, if \
-                      its payments need that or you ask for it"
-            .to_owned();
         self.tell(channel, ChannelFact::Quarantined { reason });
         self.hang_up(channel, "an error in this program");
     }
@@ -47,7 +48,7 @@ fn why_the_peer_must_close(channel: &Channel, event: &Event) -> Option<String> {
             "our state may be old, and your proof of that does not hold: please close this channel"
                 .to_owned(),
         ),
-        Event::Command(Command::ForceClose { reason }) if channel.link == Link::Reestablishing => {
+        Event::Command(Command::ForceClose { reason }) if matches!(channel.link, Link::Reestablishing(_)) => {
             Some(reason.clone())
         }
         _ => None,
@@ -70,9 +71,16 @@ fn is_taken_always(event: &Event) -> bool {
     )
 }
 
-/// A channel in which our program failed may go on chain: its HTLCs have their deadlines all the same.
+/// A channel in which our program failed may go on chain: its HTLCs have their deadlines all the same. That its peer is gone it must
+/// know, since an opening ends by that; and a proof that our state is old, since our commitment must not go out then.
 fn may_be_taken_by_a_quarantined(event: &Event) -> bool {
-    is_taken_always(event) || matches!(event, Event::Command(Command::ForceClose { .. }))
+    is_taken_always(event)
+        || matches!(
+            event,
+            Event::Disconnected
+                | Event::SecretChecked { genuine: true }
+                | Event::Command(Command::ForceClose { .. })
+        )
 }
 
 /// What a channel still takes whose state may be old: where the peer is, and what happens on chain. Nothing of it signs or
@@ -84,6 +92,7 @@ fn may_be_taken_by_a_suspect(event: &Event) -> bool {
             Event::Connected
                 | Event::Disconnected
                 | Event::SecretChecked { genuine: true }
+                | Event::StateIsOld
                 | Event::Point { .. }
                 | Event::Message(Message::ChannelReestablish(_))
         )

@@ -2,7 +2,7 @@
 //! them, and tells everybody else that the channel is not usable.
 
 use super::Turn;
-use astrape_channel::{Channel, Link};
+use astrape_channel::{Channel, Link, Phase};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, Timestamp};
 
 /// How long a `revoke_and_ack` may take.
@@ -19,7 +19,9 @@ impl Turn<'_> {
     /// Hangs up on peers that owe an answer for too long.
     pub(super) fn look_at_unanswered(&mut self) {
         let before = std::mem::take(&mut self.node.unanswered);
-        let waiting = self.node.channels.iter().filter_map(|(keys, channel)| {
+        let quarantined = &self.node.quarantined;
+        let listening = self.node.channels.iter().filter(|(keys, _)| !quarantined.contains_key(*keys));
+        let waiting = listening.filter_map(|(keys, channel)| {
             let number = unanswered(channel)?;
             let known = before.get(keys).filter(|known| known.number == number);
             Some((
@@ -37,8 +39,9 @@ impl Turn<'_> {
     }
 }
 
-/// The peer's commitment that it has not answered, on a connection that is up.
+/// The peer's commitment that it has not answered, on a connection that is up. Once the funding is being spent no answer is taken any
+/// more; a cooperative close begins when all are there.
 fn unanswered(channel: &Channel) -> Option<CommitmentNumber> {
-    let open = channel.open().filter(|open| open.remote.unrevoked.is_some())?;
-    matches!(channel.link, Link::Up(_)).then_some(open.remote.number)
+    let (Phase::Open(open), Link::Up(_)) = (&channel.phase, &channel.link) else { return None };
+    open.remote.unrevoked.map(|_| open.remote.number)
 }

@@ -267,7 +267,7 @@ impl Payment {
         });
         recipe.check_size()?;
         let fee = way.amount.saturating_sub(amount);
-        let part = PaymentPart { channel, amount, fee, channels, recipe: Arc::clone(&recipe) };
+        let part = PaymentPart::new(channel, amount, fee, channels, Arc::clone(&recipe));
         let new = NewHtlc {
             amount: way.amount,
             payment_hash: hash,

@@ -42,7 +42,8 @@ impl Recipient {
     pub(super) fn again(node: NodeId, what: &What) -> Result<Self, String> {
         match what {
             What::Invoice(text) => {
-                text.parse().map(|invoice| Self::by_invoice(&invoice)).map_err(|error| format!("{error}"))
+                let invoice = Invoice::read_again(text, node).map_err(|error| error.to_string())?;
+                Ok(Self::by_invoice(&invoice))
             }
             What::Keysend { preimage, custom_records } => {
                 Ok(Self::by_keysend(node, *preimage, custom_records))

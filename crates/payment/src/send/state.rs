@@ -1,5 +1,6 @@
 //! A payment of ours as it is kept: what was asked, what is in flight, what was learnt.
 
+use super::teach::Passage;
 use astrape_invoice::Invoice;
 use astrape_onion::OnionRecipe;
 use astrape_primitives::{
@@ -83,9 +84,29 @@ pub struct PaymentPart {
     pub channels: Vec<ShortChannelId>,
     /// Its onion: the hops and how to read their answers.
     pub recipe: Arc<OnionRecipe>,
+    /// Follows from the two before. Each new payment asks it of all that are under way.
+    crossings: Arc<[Passage]>,
 }
 
 impl PaymentPart {
+    /// A part over `channel` of ours and these `channels` of others, one less than `recipe` has hops.
+    #[must_use]
+    pub fn new(
+        channel: ChannelKeysId,
+        amount: Msat,
+        fee: Msat,
+        channels: Vec<ShortChannelId>,
+        recipe: Arc<OnionRecipe>,
+    ) -> Self {
+        let crossings = Passage::all(&channels, &recipe, amount).collect();
+        Self { channel, amount, fee, channels, recipe, crossings }
+    }
+
+    /// The channels of others that it crosses, in the order of the money.
+    pub(super) fn crossings(&self) -> impl Iterator<Item = Passage> + '_ {
+        self.crossings.iter().copied()
+    }
+
     /// What leaves the channel of ours.
     pub(crate) fn sent(&self) -> Msat {
         self.amount.saturating_add(self.fee)

@@ -1,8 +1,8 @@
 //! What the end of a part teaches of the channels that it crossed, for path search: what got through, what did not.
 
 use super::{Payment, PaymentPart};
-use astrape_onion::{Failure, forwarded_amount};
-use astrape_primitives::{Msat, ShortChannelId};
+use astrape_onion::{Failure, OnionRecipe, forwarded_amount};
+use astrape_primitives::{Msat, NodeId, ShortChannelId};
 use astrape_routing::{Direction, Outcome};
 
 /// What became of an HTLC of ours at a channel of others. It is told to whoever searches ways; lost, nothing is lost but time.
@@ -19,7 +19,7 @@ pub struct Taught {
 }
 
 /// A channel of others that a part crosses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passage {
     pub(super) short_channel_id: ShortChannelId,
     pub(super) direction: Direction,
@@ -27,6 +27,23 @@ pub(super) struct Passage {
 }
 
 impl Passage {
+    /// Those of a part that brings `amount` to the last hop of its `recipe`.
+    pub(super) fn all<'a>(
+        channels: &'a [ShortChannelId],
+        recipe: &'a OnionRecipe,
+        amount: Msat,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let ends = recipe.hops.iter().zip(recipe.hops.iter().skip(1));
+        channels.iter().zip(ends).map(move |(channel, (from, to))| {
+            let forth = NodeId::from_key(&from.node) < NodeId::from_key(&to.node);
+            Self {
+                short_channel_id: *channel,
+                direction: if forth { Direction::FromNode1 } else { Direction::FromNode2 },
+                amount: forwarded_amount(&from.payload).unwrap_or(amount),
+            }
+        })
+    }
+
     /// Whether both cross one channel in one direction.
     pub(super) fn is_same_way(&self, other: &Passage) -> bool {
         (self.short_channel_id, self.direction) == (other.short_channel_id, other.direction)
@@ -60,19 +77,6 @@ impl Payment {
 }
 
 impl PaymentPart {
-    /// The channels of others that it crosses, in the order of the money.
-    pub(super) fn crossings(&self) -> impl Iterator<Item = Passage> + '_ {
-        self.channels.iter().enumerate().map(|(index, channel)| {
-            let told = self.recipe.hops.get(index).and_then(|hop| forwarded_amount(&hop.payload));
-            let forth = self.node(index) < self.node(index + 1);
-            Passage {
-                short_channel_id: *channel,
-                direction: if forth { Direction::FromNode1 } else { Direction::FromNode2 },
-                amount: told.unwrap_or(self.amount),
-            }
-        })
-    }
-
     /// It was settled.
     pub(super) fn paid(&self) -> Vec<Taught> {
         self.crossings().map(|passage| passage.taught(passage.amount, Outcome::Paid)).collect()

@@ -1,9 +1,12 @@
 //! The queries of others (BOLT 7): answered piece by piece, so that neither a range of all blocks nor a filter from the
 //! beginning of time ever takes more memory than one piece (attack 62). The shell asks for the next piece when the peer has
 //! read the last.
+//!
+//! Never: a channel whose funding is spent is told of, although it is kept for 72 blocks. Who asked would find the output gone,
+//! and LND bans whoever told it of a hundred such.
 
-use crate::gossip::Filter;
-use crate::graph::{Graph, StoredAt};
+use crate::gossip::{Filter, Gossip};
+use crate::graph::StoredAt;
 use astrape_primitives::{Height, NodeId, ShortChannelId};
 use astrape_wire::tlv::BigSize;
 use astrape_wire::{
@@ -45,17 +48,18 @@ impl RangeAnswer {
         end.min(u64::from(u32::MAX))
     }
 
-    /// The next part; `None` after the last. `chain_hash` is that of the graph: of another chain nothing is known.
-    pub fn next(&mut self, graph: &Graph, chain_hash: [u8; 32]) -> Option<ReplyChannelRange> {
+    /// The next part; `None` after the last. Of another chain nothing is known.
+    pub fn next(&mut self, gossip: &Gossip) -> Option<ReplyChannelRange> {
         if self.done {
             return None;
         }
-        let is_ours = self.query.chain_hash == chain_hash;
+        let is_ours = self.query.chain_hash == gossip.chain_hash();
         // An id has 24 bits for its block: above is nothing.
         let last = first_of(self.end().min(1 << 24).saturating_sub(1)).0 | ((1 << 40) - 1);
         let mut marks: Vec<_> = if is_ours && self.from.0 <= last && self.end() > self.first {
             let range = (Bound::Included(self.from), Bound::Included(ShortChannelId(last)));
-            graph.marks(range).take(MAX_IDS_IN_REPLY + 1).collect()
+            let marks = gossip.graph().marks(range).filter(|m| !gossip.is_closed(m.short_channel_id));
+            marks.take(MAX_IDS_IN_REPLY + 1).collect()
         } else {
             Vec::new()
         };
@@ -161,11 +165,11 @@ impl IdsAnswer {
     }
 
     /// The next piece; `None` after the last. `is_complete`: whether we know what there is to know.
-    pub fn next(&mut self, graph: &Graph, chain_hash: [u8; 32], is_complete: bool) -> Option<Piece> {
+    pub fn next(&mut self, gossip: &Gossip, is_complete: bool) -> Option<Piece> {
         if self.done {
             return None;
         }
-        let is_ours = self.query.chain_hash == chain_hash;
+        let is_ours = self.query.chain_hash == gossip.chain_hash();
         let mut piece = Vec::new();
         while is_ours && piece.len() < PIECE && self.at < self.query.encoded_short_ids.len() {
             let id = self.query.encoded_short_ids[self.at];
@@ -174,7 +178,7 @@ impl IdsAnswer {
                 Some(QueryFlags(flags)) => flags[self.at],
             };
             self.at += 1;
-            self.tell_of(graph, id, flags, &mut piece);
+            self.tell_of(gossip, id, flags, &mut piece);
         }
         if !piece.is_empty() {
             return Some(Piece::Stored(piece));
@@ -186,8 +190,9 @@ impl IdsAnswer {
         }))
     }
 
-    fn tell_of(&mut self, graph: &Graph, id: ShortChannelId, flags: u64, piece: &mut Vec<StoredAt>) {
-        let Some(channel) = graph.channel(id) else {
+    fn tell_of(&mut self, gossip: &Gossip, id: ShortChannelId, flags: u64, piece: &mut Vec<StoredAt>) {
+        let graph = gossip.graph();
+        let Some(channel) = graph.channel(id).filter(|_| !gossip.is_closed(id)) else {
             return;
         };
         let wants = |bit: u64| flags & bit != 0;
@@ -233,11 +238,11 @@ impl Backlog {
     }
 
     /// The next piece; `None` when all was told. It may be empty: then there is more all the same.
-    pub fn next(&mut self, gossip: &super::Gossip) -> Option<Vec<StoredAt>> {
+    pub fn next(&mut self, gossip: &Gossip) -> Option<Vec<StoredAt>> {
         if self.channels_done { self.next_nodes(gossip) } else { Some(self.next_channels(gossip)) }
     }
 
-    fn next_channels(&mut self, gossip: &super::Gossip) -> Vec<StoredAt> {
+    fn next_channels(&mut self, gossip: &Gossip) -> Vec<StoredAt> {
         let from = self.after.map_or(Bound::Unbounded, Bound::Excluded);
         let (mut piece, mut looked_at) = (Vec::new(), 0);
         for channel in gossip.graph().channels((from, Bound::Unbounded)).take(10 * PIECE) {
@@ -258,7 +263,7 @@ impl Backlog {
         piece
     }
 
-    fn next_nodes(&mut self, gossip: &super::Gossip) -> Option<Vec<StoredAt>> {
+    fn next_nodes(&mut self, gossip: &Gossip) -> Option<Vec<StoredAt>> {
         let after = self.after_node;
         let mut piece = Vec::new();
         let nodes = gossip.graph().nodes().skip_while(|(id, _)| after.is_some_and(|after| *id <= after));

@@ -1,7 +1,9 @@
 //! The queries of others, answered.
 
-use crate::kit::{NOW, Net, node_announcement, scid};
+use crate::kit::{NOW, Net, TIP, channel_message, funding, node, node_announcement, scid};
 use astrape_primitives::{Height, Network, ShortChannelId};
+use astrape_routing::Gossip;
+use astrape_routing::gossip::Record;
 use astrape_routing::gossip::serve::{IdsAnswer, MAX_IDS_IN_REPLY, Piece, QueryFault, RangeAnswer};
 use astrape_routing::gossip::sync::{Say, Sync};
 use astrape_wire::tlv::BigSize;
@@ -17,8 +19,12 @@ fn range(first: u32, count: u32, options: Option<u64>) -> QueryChannelRange {
 }
 
 fn parts(net: &Net, query: &QueryChannelRange) -> Vec<ReplyChannelRange> {
+    parts_of(&net.gossip, query)
+}
+
+fn parts_of(gossip: &Gossip, query: &QueryChannelRange) -> Vec<ReplyChannelRange> {
     let mut answer = RangeAnswer::new(query.clone());
-    std::iter::from_fn(|| answer.next(net.gossip.graph(), net.gossip.chain_hash())).collect()
+    std::iter::from_fn(|| answer.next(gossip)).collect()
 }
 
 fn some() -> Net {
@@ -106,6 +112,26 @@ fn of_another_chain_nothing_is_known_and_that_is_said() {
     assert!(ids(&said).is_empty());
 }
 
+/// Whoever asks looks at the chain and finds nothing there: LND bans a peer that told of a hundred such channels.
+#[test]
+fn nobody_is_answered_with_a_channel_whose_funding_is_spent() {
+    let mut net = told();
+    net.gossip.block_connected(TIP.plus(1), [funding(1, 2, scid(900)).outpoint]);
+    assert!(
+        net.gossip.graph().channel(scid(900)).is_some(),
+        "it is kept for the case that this was a splice"
+    );
+    let query = range(0, 1_000, Some(3));
+    let said = parts(&net, &query);
+    check(&query, &said);
+    assert_eq!(ids(&said), [901]);
+    assert_eq!(said[0].timestamps_tlv.as_ref().map(Vec::len), Some(1));
+    assert_eq!(answered(&net, by_ids(&[scid(900)], None), true), (vec![], true));
+    net.gossip.block_disconnected(TIP.plus(1));
+    assert_eq!(ids(&parts(&net, &query)), [900, 901], "the spend has left the chain");
+    assert!(!answered(&net, by_ids(&[scid(900)], None), true).0.is_empty());
+}
+
 // BOLT 7.the-query_channel_range-and-reply_channel_range-messages.18
 // BOLT 7.the-query_channel_range-and-reply_channel_range-messages.19
 #[test]
@@ -126,29 +152,19 @@ fn timestamps_and_checksums_are_added_when_they_are_asked_for() {
     assert!(other[0].timestamps_tlv.is_none() && other[0].checksums_tlv.is_some());
 }
 
-/// A graph of so many channels of which nobody checked anything: only their ids count here. Between two blocks that have some
-/// are others without any.
-fn large(count: usize, in_a_block: usize, apart: usize) -> astrape_routing::Graph {
-    let mut graph = astrape_routing::Graph::new();
-    let (one, two) = crate::kit::ordered(1, 2);
-    let (node_1, node_2) = (crate::kit::node(one), crate::kit::node(two));
+/// So many channels of which nobody checked anything: only their ids count here. Between two blocks that have some are others
+/// without any.
+fn large(count: usize, in_a_block: usize, apart: usize) -> Gossip {
+    let mut gossip = Gossip::new(Network::Regtest.chain_hash(), node(0));
+    let mut message = channel_message(1, 2, scid(1));
     for n in 0..count {
         let (block, index) = (apart * (n / in_a_block) + 100, n % in_a_block + 1);
-        let id =
+        message.short_channel_id =
             ShortChannelId::new(u32::try_from(block).unwrap(), u32::try_from(index).unwrap(), 0).unwrap();
-        graph
-            .add_channel(astrape_routing::NewChannel {
-                short_channel_id: id,
-                node_1,
-                node_2,
-                capacity: None,
-                features: Default::default(),
-                received: NOW,
-                stored: None,
-            })
-            .expect("room");
+        let bytes = Message::ChannelAnnouncement(message.clone()).encode().expect("short").into();
+        assert!(gossip.replay(&Record::Channel { bytes, funding: None, received: NOW }, 1));
     }
-    graph
+    gossip
 }
 
 // BOLT 7.the-query_channel_range-and-reply_channel_range-messages.10
@@ -159,11 +175,8 @@ fn large(count: usize, in_a_block: usize, apart: usize) -> astrape_routing::Grap
 fn a_large_range_is_answered_in_parts_that_follow_each_other() {
     for (in_a_block, apart) in [(1, 1), (6_000, 1), (7, 3), (MAX_IDS_IN_REPLY, 3)] {
         let count = 2 * MAX_IDS_IN_REPLY + 1;
-        let graph = large(count, in_a_block, apart);
         let query = range(0, 1_000_000, Some(3));
-        let mut answer = RangeAnswer::new(query.clone());
-        let chain = Network::Regtest.chain_hash();
-        let said: Vec<ReplyChannelRange> = std::iter::from_fn(|| answer.next(&graph, chain)).collect();
+        let said = parts_of(&large(count, in_a_block, apart), &query);
         assert_eq!(said.len(), 3);
         check(&query, &said);
         let all: Vec<ShortChannelId> = said.iter().flat_map(|part| part.encoded_short_ids.clone()).collect();
@@ -173,6 +186,22 @@ fn a_large_range_is_answered_in_parts_that_follow_each_other() {
         }));
         assert!(taken_by_another(&said));
     }
+}
+
+#[test]
+fn the_parts_of_an_answer_follow_each_other_though_channels_among_them_are_closed() {
+    let mut gossip = large(2 * MAX_IDS_IN_REPLY, 7, 3);
+    let is_closed = |n: usize| n.is_multiple_of(3) || n.abs_diff(MAX_IDS_IN_REPLY) < 20;
+    let ids: Vec<ShortChannelId> = gossip.graph().channels(..).map(|c| c.short_channel_id).collect();
+    let mut open = Vec::new();
+    for (n, id) in ids.into_iter().enumerate() {
+        if is_closed(n) { assert!(gossip.replay(&Record::Spent(id, TIP), 1)) } else { open.push(id) }
+    }
+    let query = range(0, 1_000_000, None);
+    let said = parts_of(&gossip, &query);
+    check(&query, &said);
+    assert!(said.iter().flat_map(|part| &part.encoded_short_ids).eq(&open));
+    assert!(said.len() == 2 && taken_by_another(&said));
 }
 
 /// Whether a node that knows nothing and asks for everything takes these parts of an answer.
@@ -198,7 +227,7 @@ fn by_ids(ids: &[ShortChannelId], flags: Option<Vec<u64>>) -> QueryShortChannelI
 fn answered(net: &Net, query: QueryShortChannelIds, complete: bool) -> (Vec<&'static str>, bool) {
     let mut answer = IdsAnswer::new(query).expect("a good query");
     let (mut said, mut full) = (Vec::new(), None);
-    while let Some(piece) = answer.next(net.gossip.graph(), net.gossip.chain_hash(), complete) {
+    while let Some(piece) = answer.next(&net.gossip, complete) {
         assert_eq!(full, None, "nothing follows the end");
         match piece {
             Piece::Stored(places) => said.extend(net.messages(places).iter().map(Message::name)),
@@ -244,7 +273,7 @@ fn each_flag_asks_for_its_own() {
     let net = told();
     let asked = |flag: u64| {
         let mut answer = IdsAnswer::new(by_ids(&[scid(900)], Some(vec![flag]))).expect("good");
-        match answer.next(net.gossip.graph(), net.gossip.chain_hash(), true) {
+        match answer.next(&net.gossip, true) {
             Some(Piece::Stored(places)) => net.messages(places),
             _ => Vec::new(),
         }

@@ -27,11 +27,14 @@ const FIRST_WIDTH: usize = 18;
 /// Topic of payments that this node sent or received.
 pub(super) const PAYMENT: &str = "payment";
 /// Topic of invoices of ours that are held or cancelled.
-const INVOICE: &str = "invoice";
+pub(super) const INVOICE: &str = "invoice";
 /// Topic of payments of others.
 pub(super) const FORWARD: &str = "forward";
 /// Topic of what happened to channels.
 pub(super) const CHANNEL: &str = "channel";
+/// Kinds of the facts that end the opening of a channel.
+pub(super) const OPENED: &str = "opened";
+pub(super) const NOT_OPENED: &str = "not_opened";
 /// Kind of the fact that ends a channel.
 pub(super) const OVER: &str = "over";
 /// Topic of what happened to coins.
@@ -43,6 +46,16 @@ pub(super) fn values(entry: &Entry) -> Vec<Value> {
     let sum = sum_of(&values);
     values.push(Value::Blob(sum.to_vec()));
     values
+}
+
+/// The hash of a payment that this node sent or received, and the number of the fact.
+pub(super) fn payment(entry: &Entry) -> Option<(PaymentHash, u64)> {
+    match &entry.fact {
+        Fact::PaymentSent { payment_hash, .. }
+        | Fact::PaymentFailed { payment_hash, .. }
+        | Fact::PaymentReceived { payment_hash, .. } => Some((*payment_hash, entry.number)),
+        _ => None,
+    }
 }
 
 fn sum_of(values: &[Value]) -> [u8; checksum::LEN] {
@@ -263,8 +276,8 @@ impl Row {
     fn channel_event(self) -> Option<ChannelFact> {
         let txid = self.txid.map(Txid::from_byte_array);
         Some(match self.kind.as_str() {
-            "not_opened" => ChannelFact::NotOpened { reason: self.detail? },
-            "opened" => ChannelFact::Opened {
+            NOT_OPENED => ChannelFact::NotOpened { reason: self.detail? },
+            OPENED => ChannelFact::Opened {
                 outpoint: OutPoint { txid: txid?, vout: self.vout? },
                 capacity: Sat(self.amount_sat?),
                 by_us: self.by_us?,
@@ -305,8 +318,8 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
         Fact::Channel { event, .. } => (
             CHANNEL,
             match event {
-                ChannelFact::NotOpened { .. } => "not_opened",
-                ChannelFact::Opened { .. } => "opened",
+                ChannelFact::NotOpened { .. } => NOT_OPENED,
+                ChannelFact::Opened { .. } => OPENED,
                 ChannelFact::FundingConfirmed => "funding_confirmed",
                 ChannelFact::FundingReorged => "funding_reorged",
                 ChannelFact::Ready => "ready",

@@ -73,15 +73,22 @@ pub(super) fn take_over(
     }
     let marks = read_marks(&tx)?;
     let stale = if new { None } else { staleness(&meta, &marks, mark, found) };
-    let led =
-        mark.marks().iter().filter(|(channel, number)| marks.get(channel).is_none_or(|known| known < number));
-    let led: Vec<ChannelKeysId> = match found {
-        _ if new => Vec::new(),
-        Found::Whole => led.map(|(channel, _)| *channel).collect(),
-        // It proves nothing: any of them may have gone on.
-        Found::Absent | Found::Damaged => marks.keys().copied().collect(),
+    let is_led = |channel: &ChannelKeysId, number| {
+        marks.get(channel).is_none_or(|known: &CommitmentNumber| known < number)
     };
-    for channel in &led {
+    let led: Vec<ChannelKeysId> = match found {
+        Found::Whole if !new => mark
+            .marks()
+            .iter()
+            .filter(|(channel, number)| is_led(channel, number))
+            .map(|(channel, _)| *channel)
+            .collect(),
+        // One that is damaged proves nothing.
+        Found::Whole | Found::Absent | Found::Damaged => Vec::new(),
+    };
+    // Where a commit is missing, or nothing tells that none is, any of them may have gone on: what closes one moves no number.
+    let unknown = marks.keys().filter(|_| stale.is_some());
+    for channel in led.iter().chain(unknown) {
         execute(&tx, "INSERT OR IGNORE INTO suspects (channel) VALUES (?1)", [channel.0])?;
     }
     let suspect = read_suspects(&tx)?;
@@ -89,7 +96,7 @@ pub(super) fn take_over(
     let epoch = Epoch(meta.epoch + 1);
     execute(&tx, "UPDATE meta SET epoch = ?1, commits = ?2", (epoch.0, commits.cast_signed()))?;
     tx.commit().map_err(failed)?;
-    Ok((epoch, marks, commits, Opened { new, suspect, stale }))
+    Ok((epoch, marks, commits, Opened { new, suspect, led, stale }))
 }
 
 /// Why the database seems to be older than what the node has done.

@@ -3,6 +3,7 @@
 use super::checksum;
 use super::error::{damaged, failed};
 use super::fact;
+use super::names::{self, Names};
 use astrape_node::{Entry, JournalError, Key, SeenOnion};
 use astrape_primitives::{ChannelKeysId, PaymentHash};
 use rusqlite::{Connection, OptionalExtension as _, Params};
@@ -31,23 +32,59 @@ pub(super) fn records(conn: &Connection) -> Result<BTreeMap<Key, Vec<u8>>, Journ
     Ok(records)
 }
 
-pub(super) fn onion_seen(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalError> {
+/// Whether each onion was acted on before, in one look at the database.
+pub(super) fn onions_seen(
+    conn: &Connection,
+    names: &Names,
+    onions: &[SeenOnion],
+) -> Result<Vec<bool>, JournalError> {
+    // All of the new ones first: what is merged meanwhile is then in the index.
+    let fresh: Vec<bool> = onions.iter().map(|onion| names.knows_onion(onion)).collect();
+    let look = conn.unchecked_transaction().map_err(failed)?;
+    let seen =
+        onions.iter().zip(fresh).map(|(onion, fresh)| Ok(fresh || is_in_index(&look, onion)?)).collect();
+    look.commit().map_err(failed)?;
+    seen
+}
+
+fn is_in_index(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalError> {
     let mut statement = conn
         .prepare_cached("SELECT 1 FROM onions WHERE cltv_expiry = ?1 AND replay_id = ?2")
         .map_err(failed)?;
     statement.exists((onion.expiry.0, onion.replay_id)).map_err(failed)
 }
 
+/// The last fact about a payment that this node sent or received.
 pub(super) fn last_payment_fact(
+    conn: &Connection,
+    names: &Names,
+    payment_hash: &PaymentHash,
+) -> Result<Option<Entry>, JournalError> {
+    let number = match names.newest_fact(payment_hash) {
+        Some(number) => Some(number.cast_signed()),
+        None => names::indexed_payment(conn, payment_hash)?,
+    };
+    let Some(number) = number else { return Ok(None) };
+    let sql = format!("SELECT {} FROM ledger WHERE number = ?1 AND payment_hash = ?2", fact::COLUMNS);
+    let found = facts(conn, &sql, (number, payment_hash.0))?;
+    // To take it for one that was never paid would pay it twice.
+    match found.into_iter().next() {
+        Some(fact) => Ok(Some(fact)),
+        None => Err(damaged("payments", number)),
+    }
+}
+
+/// The last fact about an invoice that is held or was cancelled.
+pub(super) fn last_invoice_fact(
     conn: &Connection,
     payment_hash: &PaymentHash,
 ) -> Result<Option<Entry>, JournalError> {
+    // The topic is written out: so the index of these facts alone is used.
     let sql = format!(
-        "SELECT {} FROM ledger WHERE payment_hash = ?1 AND topic = ?2 ORDER BY number DESC LIMIT 1",
+        "SELECT {} FROM ledger WHERE topic = 'invoice' AND payment_hash = ?1 ORDER BY number DESC LIMIT 1",
         fact::COLUMNS
     );
-    let facts = facts(conn, &sql, (payment_hash.0, fact::PAYMENT))?;
-    Ok(facts.into_iter().next())
+    Ok(facts(conn, &sql, [payment_hash.0])?.into_iter().next())
 }
 
 /// Facts from one number on, oldest first.
@@ -120,6 +157,18 @@ pub(super) fn story_of_channel(
     let mut story = facts(conn, &sql, (channel.0, limit_of(limit)))?;
     story.reverse();
     Ok(story)
+}
+
+/// How the opening of a channel ended.
+pub(super) fn end_of_opening(
+    conn: &Connection,
+    channel: &ChannelKeysId,
+) -> Result<Option<Entry>, JournalError> {
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE topic = 'channel' AND channel = ?1 AND kind IN (?2, ?3) ORDER BY number LIMIT 1",
+        fact::COLUMNS
+    );
+    Ok(facts(conn, &sql, (channel.0, fact::OPENED, fact::NOT_OPENED))?.into_iter().next())
 }
 
 /// The number of the newest fact.

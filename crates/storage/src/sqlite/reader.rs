@@ -1,12 +1,14 @@
 //! Lookups beside the journal, on a connection of their own: they never wait for a commit, and no commit waits for them.
 
 use super::error::failed;
+use super::names::Names;
 use super::tally::{self, ChannelTally, Tally};
-use super::{archive, fact, query, schema};
-use astrape_node::{Entry, JournalError, RetiredHtlc, SeenOnion};
+use super::{archive, fact, query, request, schema};
+use astrape_node::{Entry, JournalError, PastRequest, RequestId, RetiredHtlc, SeenOnion};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Most facts in one answer: bounds the memory that a caller of the API can make us use.
 pub const MAX_PAGE: usize = 1_000;
@@ -15,20 +17,21 @@ pub const MAX_PAGE: usize = 1_000;
 #[derive(Debug)]
 pub struct SqliteReader {
     conn: Connection,
+    names: Arc<Names>,
 }
 
 impl SqliteReader {
-    /// Opens a reader of the journal in a directory.
+    /// Opens a reader of the journal in a directory, which shares the newest names with its writer.
     ///
     /// # Errors
     /// When there is none, or it is none that this version can read.
-    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+    pub(super) fn open(directory: &Path, names: Arc<Names>) -> Result<Self, JournalError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(directory.join(super::DATABASE), flags).map_err(failed)?;
         super::set_up(&conn)?;
         conn.pragma_update(None, "query_only", true).map_err(failed)?;
         match schema::version(&conn)? {
-            schema::LATEST => Ok(Self { conn }),
+            schema::LATEST => Ok(Self { conn, names }),
             older => Err(JournalError::Io(format!(
                 "the database has schema {older}, which this version brings to {} when the node starts",
                 schema::LATEST
@@ -41,10 +44,7 @@ impl SqliteReader {
     /// # Errors
     /// When it cannot be told.
     pub fn onions_seen(&self, onions: &[SeenOnion]) -> Result<Vec<bool>, JournalError> {
-        let look = self.conn.unchecked_transaction().map_err(failed)?;
-        let seen = onions.iter().map(|onion| query::onion_seen(&look, onion)).collect();
-        look.commit().map_err(failed)?;
-        seen
+        query::onions_seen(&self.conn, &self.names, onions)
     }
 
     /// The last fact about a payment that this node sent or received.
@@ -52,7 +52,23 @@ impl SqliteReader {
     /// # Errors
     /// When it cannot be read.
     pub fn last_payment_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
-        query::last_payment_fact(&self.conn, payment_hash)
+        query::last_payment_fact(&self.conn, &self.names, payment_hash)
+    }
+
+    /// The last fact about an invoice that is held or was cancelled.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn last_invoice_fact(&self, payment_hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        query::last_invoice_fact(&self.conn, payment_hash)
+    }
+
+    /// The request that was carried out under an id of its caller.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        request::find(&self.conn, id)
     }
 
     /// The archived HTLCs of a channel that a commitment of the peer had.
@@ -124,6 +140,14 @@ impl SqliteReader {
     /// When it cannot be read.
     pub fn story_of_channel(&self, channel: &ChannelKeysId) -> Result<Vec<Entry>, JournalError> {
         query::story_of_channel(&self.conn, channel, MAX_PAGE)
+    }
+
+    /// How the opening of a channel ended, if it has: funded, or not.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn end_of_opening(&self, channel: &ChannelKeysId) -> Result<Option<Entry>, JournalError> {
+        query::end_of_opening(&self.conn, channel)
     }
 
     /// The number of the newest fact, if there is any.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 6] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES];
+const MIGRATIONS: [&str; 8] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, REQUESTS, NAMES];
 
 /// How many there were before the archived HTLCs moved.
 const BEFORE_ARCHIVES: usize = 4;
@@ -19,6 +19,56 @@ const BEFORE_ARCHIVES: usize = 4;
 /// How many there were before records lay by age.
 #[cfg(test)]
 const BEFORE_AGES: usize = 5;
+
+/// How many there were before requests had ids.
+#[cfg(test)]
+const BEFORE_REQUESTS: usize = 6;
+
+const REQUESTS: &str = "
+    -- Commands that were carried out under an id which their caller chose, and what came of them.
+    CREATE TABLE requests (
+        id TEXT PRIMARY KEY,
+        digest BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        payment_hash BLOB,
+        channel BLOB,
+        txid BLOB,
+        amount_sat INTEGER,
+        fee_sat INTEGER,
+        invoice TEXT,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// How many there were before new hashes were collected.
+const BEFORE_NAMES: usize = 7;
+
+/// Hashes come into their indexes some time after their rows (`names`). Of the ledger only
+/// payments and invoices are looked up by theirs, and of invoices there are few facts.
+const NAMES: &str = "
+    DROP INDEX ledger_by_payment;
+    CREATE INDEX ledger_by_invoice ON ledger (payment_hash, number) WHERE topic = 'invoice';
+
+    -- The newest fact of each payment.
+    CREATE TABLE payments (
+        payment_hash BLOB PRIMARY KEY,
+        number INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- Onions as they came, which are not in `onions` yet.
+    CREATE TABLE fresh_onions (
+        number INTEGER PRIMARY KEY,
+        cltv_expiry INTEGER NOT NULL,
+        replay_id BLOB NOT NULL
+    ) STRICT;
+
+    -- Up to which row fresh onions are in `onions`, and facts in `payments`.
+    CREATE TABLE merged (
+        name TEXT PRIMARY KEY,
+        number INTEGER NOT NULL,
+        checksum BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// Records lie by their age and not by their keys: payments and HTLCs that begin together change and end together, and what changes
 /// together shall lie together, so that a commit writes few pages.
@@ -212,6 +262,9 @@ fn migrate_to(
         if done == BEFORE_ARCHIVES {
             super::archive::convert(&tx)?;
         }
+        if done == BEFORE_NAMES {
+            super::names::convert(&tx)?;
+        }
         tx.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
         tx.pragma_update(None, "user_version", (done + 1).to_string()).map_err(failed)?;
         tx.commit().map_err(failed)?;
@@ -223,9 +276,14 @@ fn migrate_to(
 mod tests {
     use super::*;
     use crate::SqliteJournal;
-    use crate::sqlite::{DATABASE, checksum};
-    use astrape_node::{Journal as _, Key, RetiredHtlc, Writes};
-    use astrape_primitives::{ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side};
+    use crate::sqlite::{DATABASE, checksum, fact};
+    use astrape_node::{
+        Entry, Fact, Journal as _, Key, Outcome, PastRequest, Request, RequestId, RetiredHtlc, SeenOnion,
+        Writes,
+    };
+    use astrape_primitives::{
+        ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
+    };
     use rusqlite::params_from_iter;
     use rusqlite::types::Value;
     use std::collections::BTreeMap;
@@ -332,6 +390,70 @@ mod tests {
         };
         assert_eq!(place(key(7)), place(key(6)) - 1, "the older rows lie in the order of their keys");
         assert_eq!(place(key(100)), 101, "what is new comes last");
+    }
+
+    #[test]
+    fn payments_and_onions_of_an_older_database_are_found_as_before() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_NAMES, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        let hash = |n: u64| PaymentHash([u8::try_from(n % 40).expect("small"); 32]);
+        let canceled =
+            |n: u64| Fact::InvoiceCanceled { payment_hash: hash(n), amount: Msat(n), reason: String::new() };
+        let failed = |n: u64| Fact::PaymentFailed {
+            payment_hash: hash(n),
+            amount: Msat(n),
+            destination: node(),
+            reason: String::new(),
+        };
+        for number in 0..100_u64 {
+            let fact = if number.is_multiple_of(5) { canceled(number) } else { failed(number) };
+            let entry = Entry { number, at: Timestamp(7), fact };
+            let sql = format!(
+                "INSERT INTO ledger ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+                 ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+                fact::COLUMNS
+            );
+            conn.execute(&sql, params_from_iter(fact::values(&entry))).expect("written");
+        }
+        let onion = |n: u8| SeenOnion { expiry: CltvExpiry(800_000 + u32::from(n)), replay_id: [n; 32] };
+        for seen in (0..50).map(onion) {
+            conn.execute("INSERT INTO onions VALUES (?1, ?2)", (seen.expiry.0, seen.replay_id))
+                .expect("written");
+        }
+        drop(conn);
+        for _ in 0..2 {
+            let (journal, _) = SqliteJournal::open(directory.path(), Network::Regtest, node())
+                .expect("it is brought to today");
+            for n in 0..40 {
+                let newest = (0..100_u64).rev().find(|number| number % 40 == n && !number.is_multiple_of(5));
+                let found = journal.last_payment_fact(&hash(n)).expect("readable");
+                assert_eq!(found.map(|entry| entry.number), newest, "hash {n}");
+            }
+            assert!((0..50).all(|n| journal.onion_seen(&onion(n)).expect("readable")));
+            assert!(!journal.onion_seen(&onion(50)).expect("readable"));
+        }
+    }
+
+    #[test]
+    fn requests_are_remembered_in_a_database_that_is_older_than_their_ids() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+        migrate_to(BEFORE_REQUESTS, &mut conn, Network::Regtest, node()).expect("it was today's once");
+        let row = (b"key", checksum::seal("records", b"key", b"old"));
+        conn.execute("INSERT INTO records (key, value) VALUES (?1, ?2)", row).expect("written");
+        drop(conn);
+        let open = || SqliteJournal::open(directory.path(), Network::Regtest, node()).expect("today's").0;
+        let id: RequestId = "rent".parse().expect("short");
+        let request = Request { id: id.clone(), digest: [3; 32] };
+        let past = PastRequest { request, outcome: Outcome::Opening { channel: ChannelKeysId([4; 32]) } };
+        let mut journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), None);
+        journal.commit(&Writes::default().with_requests(vec![past.clone()])).expect("written");
+        drop(journal);
+        let journal = open();
+        assert_eq!(journal.past_request(&id).expect("readable"), Some(past));
+        assert_eq!(journal.load().expect("readable")[&Key(b"key".to_vec())], b"old");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! Changesets of the library that keeps the on-chain wallet: texts in their order. What they mean is known to it alone.
 
 use super::error::{damaged, failed};
+use super::turns::{Turns, begin};
 use super::{Epoch, checksum};
 use astrape_node::JournalError;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
+use std::sync::Arc;
 
 /// The changesets, on a connection of their own. Not part of a step: the node's own coins are records.
 #[derive(Debug)]
 pub struct WalletChangesets {
-    conn: Connection,
+    pub(super) conn: Connection,
     epoch: Epoch,
+    /// Shared with the journal.
+    turns: Arc<Turns>,
 }
 
 impl WalletChangesets {
-    pub(super) fn new(conn: Connection, epoch: Epoch) -> Self {
-        Self { conn, epoch }
+    pub(super) fn new(conn: Connection, epoch: Epoch, turns: Arc<Turns>) -> Self {
+        Self { conn, epoch, turns }
     }
 
     /// All of them, oldest first.
@@ -57,7 +61,8 @@ impl WalletChangesets {
     }
 
     fn write(&mut self, json: &str, alone: bool) -> Result<(), JournalError> {
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        let _turn = self.turns.take();
+        let tx = begin(&self.conn)?;
         self.epoch.check(&tx)?;
         if alone {
             tx.execute("DELETE FROM wallet_changesets", []).map_err(failed)?;

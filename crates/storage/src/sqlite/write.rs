@@ -1,15 +1,20 @@
 //! The rows of a commit.
 
 use super::error::failed;
-use super::{archive, checksum, fact};
+use super::names::{Merging, Names};
+use super::{archive, checksum, fact, request};
 use astrape_node::{JournalError, Writes};
 use rusqlite::{Connection, Transaction, params_from_iter};
 
-/// Writes all rows but the marks.
+/// Writes all rows but the marks. What is returned is for [`Names::committed`].
 ///
 /// # Errors
 /// When SQLite cannot.
-pub(super) fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), JournalError> {
+pub(super) fn write_rows(
+    tx: &Transaction<'_>,
+    writes: &Writes,
+    names: &Names,
+) -> Result<Merging, JournalError> {
     for (key, value) in writes.records() {
         match value {
             Some(value) => {
@@ -22,18 +27,19 @@ pub(super) fn write_rows(tx: &Transaction<'_>, writes: &Writes) -> Result<(), Jo
     for entry in writes.ledger() {
         execute(tx, INSERT_FACT, params_from_iter(fact::values(entry)))?;
     }
-    archive::add(tx, writes.retired())?;
-    for onion in writes.onions() {
-        let row = (onion.expiry.0, onion.replay_id);
-        execute(tx, "INSERT OR IGNORE INTO onions (cltv_expiry, replay_id) VALUES (?1, ?2)", row)?;
+    for past in writes.requests() {
+        request::add(tx, past)?;
     }
+    archive::add(tx, writes.retired())?;
+    let merging = names.write(tx, writes)?;
     if let Some(expiry) = writes.forget_onions_before() {
-        execute(tx, "DELETE FROM onions WHERE cltv_expiry < ?1", [expiry.0])?;
+        Names::forget_onions_before(tx, expiry)?;
     }
     for channel in writes.forget_retired() {
         execute(tx, "INSERT OR IGNORE INTO forgetting (channel) VALUES (?1)", [channel.0])?;
     }
-    archive::forget_some(tx)
+    archive::forget_some(tx)?;
+    Ok(merging)
 }
 
 /// A record keeps its place when its value changes.

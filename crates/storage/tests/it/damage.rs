@@ -1,8 +1,8 @@
 //! Files that are not as they were left: refused, or intact. Never a panic, never something in between.
 
 use crate::support::{Contents, contents, node, open, typical};
-use astrape_node::{Journal as _, JournalError};
-use astrape_primitives::Network;
+use astrape_node::{Journal as _, JournalError, Outcome, PastRequest, Request, RequestId, Writes};
+use astrape_primitives::{Network, PaymentHash};
 use astrape_storage::sqlite::DATABASE;
 use astrape_storage::{Opened, SqliteJournal};
 use std::path::Path;
@@ -61,6 +61,23 @@ fn a_flipped_bit_in_the_database_is_found_or_changes_nothing() {
         }
     }
     assert!(refused > 20 && intact > 20, "{refused} refused, {intact} intact");
+}
+
+// attack 83
+#[test]
+fn a_request_whose_row_was_changed_is_damage_and_neither_unknown_nor_something_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path());
+    let id: RequestId = "rent".parse().unwrap();
+    let request = Request { id: id.clone(), digest: [1; 32] };
+    let outcome = Outcome::Paying { payment_hash: PaymentHash([2; 32]) };
+    journal.commit(&Writes::default().with_requests(vec![PastRequest { request, outcome }])).unwrap();
+    for change in ["digest = x'00'", "payment_hash = zeroblob(32)", "kind = 'opening'", "checksum = x''"] {
+        let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+        conn.execute(&format!("UPDATE requests SET {change}"), []).unwrap();
+        let found = journal.reader().unwrap().past_request(&id);
+        assert!(matches!(found, Err(JournalError::Damaged(_))), "{change}: {found:?}");
+    }
 }
 
 // attack 83

@@ -1,9 +1,13 @@
 //! What both journals promise, asked of both.
 
 use crate::support::{Make, channel, facts, htlc, onion, open, typical};
-use astrape_node::{Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT};
-use astrape_primitives::{CommitmentNumber, Msat, PaymentHash, PaymentPreimage, Side};
+use astrape_node::{
+    Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, Outcome, PastRequest, Request, RequestId,
+};
+use astrape_primitives::{CommitmentNumber, Msat, PaymentHash, PaymentPreimage, Sat, Side};
 use astrape_storage::MemoryJournal;
+use bitcoin::Txid;
+use bitcoin::hashes::Hash as _;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -57,6 +61,30 @@ fn the_last_fact_of_a_payment_is_the_newest_of_our_own_ends() {
         let last = journal.last_payment_fact(&PaymentHash([1; 32])).unwrap().unwrap();
         assert_eq!((last.number, last.fact), (1, sent));
         assert_eq!(journal.last_payment_fact(&PaymentHash([2; 32])).unwrap(), None);
+    });
+}
+
+#[test]
+fn a_request_is_found_by_its_id_with_what_came_of_it() {
+    let outcomes = [
+        Outcome::Invoiced { bolt11: "lnbcrt1".to_owned() },
+        Outcome::Opening { channel: channel(3) },
+        Outcome::Paying { payment_hash: PaymentHash([4; 32]) },
+        Outcome::Withdrawing { txid: Txid::from_byte_array([5; 32]), amount: Sat(u64::MAX), fee: Sat(0) },
+    ];
+    let id = |n: usize| -> RequestId { format!("'; -- {n}").parse().unwrap() };
+    let past = |(n, outcome): (usize, &Outcome)| {
+        let request = Request { id: id(n), digest: [u8::try_from(n).unwrap(); 32] };
+        PastRequest { request, outcome: outcome.clone() }
+    };
+    on_both(|journal| {
+        assert_eq!(journal.past_request(&id(0)).unwrap(), None);
+        let requests: Vec<PastRequest> = outcomes.iter().enumerate().map(past).collect();
+        journal.commit(&Make::default().set(b"a", b"1").done().with_requests(requests.clone())).unwrap();
+        for (n, past) in requests.into_iter().enumerate() {
+            assert_eq!(journal.past_request(&id(n)).unwrap(), Some(past));
+        }
+        assert_eq!(journal.past_request(&id(9)).unwrap(), None);
     });
 }
 

@@ -1,9 +1,11 @@
 //! The facts: every kind comes back as it was, a page at a time.
 
 use crate::support::{Make, channel, facts, open};
-use astrape_node::{Fact, Journal as _, JournalError};
-use astrape_primitives::{Msat, PaymentHash};
+use astrape_node::{ChannelFact, Fact, Journal as _, JournalError};
+use astrape_primitives::{ChannelId, Msat, PaymentHash, Sat};
 use astrape_storage::Tally;
+use bitcoin::hashes::Hash as _;
+use bitcoin::{OutPoint, Txid};
 
 fn is_payment(fact: &Fact) -> bool {
     matches!(fact, Fact::PaymentSent { .. } | Fact::PaymentFailed { .. } | Fact::PaymentReceived { .. })
@@ -47,6 +49,29 @@ fn a_list_goes_on_where_the_last_page_ended() {
     assert_eq!(from.iter().map(|e| e.number).collect::<Vec<_>>(), [58, 59]);
     assert!(reader.facts_from(u64::MAX, 10).unwrap().is_empty());
     assert_eq!(reader.facts_from(0, usize::MAX).unwrap().len(), 60);
+}
+
+#[test]
+fn how_an_opening_ended_is_found_however_long_the_story_of_the_channel_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(dir.path());
+    let reader = journal.reader().unwrap();
+    let of = |keys, event| Fact::Channel {
+        keys,
+        channel_id: ChannelId([8; 32]),
+        peer: crate::support::node(),
+        event,
+    };
+    let outpoint = OutPoint { txid: Txid::from_byte_array([3; 32]), vout: 1 };
+    let opened = of(channel(1), ChannelFact::Opened { outpoint, capacity: Sat(5), by_us: true });
+    let failed = of(channel(2), ChannelFact::NotOpened { reason: "no".to_owned() });
+    let mut make = Make::default().fact(0, opened.clone()).fact(1, failed.clone());
+    for number in 2..1_500 {
+        make = make.fact(number, of(channel(1), ChannelFact::Ready));
+    }
+    journal.commit(&make.done()).unwrap();
+    let end = |keys| reader.end_of_opening(&keys).unwrap().map(|entry| entry.fact);
+    assert_eq!((end(channel(1)), end(channel(2)), end(channel(3))), (Some(opened), Some(failed), None));
 }
 
 #[test]

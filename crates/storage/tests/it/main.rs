@@ -6,6 +6,7 @@ mod damage;
 mod fences;
 mod journals;
 mod ledger;
+mod names;
 mod speed;
 mod stale;
 mod support;

@@ -29,7 +29,7 @@ fn a_restart_is_not_suspect() {
 
 // attack 48
 #[test]
-fn an_old_copy_makes_the_channels_suspect_that_went_on_since() {
+fn what_an_old_copy_has_forgotten_of_a_channel_makes_it_suspect_until_it_is_past_its_mark() {
     let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (mut journal, _) = open(dir.path());
     let start = Make::default().set(b"a", b"old").mark(channel(1), 5).mark(channel(2), 5);
@@ -42,18 +42,44 @@ fn an_old_copy_makes_the_channels_suspect_that_went_on_since() {
     copy(backup.path(), dir.path());
 
     let (mut journal, opened) = open(dir.path());
-    assert_eq!(opened.suspect, [channel(2)]);
+    assert_eq!(opened.led, [channel(2)]);
+    assert_eq!(opened.suspect, [channel(1), channel(2)], "what was forgotten may have closed any of them");
     assert!(opened.stale.is_some());
     // What is written without the peer's agreement clears nothing, nor does another channel.
     journal.commit(&Make::default().mark(channel(1), 8).mark(channel(2), 5).done()).unwrap();
     drop(journal);
     let (mut journal, opened) = open(dir.path());
-    assert_eq!(opened.suspect, [channel(2)], "until it moves on");
-    // The peer has reestablished at our number, and the channel moves on.
+    assert_eq!((&opened.suspect, &opened.led), (&vec![channel(2)], &vec![channel(2)]), "until it moves on");
+    // Whoever moves it from where it never stood again: its mark says 7.
     journal.commit(&Make::default().mark(channel(2), 6).done()).unwrap();
     drop(journal);
+    let (mut journal, opened) = open(dir.path());
+    assert_eq!((&opened.suspect, &opened.led), (&vec![channel(2)], &vec![channel(2)]), "old all the same");
+    journal.commit(&Make::default().mark(channel(2), 7).done()).unwrap();
+    drop(journal);
     let (_, opened) = open(dir.path());
-    assert_eq!((opened.suspect, opened.stale), (vec![], None));
+    assert_eq!((opened.suspect, opened.led, opened.stale), (vec![], vec![], None));
+}
+
+// attack 48
+#[test]
+fn an_old_copy_makes_all_channels_suspect_though_none_has_moved_since() {
+    let (dir, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (mut journal, _) = open(dir.path());
+    journal.commit(&Make::default().set(b"a", b"open").mark(channel(1), 5).done()).unwrap();
+    drop(journal);
+    copy(dir.path(), backup.path());
+    let (mut journal, _) = open(dir.path());
+    journal.commit(&Make::default().set(b"a", b"on its way to the chain").done()).unwrap();
+    drop(journal);
+    copy(backup.path(), dir.path());
+
+    let (mut journal, opened) = open(dir.path());
+    assert_eq!((opened.suspect, opened.led), (vec![channel(1)], vec![]));
+    assert!(opened.stale.is_some());
+    journal.commit(&Make::default().mark(channel(1), 6).done()).unwrap();
+    drop(journal);
+    assert_eq!(open(dir.path()).1.suspect, [], "its peer was where we were");
 }
 
 // attack 48

@@ -4,7 +4,7 @@ use crate::engine::Shared;
 use crate::engine::core::Stopped;
 use astrape_chain::{ChainSource, FeeEstimates, MempoolView, Status};
 use astrape_node::{ChainInput, Freshness, Input};
-use astrape_primitives::{FeeratePerKw, Feerates};
+use astrape_primitives::{BlockId, FeeratePerKw, Feerates};
 use bitcoin::OutPoint;
 use std::sync::PoisonError;
 
@@ -34,6 +34,26 @@ pub(super) fn freshness(status: &Status) -> ChainInput {
         | Status::Unreachable { .. } => Freshness::Behind(status.to_string()),
         Status::Stale { .. } => Freshness::Doubtful(status.to_string()),
     })
+}
+
+/// Says so if the source has pruned blocks that have yet to be read: by the core, above its `tip`, by the wallet, or for a watch.
+pub(super) async fn warn_of_pruned(shared: &Shared, source: &dyn ChainSource, tip: Option<BlockId>) {
+    let wallet = shared.wallet.height().await.ok();
+    let watched = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).lowest_unscanned();
+    let above = [tip.map(|tip| tip.height), wallet].into_iter().flatten().map(|height| height.plus(1));
+    let Some(needed) = above.chain(watched).min() else { return };
+    match source.pruned_below().await {
+        Ok(Some(has)) if has > needed => tracing::error!(
+            %needed, %has,
+            "bitcoind has pruned blocks that this node has yet to read: what happened to its coins and channels in them is not \
+             found; let bitcoind download them again (-reindex, with a higher -prune or none)"
+        ),
+        Ok(Some(has)) => {
+            tracing::info!(%has, "bitcoind prunes: this node must not be off for longer than its blocks last")
+        }
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "whether blocks are pruned cannot be asked now"),
+    }
 }
 
 pub(super) async fn tell_fees(

@@ -50,6 +50,11 @@ impl Watches {
         std::mem::take(&mut self.unscanned)
     }
 
+    /// The lowest block that is to be looked through for what is watched.
+    pub(crate) fn lowest_unscanned(&self) -> Option<Height> {
+        self.unscanned.values().min().copied()
+    }
+
     /// Not looked for after all: the source did not answer.
     pub(crate) fn put_back(&mut self, unscanned: BTreeMap<OutPoint, Height>) {
         self.unscanned.extend(unscanned);

@@ -127,7 +127,7 @@ impl GossipEngine {
     /// A source that cannot tell (it has pruned the block) is not asked again; one that is away is.
     fn no_answer(&self, id: ShortChannelId, error: &SourceError, unanswered: &mut Vec<ShortChannelId>) {
         match error {
-            SourceError::Refused(_) => self.answer(id, &ChainAnswer::Unknown),
+            SourceError::Refused(_) | SourceError::Pruned(_) => self.answer(id, &ChainAnswer::Unknown),
             error => {
                 tracing::debug!(%id, %error, "the chain cannot be asked for a channel now");
                 unanswered.push(id);

@@ -110,10 +110,7 @@ impl Conversation {
     async fn range(&self, query: QueryChannelRange) -> Result<(), Over> {
         let mut answer = RangeAnswer::new(query);
         loop {
-            let part = {
-                let state = self.shared.gossip.lock();
-                answer.next(state.gossip.graph(), state.gossip.chain_hash())
-            };
+            let part = answer.next(&self.shared.gossip.lock().gossip);
             match part {
                 Some(part) => self.message(Message::ReplyChannelRange(part)).await?,
                 None => return Ok(()),
@@ -133,7 +130,7 @@ impl Conversation {
             let piece = {
                 let state = self.shared.gossip.lock();
                 let is_complete = state.sync.progress() == Progress::Complete;
-                answer.next(state.gossip.graph(), state.gossip.chain_hash(), is_complete)
+                answer.next(&state.gossip, is_complete)
             };
             match piece {
                 Some(Piece::Stored(places)) => self.stored(places).await?,

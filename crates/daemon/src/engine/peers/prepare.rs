@@ -28,7 +28,13 @@ pub(crate) enum Heard {
 /// nothing that a channel waits for.
 pub(crate) fn is_for_core(message: &Message) -> bool {
     message.channel_id().is_some()
-        || matches!(message, Message::OpenChannel(_) | Message::ChannelUpdate(_) | Message::UpdateAddHtlc(_))
+        || matches!(
+            message,
+            Message::OpenChannel(_)
+                | Message::ChannelAnnouncement(_)
+                | Message::ChannelUpdate(_)
+                | Message::UpdateAddHtlc(_)
+        )
 }
 
 /// Prepares what came together, in its order: onions are peeled on several threads when there are many, and looked up at once.

@@ -19,6 +19,9 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(crate) struct Backoffs {
     first: Duration,
     most: Duration,
+    /// How much longer than the pause a connection must last to end the pauses: a peer that lets us in only to be hung up on again
+    /// is as far from well as one that is not there.
+    lasting: Duration,
     state: Mutex<BTreeMap<NodeId, Backoff>>,
 }
 
@@ -29,44 +32,51 @@ struct Backoff {
     /// How long the pause before it was.
     pause: Duration,
     is_dialling: bool,
+    was_connected: bool,
 }
 
 impl Backoffs {
     pub(crate) fn new(fast: bool) -> Self {
         let (first, most) = if fast { (100, 1_000) } else { (1_000, 300_000) };
         let (first, most) = (Duration::from_millis(first), Duration::from_millis(most));
-        Self { first, most, state: Mutex::default() }
+        Self { first, most, lasting: most / 5, state: Mutex::default() }
     }
 
     /// Whether a peer may be tried now; if so, nobody else does until [`Backoffs::ended`].
     fn begin(&self, peer: NodeId) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let backoff =
-            state.entry(peer).or_insert(Backoff { next: now, pause: Duration::ZERO, is_dialling: false });
+        let backoff = state.entry(peer).or_insert(Backoff {
+            next: now,
+            pause: Duration::ZERO,
+            is_dialling: false,
+            was_connected: false,
+        });
         let may = !backoff.is_dialling && backoff.next <= now;
         backoff.is_dialling |= may;
         may
     }
 
     fn ended(&self, peer: NodeId, connected: bool) {
-        let pause = |before: Duration| {
-            let longer = (before * 2).clamp(self.first, self.most);
-            if connected { self.first } else { longer }
+        let now = Instant::now();
+        let pause = |before: Option<&Backoff>| {
+            let longer = before.map_or(Duration::ZERO, |b| b.pause * 2).clamp(self.first, self.most);
+            let was_short = before.is_some_and(|b| b.was_connected && now < b.next + self.lasting);
+            if connected && !was_short { self.first } else { longer }
         };
-        self.set(peer, pause);
+        self.set(peer, connected, pause);
     }
 
     /// A peer is tried again, but not soon.
     pub(crate) fn put_off(&self, peer: NodeId) {
-        self.set(peer, |_| self.most);
+        self.set(peer, false, |_| self.most);
     }
 
-    fn set(&self, peer: NodeId, pause: impl FnOnce(Duration) -> Duration) {
+    fn set(&self, peer: NodeId, was_connected: bool, pause: impl FnOnce(Option<&Backoff>) -> Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let pause = pause(state.get(&peer).map_or(Duration::ZERO, |b| b.pause));
+        let pause = pause(state.get(&peer));
         let next = Instant::now() + pause + jitter(pause);
-        state.insert(peer, Backoff { next, pause, is_dialling: false });
+        state.insert(peer, Backoff { next, pause, is_dialling: false, was_connected });
     }
 
     /// Forgets peers that are not remembered any more.
@@ -137,11 +147,14 @@ mod tests {
         backoffs.state.lock().expect("no panic")[&peer].pause
     }
 
+    fn peer() -> NodeId {
+        "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point")
+    }
+
     #[test]
     fn pauses_grow_to_a_bound_and_begin_anew_after_a_success() {
         let backoffs = Backoffs::new(false);
-        let peer: NodeId =
-            "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point");
+        let peer = peer();
         assert!(backoffs.begin(peer));
         assert!(!backoffs.begin(peer), "it is being tried");
         let mut before = Duration::ZERO;
@@ -152,6 +165,22 @@ mod tests {
         }
         assert_eq!(before, backoffs.most);
         assert!(!backoffs.begin(peer), "it is too early");
+        backoffs.ended(peer, true);
+        assert_eq!(pause(&backoffs, peer), backoffs.first);
+    }
+
+    #[test]
+    fn a_peer_whose_connections_do_not_last_is_tried_ever_more_rarely() {
+        let (backoffs, peer) = (Backoffs::new(false), peer());
+        let mut expected = backoffs.first;
+        for _ in 0..20 {
+            backoffs.ended(peer, true);
+            assert_eq!(pause(&backoffs, peer), expected);
+            expected = (expected * 2).min(backoffs.most);
+        }
+        // The last one did.
+        let before = Instant::now().checked_sub(backoffs.lasting).expect("the machine is up for longer");
+        backoffs.state.lock().expect("no panic").get_mut(&peer).expect("known").next = before;
         backoffs.ended(peer, true);
         assert_eq!(pause(&backoffs, peer), backoffs.first);
     }

@@ -2,10 +2,11 @@
 
 use astrape_primitives::Height;
 use astrape_transactions::Keychain;
-use astrape_wallet::{FoundCoin, WalletFinding};
+use astrape_wallet::{Coin, FoundCoin, WalletFinding};
 use bdk_wallet::chain::ChainPosition;
 use bdk_wallet::{KeychainKind, Wallet};
 use bitcoin::{Block, OutPoint, Transaction};
+use std::collections::BTreeSet;
 
 /// What a block did to our coins.
 pub(super) fn of_block(wallet: &Wallet, block: &Block, height: Height) -> Vec<WalletFinding> {
@@ -33,6 +34,26 @@ pub(super) fn all(wallet: &Wallet) -> Vec<WalletFinding> {
     let spends = txs.iter().filter_map(|(height, tx)| Some(spent(wallet, tx, (*height)?))).flatten();
     // Within a block transactions come in no particular order here, so all coins come before all spends.
     coins.chain(spends).collect()
+}
+
+/// The lowest height at which the core's coins have what the best chain, of which the wallet knows `all` up to `tip`, has not: a
+/// reorganisation that the wallet kept, and of which the core was not told before a stop.
+pub(super) fn lowest_undone(all: &[WalletFinding], coins: &[Coin], tip: Height) -> Option<Height> {
+    let (mut confirmed, mut spent) = (BTreeSet::new(), BTreeSet::new());
+    for finding in all {
+        match finding {
+            WalletFinding::Confirmed { coin, height } => drop(confirmed.insert((coin.outpoint, *height))),
+            WalletFinding::Spent { outpoint, height } => drop(spent.insert((*outpoint, *height))),
+            _ => {}
+        }
+    }
+    let is_gone = |known: &BTreeSet<(OutPoint, Height)>, coin: &Coin, height: Option<Height>| {
+        height.filter(|height| *height <= tip && !known.contains(&(coin.outpoint(), *height)))
+    };
+    let gone = coins
+        .iter()
+        .flat_map(|coin| [is_gone(&confirmed, coin, coin.confirmed), is_gone(&spent, coin, coin.spent)]);
+    gone.flatten().min()
 }
 
 /// The coins that an unconfirmed transaction of ours makes. Those of strangers count only once they are in a block.

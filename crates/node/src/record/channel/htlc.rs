@@ -119,7 +119,7 @@ fn get_onion(r: &mut In<'_>) -> Result<OnionSource, Unreadable> {
 
 fn put_removal(out: Out, removal: &Removal) -> Out {
     let out = out.field(22, |out| put_numbers(&removal.from, out));
-    match &removal.resolution {
+    let out = match &removal.resolution {
         Resolution::Fulfilled { preimage, attribution } => {
             put_attribution(out.value(24, preimage), attribution)
         }
@@ -130,7 +130,9 @@ fn put_removal(out: Out, removal: &Removal) -> Out {
             out.extend(sha256_of_onion);
             failure_code.write(out);
         }),
-    }
+    };
+    // Odd, since an older Astrape passes over it: the failure stands for it.
+    out.some(35, removal.late_preimage.as_ref())
 }
 
 fn put_attribution(out: Out, attribution: &Attribution) -> Out {
@@ -164,7 +166,7 @@ fn get_removal(r: &mut In<'_>) -> Result<Option<Removal>, Unreadable> {
         }
         _ => return Err(Unreadable::Senseless("an HTLC that ends in no way or in two")),
     };
-    Ok(Some(Removal { resolution, from }))
+    Ok(Some(Removal { resolution, from, late_preimage: r.some(35)? }))
 }
 
 fn get_attribution(r: &mut Reader<'_>) -> Result<astrape_wire::AttributionData, ValueError> {

@@ -4,11 +4,11 @@
 use super::*;
 use astrape_channel::commitments::Numbers;
 use astrape_channel::htlc::Removal;
-use astrape_channel::{Attribution, Resolution::Fulfilled};
-use astrape_onion::HoldTime;
+use astrape_channel::{Attribution, Resolution::Failed, Resolution::Fulfilled};
+use astrape_onion::{FailurePacket, HoldTime};
 use astrape_payment::send::{Lessons, Limit, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
-use astrape_primitives::{Msat, PaymentPreimage, ShortChannelId, Timestamp};
+use astrape_primitives::{CommitmentNumber, Msat, PaymentPreimage, ShortChannelId, Timestamp};
 use astrape_routing::Direction as Way;
 
 #[test]
@@ -197,7 +197,7 @@ fn how_long_a_fulfilled_htlc_was_held_is_read_again_and_stays_readable() {
         let mut open = full_channel();
         let htlc = Arc::make_mut(open.htlcs.get_mut(&(Side::Remote, HtlcId(241))).expect("it is there"));
         let resolution = Fulfilled { preimage: PaymentPreimage([7; 32]), attribution };
-        htlc.removal = Some(Removal { resolution, from: Numbers::default() });
+        htlc.removal = Some(Removal { resolution, from: Numbers::default(), late_preimage: None });
         channel_of(&open)
     };
     let (held, silent) = (fulfilled(Attribution::Held(HoldTime(0x0102))), fulfilled(Attribution::Silent));
@@ -206,4 +206,23 @@ fn how_long_a_fulfilled_htlc_was_held_is_read_again_and_stays_readable() {
     assert_eq!(hex(&rows[&key]), hex(&rows_of(&silent)[&key]) + "210400000102");
     let read = restore(&rows).expect("readable");
     assert_eq!(read.channels.into_values().map(Arc::unwrap_or_clone).collect::<Vec<_>>(), [held]);
+}
+
+/// The first versions had none, and pass over it.
+#[test]
+fn a_preimage_that_came_after_its_failure_is_read_again_and_stays_readable() {
+    let failed = |late_preimage| {
+        let mut open = full_channel();
+        let htlc = Arc::make_mut(open.htlcs.get_mut(&(Side::Remote, HtlcId(241))).expect("it is there"));
+        let resolution = Failed(FailurePacket { reason: vec![1; 4], attribution_data: None });
+        let from = Numbers { local: None, remote: Some(CommitmentNumber(7)) };
+        htlc.removal = Some(Removal { resolution, from, late_preimage });
+        channel_of(&open)
+    };
+    let (late, without) = (failed(Some(PaymentPreimage([7; 32]))), failed(None));
+    let key = ChannelRow::Htlc(Side::Remote, HtlcId(241)).key(&late.open().expect("open").params.keys);
+    let rows = rows_of(&late);
+    assert_eq!(hex(&rows[&key]), hex(&rows_of(&without)[&key]) + "2320" + &"07".repeat(32));
+    let read = restore(&rows).expect("readable");
+    assert_eq!(read.channels.into_values().map(Arc::unwrap_or_clone).collect::<Vec<_>>(), [late]);
 }

@@ -59,22 +59,26 @@ impl Net {
 
     /// Asks for a channel.
     pub(in crate::tests) fn propose(&mut self, from: usize, to: usize) -> ChannelKeysId {
-        let keys = self.fresh_keys(from);
-        let channel = keys.id;
-        let command = OpenChannelCommand {
+        let command = self.opening(from, to);
+        let channel = command.keys.id;
+        let reply = self.command(from, Command::OpenChannel(Box::new(command)));
+        assert_eq!(reply, Ok(Reply::Opening { channel }));
+        channel
+    }
+
+    /// What is asked for with a channel.
+    pub(in crate::tests) fn opening(&mut self, from: usize, to: usize) -> OpenChannelCommand {
+        OpenChannelCommand {
             peer: self.id(to),
             funding: Sat(1_000_000),
             push: Msat(400_000_000),
             announce: self.announces,
             feerate: None,
-            keys,
+            keys: self.fresh_keys(from),
             change_script: script(77),
             upfront_shutdown_script: None,
             spend_reserve: false,
-        };
-        let reply = self.command(from, Command::OpenChannel(Box::new(command)));
-        assert_eq!(reply, Ok(Reply::Opening { channel }));
-        channel
+        }
     }
 
     /// A channel that is ready for payments; the opener's name for it.

@@ -1,6 +1,7 @@
 //! What a node has written, in memory.
 
 use crate::journal::{Entry, Journal, JournalError, Key, RetiredHtlc, SeenOnion, Writes};
+use crate::request::{PastRequest, RequestId};
 use astrape_primitives::{ChannelKeysId, CommitmentNumber, PaymentHash};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(in crate::tests) struct Disk {
     rows: BTreeMap<Key, Vec<u8>>,
     onions: BTreeSet<SeenOnion>,
+    requests: BTreeMap<RequestId, PastRequest>,
     /// Channels whose archive may be deleted.
     over: BTreeSet<ChannelKeysId>,
 }
@@ -40,6 +42,7 @@ impl Journal for Disk {
         }
         self.over.extend(writes.forget_retired());
         self.onions.extend(writes.onions().iter().copied());
+        self.requests.extend(writes.requests().iter().map(|past| (past.request.id.clone(), past.clone())));
         if let Some(height) = writes.forget_onions_before() {
             self.onions.retain(|onion| onion.expiry >= height);
         }
@@ -56,6 +59,10 @@ impl Journal for Disk {
 
     fn last_payment_fact(&self, _: &PaymentHash) -> Result<Option<Entry>, JournalError> {
         Ok(None)
+    }
+
+    fn past_request(&self, id: &RequestId) -> Result<Option<PastRequest>, JournalError> {
+        Ok(self.requests.get(id).cloned())
     }
 
     fn retired_htlcs(

@@ -16,7 +16,7 @@ impl Net {
         (0..self.members.len()).find(|who| self.id(*who) == id)
     }
 
-    pub(super) fn is_up(&self, a: usize, b: usize) -> bool {
+    pub(in crate::tests) fn is_up(&self, a: usize, b: usize) -> bool {
         self.up.contains(&(a.min(b), a.max(b)))
     }
 

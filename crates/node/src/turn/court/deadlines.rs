@@ -6,7 +6,6 @@ use crate::state::FailedByPeer;
 use crate::turn::{Turn, origin_of};
 use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin};
 use astrape_primitives::{ChannelKeysId, Height, Msat, PaymentHash, PaymentPreimage, Side};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
@@ -45,6 +44,11 @@ impl Turn<'_> {
         }
         self.close_what_peers_failed();
         self.fail_back_what_is_late();
+        for keys in self.node.channels.keys() {
+            if !self.node.suspect.contains(&keys) {
+                self.close_where_too_much_is_left_to_the_peer(keys);
+            }
+        }
     }
 
     /// Channels that their peers have failed unheard, and whose commitment does not come. One whose state may be old waits
@@ -78,7 +82,7 @@ impl Turn<'_> {
     ) -> bool {
         use astrape_channel::{Link, Phase};
         let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
-        if channel.link != Link::Reestablishing || !matches!(channel.phase, Phase::Open(_)) {
+        if !matches!(channel.link, Link::Reestablishing(_)) || !matches!(channel.phase, Phase::Open(_)) {
             return false;
         }
         // It says so again whenever we come back: the first time counts.
@@ -91,7 +95,7 @@ impl Turn<'_> {
 
     /// HTLCs whose upstream is about to expire are failed back, though their own end is open: the upstream peer would close
     /// else, and one stuck HTLC would take down a row of channels (attack 52). Never one whose preimage is known.
-    pub(in crate::turn) fn fail_back_what_is_late(&mut self) {
+    fn fail_back_what_is_late(&mut self) {
         let tip = self.height();
         let mut late: Vec<(ChannelKeysId, Arc<Htlc>)> = Vec::new();
         for (keys, channel) in self.node.channels.iter() {
@@ -106,7 +110,6 @@ impl Turn<'_> {
             };
             late.extend(htlcs.filter(is_late).map(|h| (*keys, Arc::clone(h))));
         }
-        let concerned: BTreeSet<ChannelKeysId> = late.iter().map(|(keys, _)| *keys).collect();
         for (keys, htlc) in late {
             match self.known_preimage(keys, htlc.payment_hash) {
                 Some(preimage) => self.drive(keys, ChannelEvent::PreimageSeen { id: htlc.id, preimage }),
@@ -122,7 +125,6 @@ impl Turn<'_> {
                 }
             }
         }
-        concerned.into_iter().for_each(|keys| self.close_where_too_much_is_left_to_the_peer(keys));
     }
 
     /// Whether the channel that an HTLC came by is on its way to the chain: to fail it there saves nothing, and a preimage may come.
@@ -135,15 +137,17 @@ impl Turn<'_> {
     }
 
     /// HTLCs that were failed back and are not worth going on chain for are the peer's for the taking. One is; many of them are not
-    /// left to it: more than what may be lost in dust ends the channel (BOLT 2).
+    /// left to it: more than what may be lost in dust ends the channel (BOLT 2), once the peer has had its time to remove them.
     fn close_where_too_much_is_left_to_the_peer(&mut self, keys: ChannelKeysId) {
         let limit = self.node.config.channel.max_dust_htlc_exposure;
+        let (tip, fresh_since) = (self.height(), self.node.world.fresh_since.unwrap_or_default());
         let channel = self.node.channels.get(&keys).filter(|channel| !is_on_its_way(channel));
         let Some(open) = channel.and_then(|channel| channel.open()) else { return };
         let is_left = |h: &&Arc<Htlc>| {
             h.offered_by == Side::Local
                 && h.preimage().is_none()
                 && matches!(origin_of(h), Some(Origin::Relay { .. }))
+                && astrape_onchain::deadline::is_overdue(h.cltv_expiry, tip, fresh_since)
                 && self.upstream_of(h).is_none()
         };
         let left: Msat = open.htlcs.values().filter(is_left).map(|h| h.amount).sum();

@@ -40,9 +40,12 @@ impl Turn<'_> {
             return;
         }
         let mut coins = (*coins).clone();
-        coins.release(reservation);
+        // What is still wanted stays, also where a block has spent it: the block may go.
+        for outpoint in held.difference(&wanted) {
+            coins.release_one(outpoint, reservation);
+        }
         let is_free = |o: &OutPoint| coins.get(o).is_some_and(|c| c.spent.is_none() && c.reserved.is_none());
-        let free: Vec<OutPoint> = wanted.into_iter().filter(is_free).collect();
+        let free: Vec<OutPoint> = wanted.difference(&held).filter(|o| is_free(o)).copied().collect();
         coins.reserve(&free, reservation).expect("they were just looked at");
         self.node.coins.set((), Arc::new(coins));
     }
@@ -72,5 +75,52 @@ impl Turn<'_> {
                 self.court(keys, Event::Learnt);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::node::Node;
+    use crate::record::tests::examples::Gen;
+    use astrape_onchain::{Claim, ClaimId};
+    use astrape_primitives::{Entropy, Network, NodeId, Timestamp};
+    use astrape_wallet::{Coin, WalletFinding};
+
+    fn found(number: u64) -> Coin {
+        let mut coin = Gen(number).coin();
+        coin.found.is_coinbase = false;
+        Coin { confirmed: Some(Height(100)), spent: None, reserved: None, ..coin }
+    }
+
+    #[test]
+    fn the_coin_of_a_claim_that_confirmed_stays_set_aside_when_another_claim_takes_one_and_its_block_goes() {
+        let node_id = NodeId::from_bytes([2; 33]).expect("a point");
+        let mut node = Node::new(Config::new(node_id, Network::Regtest));
+        let keys = ChannelKeysId([7; 32]);
+        let (first, second) = (found(1), found(2));
+        let reserved = |node: &Node, coin: &Coin| {
+            node.coins.get(&()).and_then(|coins| coins.get(&coin.outpoint())).and_then(|coin| coin.reserved)
+        };
+        let coins: Coins = [first.clone(), second.clone()].into_iter().collect();
+        node.coins.set((), Arc::new(coins));
+        let mut turn = Turn::new(&mut node, Timestamp::from_secs(1), Entropy::new([7; 32]));
+        let claim = |number: u64, coin: &Coin| {
+            (ClaimId(number), Claim { coins: vec![coin.to_input()], ..Gen(number).claim() })
+        };
+        let mut court = Gen(3).court(keys);
+        court.claims = [claim(1, &first)].into_iter().collect();
+        turn.set_aside_coins_of(keys, &court);
+        turn.coins(vec![WalletFinding::Spent { outpoint: first.outpoint(), height: Height(101) }]);
+        court.claims.extend([claim(2, &second)]);
+        turn.set_aside_coins_of(keys, &court);
+        turn.coins(vec![WalletFinding::Reorged { from: Height(101) }]);
+        let ours = Some(Reservation::Claim(keys));
+        assert_eq!([reserved(turn.node, &first), reserved(turn.node, &second)], [ours; 2]);
+        // What no claim spends any more is free again.
+        court.claims.remove(&ClaimId(1));
+        turn.set_aside_coins_of(keys, &court);
+        assert_eq!([reserved(turn.node, &first), reserved(turn.node, &second)], [None, ours]);
     }
 }

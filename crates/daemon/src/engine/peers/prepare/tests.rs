@@ -74,7 +74,7 @@ fn what_came_together_stays_in_order_and_each_htlc_has_its_own_onion() {
     let old = old.map(|add| name_of(&peel_one(add, &signer).expect("it is whole"))).collect();
     let writes = Writes::by_hand(BTreeMap::new(), vec![], vec![], old, None, BTreeMap::new());
     journal.commit(&writes).expect("written");
-    let lookups = Lookups::open(directory.path()).expect("there is a journal");
+    let lookups = Lookups::of(&journal).expect("there is a journal");
     for count in [0, 1, 2, MIN_PARALLEL - 1, MIN_PARALLEL, 40] {
         let mut heard = vec![Heard::Event(PeerEvent::Heard)];
         for add in &adds[..count] {

@@ -89,7 +89,7 @@ impl Gen {
         }
     }
 
-    pub(super) fn claim(&mut self) -> Claim {
+    pub(crate) fn claim(&mut self) -> Claim {
         Claim {
             inputs: self.many(3, Self::outpoint),
             coins: self.many(2, Self::wallet_input),

@@ -119,7 +119,11 @@ impl Gen {
                 },
             },
             added: self.numbers(),
-            removal: self.some(|g| Removal { resolution: g.resolution(), from: g.numbers() }),
+            removal: self.some(|g| Removal {
+                resolution: g.resolution(),
+                from: g.numbers(),
+                late_preimage: None,
+            }),
             over_dust_exposure: self.coin_flip(),
             at: Timestamp(self.next()),
         }

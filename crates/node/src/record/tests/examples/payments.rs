@@ -123,12 +123,7 @@ impl Gen {
     pub(super) fn payment_part(&mut self) -> PaymentPart {
         let mut recipe = self.recipe();
         recipe.hops.push(OnionHop { node: self.point(), payload: self.blob(60) });
-        PaymentPart {
-            channel: ChannelKeysId(self.bytes()),
-            amount: self.msat(),
-            fee: self.msat(),
-            channels: self.many(3, |g| ShortChannelId(g.next())),
-            recipe: Arc::new(recipe),
-        }
+        let channels = self.many(3, |g| ShortChannelId(g.next()));
+        PaymentPart::new(ChannelKeysId(self.bytes()), self.msat(), self.msat(), channels, Arc::new(recipe))
     }
 }

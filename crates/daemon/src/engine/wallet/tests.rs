@@ -1,0 +1,105 @@
+use super::*;
+use crate::engine::EmbeddedChain;
+use astrape_chain::starting_cursor;
+use astrape_primitives::{NodeId, Sat};
+use astrape_regtest::RegtestChain;
+use astrape_signer::Seed;
+use astrape_storage::SqliteJournal;
+use astrape_wallet::Coins;
+use bitcoin::OutPoint;
+use tempfile::TempDir;
+
+/// A wallet alone beside a chain, with the coins that the core would have.
+struct Alone {
+    wallet: Wallet,
+    chain: EmbeddedChain,
+    coins: Coins,
+    _dir: TempDir,
+}
+
+impl Alone {
+    async fn begin() -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let node = NodeId::from_bytes([2; 33]).expect("a point");
+        let (journal, _) = SqliteJournal::open(dir.path(), Network::Regtest, node).expect("it can be made");
+        let signer = InProcessSigner::new(&Seed::from_entropy([9; 32]), Network::Regtest);
+        let store = journal.wallet_changesets().expect("it can be opened once more");
+        let wallet = Wallet::open(&signer, Network::Regtest, store).expect("a new one");
+        let mut alone = Self { wallet, chain: EmbeddedChain::new(), coins: Coins::default(), _dir: dir };
+        alone.starts().await;
+        alone
+    }
+
+    /// What a start tells, the core taking it.
+    async fn starts(&mut self) -> Vec<WalletFinding> {
+        let recent = starting_cursor(&self.chain, 10).await.expect("it answers at once");
+        let coins = self.coins.iter().cloned().collect();
+        let found = self.wallet.begin(&self.chain, recent, None, coins).await.expect("a disk");
+        self.take(&found);
+        found
+    }
+
+    fn take(&mut self, found: &[WalletFinding]) {
+        found.iter().cloned().for_each(|finding| drop(self.coins.apply(finding)));
+    }
+
+    /// A payment to us that waits in the mempool.
+    async fn is_paid(&self, amount: Sat) -> OutPoint {
+        let script = self.wallet.new_address(Keychain::External).await.expect("a disk").script_pubkey();
+        self.chain.change(|chain| chain.fund(&script, amount)).expect("the faucet has coins")
+    }
+
+    /// The block on top of the chain comes.
+    async fn sees_tip(&self) -> Vec<WalletFinding> {
+        let id = self.chain.look(RegtestChain::tip);
+        let block = self.chain.look(|chain| chain.block(&id.hash)).expect("it was mined");
+        self.wallet.connected(&self.chain, id, &block).await.expect("a disk")
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_goes_and_comes_again_is_told_again() {
+    let mut alone = Alone::begin().await;
+    let coin = alone.is_paid(Sat(70_000)).await;
+    alone.chain.mine(1);
+    let found = alone.sees_tip().await;
+    assert!(matches!(&found[..], [WalletFinding::Confirmed { coin: found, .. }] if found.outpoint == coin));
+    alone.take(&found);
+    let tip = alone.chain.look(RegtestChain::tip);
+    let gone = alone.wallet.disconnected(tip).await.expect("a disk");
+    alone.take(&gone);
+    assert_eq!(alone.coins.get(&coin).and_then(|coin| coin.confirmed), None);
+    let again = alone.sees_tip().await;
+    alone.take(&again);
+    assert_eq!(alone.coins.get(&coin).and_then(|coin| coin.confirmed), Some(tip.height));
+}
+
+#[tokio::test]
+async fn a_reorganisation_of_which_a_stop_kept_the_core_from_hearing_is_told_at_the_next_start() {
+    let mut alone = Alone::begin().await;
+    let deep = alone.is_paid(Sat(30_000)).await;
+    alone.chain.mine(1);
+    let found = alone.sees_tip().await;
+    alone.take(&found);
+    let at = alone.chain.look(RegtestChain::tip).height;
+    let coin = alone.is_paid(Sat(70_000)).await;
+    alone.chain.mine(1);
+    let found = alone.sees_tip().await;
+    alone.take(&found);
+    assert!(alone.coins.get(&coin).is_some_and(|coin| coin.confirmed.is_some()));
+    // In the other branch it is not; the wallet has seen that when the process dies.
+    alone.chain.change(|chain| {
+        chain.reorg(1);
+        chain.evict(&coin.txid);
+    });
+    alone.chain.mine(2);
+    let lost = alone.sees_tip().await;
+    assert!(lost.iter().any(|finding| matches!(finding, WalletFinding::Reorged { .. })), "{lost:?}");
+    let told = alone.starts().await;
+    assert!(told.contains(&WalletFinding::Reorged { from: at.plus(1) }), "{told:?}");
+    assert_eq!(alone.coins.get(&coin).and_then(|coin| coin.confirmed), None);
+    assert_eq!(alone.coins.get(&deep).and_then(|coin| coin.confirmed), Some(at));
+    // Nothing of that where nothing was lost: it would free what a block's reward is set aside for.
+    let told = alone.starts().await;
+    assert!(!told.iter().any(|finding| matches!(finding, WalletFinding::Reorged { .. })), "{told:?}");
+}
