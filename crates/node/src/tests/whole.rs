@@ -8,7 +8,7 @@ use crate::input::{ChainInput, Input};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::turn::Proposals;
-use astrape_primitives::{Feature, Features, FeeratePerKw, Msat, Timestamp};
+use astrape_primitives::{Feature, Features, FeeratePerKw, Msat, Sat, Timestamp};
 use astrape_wire::Message;
 
 /// After each step of this net the disk is compared with the node; see [`Net::is_checked`].
