@@ -208,7 +208,7 @@ fn the_parts_of_an_answer_follow_each_other_though_channels_among_them_are_close
 fn taken_by_another(said: &[ReplyChannelRange]) -> bool {
     let net = Net::new();
     let mut sync = Sync::default();
-    let peer = crate::kit::node(9);
+    let peer = node(9);
     sync.connected(0, peer, true, true, &net.gossip);
     let (last, before) = said.split_last().expect("one at least");
     let all_taken = before.iter().all(|part| sync.range_reply(1, peer, part, &net.gossip) == Ok(Vec::new()));
@@ -283,8 +283,8 @@ fn each_flag_asks_for_its_own() {
     assert!(matches!(&asked(1)[..], [Message::ChannelAnnouncement(_)]));
     assert!(matches!(&asked(2)[..], [Message::ChannelUpdate(m)] if m.channel_flags == 0));
     assert!(matches!(&asked(4)[..], [Message::ChannelUpdate(m)] if m.channel_flags == 1));
-    assert!(matches!(&asked(8)[..], [Message::NodeAnnouncement(m)] if m.node_id == crate::kit::node(one)));
-    assert!(matches!(&asked(16)[..], [Message::NodeAnnouncement(m)] if m.node_id == crate::kit::node(two)));
+    assert!(matches!(&asked(8)[..], [Message::NodeAnnouncement(m)] if m.node_id == node(one)));
+    assert!(matches!(&asked(16)[..], [Message::NodeAnnouncement(m)] if m.node_id == node(two)));
     assert_eq!(asked(31).len(), 5);
 }
 
