@@ -10,6 +10,7 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
+//! | `once` | calls that their caller has named, so that each is carried out once |
 //! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
 
 mod argument;
@@ -24,6 +25,7 @@ mod intercept;
 mod invoices;
 mod money;
 mod named;
+mod once;
 mod payable;
 mod payments;
 mod peers;

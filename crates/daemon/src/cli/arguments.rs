@@ -16,6 +16,9 @@ pub struct Withdraw {
     /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
     pub feerate_perkw: Option<u32>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// Take also what should stay in the wallet to close channels in time
     #[arg(long)]
     pub spend_reserve: bool,
@@ -37,6 +40,9 @@ pub struct Open {
     /// Take also what should stay in the wallet to close channels in time, this one among them
     #[arg(long)]
     pub spend_reserve: bool,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// Give the peer this much of it, as a gift
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     pub push: Msat,
@@ -148,6 +154,9 @@ pub struct Invoice {
     /// The hash of a preimage that you give when you settle it, instead of a preimage that the node knows
     #[arg(long, value_name = "HEX", requires = "hold", conflicts_with = "preimage")]
     pub payment_hash: Option<String>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// For how many blocks its payment can be held [default: 144]
     #[arg(long, value_name = "N", requires = "hold", value_parser = clap::value_parser!(u32).range(1..=1800))]
     pub hold_blocks: Option<u32>,
@@ -192,6 +201,9 @@ pub struct Rebalance {
     /// How long to try: 60, 90s, 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
 }
 
 /// Show the way that a payment would take.
@@ -241,6 +253,9 @@ pub struct Pay {
     /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
 }
 
 /// A part of a list.
@@ -254,7 +269,7 @@ pub struct Page {
     pub before: Option<u64>,
 }
 
-/// A part of the list of payments.
+/// One payment, or a part of the list.
 #[derive(Args, Clone, Debug)]
 pub struct Payments {
     /// Which page.

@@ -17,6 +17,7 @@ pub(crate) fn command(error: CommandError) -> Status {
         CommandError::Refused(Refusal::NoSuchChannel) => {
             Status::not_found(Refusal::NoSuchChannel.to_string())
         }
+        CommandError::Refused(Refusal::RequestIdUsed(_)) => Status::already_exists(error.to_string()),
         CommandError::Refused(refusal) => Status::failed_precondition(refusal.to_string()),
     }
 }

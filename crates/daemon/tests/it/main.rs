@@ -14,6 +14,7 @@ mod line;
 mod process;
 mod rendering;
 mod reserve;
+mod requests;
 mod restored;
 mod strangers;
 mod support;

@@ -25,6 +25,7 @@ impl Asking {
             hold: invoice.hold,
             payment_hash: invoice.payment_hash.clone(),
             hold_blocks: invoice.hold_blocks,
+            request_id: invoice.request_id.clone(),
         };
         let made = self.client.create_invoice(request).await?.into_inner();
         if !self.json {

@@ -28,6 +28,7 @@ impl Asking {
             timeout_secs: pay.timeout.map(|time| time.0),
         };
         let answer = self.client.pay(request).await?.into_inner();
+            request_id: pay.request_id.clone(),
         let payment = answer.payment.unwrap_or_default();
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)
@@ -43,6 +44,7 @@ impl Asking {
         };
         let answer = self.client.rebalance(request).await?.into_inner();
         let payment = answer.payment.unwrap_or_default();
+            request_id: rebalance.request_id.clone(),
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)
     }

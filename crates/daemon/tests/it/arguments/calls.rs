@@ -107,6 +107,14 @@ impl Table {
 
     fn numbers(&mut self, argument: &'static str, values: &[u64], words: &'static str) -> &mut Self {
         for value in values {
+    /// Ids of a request that are none.
+    fn no_ids(&mut self) -> &mut Self {
+        for id in ["", "\0", "\n", "\u{202e}abc", "🦀", &"x".repeat(65), &"a".repeat(60_000)] {
+            self.wrong("request_id", text(id), "it is 1 to 64 printable characters of ASCII");
+        }
+        self
+    }
+
             self.wrong(argument, Value::Number(*value), words);
         }
         self
@@ -170,6 +178,7 @@ fn money(table: &mut Table) {
     table.not_now("spend_reserve", Value::Flag(true), "missing");
 }
 
+    table.no_ids().not_now("request_id", text("rent"), "missing");
 fn peers(table: &mut Table, here: &Here) {
     let not_a_point = format!("02{}", "ff".repeat(32));
     table.of("ConnectPeer");
@@ -202,6 +211,7 @@ fn channels(table: &mut Table, here: &Here) {
     table.not_now("private", Value::Flag(true), "connect first");
     table.numbers("feerate_perkw", &feerates, FEERATE);
 
+    table.no_ids().not_now("request_id", text("rent"), "connect first");
     table.of("SetChannel");
     table
         .missing("channel", "a channel is named by its id")
@@ -256,6 +266,7 @@ fn invoices(table: &mut Table) {
     table.taken("hold", Value::Flag(true));
     table.of("SettleInvoice");
     table.wrong("payment_hash", text(""), MISSING).nonsense("payment_hash", HEX32);
+    table.no_ids().taken("request_id", text("table 4"));
     table.not_now("payment_hash", text("ab".repeat(32)), "astrape invoices");
     table.row("payment_hash", None, Outcome::Refused(Code::InvalidArgument, "give it, or the preimage"));
     table.wrong("preimage", text(""), MISSING).nonsense("preimage", HEX32);
@@ -288,6 +299,7 @@ fn payments(table: &mut Table, here: &Here) {
     let names = "a channel is named by its id";
     table.of("Rebalance");
     table.numbers("amount_msat", &[0], NOT_ZERO);
+    table.no_ids().not_now("request_id", text("rent"), "own");
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.missing("from", names).nonsense("from", names);
     table.not_found("from", text("1x2x3"), "astrape channels");
@@ -297,6 +309,7 @@ fn payments(table: &mut Table, here: &Here) {
     table.numbers("max_fee_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.numbers("timeout_secs", &[0, 86_401, u64::MAX], "it is in seconds, from 1 to 86400");
     table.of("FindRoute");
+    table.no_ids().not_found("request_id", text("rent"), "astrape channels");
     table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
     table.missing("invoice", MISSING).nonsense("invoice", "");
     table.not_now("invoice", text(&here.own_invoice), "own");

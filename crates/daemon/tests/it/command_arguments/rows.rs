@@ -76,6 +76,18 @@ pub(super) fn rows() -> Vec<Row> {
     ]);
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
+    for (command, words) in [
+        ("withdraw", &[MAINNET, "1k"][..]),
+        ("open", &[NOBODY, "50k"]),
+        ("invoice", &["any", "tea"]),
+        ("pay", &["lnbcrt1"]),
+        ("rebalance", &["1", "--from", "abcd"]),
+    ] {
+        for bad in ["", "é", "\u{202e}", "a\nb", &long] {
+            let words = [words, &["--request-id", bad]].concat();
+            rows.push(row(command, "request_id", &words, 1, "request_id: it is 1 to 64 printable"));
+        }
+    }
     rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
     rows.push(row("onchain", "channel", &["abcd"], 1, "astrape onchain"));
     for command in ["payments", "forwards", "onchain"] {
