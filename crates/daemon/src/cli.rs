@@ -23,7 +23,7 @@ mod usage;
 use crate::config::values::{PeerAt, PeerToCall};
 use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
-    Close, Forwards, Invoice, InvoicePage, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
+    Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
     Settle, Stats, Withdraw,
 };
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -104,8 +104,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Onchain(Onchain),
     /// Make an invoice
     Invoice(Invoice),
-    /// Show invoices that are not paid: open, held, cancelled
-    Invoices(InvoicePage),
+    /// Show invoices that are not paid: open, held, cancelled; or how one stands
+    Invoices(Invoices),
     /// Take the payment that is held for an invoice
     Settle(Settle),
     /// Give back what is held for an invoice, and take no payment for it any more
@@ -126,7 +126,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     Probe(Probe),
     /// Move balance from one channel to another, through the network
     Rebalance(Rebalance),
-    /// Show payments sent and received, newest first
+    /// Show payments sent and received, newest first; or how one stands
     Payments(Payments),
     /// Show payments of others that were forwarded, newest first
     Forwards(Forwards),

@@ -173,9 +173,12 @@ pub struct Settle {
     pub preimage: Option<String>,
 }
 
-/// A part of the list of invoices.
+/// One invoice, or a part of the list of those that are not paid.
 #[derive(Args, Clone, Debug)]
-pub struct InvoicePage {
+pub struct Invoices {
+    /// One invoice, also a paid one, by its payment hash: how it stands
+    #[arg(conflicts_with_all = ["limit", "after"])]
+    pub payment_hash: Option<String>,
     /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -198,12 +201,12 @@ pub struct Rebalance {
     /// Most that the way may cost, instead of the node's share of the amount
     #[arg(long, value_name = "AMOUNT")]
     pub max_fee: Option<Msat>,
-    /// How long to try: 60, 90s, 10m
-    #[arg(long, value_name = "TIME")]
-    pub timeout: Option<Seconds>,
     /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,
+    /// How long to try: 60, 90s, 10m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Seconds>,
 }
 
 /// Show the way that a payment would take.
@@ -250,12 +253,12 @@ pub struct Pay {
     /// Most that the way may cost, instead of the node's share of the amount
     #[arg(long, value_name = "AMOUNT")]
     pub max_fee: Option<Msat>,
-    /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
-    #[arg(long, value_name = "TIME")]
-    pub timeout: Option<Seconds>,
     /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,
+    /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Seconds>,
 }
 
 /// A part of a list.
@@ -272,6 +275,9 @@ pub struct Page {
 /// One payment, or a part of the list.
 #[derive(Args, Clone, Debug)]
 pub struct Payments {
+    /// One payment, by its hash: how it stands, with its parts
+    #[arg(conflicts_with_all = ["limit", "before", "parts"])]
+    pub payment_hash: Option<String>,
     /// Which page.
     #[command(flatten)]
     pub page: Page,

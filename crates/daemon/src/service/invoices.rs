@@ -143,7 +143,7 @@ impl NodeService {
 }
 
 /// An invoice that is not paid, as the contract has it.
-fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1::Invoice {
+pub(super) fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1::Invoice {
     let set = node.receiving(&invoice.payment_hash);
     let held = set.filter(|set| set.held_since.is_some());
     let state = match (invoice.canceled, set) {
@@ -166,6 +166,8 @@ fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1
         received_msat: set.map_or(0, |set| set.amount().0),
         parts: set.map_or(0, |set| u32::try_from(set.parts.len()).unwrap_or(u32::MAX)),
         until_height: until.map(|height| height.0),
+        ended_at_ms: None,
+        preimage: None,
     }
 }
 

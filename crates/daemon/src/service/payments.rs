@@ -147,7 +147,8 @@ fn end_of(entry: &Entry) -> Option<(PaymentHash, Timestamp)> {
     }
 }
 
-fn pending(payment: &astrape_payment::Payment) -> Payment {
+/// A payment that has not ended.
+pub(super) fn pending(payment: &astrape_payment::Payment) -> Payment {
     let (_, fee) = payment.in_flight();
     Payment {
         payment_hash: payment.payment_hash.to_string(),
@@ -191,7 +192,7 @@ fn ended(ended: &Ended, hold_times: &[u64]) -> PaymentPart {
 }
 
 /// A payment with those of its parts that ended and are remembered, before those in flight.
-fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
+pub(super) fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
     let is_sent = payment.direction() == PaymentDirection::Sent;
     let Some(over) = trips.get(&payment.payment_hash).filter(|_| is_sent) else {
         return payment;

@@ -6,8 +6,8 @@ use crate::cli::arguments::{Forwards, Pay, Payments, Probe, Rebalance, Route, St
 use crate::cli::exit::Failure;
 use crate::render;
 use astrape_api::v1::{
-    FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
-    PaymentState, ProbeRequest, RebalanceRequest,
+    FindRouteRequest, GetPaymentRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest,
+    PayRequest, Payment, PaymentState, ProbeRequest, RebalanceRequest,
 };
 use astrape_primitives::NodeId;
 use std::io::IsTerminal as _;
@@ -80,6 +80,10 @@ impl Asking {
         let payments = self.client.list_payments(request).await?.into_inner();
         let render =
             if asked.parts { render::payments::payments_with_parts } else { render::payments::payments };
+        if let Some(payment_hash) = asked.payment_hash.clone() {
+            let found = self.client.get_payment(GetPaymentRequest { payment_hash }).await?.into_inner();
+            return self.show(&found.payment.unwrap_or_default(), render::payments::payment);
+        }
         self.show(&payments, render)
     }
 

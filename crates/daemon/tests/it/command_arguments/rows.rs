@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("completion", "shell", &["ksh"], 2, "possible values"),
         row("events", "since", &["--since", "-1"], 2, "since"),
         row("events", "since", &["--since", &huge], 2, "since"),
-        row("payments", "", &["more"], 2, UNEXPECTED),
+        row("payments", "", &["more", "more"], 2, UNEXPECTED),
         row("forwards", "", &["more"], 2, UNEXPECTED),
         row("events", "", &["more"], 2, UNEXPECTED),
         row("playground", "", &["more"], 2, UNEXPECTED),
@@ -76,6 +76,11 @@ pub(super) fn rows() -> Vec<Row> {
     ]);
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
+    for command in ["payments", "invoices"] {
+        rows.extend(each(command, "payment_hash", &["?"], &["", "more", "abcd", &long], 1, "payment_hash: "));
+        rows.push(row(command, "payment_hash", &[&"ab".repeat(32)], 1, "no "));
+        rows.push(row(command, "payment_hash", &["ab", "--limit", "5"], 2, "cannot be used with"));
+    }
     for (command, words) in [
         ("withdraw", &[MAINNET, "1k"][..]),
         ("open", &[NOBODY, "50k"]),
