@@ -10,6 +10,7 @@
 //! | [`credentials`] | certificate, key and token: made on the first start, kept private |
 //! | [`auth`] | the token in a call: sent, and judged in constant time |
 //! | [`names`] | enumerations as words |
+//! | [`digest`] | whether two calls ask for the same |
 //!
 //! # Never
 //! It never decides anything about the node: what a call means is the daemon's.
@@ -17,6 +18,7 @@
 pub mod auth;
 pub mod client;
 pub mod credentials;
+pub mod digest;
 pub mod names;
 
 /// Messages, client and server of the contract, version 1.

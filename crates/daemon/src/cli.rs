@@ -23,7 +23,7 @@ mod usage;
 use crate::config::values::{PeerAt, PeerToCall};
 use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
-    Close, Forwards, Invoice, InvoicePage, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
+    Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
     Settle, Stats, Withdraw,
 };
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -39,7 +39,7 @@ Exit codes:
   2  the command line, the environment or the file with options is wrong
   3  the node cannot be reached
   4  the payment failed: nothing was paid; or the probe reached nobody
-  5  the payment is still under way: see `astrape payments`";
+  5  the payment is still under way, or was when the node was lost: see `astrape payments`";
 
 /// A Lightning node, and the commands to use it.
 #[derive(Parser, Clone, Debug)]
@@ -105,8 +105,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     /// Make an invoice
     #[command(override_usage = "astrape invoice [OPTIONS] <AMOUNT> <DESCRIPTION | --description-hash <HEX>>")]
     Invoice(Invoice),
-    /// Show invoices that are not paid: open, held, cancelled
-    Invoices(InvoicePage),
+    /// Show invoices that are not paid: open, held, cancelled; or how one stands
+    Invoices(Invoices),
     /// Take the payment that is held for an invoice
     Settle(Settle),
     /// Give back what is held for an invoice, and take no payment for it any more
@@ -127,7 +127,7 @@ dashes in front. A flag wins over the environment, the environment over the file
     Probe(Probe),
     /// Move balance from one channel to another, through the network
     Rebalance(Rebalance),
-    /// Show payments sent and received, newest first
+    /// Show payments sent and received, newest first; or how one stands
     Payments(Payments),
     /// Show payments of others that were forwarded, newest first
     Forwards(Forwards),

@@ -10,7 +10,8 @@
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
 //! | `named` | a channel by one of its names |
-//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
+//! | `once` | calls that their caller has named, so that each is carried out once |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -24,6 +25,7 @@ mod intercept;
 mod invoices;
 mod money;
 mod named;
+mod once;
 mod payable;
 mod payments;
 mod peers;
@@ -33,6 +35,7 @@ mod rebalance;
 mod refusal;
 mod route;
 pub mod server;
+mod single;
 mod stats;
 pub(crate) use stats::MAX_PERIODS;
 
@@ -132,12 +135,14 @@ calls! {
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
     cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;
     list_invoices(ListInvoicesRequest) -> ListInvoicesResponse;
+    get_invoice(GetInvoiceRequest) -> GetInvoiceResponse;
     decode_invoice(DecodeInvoiceRequest) -> DecodeInvoiceResponse;
     pay(PayRequest) -> PayResponse;
     find_route(FindRouteRequest) -> FindRouteResponse;
     probe(ProbeRequest) -> ProbeResponse;
     rebalance(RebalanceRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
+    get_payment(GetPaymentRequest) -> GetPaymentResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
     resolve_htlc(ResolveHtlcRequest) -> ResolveHtlcResponse;
     get_graph(GetGraphRequest) -> GetGraphResponse;

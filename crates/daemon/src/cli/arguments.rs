@@ -16,6 +16,9 @@ pub struct Withdraw {
     /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
     pub feerate_perkw: Option<u32>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// Take also what should stay in the wallet to close channels in time
     #[arg(long)]
     pub spend_reserve: bool,
@@ -37,6 +40,9 @@ pub struct Open {
     /// Take also what should stay in the wallet to close channels in time, this one among them
     #[arg(long)]
     pub spend_reserve: bool,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// Give the peer this much of it, as a gift
     #[arg(long, value_name = "AMOUNT", default_value = "0")]
     pub push: Msat,
@@ -148,6 +154,9 @@ pub struct Invoice {
     /// The hash of a preimage that you give when you settle it, instead of a preimage that the node knows
     #[arg(long, value_name = "HEX", requires = "hold", conflicts_with = "preimage")]
     pub payment_hash: Option<String>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// For how many blocks its payment can be held [default: 144]
     #[arg(long, value_name = "N", requires = "hold", value_parser = clap::value_parser!(u32).range(1..=1800))]
     pub hold_blocks: Option<u32>,
@@ -164,9 +173,12 @@ pub struct Settle {
     pub preimage: Option<String>,
 }
 
-/// A part of the list of invoices.
+/// One invoice, or a part of the list of those that are not paid.
 #[derive(Args, Clone, Debug)]
-pub struct InvoicePage {
+pub struct Invoices {
+    /// One invoice, also a paid one, by its payment hash: how it stands
+    #[arg(conflicts_with_all = ["limit", "after"])]
+    pub payment_hash: Option<String>,
     /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -189,6 +201,9 @@ pub struct Rebalance {
     /// Most that the way may cost, instead of the node's share of the amount
     #[arg(long, value_name = "AMOUNT")]
     pub max_fee: Option<Msat>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// How long to try: 60, 90s, 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
@@ -238,6 +253,9 @@ pub struct Pay {
     /// Most that the way may cost, instead of the node's share of the amount
     #[arg(long, value_name = "AMOUNT")]
     pub max_fee: Option<Msat>,
+    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
+    #[arg(long, value_name = "ID")]
+    pub request_id: Option<String>,
     /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
@@ -254,9 +272,12 @@ pub struct Page {
     pub before: Option<u64>,
 }
 
-/// A part of the list of payments.
+/// One payment, or a part of the list.
 #[derive(Args, Clone, Debug)]
 pub struct Payments {
+    /// One payment, by its hash: how it stands, with its parts
+    #[arg(conflicts_with_all = ["limit", "before", "parts"])]
+    pub payment_hash: Option<String>,
     /// Which page.
     #[command(flatten)]
     pub page: Page,

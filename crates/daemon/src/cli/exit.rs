@@ -21,6 +21,13 @@ pub enum Failure {
     PaymentFailed,
     /// The payment is still under way. It was told as an answer already.
     PaymentPending,
+    /// The node was lost before it told how a payment ended: it may be under way, or over.
+    PaymentUnknown {
+        /// What happened and how to find out.
+        words: String,
+        /// Its hash, where it is known here.
+        payment_hash: Option<String>,
+    },
 }
 
 impl Failure {
@@ -32,14 +39,26 @@ impl Failure {
             Failure::Usage(_) => USAGE,
             Failure::Unreachable(_) => 3,
             Failure::PaymentFailed => 4,
-            Failure::PaymentPending => 5,
+            Failure::PaymentPending | Failure::PaymentUnknown { .. } => 5,
         }
     }
 
     fn words(&self) -> Option<&str> {
         match self {
-            Failure::Refused(words) | Failure::Usage(words) | Failure::Unreachable(words) => Some(words),
+            Failure::Refused(words)
+            | Failure::Usage(words)
+            | Failure::Unreachable(words)
+            | Failure::PaymentUnknown { words, .. } => Some(words),
             Failure::PaymentFailed | Failure::PaymentPending => None,
+        }
+    }
+
+    fn as_json(&self, words: &str) -> serde_json::Value {
+        match self {
+            Failure::PaymentUnknown { payment_hash: Some(hash), .. } => {
+                json!({ "error": words, "code": self.code(), "payment_hash": hash })
+            }
+            _ => json!({ "error": words, "code": self.code() }),
         }
     }
 
@@ -47,7 +66,7 @@ impl Failure {
     #[must_use]
     pub fn report(&self, as_json: bool) -> ExitCode {
         match self.words() {
-            Some(words) if as_json => eprintln!("{}", json!({ "error": words, "code": self.code() })),
+            Some(words) if as_json => eprintln!("{}", self.as_json(words)),
             Some(words) => eprintln!("error: {words}"),
             None => {}
         }
@@ -66,13 +85,24 @@ impl From<ConnectError> for Failure {
     }
 }
 
+/// Whether the node was lost while it was asked, so that nobody knows what came of it: it stops, or the connection broke.
+pub(crate) fn is_lost(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+}
+
+/// What happened where the node was lost.
+pub(crate) fn how_lost(status: &Status) -> String {
+    match status.code() {
+        Code::Unavailable => status.message().to_owned(),
+        _ => format!("the connection to the node broke: {}", status.message()),
+    }
+}
+
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         match status.code() {
-            Code::Unavailable | Code::Unauthenticated => Failure::Unreachable(status.message().to_owned()),
-            Code::Unknown | Code::Cancelled => {
-                Failure::Unreachable(format!("the connection to the node broke: {}", status.message()))
-            }
+            _ if is_lost(&status) => Failure::Unreachable(how_lost(&status)),
+            Code::Unauthenticated => Failure::Unreachable(status.message().to_owned()),
             Code::Unimplemented => Failure::Refused(
                 "the node is of another version than this command: use the same program".to_owned(),
             ),

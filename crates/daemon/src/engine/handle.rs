@@ -86,22 +86,16 @@ impl std::fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// Has the core carry out a command; returns once it is durable. What the ledger says of an earlier payment with the
-    /// same hash is looked up here.
+    /// Has the core carry out a command; returns once it is durable. What the journal says of an earlier payment with the same hash,
+    /// or of an earlier request with the same id, is looked up here.
     ///
     /// # Errors
     /// When the core refuses, the engine stops, or the ledger cannot be read.
     pub async fn command(&self, mut command: Command) -> Result<Reply, CommandError> {
-        let looks_back = match &mut command {
-            Command::Pay(pay) => Some((pay.payee.payment_hash(), &mut pay.earlier)),
-            Command::SettleInvoice { payment_hash, earlier, .. }
-            | Command::CancelInvoice { payment_hash, earlier } => Some((*payment_hash, earlier)),
-            _ => None,
-        };
-        if let Some((hash, earlier)) = looks_back {
-            let found = self.last_payment_fact(&hash);
-            *earlier = found.map_err(|error| CommandError::Lookup(error.to_string()))?;
-        }
+        self.shared
+            .lookups
+            .look_back(&mut command)
+            .map_err(|error| CommandError::Lookup(error.to_string()))?;
         let remembers = matches!(command, Command::RememberPeer { .. });
         let (id, answer) = self.shared.commands.ask();
         if self.shared.core.input(Input::Command { id, command }).await.is_err() {

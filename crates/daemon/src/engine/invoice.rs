@@ -2,7 +2,8 @@
 
 use super::{CommandError, Handle, Stopped, clock};
 use astrape_invoice::{Description, DraftError, FinishError, Invoice, InvoiceDraft};
-use astrape_node::{Command, Entry};
+use astrape_node::request::Errand;
+use astrape_node::{Entry, Outcome, Reply, Request};
 use astrape_payment::OpenInvoice;
 use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, PaymentSecret, Timestamp};
 
@@ -21,6 +22,8 @@ pub struct InvoiceRequest {
     pub expiry_secs: Option<u64>,
     /// What the ledger says of an earlier payment with this hash, unless it was drawn a moment ago.
     pub earlier: Option<Entry>,
+    /// What it is called by who asks for it, so that it is made once.
+    pub named: Option<Request>,
 }
 
 /// What settles an invoice, as far as the node knows it.
@@ -52,6 +55,9 @@ pub enum InvoiceError {
     /// The signer's answer does not fit.
     #[error(transparent)]
     Signature(#[from] FinishError),
+    /// The invoice of before cannot be read, or is none.
+    #[error("the request led to something else before: {0}")]
+    Before(String),
     /// The core does not wait for it.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -67,7 +73,7 @@ impl From<Stopped> for InvoiceError {
 }
 
 impl Handle {
-    /// Makes an invoice; when it is returned, its payment is waited for.
+    /// Makes an invoice, or finds the one that was made by the same request; when it is returned, its payment is waited for, or was.
     ///
     /// # Errors
     /// When BOLT 11 cannot say it, its hash was used before, or the engine stops.
@@ -94,9 +100,24 @@ impl Handle {
         let unsigned = draft.to_unsigned()?;
         let invoice = unsigned.finish_own(&self.signer().sign_message(unsigned.signing_digest()))?;
         let open = waited_for(&invoice, request.secret, request.hold_blocks.is_some());
-        let command = Command::AddInvoice { invoice: Box::new(open), earlier: request.earlier };
-        self.command(command).await?;
-        Ok(invoice)
+        let errand = Errand::Invoice { invoice: Box::new(open), earlier: request.earlier };
+        match self.command(errand.by(request.named)).await? {
+            Reply::DoneBefore(outcome) => made_before(&outcome),
+            _ => Ok(invoice),
+        }
+    }
+}
+
+/// The invoice that a request led to before.
+///
+/// # Errors
+/// When it led to something else, which the request's digest excludes.
+pub(crate) fn made_before(outcome: &Outcome) -> Result<Invoice, InvoiceError> {
+    match outcome {
+        Outcome::Invoiced { bolt11 } => {
+            bolt11.parse().map_err(|error| InvoiceError::Before(format!("{error}")))
+        }
+        other => Err(InvoiceError::Before(format!("{other:?}"))),
     }
 }
 

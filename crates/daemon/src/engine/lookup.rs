@@ -3,7 +3,9 @@
 //! All readers are opened at the start. A lookup that had to open a file could fail for want of one, at a time that any
 //! stranger may choose, and a journal that cannot be asked ends the node.
 
-use astrape_node::{JournalError, SeenOnion};
+use astrape_node::request::Errand;
+use astrape_node::{Command, Entry, JournalError, PastRequest, Request, SeenOnion};
+use astrape_primitives::PaymentHash;
 use astrape_storage::{SqliteJournal, SqliteReader};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -50,6 +52,32 @@ impl Lookups {
     /// Whether each of these onions was acted on before.
     pub(crate) fn onions_seen(&self, onions: &[SeenOnion]) -> Result<Vec<bool>, JournalError> {
         if onions.is_empty() { Ok(Vec::new()) } else { self.read(|reader| reader.onions_seen(onions)) }
+    }
+
+    /// Looks up what a command must know of the past: an earlier payment with the same hash, an earlier request with the same id.
+    pub(crate) fn look_back(&self, command: &mut Command) -> Result<(), JournalError> {
+        match command {
+            Command::Pay(pay) => pay.earlier = self.payment(&pay.payee.payment_hash())?,
+            Command::SettleInvoice { payment_hash, earlier, .. }
+            | Command::CancelInvoice { payment_hash, earlier } => *earlier = self.payment(payment_hash)?,
+            Command::Recall { request, earlier } => *earlier = self.request(request)?,
+            Command::Once(once) => {
+                once.earlier = self.request(&once.request)?;
+                if let Errand::Pay(pay) = &mut once.errand {
+                    pay.earlier = self.payment(&pay.payee.payment_hash())?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn payment(&self, hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+        self.read(|reader| reader.last_payment_fact(hash))
+    }
+
+    fn request(&self, request: &Request) -> Result<Option<PastRequest>, JournalError> {
+        self.read(|reader| reader.past_request(&request.id))
     }
 
     fn take(&self) -> SqliteReader {

@@ -187,6 +187,7 @@ impl PlaygroundNode {
             hold_blocks: None,
             expiry_secs: None,
             earlier: None,
+            named: None,
         };
         Ok(self.handle.make_invoice(request).await?)
     }

@@ -15,19 +15,49 @@ pub fn invoices(answer: &ListInvoicesResponse) -> String {
     table_with_notes(&headings, &[1, 2], answer.invoices.iter().map(row).collect())
 }
 
-fn row(invoice: &Invoice) -> Row {
+/// How an invoice stands, in words.
+fn state(invoice: &Invoice) -> String {
     let state = name_of::<InvoiceState>(invoice.state).replace('_', " ");
-    let state = match invoice.until_height {
+    match invoice.until_height {
         Some(height) => format!("{state} until block {height}"),
         None if invoice.hold => format!("{state}, to be held"),
         None => state,
-    };
+    }
+}
+
+/// One invoice. What the node has forgotten of it is left out.
+#[must_use]
+pub fn invoice(invoice: &Invoice) -> String {
+    let mut rows = vec![("payment", invoice.payment_hash.clone()), ("state", state(invoice))];
+    if !invoice.invoice.is_empty() {
+        rows.extend([
+            ("amount", invoice.amount_msat.map_or("any".to_owned(), msat)),
+            ("description", invoice.description.clone()),
+            ("made", time(invoice.created_at)),
+            ("expires", time(invoice.expires_at)),
+        ]);
+    }
+    if invoice.received_msat > 0 {
+        rows.push(("received", msat(invoice.received_msat)));
+    }
+    if invoice.parts > 0 {
+        rows.push(("parts", invoice.parts.to_string()));
+    }
+    rows.extend(invoice.ended_at_ms.map(|at| ("ended", time(at / 1_000))));
+    rows.extend(invoice.preimage.clone().map(|preimage| ("proof", preimage)));
+    if !invoice.invoice.is_empty() {
+        rows.push(("invoice", invoice.invoice.clone()));
+    }
+    list(&rows)
+}
+
+fn row(invoice: &Invoice) -> Row {
     Row {
         cells: vec![
             minute(invoice.expires_at),
             invoice.amount_msat.map_or("any".to_owned(), bare),
             bare(invoice.received_msat),
-            state,
+            state(invoice),
         ],
         below: vec![invoice.payment_hash.clone(), invoice.description.clone()],
     }

@@ -34,6 +34,29 @@ pub fn ended(payment: &Payment) -> String {
     format!("{headline}\n{}{}", list(&rows), parts(payment))
 }
 
+/// One payment, sent or received, as far as it got.
+#[must_use]
+pub fn payment(payment: &Payment) -> String {
+    let is_received = payment.direction() == PaymentDirection::Received;
+    let mut rows = vec![
+        ("payment", payment.payment_hash.clone()),
+        ("direction", if is_received { "received" } else { "sent" }.to_owned()),
+        ("state", payment_state(payment.state()).to_owned()),
+        ("amount", msat(payment.amount_msat)),
+    ];
+    if !is_received {
+        rows.push(("fee", msat(payment.fee_msat)));
+    }
+    rows.extend(payment.reason.clone().map(|reason| ("reason", reason)));
+    rows.extend(payment.destination.clone().map(|node| ("payee", node)));
+    rows.extend(payment.preimage.clone().map(|preimage| ("proof", preimage)));
+    rows.extend(payment.ended_at_ms.map(|at| ("ended", time(at / 1_000))));
+    rows.extend(payment.number.map(|number| ("number", number.to_string())));
+    let records = payment.custom_records.iter().map(|record| format!("{}={}", record.r#type, record.value));
+    rows.extend(records.map(|record| ("record", record)));
+    format!("{}{}", list(&rows), parts(payment))
+}
+
 /// The parts of a payment, each with its hops and how long each held it, as far as that is known; nothing if there are none.
 fn parts(payment: &Payment) -> String {
     if payment.parts.is_empty() {

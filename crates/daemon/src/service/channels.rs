@@ -4,7 +4,7 @@ use super::facts::Heard;
 use super::forced::forced_close;
 use super::info::saturate;
 use super::money::share;
-use super::{NodeService, argument, named, policies, refusal};
+use super::{NodeService, argument, named, once, policies, refusal};
 use crate::engine::clock;
 use astrape_api::v1::{
     Channel as ChannelMessage, ChannelState, CloseChannelRequest, CloseChannelResponse, ForcedClose,
@@ -12,6 +12,7 @@ use astrape_api::v1::{
 };
 use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
 use astrape_node::command::OpenChannelCommand;
+use astrape_node::request::Errand;
 use astrape_node::{ChannelFact, Command, Entry, Fact, Node, Reply};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, Side};
 use astrape_transactions::CommitmentFormat;
@@ -32,6 +33,10 @@ impl NodeService {
         &self,
         request: OpenChannelRequest,
     ) -> Result<OpenChannelResponse, Status> {
+        let named = once::named("OpenChannel", request.request_id.as_deref(), &request)?;
+        if let Some(before) = self.recall(named.as_ref()).await? {
+            return self.opened_before(&before).await;
+        }
         let peer = argument::node_id("node_id", &request.node_id)?;
         let address = request.address.as_deref().map(|at| argument::host_port("address", at)).transpose()?;
         let funding = argument::sat("amount_sat", request.amount_sat)?;
@@ -59,9 +64,10 @@ impl NodeService {
             spend_reserve: request.spend_reserve,
         };
         let mut facts = self.handle.facts();
-        match self.handle.command(Command::OpenChannel(Box::new(command))).await.map_err(refusal::command)? {
+        let command = Errand::Open(Box::new(command)).by(named);
+        match self.handle.command(command).await.map_err(refusal::command)? {
             Reply::Opening { channel } => self.opened(channel, &mut facts).await,
-            other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
+            other => self.opened_before(&once::outcome(other)?).await,
         }
     }
 
@@ -85,7 +91,7 @@ impl NodeService {
     }
 
     /// Waits until the channel is funded or was given up.
-    async fn opened(
+    pub(super) async fn opened(
         &self,
         keys: ChannelKeysId,
         facts: &mut Receiver<Entry>,
@@ -98,12 +104,17 @@ impl NodeService {
         });
         let outcome = timeout(OPEN_TIMEOUT, waiting).await.map_err(|_| Status::deadline_exceeded(late))??;
         match outcome {
-            Ok(outpoint) => Ok(OpenChannelResponse {
-                channel_id: astrape_primitives::ChannelId::from_funding(&outpoint).to_string(),
-                funding_outpoint: outpoint.to_string(),
-                warning: crate::render::money::reserve_warning(self.snapshot().missing_reserve().0),
-            }),
+            Ok(outpoint) => Ok(self.funded(&outpoint)),
             Err(reason) => Err(Status::failed_precondition(format!("the channel was not opened: {reason}"))),
+        }
+    }
+
+    /// A channel that is funded.
+    pub(super) fn funded(&self, outpoint: &bitcoin::OutPoint) -> OpenChannelResponse {
+        OpenChannelResponse {
+            channel_id: astrape_primitives::ChannelId::from_funding(outpoint).to_string(),
+            funding_outpoint: outpoint.to_string(),
+            warning: crate::render::money::reserve_warning(self.snapshot().missing_reserve().0),
         }
     }
 

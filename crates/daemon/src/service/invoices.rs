@@ -1,13 +1,14 @@
 //! Invoices: made and read.
 
-use super::{NodeService, argument, refusal};
+use super::{NodeService, argument, once, refusal};
+use crate::engine::invoice::made_before;
 use crate::engine::{CommandError, InvoiceError, InvoiceRequest, InvoiceSecret, clock};
 use astrape_api::v1::{
     CancelInvoiceRequest, CancelInvoiceResponse, CreateInvoiceRequest, CreateInvoiceResponse,
     DecodeInvoiceRequest, DecodeInvoiceResponse, InvoiceState, ListInvoicesRequest, ListInvoicesResponse,
     RouteHint, RouteHintHop, SettleInvoiceRequest, SettleInvoiceResponse,
 };
-use astrape_invoice::Description;
+use astrape_invoice::{Description, Invoice};
 use astrape_node::{Command, Node};
 use astrape_payment::OpenInvoice;
 use astrape_payment::policy::{DEFAULT_HOLD_BLOCKS, MAX_HOLD_BLOCKS};
@@ -27,6 +28,10 @@ impl NodeService {
         &self,
         request: CreateInvoiceRequest,
     ) -> Result<CreateInvoiceResponse, Status> {
+        let named = once::named("CreateInvoice", request.request_id.as_deref(), &request)?;
+        if let Some(before) = self.recall(named.as_ref()).await? {
+            return Ok(self.made(&made_before(&before).map_err(refused)?));
+        }
         let amount = request.amount_msat.map(|amount| argument::msat("amount_msat", amount)).transpose()?;
         let description = description(&request)?;
         let preimage = request.preimage.as_deref().map(|hex| argument::hex32("preimage", hex)).transpose()?;
@@ -53,15 +58,19 @@ impl NodeService {
             earlier = fact.map_err(refusal::ledger)?;
         }
         let request =
-            InvoiceRequest { amount, description, secret, hold_blocks, expiry_secs: expiry, earlier };
+            InvoiceRequest { amount, description, secret, hold_blocks, expiry_secs: expiry, earlier, named };
         let invoice = self.handle.make_invoice(request).await.map_err(refused)?;
-        let node = self.snapshot();
-        Ok(CreateInvoiceResponse {
+        Ok(self.made(&invoice))
+    }
+
+    /// An invoice of ours, with what its owner should know now.
+    fn made(&self, invoice: &Invoice) -> CreateInvoiceResponse {
+        CreateInvoiceResponse {
             invoice: invoice.to_string(),
             payment_hash: invoice.payment_hash().to_string(),
             expires_at: invoice.expires_at(),
-            warnings: warnings(&node, amount),
-        })
+            warnings: warnings(&self.snapshot(), invoice.amount()),
+        }
     }
 
     pub(super) async fn settle_invoice(
@@ -140,7 +149,7 @@ impl NodeService {
 }
 
 /// An invoice that is not paid, as the contract has it.
-fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1::Invoice {
+pub(super) fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1::Invoice {
     let set = node.receiving(&invoice.payment_hash);
     let held = set.filter(|set| set.held_since.is_some());
     let state = match (invoice.canceled, set) {
@@ -163,6 +172,8 @@ fn unpaid(node: &Node, invoice: &OpenInvoice, now: Timestamp) -> astrape_api::v1
         received_msat: set.map_or(0, |set| set.amount().0),
         parts: set.map_or(0, |set| u32::try_from(set.parts.len()).unwrap_or(u32::MAX)),
         until_height: until.map(|height| height.0),
+        ended_at_ms: None,
+        preimage: None,
     }
 }
 
@@ -182,7 +193,7 @@ fn hold_blocks(request: &CreateInvoiceRequest) -> Result<Option<u16>, Status> {
 fn refused(error: InvoiceError) -> Status {
     match error {
         InvoiceError::Draft(error) => Status::invalid_argument(error.to_string()),
-        InvoiceError::Signature(error) => Status::internal(error.to_string()),
+        InvoiceError::Signature(_) | InvoiceError::Before(_) => Status::internal(error.to_string()),
         InvoiceError::Command(error) => refusal::command(error),
         InvoiceError::Stopped => refusal::command(CommandError::Stopped),
     }

@@ -1,14 +1,15 @@
 //! What the node owns, and coins on chain.
 
 use super::channels::{settled, state};
-use super::{NodeService, argument, refusal};
+use super::{NodeService, argument, once, refusal};
 use astrape_api::v1::{
     ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse, ListFundsRequest,
     ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest, WithdrawResponse,
 };
 use astrape_channel::{Open, Phase};
+use astrape_node::Node;
 use astrape_node::command::WithdrawCommand;
-use astrape_node::{Command, Node, Reply};
+use astrape_node::request::Errand;
 use astrape_primitives::{ChannelKeysId, Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
@@ -60,6 +61,10 @@ impl NodeService {
     }
 
     pub(super) async fn withdraw(&self, request: WithdrawRequest) -> Result<WithdrawResponse, Status> {
+        let named = once::named("Withdraw", request.request_id.as_deref(), &request)?;
+        if let Some(before) = self.recall(named.as_ref()).await? {
+            return once::withdrawn(&before);
+        }
         let script = argument::script("address", &request.address, self.handle.network())?;
         let amount = match (request.amount_sat, request.all) {
             (Some(amount), false) => Some(argument::sat("amount_sat", amount)?),
@@ -73,15 +78,10 @@ impl NodeService {
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
         let spend_reserve = request.spend_reserve;
         let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
-        match self.handle.command(Command::Withdraw(Box::new(command))).await.map_err(refusal::command)? {
-            Reply::Withdrawing { txid, amount, fee } => Ok(WithdrawResponse {
-                txid: txid.to_string(),
-                amount_sat: amount.0,
-                fee_sat: fee.0,
-                warning: not_sent(&self.handle.chain_status()),
-            }),
-            other => Err(Status::internal(format!("the core gave another answer: {other:?}"))),
-        }
+        let command = Errand::Withdraw(Box::new(command)).by(named);
+        let reply = self.handle.command(command).await.map_err(refusal::command)?;
+        let sent = once::withdrawn(&once::outcome(reply)?)?;
+        Ok(WithdrawResponse { warning: not_sent(&self.handle.chain_status()), ..sent })
     }
 }
 

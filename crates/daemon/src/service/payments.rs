@@ -1,7 +1,7 @@
 //! Payments: sent, and told of.
 
 use super::payable::Wanted;
-use super::{NodeService, argument, facts, refusal};
+use super::{NodeService, argument, facts, once, refusal};
 use crate::engine::CommandError;
 use crate::engine::outcomes::PaymentEnd;
 use crate::engine::trips::{ByPayment, Ended};
@@ -10,7 +10,8 @@ use astrape_api::v1::{
     PayRequest, PayResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
 use astrape_node::command::PayCommand;
-use astrape_node::{Command, Entry, Fact, Refusal, Reply};
+use astrape_node::request::Errand;
+use astrape_node::{Entry, Fact, Refusal, Reply, Request};
 use astrape_payment::TripEnd;
 use astrape_primitives::{ChannelKeysId, PaymentHash, Timestamp};
 use std::collections::BTreeMap;
@@ -24,6 +25,10 @@ pub(super) const MAX_TIMEOUT_SECS: u64 = 86_400;
 
 impl NodeService {
     pub(super) async fn pay(&self, request: PayRequest) -> Result<PayResponse, Status> {
+        let named = once::named("Pay", request.request_id.as_deref(), &request)?;
+        if let Some(before) = self.recall(named.as_ref()).await? {
+            return self.paid_before(&before).await;
+        }
         let wanted = Wanted {
             invoice: Some(request.invoice.as_str())
                 .filter(|text| !text.is_empty() || request.node_id.is_none()),
@@ -36,36 +41,45 @@ impl NodeService {
         let max_fee =
             request.max_fee_msat.map(|fee| argument::msat_or_none("max_fee_msat", fee)).transpose()?;
         let retry_secs = argument::seconds("timeout_secs", request.timeout_secs, MAX_TIMEOUT_SECS)?;
-        self.pay_and_wait(PayCommand { max_fee, retry_secs, ..payable }).await
+        self.pay_and_wait(PayCommand { max_fee, retry_secs, ..payable }, named).await
     }
 
     /// Has the core pay, and waits for the end.
-    pub(super) async fn pay_and_wait(&self, command: PayCommand) -> Result<PayResponse, Status> {
+    pub(super) async fn pay_and_wait(
+        &self,
+        command: PayCommand,
+        named: Option<Request>,
+    ) -> Result<PayResponse, Status> {
         let hash = command.payee.payment_hash();
         let end = self.handle.payment_end(hash);
-        let mut paid_before = false;
-        let entry = match self.handle.command(Command::Pay(Box::new(command))).await {
+        let mut is_before = false;
+        let entry = match self.handle.command(Errand::Pay(Box::new(command)).by(named)).await {
             Ok(Reply::AlreadyPaid(entry)) => {
-                paid_before = true;
+                is_before = true;
                 *entry
             }
             // Asked for twice, it is paid once, and told to both.
             Ok(Reply::Paying { .. }) | Err(CommandError::Refused(Refusal::PaymentUnderWay(_))) => {
                 self.told(end).await?
             }
-            Ok(other) => return Err(Status::internal(format!("the core gave another answer: {other:?}"))),
+            Ok(other) => return self.paid_before(&once::outcome(other)?).await,
             Err(error) => return Err(refusal::command(error)),
         };
-        let payment = facts::payment(&entry).map(|payment| {
+        Ok(self.paid(&entry, &hash, is_before))
+    }
+
+    /// How a payment has ended, with its parts as far as they are remembered.
+    pub(super) fn paid(&self, end: &Entry, hash: &PaymentHash, paid_before: bool) -> PayResponse {
+        let payment = facts::payment(end).map(|payment| {
             let parts =
-                self.handle.trips_of(&hash).iter().map(|part| ended(part, part.known_hold_times())).collect();
+                self.handle.trips_of(hash).iter().map(|part| ended(part, part.known_hold_times())).collect();
             Payment { parts, paid_before, ..payment }
         });
-        Ok(PayResponse { payment })
+        PayResponse { payment }
     }
 
     /// Waits for the fact that ends a payment of ours.
-    async fn told(&self, end: PaymentEnd) -> Result<Entry, Status> {
+    pub(super) async fn told(&self, end: PaymentEnd) -> Result<Entry, Status> {
         tokio::select! {
             entry = end.told() => entry.map_err(refusal::stopped),
             stopped = self.closed() => Err(refusal::stopped(stopped)),
@@ -159,7 +173,8 @@ fn end_of(entry: &Entry) -> Option<(PaymentHash, Timestamp)> {
     }
 }
 
-fn pending(payment: &astrape_payment::Payment) -> Payment {
+/// A payment that has not ended.
+pub(super) fn pending(payment: &astrape_payment::Payment) -> Payment {
     let (_, fee) = payment.in_flight();
     Payment {
         payment_hash: payment.payment_hash.to_string(),
@@ -203,7 +218,7 @@ fn ended(ended: &Ended, hold_times: &[u64]) -> PaymentPart {
 }
 
 /// A payment with those of its parts that ended and are remembered, before those in flight.
-fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
+pub(super) fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
     let is_sent = payment.direction() == PaymentDirection::Sent;
     let Some(over) = trips.get(&payment.payment_hash).filter(|_| is_sent) else {
         return payment;

@@ -21,6 +21,7 @@ pub(crate) fn command(error: CommandError) -> Status {
         CommandError::Refused(refusal @ Refusal::PaidOtherwise { at, .. }) => {
             Status::failed_precondition(format!("{refusal}. That was at {} (utc)", time(at.secs())))
         }
+        CommandError::Refused(Refusal::RequestIdUsed(_)) => Status::already_exists(error.to_string()),
         CommandError::Refused(refusal) => Status::failed_precondition(refusal.to_string()),
     }
 }

@@ -54,12 +54,18 @@ impl Served {
         stranger
     }
 
+    /// Stops the node and starts it again, with its API at another place.
+    pub(crate) async fn restart(self) -> Served {
+        self.offered.close().await;
+        serve(self.member.restart().await).await
+    }
+
     pub(crate) async fn end(self) {
         self.offered.close().await;
         self.member.stop().await.unwrap();
     }
 
-    async fn channels(&mut self) -> Vec<Channel> {
+    pub(crate) async fn channels(&mut self) -> Vec<Channel> {
         self.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels
     }
 

@@ -40,7 +40,7 @@ impl Stranger {
         Self { socket, encryptor, decryptor }
     }
 
-    fn id(seed: u8) -> NodeId {
+    pub(crate) fn id(seed: u8) -> NodeId {
         signer(seed).node_id()
     }
 

@@ -103,6 +103,16 @@ impl Member {
         self.stopped().await.start().await
     }
 
+    /// What it would leave if it were killed now: a copy of its files.
+    pub(crate) fn as_if_killed(&self) -> Down {
+        let dir = TempDir::new().unwrap();
+        for entry in std::fs::read_dir(self.dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        }
+        Down { seed: self.seed, dir, chain: self.chain.clone() }
+    }
+
     pub(crate) fn config(&self) -> EngineConfig {
         config(self.seed, self.dir.path(), &self.chain)
     }

@@ -7,5 +7,6 @@ mod judged;
 mod money;
 mod old_bitcoind;
 mod processes;
+mod repeated;
 mod soak;
 mod three_nodes;

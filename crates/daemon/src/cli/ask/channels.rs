@@ -18,6 +18,7 @@ impl Asking {
             private: open.private,
             feerate_perkw: open.feerate_perkw,
             spend_reserve: open.spend_reserve,
+            request_id: open.request_id.clone(),
         };
         let opened = self.client.open_channel(request).await?.into_inner();
         self.show(&opened, render::channels::opened)

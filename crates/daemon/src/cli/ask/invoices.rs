@@ -2,11 +2,11 @@
 
 use super::Asking;
 use crate::cli::amounts::AmountOrAny;
-use crate::cli::arguments::{Invoice, InvoicePage, Settle};
+use crate::cli::arguments::{Invoice, Invoices, Settle};
 use crate::cli::exit::Failure;
 use crate::render;
 use astrape_api::v1::{
-    CancelInvoiceRequest, CreateInvoiceRequest, DecodeInvoiceRequest, ListInvoicesRequest,
+    CancelInvoiceRequest, CreateInvoiceRequest, DecodeInvoiceRequest, GetInvoiceRequest, ListInvoicesRequest,
     SettleInvoiceRequest,
 };
 
@@ -25,6 +25,7 @@ impl Asking {
             hold: invoice.hold,
             payment_hash: invoice.payment_hash.clone(),
             hold_blocks: invoice.hold_blocks,
+            request_id: invoice.request_id.clone(),
         };
         let made = self.client.create_invoice(request).await?.into_inner();
         if !self.json {
@@ -43,8 +44,12 @@ impl Asking {
         self.show(&decoded, render::invoices::decoded)
     }
 
-    pub(super) async fn invoices(mut self, page: &InvoicePage) -> Result<(), Failure> {
-        let request = ListInvoicesRequest { limit: Some(page.limit), after: page.after.clone() };
+    pub(super) async fn invoices(mut self, asked: &Invoices) -> Result<(), Failure> {
+        if let Some(payment_hash) = asked.payment_hash.clone() {
+            let found = self.client.get_invoice(GetInvoiceRequest { payment_hash }).await?.into_inner();
+            return self.show(&found.invoice.unwrap_or_default(), render::invoices::invoice);
+        }
+        let request = ListInvoicesRequest { limit: Some(asked.limit), after: asked.after.clone() };
         let invoices = self.client.list_invoices(request).await?.into_inner();
         self.show(&invoices, render::invoices::invoices)
     }

@@ -34,6 +34,7 @@ impl Asking {
             all,
             feerate_perkw: withdraw.feerate_perkw,
             spend_reserve: withdraw.spend_reserve,
+            request_id: withdraw.request_id.clone(),
         };
         let done = self.client.withdraw(request).await?.into_inner();
         self.show(&done, render::money::withdrawn)

@@ -3,14 +3,16 @@
 use super::Asking;
 use crate::cli::amounts::Seconds;
 use crate::cli::arguments::{Forwards, Pay, Payments, Probe, Rebalance, Route, Stats};
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Failure, how_lost, is_lost};
 use crate::render;
 use astrape_api::v1::{
-    FindRouteRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest, PayRequest, Payment,
-    PaymentState, ProbeRequest, RebalanceRequest,
+    FindRouteRequest, GetPaymentRequest, GetStatsRequest, ListForwardsRequest, ListPaymentsRequest,
+    PayRequest, Payment, PaymentState, ProbeRequest, RebalanceRequest,
 };
-use astrape_primitives::NodeId;
+use astrape_invoice::{Invoice, PaymentLink};
+use astrape_primitives::{NodeId, PaymentHash, PaymentPreimage};
 use std::io::IsTerminal as _;
+use tonic::Status;
 
 impl Asking {
     pub(super) async fn pay(mut self, pay: &Pay) -> Result<(), Failure> {
@@ -26,8 +28,10 @@ impl Asking {
             amount_msat: pay.amount.map(|amount| amount.0),
             max_fee_msat: pay.max_fee.map(|fee| fee.0),
             timeout_secs: pay.timeout.map(|time| time.0),
+            request_id: pay.request_id.clone(),
         };
-        let answer = self.client.pay(request).await?.into_inner();
+        let lost = |status| lost(status, hash_of(pay), pay.request_id.as_deref());
+        let answer = self.client.pay(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)
@@ -40,8 +44,10 @@ impl Asking {
             to: rebalance.to.clone(),
             max_fee_msat: rebalance.max_fee.map(|fee| fee.0),
             timeout_secs: rebalance.timeout.map(|time| time.0),
+            request_id: rebalance.request_id.clone(),
         };
-        let answer = self.client.rebalance(request).await?.into_inner();
+        let lost = |status| lost(status, None, rebalance.request_id.as_deref());
+        let answer = self.client.rebalance(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
         self.show(&payment, render::payments::ended)?;
         verdict(&payment)
@@ -74,6 +80,10 @@ impl Asking {
     }
 
     pub(super) async fn payments(mut self, asked: &Payments) -> Result<(), Failure> {
+        if let Some(payment_hash) = asked.payment_hash.clone() {
+            let found = self.client.get_payment(GetPaymentRequest { payment_hash }).await?.into_inner();
+            return self.show(&found.payment.unwrap_or_default(), render::payments::payment);
+        }
         let request = ListPaymentsRequest { limit: Some(asked.page.limit), before: asked.page.before };
         let payments = self.client.list_payments(request).await?.into_inner();
         let render =
@@ -126,6 +136,44 @@ fn payee(text: &str) -> (Option<String>, Option<String>) {
     }
 }
 
+/// The hash of what is to be paid, as far as it is known without the node.
+fn hash_of(pay: &Pay) -> Option<PaymentHash> {
+    if let Some(preimage) = &pay.preimage {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(preimage, &mut bytes).ok()?;
+        return Some(PaymentPreimage(bytes).payment_hash());
+    }
+    let text = pay.invoice.trim();
+    let linked = if PaymentLink::is_link(text) { PaymentLink::read(text).ok()?.lightning } else { None };
+    let invoice: Invoice = linked.as_deref().unwrap_or(text).trim().parse().ok()?;
+    Some(invoice.payment_hash())
+}
+
+/// What a script is told where no answer came to a call that pays: the payment may have been begun, and then goes on.
+fn lost(status: Status, payment_hash: Option<PaymentHash>, request_id: Option<&str>) -> Failure {
+    if !is_lost(&status) {
+        return status.into();
+    }
+    let what = match payment_hash {
+        Some(hash) => format!("payment {hash} may be under way"),
+        None => "the payment may be under way".to_owned(),
+    };
+    let how = match (payment_hash, request_id) {
+        (Some(_), _) => {
+            "this command again pays nothing twice, and waits for the end; `astrape payments HASH` tells how it stands".to_owned()
+        }
+        (None, Some(id)) => {
+            format!("this command again, with --request-id '{id}', tells how it ended, and pays nothing twice")
+        }
+        (None, None) => {
+            "look for it with `astrape payments` before you pay again (a command with --request-id can be repeated instead)"
+                .to_owned()
+        }
+    };
+    let words = format!("{}; {what}: {how}", how_lost(&status));
+    Failure::PaymentUnknown { words, payment_hash: payment_hash.map(|hash| hash.to_string()) }
+}
+
 /// What a script is told of how a payment ended.
 fn verdict(payment: &Payment) -> Result<(), Failure> {
     match payment.state() {
@@ -138,6 +186,39 @@ fn verdict(payment: &Payment) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser as _;
+
+    fn pay(words: &[&str]) -> Pay {
+        let line = ["astrape", "pay"].iter().chain(words);
+        match crate::cli::Cli::try_parse_from(line).expect("a command line").action {
+            crate::cli::Action::Pay(pay) => pay,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_script_that_lost_the_node_is_told_which_payment_may_be_under_way_and_how_to_find_out() {
+        let node = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
+        let hash = PaymentPreimage([7; 32]).payment_hash();
+        let with_preimage = pay(&[node, "--preimage", &"07".repeat(32)]);
+        assert_eq!(hash_of(&with_preimage), Some(hash));
+        assert_eq!(hash_of(&pay(&[node])), None);
+        let broke = || Status::unknown("h2");
+        for (status, hash, id, told) in [
+            (broke(), Some(hash), None, hash.to_string()),
+            (Status::unavailable("the node is stopping"), Some(hash), Some("tip"), hash.to_string()),
+            (broke(), None, Some("tip"), "--request-id 'tip'".to_owned()),
+            (broke(), None, None, "before you pay again".to_owned()),
+            (Status::cancelled("gone"), None, None, "the connection to the node broke: gone".to_owned()),
+        ] {
+            let failure = lost(status, hash, id);
+            let Failure::PaymentUnknown { words, payment_hash } = &failure else { panic!("{failure:?}") };
+            assert!(failure.code() == 5 && words.contains(&told), "{words}");
+            assert_eq!(payment_hash, &hash.map(|hash| hash.to_string()));
+        }
+        assert_eq!(lost(Status::failed_precondition("no"), Some(hash), None), Failure::Refused("no".into()));
+        assert_eq!(lost(Status::unauthenticated("no"), Some(hash), None).code(), 3, "nothing was begun");
+    }
 
     #[test]
     fn statistics_of_short_periods_go_back_as_far_as_an_answer_has_room() {

@@ -53,7 +53,9 @@ pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
         "CloseChannel" => vec![("channel", text("abcdabcdabcd"))],
         "CreateInvoice" => vec![("amount_msat", Value::Number(1_000)), ("description", text("tea"))],
         "SetChannel" => vec![("channel", text("abcd")), ("fee_base_msat", Value::Number(1_000))],
-        "SettleInvoice" | "CancelInvoice" => vec![("payment_hash", text("ab".repeat(32)))],
+        "SettleInvoice" | "CancelInvoice" | "GetInvoice" | "GetPayment" => {
+            vec![("payment_hash", text("ab".repeat(32)))]
+        }
         "DecodeInvoice" => vec![("invoice", text(&here.invoice))],
         "Pay" => vec![("invoice", text(&here.own_invoice))],
         "Rebalance" => vec![("amount_msat", Value::Number(1_000)), ("from", text("abcd"))],
@@ -101,6 +103,14 @@ impl Table {
     fn nonsense(&mut self, argument: &'static str, words: &'static str) -> &mut Self {
         for value in nonsense() {
             self.wrong(argument, text(value), words);
+        }
+        self
+    }
+
+    /// Ids of a request that are none.
+    fn no_ids(&mut self) -> &mut Self {
+        for id in ["", "\0", "\n", "\u{202e}abc", "🦀", &"x".repeat(65), &"a".repeat(60_000)] {
+            self.wrong("request_id", text(id), "it is 1 to 64 printable characters of ASCII");
         }
         self
     }
@@ -168,6 +178,7 @@ fn money(table: &mut Table) {
     table.wrong("all", Value::Flag(true), "amount_sat: give either an amount or all");
     table.numbers("feerate_perkw", &feerates, FEERATE);
     table.not_now("spend_reserve", Value::Flag(true), "missing");
+    table.no_ids().not_now("request_id", text("rent"), "missing");
 }
 
 fn peers(table: &mut Table, here: &Here) {
@@ -200,6 +211,7 @@ fn channels(table: &mut Table, here: &Here) {
     table.numbers("push_msat", &[100_000_001], "more than the channel is to hold");
     table.numbers("push_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.not_now("private", Value::Flag(true), "connect first");
+    table.no_ids().not_now("request_id", text("rent"), "connect first");
     table.numbers("feerate_perkw", &feerates, FEERATE);
 
     table.of("SetChannel");
@@ -254,6 +266,7 @@ fn invoices(table: &mut Table) {
     table.wrong("payment_hash", text(""), MISSING).nonsense("payment_hash", HEX32);
     table.wrong("payment_hash", text("ab".repeat(32)), "only a hold invoice can be made of its hash alone");
     table.taken("hold", Value::Flag(true));
+    table.no_ids().taken("request_id", text("table 4"));
     table.of("SettleInvoice");
     table.wrong("payment_hash", text(""), MISSING).nonsense("payment_hash", HEX32);
     table.not_now("payment_hash", text("ab".repeat(32)), "astrape invoices");
@@ -265,6 +278,9 @@ fn invoices(table: &mut Table) {
     table.of("ListInvoices");
     table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
     table.wrong("after", text(""), MISSING).nonsense("after", HEX32);
+    table.of("GetInvoice");
+    table.missing("payment_hash", MISSING).nonsense("payment_hash", HEX32);
+    table.not_found("payment_hash", text("ab".repeat(32)), "astrape invoices");
     table.of("DecodeInvoice");
     table.missing("invoice", MISSING).nonsense("invoice", "");
     table.wrong("invoice", text("lnbcrt1"), "").wrong("invoice", text("lnbcrt1".repeat(8_000)), "");
@@ -283,12 +299,17 @@ fn payments(table: &mut Table, here: &Here) {
     table.wrong("custom_records", text("65536=00"), only).nonsense("custom_records", only);
     table.not_now_without("custom_records", "own");
     table.wrong("node_id", text(NOBODY), "give either an invoice or a node").nonsense("node_id", "either");
+    table.no_ids().not_now("request_id", text("rent"), "own");
     table.wrong("invoice", text("bitcoin:bc1qxyz?amount=1"), "astrape withdraw");
     table.wrong("invoice", text("bitcoin:?lightning=%"), "percent-encoding");
     let names = "a channel is named by its id";
+    table.of("GetPayment");
+    table.missing("payment_hash", MISSING).nonsense("payment_hash", HEX32);
+    table.not_found("payment_hash", text("ab".repeat(32)), "astrape payments");
     table.of("Rebalance");
     table.numbers("amount_msat", &[0], NOT_ZERO);
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
+    table.no_ids().not_found("request_id", text("rent"), "astrape channels");
     table.missing("from", names).nonsense("from", names);
     table.not_found("from", text("1x2x3"), "astrape channels");
     for name in [text("abcd"), text("a".repeat(60_000))] {

@@ -68,7 +68,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("completion", "shell", &["ksh"], 2, "possible values"),
         row("events", "since", &["--since", "-1"], 2, "since"),
         row("events", "since", &["--since", &huge], 2, "since"),
-        row("payments", "", &["more"], 2, UNEXPECTED),
+        row("payments", "", &["more", "more"], 2, UNEXPECTED),
         row("forwards", "", &["more"], 2, UNEXPECTED),
         row("events", "", &["more"], 2, UNEXPECTED),
         row("playground", "", &["more"], 2, UNEXPECTED),
@@ -76,6 +76,23 @@ pub(super) fn rows() -> Vec<Row> {
     ]);
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
+    for command in ["payments", "invoices"] {
+        rows.extend(each(command, "payment_hash", &["?"], &["", "more", "abcd", &long], 1, "payment_hash: "));
+        rows.push(row(command, "payment_hash", &[&"ab".repeat(32)], 1, "no "));
+        rows.push(row(command, "payment_hash", &["ab", "--limit", "5"], 2, "cannot be used with"));
+    }
+    for (command, words) in [
+        ("withdraw", &[MAINNET, "1k"][..]),
+        ("open", &[NOBODY, "50k"]),
+        ("invoice", &["any", "tea"]),
+        ("pay", &["lnbcrt1"]),
+        ("rebalance", &["1", "--from", "abcd"]),
+    ] {
+        for bad in ["", "é", "\u{202e}", "a\nb", &long] {
+            let words = [words, &["--request-id", bad]].concat();
+            rows.push(row(command, "request_id", &words, 1, "request_id: it is 1 to 64 printable"));
+        }
+    }
     rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
     rows.push(row("onchain", "channel", &["abcd"], 1, "astrape onchain"));
     for command in ["payments", "forwards", "onchain"] {

@@ -214,6 +214,88 @@ fn unpaid_invoices_are_a_line_each() {
 }
 
 #[test]
+fn one_invoice_is_shown_with_what_the_node_knows_of_it() {
+    let held = Invoice {
+        payment_hash: id("12"),
+        invoice: "lnbcrt50u1".into(),
+        amount_msat: Some(5_000_000),
+        description: "tea".into(),
+        created_at: 1_800_000_000,
+        expires_at: 1_800_003_600,
+        hold: true,
+        received_msat: 5_000_000,
+        parts: 2,
+        state: InvoiceState::Held.into(),
+        until_height: Some(900_000),
+        ..Default::default()
+    };
+    shows(
+        &render::invoices::invoice(&held),
+        "
+        payment      1212121212121212121212121212121212121212121212121212121212121212
+        state        held until block 900000
+        amount       5,000 sat
+        description  tea
+        made         2027-01-15 08:00:00
+        expires      2027-01-15 09:00:00
+        received     5,000 sat
+        parts        2
+        invoice      lnbcrt50u1
+        ",
+    );
+    let paid = Invoice {
+        payment_hash: id("12"),
+        received_msat: 5_000_000,
+        state: InvoiceState::Paid.into(),
+        ended_at_ms: Some(1_800_000_100_000),
+        preimage: Some(id("34")),
+        ..Default::default()
+    };
+    shows(
+        &render::invoices::invoice(&paid),
+        "
+        payment   1212121212121212121212121212121212121212121212121212121212121212
+        state     paid
+        received  5,000 sat
+        ended     2027-01-15 08:01:40
+        proof     3434343434343434343434343434343434343434343434343434343434343434
+        ",
+    );
+}
+
+#[test]
+fn one_payment_is_shown_with_all_that_is_known_of_it() {
+    let received = Payment {
+        direction: PaymentDirection::Received.into(),
+        preimage: Some(id("34")),
+        ended_at_ms: Some(1_800_000_100_000),
+        number: Some(7),
+        custom_records: vec![CustomRecord { r#type: 65_537, value: "0102".into() }],
+        ..payment(PaymentState::Succeeded)
+    };
+    shows(
+        &render::payments::payment(&received),
+        "
+        payment    1212121212121212121212121212121212121212121212121212121212121212
+        direction  received
+        state      succeeded
+        amount     50,000 sat
+        proof      3434343434343434343434343434343434343434343434343434343434343434
+        ended      2027-01-15 08:01:40
+        number     7
+        record     65537=0102
+        ",
+    );
+    let failed = Payment {
+        reason: Some("no way was found".into()),
+        destination: Some(A.into()),
+        ..payment(PaymentState::Failed)
+    };
+    let text = render::payments::payment(&failed);
+    assert!(text.contains("reason     no way was found") && text.contains("fee        0 sat"), "{text}");
+}
+
+#[test]
 fn an_invoice_is_read_out() {
     let invoice = DecodeInvoiceResponse {
         network: "regtest".into(),
