@@ -420,3 +420,39 @@ fn a_peer_that_comes_back_is_told_again_what_is_for_it_alone() {
     let (_, effects) = turn.finish(crate::Proposals::Now);
     assert_eq!(only(to_peers(&effects)).1, first);
 }
+
+/// LND's answer to signatures of a channel that it has announced already.
+#[test]
+fn the_whole_announcement_of_a_channel_of_ours_by_its_peer_announces_it() {
+    use astrape_transactions::signing::Signer as _;
+    let mut net = super::net::Net::new(2);
+    net.announces = true;
+    let ours = net.propose(0, 1);
+    net.run();
+    let funding = net.members[0].broadcast.last().cloned().expect("it is broadcast");
+    net.mine(vec![funding]);
+    (0..6).for_each(|_| net.mine(Vec::new()));
+    while let Some((from, to, message)) = net.next() {
+        if (from, message.name()) != (1, "announcement_signatures") {
+            net.receive(to, from, &message);
+        }
+    }
+    let is_announced = |net: &super::net::Net| {
+        net.members[0].node.channel(&ours).and_then(Channel::open).is_some_and(Open::is_announced)
+    };
+    assert!(!is_announced(&net));
+    let theirs = net.channels(1)[0];
+    let member = &net.members[1];
+    let open = member.node.channel(&theirs).and_then(Channel::open).expect("open");
+    let chain_hash = Network::Regtest.chain_hash();
+    let mut whole = open.channel_announcement(net.id(1), chain_hash).expect("it is in a block");
+    let part = astrape_channel::announcement::signed_part(&whole);
+    let (by_node, by_funding) = member.signer.sign_channel_announcement(&theirs, &part).expect("its own");
+    if whole.node_id_1 == net.id(1) {
+        (whole.node_signature_1, whole.bitcoin_signature_1) = (by_node, by_funding);
+    } else {
+        (whole.node_signature_2, whole.bitcoin_signature_2) = (by_node, by_funding);
+    }
+    net.receive(0, 1, &astrape_wire::Message::ChannelAnnouncement(whole));
+    assert!(is_announced(&net));
+}
