@@ -74,8 +74,10 @@ echo! {
     settle_invoice(SettleInvoiceRequest) -> SettleInvoiceResponse;
     cancel_invoice(CancelInvoiceRequest) -> CancelInvoiceResponse;
     list_invoices(ListInvoicesRequest) -> ListInvoicesResponse;
+    get_invoice(GetInvoiceRequest) -> GetInvoiceResponse;
     pay(PayRequest) -> PayResponse;
     list_payments(ListPaymentsRequest) -> ListPaymentsResponse;
+    get_payment(GetPaymentRequest) -> GetPaymentResponse;
     list_forwards(ListForwardsRequest) -> ListForwardsResponse;
     stop(StopRequest) -> StopResponse;
 }

@@ -103,7 +103,7 @@ mod tests {
         let (mut index, mut done) = (BTreeSet::new(), 0);
         let mut row = 0_u32;
         for commit in 0..4_000_u64 {
-            let added = (commit % 7 * 10) as usize;
+            let added = usize::try_from(commit % 7 * 10).expect("few");
             let portion = fresh.portion(added);
             index.extend(portion.names.iter().map(|(key, ())| *key));
             for _ in 0..added {
