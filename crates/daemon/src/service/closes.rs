@@ -101,7 +101,10 @@ fn told(
     let Some(digits) = digits else { return Ok((of_live, Vec::new())) };
     let (mut over, limit) = (Vec::new(), limit.saturating_sub(live.len()));
     for end in ledger.ends_of_channels(digits, before, limit)? {
-        if let Fact::Channel { keys, .. } = &end.fact {
+        // What is over since the snapshot was taken is told with what is followed.
+        if let Fact::Channel { keys, .. } = &end.fact
+            && !live.contains(keys)
+        {
             over.push(ledger.story_of_channel(keys)?);
         }
     }

@@ -123,7 +123,8 @@ impl Gen {
     pub(super) fn payment_part(&mut self) -> PaymentPart {
         let mut recipe = self.recipe();
         recipe.hops.push(OnionHop { node: self.point(), payload: self.blob(60) });
+        let (channel, amount, fee) = (ChannelKeysId(self.bytes()), self.msat(), self.msat());
         let channels = self.many(3, |g| ShortChannelId(g.next()));
-        PaymentPart::new(ChannelKeysId(self.bytes()), self.msat(), self.msat(), channels, Arc::new(recipe))
+        PaymentPart::new(channel, amount, fee, channels, Arc::new(recipe))
     }
 }
