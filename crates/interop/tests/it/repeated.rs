@@ -55,6 +55,7 @@ fn what_is_repeated_with_its_id_after_a_kill_is_done_once() -> Result<()> {
     ensure!(first["channel_id"] == second["channel_id"], "{first} {second}");
     ensure!(node.channels()?.len() == 2, "{:?}", node.channels()?);
 
+    line.bury()?;
     line.wait_for_rest(SOON)?;
     let node = &mut line.nodes[0];
     let tip = ["pay", &peer, "--amount", "3k", "--request-id", "tip"];
