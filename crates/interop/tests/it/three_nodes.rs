@@ -173,7 +173,8 @@ fn pay_one(payer: &Cli, payee: &Cli, random: &mut ChaCha8Rng, tally: &Tally) -> 
     let count = match answer.code {
         0 => &tally.paid,
         4 => &tally.failed,
-        3 => {
+        // It was dead, or it died under the payment.
+        3 | 5 => {
             std::thread::sleep(Duration::from_millis(50));
             &tally.cut
         }
