@@ -28,14 +28,14 @@ impl Served {
         self.client.list_closes(request).await.unwrap().into_inner().closes
     }
 
-    async fn only_close(&mut self) -> Close {
+    pub(crate) async fn only_close(&mut self) -> Close {
         let mut closes = self.closes(None).await;
         assert_eq!(closes.len(), 1, "{closes:?}");
         closes.remove(0)
     }
 
     /// Mines until the close is over.
-    async fn over(&mut self, chain: &EmbeddedChain) -> Close {
+    pub(crate) async fn over(&mut self, chain: &EmbeddedChain) -> Close {
         until("the close to be over", async || {
             chain.mine(1);
             let over = self.client.clone().list_closes(ListClosesRequest::default()).await.unwrap();

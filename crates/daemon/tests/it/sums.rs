@@ -127,8 +127,8 @@ async fn balance_and_fees_come_to_what_was_paid_in_at_every_step() {
     let txid = alice.client.close_channel(close).await.unwrap().into_inner().closing_txid.expect("agreed");
     until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap()))).await;
     alice.comes_to("the close waits for its block", left).await;
-    let waits = alice.client.list_closes(ListClosesRequest::default()).await.unwrap().into_inner().closes;
-    assert_eq!(waits[0].pending_sat, 500_000, "all of it is to come: {waits:?}");
+    let waits = alice.only_close().await;
+    assert_eq!(waits.pending_sat, 500_000, "all of it is to come: {waits:?}");
     let fee = fee_of(&chain, &txid);
     chain.mine(1);
     alice.comes_to("the close is in a block", left - fee).await;
@@ -137,8 +137,8 @@ async fn balance_and_fees_come_to_what_was_paid_in_at_every_step() {
     alice.comes_to("a reorganisation has taken the close", left).await;
     chain.mine(8);
     alice.comes_to("the close is in a block again", left - fee).await;
-    let over = alice.client.list_closes(ListClosesRequest::default()).await.unwrap().into_inner().closes;
-    let (returned, fees) = (over[0].returned_sat.unwrap(), over[0].fees_sat.unwrap());
+    let over = alice.only_close().await;
+    let (returned, fees) = (over.returned_sat.unwrap(), over.fees_sat.unwrap());
     assert_eq!((returned + fees, fees), (500_000, fee), "{over:?}");
     assert_eq!(alice.balance().await.confirmed_sat, on_chain(&before) + returned);
     alice.end().await;
@@ -161,18 +161,12 @@ async fn a_forced_close_is_followed_output_by_output_and_comes_to_what_was_ours(
         alice.only_channel().await.status.contains("confirmations")
     })
     .await;
-    let waits = alice.client.list_closes(ListClosesRequest::default()).await.unwrap().into_inner().closes;
+    let waits = alice.only_close().await;
     let channel = alice.only_channel().await;
-    assert_eq!(channel.local_msat, waits[0].pending_sat * 1_000, "the chain says what is in it");
+    assert_eq!(channel.local_msat, waits.pending_sat * 1_000, "the chain says what is in it");
     assert_eq!((channel.remote_msat, channel.htlcs), (0, 0));
-    until("the close to be over", async || {
-        chain.mine(1);
-        alice.client.clone().list_closes(ListClosesRequest::default()).await.unwrap().into_inner().closes[0]
-            .over
-    })
-    .await;
-    let over = alice.client.list_closes(ListClosesRequest::default()).await.unwrap().into_inner().closes;
-    let (returned, fees) = (over[0].returned_sat.unwrap(), over[0].fees_sat.unwrap());
+    let over = alice.over(&chain).await;
+    let (returned, fees) = (over.returned_sat.unwrap(), over.fees_sat.unwrap());
     assert_eq!(returned + fees, 500_000, "the commitment's fee and its anchors are ours to pay: {over:?}");
     alice.comes_to("all of it is among the coins", before + returned).await;
     alice.end().await;
