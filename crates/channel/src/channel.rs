@@ -195,6 +195,19 @@ pub enum How {
     Spent,
 }
 
+impl How {
+    /// In words, why our own commitment must not go out though somebody asks for it; `None` where it may.
+    #[must_use]
+    pub fn why_not_forced(&self) -> Option<String> {
+        let How::AwaitPeersCommitment { reason } = self else { return None };
+        Some(format!(
+            "only the peer can close this channel: the state of this node is old ({}), and with it the peer could take all that is in \
+             the channel. It was told so; keep this node running and connected with it",
+            astrape_wire::printable(reason.as_bytes())
+        ))
+    }
+}
+
 /// What remains of a channel that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {

@@ -104,15 +104,11 @@ fn handle_command(mut work: Work<'_>, command: Command, view: &View<'_>) -> Tran
                     work.finish()
                 }
             },
-            Some(How::AwaitPeersCommitment { reason }) => {
-                let problem = format!(
-                    "this node's state of the channel is old ({reason}), and with it the peer could take all that is in it: only the \
-                     peer can close. It was told so; keep this node running and connected with it"
-                );
-                work.outputs.push(Output::Refused(Refusal::Close(problem)));
+            how => {
+                let problem = how.as_ref().and_then(How::why_not_forced);
+                work.outputs.extend(problem.map(|problem| Output::Refused(Refusal::Close(problem))));
                 work.finish()
             }
-            _ => work.finish(),
         },
         Command::ForceClose { .. }
         | Command::Shutdown { .. }

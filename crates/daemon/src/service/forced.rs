@@ -3,12 +3,11 @@
 use super::channels::settled;
 use crate::render::words::{about, count, msat, sat};
 use astrape_api::v1::ForcedClose;
-use astrape_channel::{Channel, How, Open, Phase};
+use astrape_channel::{Channel, Open, Phase};
 use astrape_node::reserve::CHILD_WEIGHT;
 use astrape_node::{Node, Refusal};
 use astrape_primitives::{ChannelKeysId, FeeratePerKw, Msat, Sat, Side};
 use astrape_transactions::{CommitmentFormat, commitment_fee};
-use astrape_wire::text::printable;
 use tonic::Status;
 
 /// Seconds of a block.
@@ -23,14 +22,9 @@ pub(super) fn check(node: &Node, keys: ChannelKeysId) -> Result<(), Status> {
         return Err(Status::failed_precondition(Refusal::Suspect.to_string()));
     }
     match node.channel(&keys).map(|channel| &channel.phase) {
-        Some(Phase::Closing(closing)) if closing.open.funding.spent.is_none() => match &closing.how {
-            How::AwaitPeersCommitment { reason } => Err(Status::failed_precondition(format!(
-                "only the peer can close this channel: the state of this node is old ({}), and with it the peer could take all that is \
-                 in the channel. It was told so; keep this node running and connected with it",
-                printable(reason.as_bytes())
-            ))),
-            How::Cooperative { .. } | How::OurCommitment { .. } | How::Spent => Ok(()),
-        },
+        Some(Phase::Closing(closing)) if closing.open.funding.spent.is_none() => {
+            closing.how.why_not_forced().map_or(Ok(()), |why| Err(Status::failed_precondition(why)))
+        }
         _ => Ok(()),
     }
 }
