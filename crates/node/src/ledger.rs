@@ -20,6 +20,8 @@ pub enum Fact {
         fee: Msat,
         /// The recipient.
         destination: NodeId,
+        /// Whether it went in a circle, from us to ourselves: balance moved between channels.
+        rebalance: bool,
     },
     /// A payment of ours failed for good; nothing was paid.
     PaymentFailed {
@@ -31,6 +33,8 @@ pub enum Fact {
         destination: NodeId,
         /// Why, and what to do, in words.
         reason: String,
+        /// Whether it went in a circle, from us to ourselves: balance moved between channels.
+        rebalance: bool,
     },
     /// An invoice of ours was paid.
     PaymentReceived {
@@ -44,6 +48,8 @@ pub enum Fact {
         keysend: bool,
         /// What applications said with it, by type.
         custom_records: BTreeMap<u64, Vec<u8>>,
+        /// Whether it went in a circle, from us to ourselves: balance moved between channels.
+        rebalance: bool,
     },
     /// All of a payment for a hold invoice of ours is here: it waits to be settled or cancelled.
     InvoiceHeld {

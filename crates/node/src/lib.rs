@@ -54,6 +54,7 @@ pub use restore::RestoreError;
 pub use step::Step;
 pub use turn::Proposals;
 pub use turn::intercept::forward_of;
+pub use view::{MAX_UNCONFIRMED_BLOCKS, Stuck};
 
 /// A [`Input::Tick`] comes at least this often.
 pub const TICK_MILLIS: u64 = 1_000;

@@ -16,7 +16,7 @@ use crate::state::{
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::intercept::HeldId;
-use crate::turn::{Proposals, Turn, Unanswered};
+use crate::turn::{Negotiating, Proposals, Turn, Unanswered};
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
 use astrape_payment::intercept::Held;
@@ -60,6 +60,8 @@ pub struct Node {
     pub(crate) owed: Table<Txid, OwedTransaction>,
     /// Volatile: change of withdrawals, until the wallet has found it.
     pub(crate) change: BTreeMap<OutPoint, Sat>,
+    /// Volatile: why the network did not take what is owed to it, of what it did not take last.
+    pub(crate) refused: BTreeMap<Txid, String>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
     /// Channels that go or went on chain.
@@ -84,6 +86,8 @@ pub struct Node {
     pub(crate) unanswered: BTreeMap<ChannelKeysId, Unanswered>,
     /// Volatile: since when channels are ready for peers that have not told where they are.
     pub(crate) early: BTreeMap<ChannelKeysId, Timestamp>,
+    /// Volatile: closing fees that are not agreed on.
+    pub(crate) negotiating: BTreeMap<ChannelKeysId, Negotiating>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
@@ -185,6 +189,7 @@ impl Node {
             held: Table::default(),
             owed: Table::default(),
             change: BTreeMap::new(),
+            refused: BTreeMap::new(),
             chain: Table::default(),
             counters: Table::default(),
             resolutions: Table::default(),
@@ -197,6 +202,7 @@ impl Node {
             away: SharedMap::new(),
             unanswered: BTreeMap::new(),
             early: BTreeMap::new(),
+            negotiating: BTreeMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
             next_background_probe: Timestamp(0),

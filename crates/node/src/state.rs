@@ -113,6 +113,8 @@ pub struct OwedTransaction {
     pub inputs: Vec<WalletInput>,
     /// Height of the block that it is in.
     pub confirmed: Option<Height>,
+    /// The tip since which it waits for a block; not known of what older versions left until the next block.
+    pub since: Option<Height>,
 }
 
 impl OwedTransaction {

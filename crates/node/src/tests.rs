@@ -25,6 +25,7 @@ mod probing;
 mod replays;
 mod requests;
 mod stale;
+mod stuck;
 mod ways;
 mod whole;
 
@@ -147,10 +148,14 @@ fn a_payment_is_not_made_twice_when_an_older_failure_was_looked_up() {
     let payment_hash = invoice.payment_hash();
     let entry = |number, fact| crate::Entry { number, at: NOW, fact };
     let reason = "no way".to_owned();
-    let failed = Fact::PaymentFailed { payment_hash, amount: Msat(1), destination: peer(9), reason };
+    let failed =
+        Fact::PaymentFailed { payment_hash, amount: Msat(1), destination: peer(9), reason, rebalance: false };
     let preimage = astrape_primitives::PaymentPreimage([1; 32]);
     let (amount, fee) = (Msat(1), Msat::ZERO);
-    let sent = entry(2, Fact::PaymentSent { payment_hash, preimage, amount, fee, destination: peer(9) });
+    let sent = entry(
+        2,
+        Fact::PaymentSent { payment_hash, preimage, amount, fee, destination: peer(9), rebalance: false },
+    );
     node.recent.end(crate::state::Ended { payment_hash, fact: sent.clone() });
     let command = crate::command::PayCommand {
         earlier: Some(entry(1, failed)),

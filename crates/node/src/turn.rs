@@ -13,6 +13,10 @@ mod jam;
 mod money;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
 pub(crate) mod intercept;
+mod negotiating;
+#[cfg(test)]
+pub(crate) use negotiating::CLOSING_FEE_MILLIS;
+pub(crate) use negotiating::Negotiating;
 mod once;
 mod open;
 #[cfg(test)]

@@ -27,6 +27,20 @@ use std::sync::Arc;
 /// than its time.
 const MAX_UNDER_WAY: usize = 10_000;
 
+/// Blocks within which a transaction of our coins should be confirmed: about a day.
+pub const MAX_UNCONFIRMED_BLOCKS: u32 = 144;
+
+/// A transaction of our coins that does not get into the chain: a withdrawal, or a funding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck<'a> {
+    /// Which.
+    pub txid: Txid,
+    /// Why the network did not take it when it was offered last, in the words of the chain source, if it did not.
+    pub refused: Option<&'a str>,
+    /// Blocks since it was first offered, or was in a block that is gone.
+    pub blocks: u32,
+}
+
 impl Node {
     /// Who we are, and what the operator chose.
     #[must_use]
@@ -158,6 +172,23 @@ impl Node {
     pub fn own_coins(&self) -> impl Iterator<Item = &Coin> {
         let (tip, spent) = (self.height(), self.spent_by_us());
         self.coins().filter(move |coin| coin.is_there(tip) && !spent.contains(&coin.outpoint()))
+    }
+
+    /// Channels that both sides close, and whose closing fee has not been agreed on in ten minutes with the peer there: they stand
+    /// still until it is, or until somebody closes them by force.
+    pub fn closes_that_stand_still(&self) -> impl Iterator<Item = ChannelKeysId> {
+        self.negotiating.iter().filter(|(_, of)| of.is_late).map(|(keys, _)| *keys)
+    }
+
+    /// Transactions of our coins that the network does not take, or that no block has taken within [`MAX_UNCONFIRMED_BLOCKS`].
+    pub fn stuck_transactions(&self) -> impl Iterator<Item = Stuck<'_>> {
+        let tip = self.height();
+        self.owed.iter().filter(|(_, owed)| owed.confirmed.is_none()).filter_map(move |(txid, owed)| {
+            let refused = self.refused.get(txid).map(String::as_str);
+            let blocks = owed.since.map_or(0, |since| tip.0.saturating_sub(since.0));
+            let is_stuck = refused.is_some() || blocks >= MAX_UNCONFIRMED_BLOCKS;
+            is_stuck.then_some(Stuck { txid: *txid, refused, blocks })
+        })
     }
 
     /// Transactions of our coins that are owed to the network.

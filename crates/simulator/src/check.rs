@@ -64,6 +64,7 @@ pub(crate) fn after_commit(
     world.checks.signed.record(node, effects)?;
     world.checks.preimages.learnt(node, parts);
     preimage::check(world, node)?;
+    world.count_ends_while_still(node);
     facts(world, node)
 }
 

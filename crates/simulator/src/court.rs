@@ -8,13 +8,17 @@
 //! | `script` | one resolution of each kind, with every crash |
 //! | `theft` | revoked commitments, and what a thief puts upon them |
 //! | `grief` | what it puts in the way of our claims, for its own coins |
+//! | `lie` | what a peer says that its node would not, and what it leaves unsaid |
+//! | `rewrite` | other bytes where no signature covers a witness |
 //! | `words` | what is not over yet, for people |
 //! | `weather` | miners and chain sources |
 //! | `weigh` | what a million revoked states cost, on a real disk |
 
 mod beginning;
 mod grief;
+mod lie;
 mod mass;
+mod rewrite;
 mod script;
 mod theft;
 mod weather;
@@ -25,6 +29,7 @@ pub(crate) use weather::freshness;
 
 use crate::event::Event;
 use crate::network::Loss;
+use crate::still;
 use crate::swarm::{self, Outcome};
 use crate::totals::Seen;
 use crate::user::Flaw;
@@ -32,10 +37,11 @@ use crate::violation::{Checker, Violation};
 use crate::world::World;
 use astrape_channel::Phase;
 use astrape_node::Input;
-use astrape_primitives::{ChannelKeysId, Height, Msat, Sat, Timestamp};
+use astrape_primitives::{ChannelKeysId, Feature, Height, Msat, Sat, Timestamp};
 use astrape_regtest::RegtestChain;
 use astrape_transactions::CommitmentFormat;
 use bitcoin::Txid;
+use lie::Lie;
 pub use mass::{Mass, MassClose, run_mass_close};
 use rand::Rng as _;
 pub use script::{Kind, run_resolution};
@@ -76,8 +82,8 @@ pub(crate) struct Court {
     pub(crate) kept: Vec<Kept>,
     /// Revoked commitments that were broadcast by the thief.
     pub(crate) stolen: BTreeSet<Txid>,
-    /// Whose revocations go out no more: both of its last commitments stay valid.
-    pub(crate) withholds: Option<usize>,
+    /// Who lies to its peers, and how.
+    pub(crate) lie: Option<(usize, Lie)>,
     /// Whether the channels were to end by a transaction of both.
     pub(crate) together: bool,
     /// Until when a node's chain source says nothing.
@@ -87,7 +93,8 @@ pub(crate) struct Court {
 impl Court {
     /// Whether a node keeps the rules and is still there.
     pub(crate) fn is_honest(&self, node: usize) -> bool {
-        self.thief != Some(node) && !self.gone.contains(&node)
+        let lies = self.lie.is_some_and(|(liar, _)| liar == node);
+        self.thief != Some(node) && !lies && !self.gone.contains(&node)
     }
 }
 
@@ -132,7 +139,16 @@ fn new_world(seed: u64, aloud: bool) -> World {
     world.group_percent = if seed.is_multiple_of(3) { 40 } else { 0 };
     world.disk_check_every = 29;
     world.court.sits = true;
-    world.court.keeper = Some(world.rng.gen_range(0..3));
+    let keeper = world.rng.gen_range(0..3);
+    world.court.keeper = Some(keeper);
+    if format == CommitmentFormat::StaticRemotekey && world.rng.gen_bool(0.5) {
+        // Its peers pay it out, and are paid out, to scripts that look like those of commitments.
+        let config = &mut world.machines[keeper].config;
+        config.features = crate::world::without(&config.features, Feature::ShutdownAnysegwit);
+    }
+    if seed % 4 == 1 {
+        swarm::make_uneven(&mut world);
+    }
     world
 }
 
@@ -198,7 +214,8 @@ fn undo(world: &mut World) -> Result<(), Violation> {
 
 fn act_on_chain(world: &mut World) -> Result<(), Violation> {
     match world.rng.gen_range(0..100) {
-        0..=35 => world.mine(1),
+        0..=29 => world.mine(1),
+        30..=35 => rewrite::mine(world),
         36..=38 => weather::cycle(world)?,
         39..=41 => undo(world)?,
         42..=49 => weather::reorganise(world),
@@ -206,7 +223,9 @@ fn act_on_chain(world: &mut World) -> Result<(), Violation> {
         58..=65 => weather::censor(world),
         66..=70 => weather::evict(world),
         71..=76 => weather::blind(world),
-        77..=85 => swarm::crash_any(world),
+        77..=81 => swarm::crash_any(world),
+        82..=83 => still::doubt(world),
+        84..=85 => still::quarantine(world)?,
         86..=88 => {
             pay(world);
         }

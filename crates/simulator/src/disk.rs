@@ -88,7 +88,7 @@ fn told_again(writes: &Writes, lie: impl Fn(&Entry) -> Option<Fact>) -> Vec<Entr
 fn as_failed(fact: &Fact) -> Option<Fact> {
     let Fact::PaymentSent { payment_hash, amount, destination, .. } = fact else { return None };
     let (payment_hash, amount, destination) = (*payment_hash, *amount, *destination);
-    Some(Fact::PaymentFailed { payment_hash, amount, destination, reason: String::new() })
+    Some(Fact::PaymentFailed { payment_hash, amount, destination, reason: String::new(), rebalance: false })
 }
 
 impl Journal for Disk {

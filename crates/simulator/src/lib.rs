@@ -15,6 +15,7 @@
 //! | [`web`] | a whole network, with lying gossip and hostile forwarders: [`run_web_seed`] |
 //! | [`plant`] | bugs that prove the checkers |
 //! | [`totals`] | what a run has seen |
+//! | `still` | channels that stand still in the middle of payments |
 //! | `machine`, `disk`, `wallet`, `network`, `user`, `prepare` | what is around a node |
 //!
 //! # Invariants
@@ -36,6 +37,7 @@ mod prepare;
 mod prototype;
 pub mod scenario;
 pub mod siege;
+mod still;
 pub mod swarm;
 pub mod totals;
 mod trace;
@@ -51,7 +53,7 @@ pub use court::{
 };
 pub use plant::Plant;
 pub use scenario::{Forks, Scenario, line, sat};
-pub use siege::{Deed, Heard, Siege};
+pub use siege::{AtBounds, Deed, Heard, Siege, run_bounds_seed};
 pub use swarm::{Outcome, run_seed};
 pub use totals::{CourtTotals, REESTABLISH_CASES, Totals, WebTotals};
 pub use user::Flaw;

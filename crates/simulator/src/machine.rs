@@ -3,12 +3,12 @@
 use crate::disk::Disk;
 use crate::wallet::Wallet;
 use astrape_node::{ChainInput, Config, Effect, Node, Step, Watch};
-use astrape_primitives::{BlockId, ChainEvent, ChannelId, Height, NodeId, PaymentHash};
+use astrape_primitives::{BlockId, ChainEvent, ChannelId, ChannelKeysId, Height, NodeId, PaymentHash};
 use astrape_regtest::BlockEvent;
 use astrape_signer::InProcessSigner;
 use astrape_storage::MemoryJournal;
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A machine.
@@ -22,6 +22,8 @@ pub(crate) struct Machine {
     /// The next fresh address.
     pub(crate) next_address: usize,
     pub(crate) process: Option<Process>,
+    /// Channels whose state the process had reason to doubt when it started; between two, the next one has.
+    pub(crate) doubted: BTreeSet<ChannelKeysId>,
     /// A copy of the disk that somebody made.
     pub(crate) copy: Option<MemoryJournal>,
     /// Facts of the ledger that the checkers have seen.
@@ -49,6 +51,13 @@ pub(crate) struct Process {
 pub(crate) struct Pending {
     pub(crate) step: Option<Step>,
     pub(crate) parts: Vec<Part>,
+}
+
+impl Machine {
+    /// What the operator chose, and the channels that are doubted.
+    pub(crate) fn config_with(&self, suspect: BTreeSet<ChannelKeysId>) -> Config {
+        Config { suspect, ..self.config.clone() }
+    }
 }
 
 impl Clone for Pending {

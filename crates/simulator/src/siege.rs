@@ -4,7 +4,10 @@
 //! What must hold is what the node owes itself: it does not stumble, its disk is what it is, it signs one commitment a number,
 //! and claims upstream what it knows the preimage of. That the world stays whole is for honest worlds.
 
+mod bounds;
 mod sign;
+
+pub use bounds::{AtBounds, run_bounds_seed};
 
 use crate::network::Loss;
 use crate::scenario::{line, sat};

@@ -2,6 +2,7 @@
 
 use crate::event::Event;
 use crate::network::Loss;
+use crate::still;
 use crate::totals::Totals;
 use crate::user::Flaw;
 use crate::violation::{Checker, Violation};
@@ -22,6 +23,12 @@ const MAX_NUDGES: u32 = 80;
 
 /// Blocks that chance may mine while HTLCs can be under way: their expiries are farther.
 const MAX_BLOCKS: u64 = 30;
+
+/// What uneven nodes ask of each other to keep, in thousandths of the channel.
+const RESERVES: [u16; 4] = [0, 1, 50, 200];
+
+/// The highest feerate that a node takes of an opener whatever its own estimate.
+const MAX_ANY_FEERATE: u32 = 10_000;
 
 /// Payments of one seed: signing is what time goes into.
 const MAX_PAYMENTS: usize = 24;
@@ -46,7 +53,7 @@ pub fn run_seed(seed: u64, acts: u32, aloud: bool) -> Result<Outcome, Violation>
     }
     begin(&mut world)?;
     for _ in 0..acts {
-        act(&mut world);
+        act(&mut world)?;
         some_events(&mut world)?;
     }
     come_to_rest(&mut world)?;
@@ -87,7 +94,34 @@ fn new_world(seed: u64) -> World {
     world.group_percent = if seed.is_multiple_of(3) { 50 } else { 0 };
     world.late_percent = if seed.is_multiple_of(5) { 40 } else { 0 };
     world.disk_check_every = 29;
+    if seed % 4 == 1 {
+        make_uneven(&mut world);
+    }
     world
+}
+
+/// Each node has another dust limit and asks another reserve.
+pub(crate) fn make_uneven(world: &mut World) {
+    world.is_uneven = true;
+    for node in 0..world.machines.len() {
+        let dust_limit = Sat(world.rng.gen_range(354..=546));
+        let reserve_permille = RESERVES[world.rng.gen_range(0..RESERVES.len())];
+        let channel = &mut world.machines[node].config.channel;
+        (channel.dust_limit, channel.reserve_permille) = (dust_limit, reserve_permille);
+    }
+}
+
+/// What a channel begins with in an uneven world: its size, and what is the other side's of it, often next to nothing or all.
+fn uneven_funding(world: &mut World) -> (Sat, Msat) {
+    let funding = Sat(world.rng.gen_range(100_000..=1_000_000));
+    let little = Msat(world.rng.gen_range(0..2_000_000));
+    let push = match world.rng.gen_range(0..4) {
+        0 => little,
+        // What the opener keeps pays for a commitment, and little more.
+        1 => funding.to_msat().saturating_sub(Msat(world.rng.gen_range(4_000_000..40_000_000))),
+        _ => Msat(funding.to_msat().0 * 2 / 5),
+    };
+    (funding, push)
 }
 
 /// Every two neighbours have a channel before chance begins: else most seeds would see little.
@@ -95,7 +129,9 @@ pub(crate) fn begin(world: &mut World) -> Result<(), Violation> {
     to_rest(world)?;
     for (a, b) in world.network.links.clone() {
         let (from, to) = if world.rng.gen_bool(0.5) { (a, b) } else { (b, a) };
-        world.open(from, to, Sat(1_000_000), Msat(400_000_000));
+        let even = (Sat(1_000_000), Msat(400_000_000));
+        let (funding, push) = if world.is_uneven { uneven_funding(world) } else { even };
+        world.open(from, to, funding, push);
     }
     for _ in 0..5 {
         to_rest(world)?;
@@ -105,7 +141,7 @@ pub(crate) fn begin(world: &mut World) -> Result<(), Violation> {
 }
 
 /// One act of chance.
-fn act(world: &mut World) {
+fn act(world: &mut World) -> Result<(), Violation> {
     match world.rng.gen_range(0..100) {
         0..=5 => pay(world),
         6..=12 => crash(world),
@@ -118,8 +154,11 @@ fn act(world: &mut World) {
         31..=32 => world.network.latency = world.rng.gen_range(1..=300),
         33..=35 => world.network.latency = 20,
         36 => sleep(world),
+        37..=39 => still::doubt(world),
+        40..=41 => still::quarantine(world)?,
         _ => {}
     }
+    Ok(())
 }
 
 fn any_node(world: &mut World) -> usize {
@@ -216,6 +255,11 @@ fn reorganise(world: &mut World) {
 
 /// The estimate moves by no more than the nodes bear of each other.
 pub(crate) fn feerate(world: &mut World) {
+    if world.is_uneven && !world.court.sits && world.rng.gen_bool(0.3) {
+        // As high or low as a peer takes whatever its own estimate.
+        let bound = [FeeratePerKw::FLOOR.0, MAX_ANY_FEERATE][world.rng.gen_range(0..2)];
+        return world.set_feerate(FeeratePerKw(bound));
+    }
     let factor = world.rng.gen_range(45..=220);
     let next = (world.feerate.0 * factor / 100).clamp(FeeratePerKw::FLOOR.0, 4_000);
     world.set_feerate(FeeratePerKw(next));
@@ -274,6 +318,12 @@ fn come_to_rest(world: &mut World) -> Result<(), Violation> {
     world.group_percent = 0;
     world.late_percent = 0;
     world.network.latency = 20;
+    for node in 0..world.machines.len() {
+        // What failed stands still until a restart.
+        if world.process(node).is_some_and(|p| p.node.quarantined().next().is_some()) {
+            world.crash(node, Loss::None);
+        }
+    }
     world.set_feerate(world.feerate);
     for pair in world.network.links.clone() {
         world.queue.push(world.now, Event::Connect { pair });

@@ -59,6 +59,12 @@ pub struct Totals {
     pub force_closes: u64,
     /// Channels that wait for the peer's commitment, since their own state is old.
     pub waits_for_peer: u64,
+    /// Channels whose state their node had reason to doubt.
+    pub suspects: u64,
+    /// Channels in which the program failed.
+    pub quarantines: u64,
+    /// Ends of HTLCs that were decided while the channel stood still.
+    pub ends_while_still: u64,
     /// Times that a node was told of the mempool.
     pub mempools_told: u64,
     /// What was seen before the court.
@@ -88,7 +94,7 @@ impl Totals {
 
     /// Each count with its name, but those of reestablish.
     #[must_use]
-    pub fn counts(&self) -> [(&'static str, u64); 23] {
+    pub fn counts(&self) -> [(&'static str, u64); 26] {
         [
             ("payments settled", self.payments_settled),
             ("payments failed", self.payments_failed),
@@ -110,13 +116,16 @@ impl Totals {
             ("reorganisations", self.reorgs),
             ("force-closes", self.force_closes),
             ("waits for the peer", self.waits_for_peer),
+            ("channels doubted", self.suspects),
+            ("channels that failed", self.quarantines),
+            ("ends while a channel stood still", self.ends_while_still),
             ("mempools told", self.mempools_told),
             ("steps", self.steps),
             ("messages", self.messages),
         ]
     }
 
-    fn counts_mut(&mut self) -> [&mut u64; 23] {
+    fn counts_mut(&mut self) -> [&mut u64; 26] {
         [
             &mut self.payments_settled,
             &mut self.payments_failed,
@@ -138,6 +147,9 @@ impl Totals {
             &mut self.reorgs,
             &mut self.force_closes,
             &mut self.waits_for_peer,
+            &mut self.suspects,
+            &mut self.quarantines,
+            &mut self.ends_while_still,
             &mut self.mempools_told,
             &mut self.steps,
             &mut self.messages,

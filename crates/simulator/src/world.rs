@@ -16,6 +16,7 @@ use crate::machine::{Machine, Process};
 use crate::network::Network;
 use crate::plant::Plant;
 use crate::prototype::{GENESIS, Prototype, prototype_of};
+use crate::still::Still;
 use crate::totals::Totals;
 use crate::trace::Trace;
 use crate::user::Users;
@@ -69,6 +70,10 @@ pub struct World {
     pub(crate) court: Court,
     /// What is special about a whole network.
     pub(crate) web: Web,
+    /// Channels that stand still.
+    pub(crate) still: Still,
+    /// Whether the nodes ask different things of each other, and balances and prices come near their bounds.
+    pub(crate) is_uneven: bool,
     pub(crate) steps: u64,
     /// The last event's step: whose, and with how many effects.
     pub(crate) last_step: Option<(usize, usize)>,
@@ -118,6 +123,8 @@ impl World {
             besieged: false,
             court: Court::default(),
             web: Web::default(),
+            still: Still::default(),
+            is_uneven: false,
             steps: 0,
             last_step: None,
             processes: 0,
@@ -210,12 +217,13 @@ fn machine(prototype: &Prototype, node: usize, format: CommitmentFormat) -> Mach
         wallet: Arc::clone(&prototype.wallets[node]),
         next_address: 0,
         process: None,
+        doubted: Default::default(),
         copy: None,
         facts_seen: 0,
     }
 }
 
-fn without(features: &Features, feature: Feature) -> Features {
+pub(crate) fn without(features: &Features, feature: Feature) -> Features {
     let kept = features.iter_bits().filter(|bit| bit & !1 != feature.required_bit());
     kept.fold(Features::empty(), Features::with_bit)
 }

@@ -86,8 +86,13 @@ mod tests {
     fn failed(hash: u8) -> Entry {
         let destination = NodeId::from_bytes([2; 33]).expect("a point");
         let payment_hash = PaymentHash([hash; 32]);
-        let fact =
-            Fact::PaymentFailed { payment_hash, amount: Msat(1), destination, reason: "no way".into() };
+        let fact = Fact::PaymentFailed {
+            payment_hash,
+            amount: Msat(1),
+            destination,
+            reason: "no way".into(),
+            rebalance: false,
+        };
         Entry { number: hash.into(), at: Timestamp(0), fact }
     }
 

@@ -19,6 +19,9 @@ fn fact(fact: Option<&Fact>) -> String {
                 PaymentDirection::Received if payment.keysend => {
                     format!("payment {hash}: received {amount} without an invoice")
                 }
+                PaymentDirection::Received if payment.rebalance => {
+                    format!("payment {hash}: {amount} came back from a way in a circle")
+                }
                 PaymentDirection::Received => format!("payment {hash}: received {amount}"),
                 PaymentDirection::Sent | PaymentDirection::Unspecified => {
                     format!("payment {hash}: sending {amount} {}{reason}", payment_state(payment.state()))

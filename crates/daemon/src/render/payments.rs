@@ -14,13 +14,14 @@ pub fn ended(payment: &Payment) -> String {
     let headline = match payment.state() {
         PaymentState::Succeeded => {
             rows.extend(payment.preimage.clone().map(|preimage| ("proof", preimage)));
+            let done = if payment.rebalance { "Moved" } else { "Paid" };
             let fee = msat(payment.fee_msat);
             match payment.ended_at_ms.filter(|_| payment.paid_before) {
                 Some(at) => format!(
                     "Paid before: {amount} at {} (utc), for a fee of {fee}. Nothing was paid now.",
                     time(at / 1_000)
                 ),
-                None => format!("Paid {amount}, for a fee of {fee}."),
+                None => format!("{done} {amount}, for a fee of {fee}."),
             }
         }
         PaymentState::Failed => {
@@ -112,10 +113,12 @@ pub fn payments_with_parts(answer: &ListPaymentsResponse) -> String {
 }
 
 fn row(payment: &Payment) -> Row {
-    let (state, fee) = match (payment.direction(), payment.state()) {
-        (PaymentDirection::Received, _) => ("received", "-".to_owned()),
-        (_, PaymentState::Succeeded) => ("sent", bare(payment.fee_msat)),
-        (_, state) => (payment_state(state), bare(payment.fee_msat)),
+    let (state, fee) = match (payment.direction(), payment.state(), payment.rebalance) {
+        (PaymentDirection::Received, _, false) => ("received", "-".to_owned()),
+        (PaymentDirection::Received, _, true) => ("received from itself", "-".to_owned()),
+        (_, PaymentState::Succeeded, false) => ("sent", bare(payment.fee_msat)),
+        (_, PaymentState::Succeeded, true) => ("sent to itself", bare(payment.fee_msat)),
+        (_, state, _) => (payment_state(state), bare(payment.fee_msat)),
     };
     let is_over =
         |part: &&PaymentPart| matches!(part.state(), PaymentState::Succeeded | PaymentState::Failed);

@@ -371,6 +371,9 @@ fn status(node: &Node, keys: ChannelKeysId, channel: &Channel) -> String {
         (Phase::Open(open), ChannelState::ShuttingDown) if !open.htlcs.is_empty() => {
             format!("shutting down: {} in flight", open.htlcs.len())
         }
+        (Phase::Open(_), ChannelState::ShuttingDown) if node.closes_that_stand_still().any(|k| k == keys) => {
+            "shutting down: the peer agrees on no fee; `astrape close --force` ends it".to_owned()
+        }
         (Phase::Closing(closing), _) => {
             format!("{}{}", closing_words(&closing.how, &closing.open, node.height()), to_come(node, keys))
         }

@@ -161,29 +161,34 @@ pub(super) fn payment(entry: &Entry) -> Option<Payment> {
         ..Payment::default()
     };
     match &entry.fact {
-        Fact::PaymentSent { payment_hash, preimage, amount, fee, destination } => Some(Payment {
+        Fact::PaymentSent { payment_hash, preimage, amount, fee, destination, rebalance } => Some(Payment {
             payment_hash: payment_hash.to_string(),
             fee_msat: fee.0,
             destination: Some(destination.to_string()),
             preimage: Some(preimage.reveal_hex()),
+            rebalance: *rebalance,
             ..ended(PaymentState::Succeeded, PaymentDirection::Sent, *amount)
         }),
-        Fact::PaymentFailed { payment_hash, amount, destination, reason } => Some(Payment {
+        Fact::PaymentFailed { payment_hash, amount, destination, reason, rebalance } => Some(Payment {
             payment_hash: payment_hash.to_string(),
             destination: Some(destination.to_string()),
             reason: Some(reason.clone()),
+            rebalance: *rebalance,
             ..ended(PaymentState::Failed, PaymentDirection::Sent, *amount)
         }),
-        Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records } => Some(Payment {
-            payment_hash: payment_hash.to_string(),
-            preimage: Some(preimage.reveal_hex()),
-            keysend: *keysend,
-            custom_records: custom_records
-                .iter()
-                .map(|(r#type, value)| CustomRecord { r#type: *r#type, value: hex::encode(value) })
-                .collect(),
-            ..ended(PaymentState::Succeeded, PaymentDirection::Received, *amount)
-        }),
+        Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance } => {
+            Some(Payment {
+                payment_hash: payment_hash.to_string(),
+                preimage: Some(preimage.reveal_hex()),
+                keysend: *keysend,
+                rebalance: *rebalance,
+                custom_records: custom_records
+                    .iter()
+                    .map(|(r#type, value)| CustomRecord { r#type: *r#type, value: hex::encode(value) })
+                    .collect(),
+                ..ended(PaymentState::Succeeded, PaymentDirection::Received, *amount)
+            })
+        }
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use super::NodeService;
 use super::channels::state;
 use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
 use astrape_channel::{Channel, How, Phase};
-use astrape_node::Node;
+use astrape_node::{Node, Stuck};
 use astrape_primitives::ChannelKeysId;
 use tonic::Status;
 
@@ -88,6 +88,14 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
             channel.channel_id()
         )
     }));
+    alarms.extend(node.stuck_transactions().map(|stuck| not_in_the_chain(node, &stuck)));
+    alarms.extend(node.closes_that_stand_still().filter_map(|keys| node.channel(&keys)).map(|channel| {
+        format!(
+            "channel {} is being closed by both sides, and its peer has not agreed on a fee for ten minutes: nothing is lost; if it does \
+             not go on, `astrape close --force` closes it by this node alone, after a delay",
+            channel.channel_id()
+        )
+    }));
     alarms.extend(crate::render::money::missing_reserve(node.missing_reserve().0));
     alarms.extend(node.quarantined().map(|(keys, _)| {
         format!(
@@ -95,4 +103,27 @@ fn alarms(node: &Node, unreliable: Option<String>) -> Vec<String> {
         )
     }));
     alarms
+}
+
+/// A transaction of the wallet that does not get into the chain: what, why, and what to do.
+fn not_in_the_chain(node: &Node, stuck: &Stuck<'_>) -> String {
+    let mut open = node.channels().filter_map(|(_, channel)| channel.open());
+    let funded = open.find(|open| open.funding.terms.outpoint.txid == stuck.txid);
+    let what = match funded {
+        Some(open) => format!("the funding of channel {}", open.params.channel_id),
+        None => "a withdrawal".to_owned(),
+    };
+    let txid = stuck.txid;
+    match stuck.refused {
+        Some(reason) => format!(
+            "the network does not take transaction {txid}, {what} ({reason}): it is offered again with every block, and nothing of it is \
+             lost. If its fee is too low it goes when fees fall; if an input is missing or spent, another program has used this wallet's \
+             coins"
+        ),
+        None => format!(
+            "transaction {txid}, {what}, has waited {} blocks for its place in one: its fee is too low for now. It stays offered and goes \
+             when fees fall; sooner if whoever it pays spends what it brings for a higher fee",
+            stuck.blocks
+        ),
+    }
 }

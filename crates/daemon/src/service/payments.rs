@@ -13,7 +13,7 @@ use astrape_node::command::PayCommand;
 use astrape_node::request::Errand;
 use astrape_node::{Entry, Fact, Refusal, Reply, Request};
 use astrape_payment::TripEnd;
-use astrape_primitives::{ChannelKeysId, PaymentHash, Timestamp};
+use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash, Timestamp};
 use std::collections::BTreeMap;
 use tonic::Status;
 
@@ -105,6 +105,8 @@ impl NodeService {
         let count = under_way().count();
         // They have no number to go on from, and so do not count for the limit.
         let first = under_way().take(if before.is_none() { MAX_UNDER_WAY } else { 0 });
+        let us = self.handle.node_id();
+        let pending = |payment| pending(payment, us);
         let payments: Vec<Payment> =
             first.map(pending).chain(ended.iter().filter_map(facts::payment)).collect();
         let trips = self.handle.trips();
@@ -174,7 +176,7 @@ fn end_of(entry: &Entry) -> Option<(PaymentHash, Timestamp)> {
 }
 
 /// A payment that has not ended.
-pub(super) fn pending(payment: &astrape_payment::Payment) -> Payment {
+pub(super) fn pending(payment: &astrape_payment::Payment, us: NodeId) -> Payment {
     let (_, fee) = payment.in_flight();
     Payment {
         payment_hash: payment.payment_hash.to_string(),
@@ -186,6 +188,7 @@ pub(super) fn pending(payment: &astrape_payment::Payment) -> Payment {
         reason: payment.last_failure.clone(),
         parts: payment.parts.values().map(part).collect(),
         attempts: payment.attempts,
+        rebalance: payment.destination == us,
         ..Payment::default()
     }
 }

@@ -43,7 +43,9 @@ impl NodeService {
     pub(super) async fn get_payment(&self, request: GetPaymentRequest) -> Result<GetPaymentResponse, Status> {
         let hash = PaymentHash(argument::hex32("payment_hash", &request.payment_hash)?);
         let node = self.snapshot();
-        let under_way = node.payment(&hash).filter(|payment| payment.preimage.is_none()).map(pending);
+        let us = self.handle.node_id();
+        let under_way = node.payment(&hash).filter(|payment| payment.preimage.is_none());
+        let under_way = under_way.map(|payment| pending(payment, us));
         let payment = match under_way {
             Some(payment) => Some(payment),
             None => {

@@ -7,8 +7,9 @@ use astrape_interop::Bitcoind;
 use astrape_regtest::RegtestChain;
 use astrape_simulator::{Totals, run_court_seed_for_its_chain};
 use bitcoin::consensus::encode::serialize_hex;
-use bitcoin::{Block, BlockHash, Transaction};
+use bitcoin::{Block, BlockHash, Transaction, Txid};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The acts of chance before the end of the channels begins.
 const ACTS: u32 = 40;
@@ -18,7 +19,7 @@ const LEAST_SEEDS: u64 = 12;
 const LAST_SEED: u64 = 160;
 
 /// What must happen in the worlds that are judged.
-const MUST: [&str; 23] = [
+const MUST: [&str; 25] = [
     "forced closes",
     "closes with the previous",
     "spends by both",
@@ -42,6 +43,8 @@ const MUST: [&str; 23] = [
     "closes undone",
     "withheld revocations",
     "invoices paid by two",
+    "thefts in the guise of a close",
+    "witnesses rewritten",
 ];
 
 /// What makes bitcoind take a transaction instead of another, or one without a fee, in satoshi: nobody pays it.
@@ -54,6 +57,7 @@ struct Asked {
     replaced: u32,
     relayed: u32,
     favoured: u32,
+    for_blocks_alone: u32,
 }
 
 struct Judge<'a> {
@@ -72,8 +76,12 @@ impl Judge<'_> {
                 self.go_back_to(block.header.prev_blockhash)?;
                 self.asked.replaced += 1;
             }
+            let mut unrelayed: BTreeSet<Txid> = BTreeSet::new();
             for tx in block.txdata.iter().skip(1) {
-                self.relay(tx).with_context(|| format!("{tx:#?}"))?;
+                let is_child = tx.input.iter().any(|i| unrelayed.contains(&i.previous_output.txid));
+                if is_child || !self.relay(tx).with_context(|| format!("{tx:#?}"))? {
+                    unrelayed.insert(tx.compute_txid());
+                }
             }
             tip = self.connect(block)?;
         }
@@ -92,12 +100,16 @@ impl Judge<'_> {
         Ok(())
     }
 
-    /// A transaction of the next block goes through the mempool.
-    fn relay(&mut self, tx: &Transaction) -> Result<()> {
+    /// A transaction of the next block goes through the mempool. Whether that takes it.
+    fn relay(&mut self, tx: &Transaction) -> Result<bool> {
         let raw = serialize_hex(tx);
         let send = || self.bitcoind.try_call::<String>("sendrawtransaction", json!([raw, 0]));
         match send() {
             Ok(_) => self.asked.relayed += 1,
+            Err(RpcError::Server { message, .. }) if is_for_blocks_alone(&message) => {
+                self.asked.for_blocks_alone += 1;
+                return Ok(false);
+            }
             Err(RpcError::Server { message, .. }) if needs_a_favour(&message) => {
                 let txid = tx.compute_txid();
                 self.bitcoind.call::<Value>("prioritisetransaction", json!([txid, 0, FAVOUR_SAT]))?;
@@ -106,7 +118,7 @@ impl Judge<'_> {
             }
             Err(error) => bail!(error),
         }
-        Ok(())
+        Ok(true)
     }
 
     fn connect(&mut self, block: &Block) -> Result<BlockHash> {
@@ -120,6 +132,14 @@ impl Judge<'_> {
 /// Whether only the fee is wrong: it replaces what a reorganisation gave back, or it is a thief's who mines it himself.
 fn needs_a_favour(refusal: &str) -> bool {
     ["insufficient fee", "min relay fee not met"].iter().any(|reason| refusal.starts_with(reason))
+}
+
+/// Whether only mempools mind: a witness has bytes that choose a branch in other words than theirs, or the transaction is there with
+/// other bytes already.
+fn is_for_blocks_alone(refusal: &str) -> bool {
+    ["argument must be minimal", "txn-same-nonwitness-data-in-mempool"]
+        .iter()
+        .any(|why| refusal.contains(why))
 }
 
 // attack 6

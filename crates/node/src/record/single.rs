@@ -204,6 +204,7 @@ impl Row for OwedTransaction {
             .bytes(0, &tx_bytes(&self.tx))
             .field(2, |out| self.inputs.iter().for_each(|input| put_wallet_input(input, out)))
             .some(4, self.confirmed.as_ref())
+            .some(5, self.since.as_ref())
             .finish()
     }
 
@@ -213,6 +214,7 @@ impl Row for OwedTransaction {
             tx: arc_tx_of(0, r.bytes(0)?)?,
             inputs: r.field(2, |r| get_all(r, get_wallet_input))?,
             confirmed: r.some(4)?,
+            since: r.some(5)?,
         };
         r.finish()?;
         if owed.tx.compute_txid() != *id {

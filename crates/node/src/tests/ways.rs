@@ -344,6 +344,17 @@ fn balance(net: &Net, who: usize, channel: &ChannelKeysId) -> Msat {
     net.members[who].node.channel(channel).and_then(|c| c.open()).expect("open").balances.local
 }
 
+/// Of each payment in the ledger of the first, whether it went in a circle.
+fn rebalances(net: &Net) -> Vec<bool> {
+    let of_fact = |fact: &Fact| match fact {
+        Fact::PaymentSent { rebalance, .. }
+        | Fact::PaymentFailed { rebalance, .. }
+        | Fact::PaymentReceived { rebalance, .. } => Some(*rebalance),
+        _ => None,
+    };
+    net.members[0].facts.iter().filter_map(of_fact).collect()
+}
+
 #[test]
 fn balance_goes_in_a_circle_out_by_one_channel_and_back_by_another() {
     let mut net = net(3, &[(0, 1), (1, 2), (2, 0)]);
@@ -361,6 +372,7 @@ fn balance_goes_in_a_circle_out_by_one_channel_and_back_by_another() {
     net.command(0, circle(Circle { out, back: Some(back) })).expect("it is begun");
     net.run();
     assert_eq!((ends(&net, 0), received(&net, 0)), ((1, vec![]), 1));
+    assert_eq!(rebalances(&net), [true, true], "the ledger tells both its ends from payments");
     let fee = 2 * 1_000 + AMOUNT.0 / 10_000 + (AMOUNT.0 + 1_000 + AMOUNT.0 / 10_000) / 10_000;
     assert_eq!(balance(&net, 0, &out), Msat(before[0].0 - AMOUNT.0 - fee));
     assert_eq!(balance(&net, 0, &back), Msat(before[1].0 + AMOUNT.0));
@@ -379,6 +391,11 @@ fn balance_goes_in_a_circle_out_by_one_channel_and_back_by_another() {
     let is_told = |fact: &Fact| matches!(fact, Fact::InvoiceCanceled { .. });
     assert!(!net.members[0].facts.iter().any(is_told), "the user has made no such invoice");
     assert_eq!(net.members[0].node.invoices().count(), 0, "none is left");
+    // What is paid to another is none.
+    let payment = net.invoice(1, AMOUNT);
+    net.pay(0, &payment).expect("it is begun");
+    net.run();
+    assert_eq!(rebalances(&net), [true, true, true, false]);
 }
 
 /// What is known of a payment from outside.

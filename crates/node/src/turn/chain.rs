@@ -29,8 +29,7 @@ impl Turn<'_> {
             ChainInput::Feerate(feerate) => self.feerate(feerate),
             ChainInput::Mempool { txs } => self.seen_in_mempool(&txs),
             ChainInput::Estimates(feerates) => self.estimates(feerates),
-            // Broadcasts are repeated with every block while they are owed.
-            ChainInput::BroadcastResult { .. } => {}
+            ChainInput::BroadcastResult { txid, refused } => self.was_offered(txid, refused),
             ChainInput::Freshness(freshness) => self.freshness(freshness),
         }
     }
@@ -112,6 +111,7 @@ impl Turn<'_> {
     fn confirmed(&mut self, height: Height, confirmed: &ConfirmedTx) {
         let txid = confirmed.tx.compute_txid();
         if let Some(owed) = self.node.owed.get(&txid).cloned() {
+            self.node.refused.remove(&txid);
             self.node.owed.set(txid, crate::state::OwedTransaction { confirmed: Some(height), ..owed });
         }
         for channel in self.node.index.by_funding_txid(txid) {
@@ -148,9 +148,20 @@ impl Turn<'_> {
             if let Some(owed) =
                 self.node.owed.get(&txid).filter(|o| o.confirmed >= Some(block.height)).cloned()
             {
-                self.node.owed.set(txid, crate::state::OwedTransaction { confirmed: None, ..owed });
+                let since = Some(Height(block.height.0.saturating_sub(1)));
+                self.node.owed.set(txid, crate::state::OwedTransaction { confirmed: None, since, ..owed });
             }
         }
+    }
+
+    /// A transaction was offered to the network. What is owed to it is offered again with every block; that it is not taken is for
+    /// people to know.
+    fn was_offered(&mut self, txid: bitcoin::Txid, refused: Option<String>) {
+        let is_awaited = self.node.owed.get(&txid).is_some_and(|owed| owed.confirmed.is_none());
+        match refused.filter(|_| is_awaited) {
+            Some(reason) => self.node.refused.insert(txid, reason),
+            None => self.node.refused.remove(&txid),
+        };
     }
 
     /// Transactions of ours that are not confirmed go out again with every block; those that are deep are owed no more.
@@ -166,6 +177,10 @@ impl Turn<'_> {
                 }
                 Some(_) => {}
                 None => {
+                    if owed.since.is_none() {
+                        let since = Some(tip);
+                        self.node.owed.set(txid, crate::state::OwedTransaction { since, ..owed.clone() });
+                    }
                     let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs };
                     self.effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
                 }

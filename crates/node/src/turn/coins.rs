@@ -138,7 +138,8 @@ impl Turn<'_> {
         coins.reserve(&selection.outpoints(), Reservation::Withdrawal(id))?;
         self.set_coins(coins);
         let txid = request.tx.compute_txid();
-        self.owe(OwedTransaction { tx: Arc::new(request.tx), inputs: request.inputs, confirmed: None });
+        let (tx, inputs, since) = (Arc::new(request.tx), request.inputs, Some(self.height()));
+        self.owe(OwedTransaction { tx, inputs, confirmed: None, since });
         self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
         Ok((txid, amount, selection.fee))
     }

@@ -171,7 +171,8 @@ impl Turn<'_> {
     pub(super) fn broadcast_funding(&mut self, keys: ChannelKeysId, tx: &Arc<Transaction>) {
         self.node.openings.remove(&keys);
         let inputs = self.wallet_inputs(tx);
-        self.owe(OwedTransaction { tx: Arc::clone(tx), inputs, confirmed: None });
+        let since = Some(self.height());
+        self.owe(OwedTransaction { tx: Arc::clone(tx), inputs, confirmed: None, since });
     }
 
     /// Broadcasts a transaction of our coins now and whenever it may have been lost, until it is confirmed.

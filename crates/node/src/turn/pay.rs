@@ -157,6 +157,7 @@ impl Turn<'_> {
         }
         let (destination, amount) = (next.destination, next.amount);
         self.node.payments.set(hash, Arc::new(next));
+        let rebalance = destination == self.node.config.node_id;
         for output in outputs {
             let fact = match output {
                 PayOutput::Offer(channel, new) => {
@@ -173,12 +174,12 @@ impl Turn<'_> {
                     continue;
                 }
                 PayOutput::Sent { preimage, amount, fee } => {
-                    Fact::PaymentSent { payment_hash: hash, preimage, amount, fee, destination }
+                    Fact::PaymentSent { payment_hash: hash, preimage, amount, fee, destination, rebalance }
                 }
                 // Of probes alone.
                 PayOutput::Reached { .. } => continue,
                 PayOutput::Failed { reason } => {
-                    Fact::PaymentFailed { payment_hash: hash, amount, destination, reason }
+                    Fact::PaymentFailed { payment_hash: hash, amount, destination, reason, rebalance }
                 }
             };
             let fact = self.record(fact);

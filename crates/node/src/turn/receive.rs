@@ -89,7 +89,11 @@ impl Turn<'_> {
         let payment_hash = preimage.payment_hash();
         self.node.receiving.remove(&payment_hash);
         self.node.invoices.remove(&payment_hash);
-        let fact = Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records };
+        let us = self.node.config.node_id;
+        let rebalance =
+            self.node.payments.get(&payment_hash).is_some_and(|payment| payment.destination == us);
+        let fact =
+            Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance };
         let fact = self.record(fact);
         self.node.recent.end(Ended { payment_hash, fact });
         for part in parts {
@@ -228,6 +232,7 @@ impl Turn<'_> {
         self.look_at_gossip();
         self.look_at_unanswered();
         self.look_at_connections();
+        self.look_at_negotiations();
     }
 
     /// Expired invoices leave the working memory, some at each tick.

@@ -247,7 +247,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// What 100 seeds of 300 acts must have seen at least, by name: about half of what they see.
-const FLOORS: [(&str, u64); 14] = [
+const FLOORS: [(&str, u64); 17] = [
     ("payments settled", 700),
     ("payments failed", 100),
     ("payments refused", 300),
@@ -262,6 +262,9 @@ const FLOORS: [(&str, u64); 14] = [
     ("crashes of grouped steps", 70),
     ("cuts", 500),
     ("reorganisations", 140),
+    ("channels doubted", 40),
+    ("channels that failed", 12),
+    ("ends while a channel stood still", 20),
 ];
 
 /// What 100 seeds must have seen at least of each case of reestablish, on each side.
@@ -292,7 +295,7 @@ fn missed(totals: &Totals, seeds: u64, steps: u32) -> Vec<String> {
 }
 
 /// What 1,000 seeds before the court must have seen at least, by name: about half of what they see, with 300 acts and with 40.
-const COURT_FLOORS: [(&str, u64); 37] = [
+const COURT_FLOORS: [(&str, u64); 42] = [
     ("closes by wish", 80),
     ("silences", 100),
     ("nonsense", 30),
@@ -330,6 +333,11 @@ const COURT_FLOORS: [(&str, u64); 37] = [
     ("claims contested", 10),
     ("batches contested", 5),
     ("claims pinned", 2),
+    ("thefts in the guise of a close", 20),
+    ("peers that stall", 35),
+    ("false claims to be ahead", 8),
+    ("witnesses rewritten", 25),
+    ("thefts with rewritten witnesses", 1),
 ];
 
 fn missed_before_court(totals: &Totals, seeds: u64) -> Vec<String> {

@@ -16,7 +16,8 @@ pub(super) fn compare(world: &World, node: usize) -> Result<(), Violation> {
     if process.pending.step.is_some() {
         return Ok(());
     }
-    let (restored, _) = Node::restore(machine.config.clone(), &machine.disk)
+    let config = machine.config_with(machine.doubted.clone());
+    let (restored, _) = Node::restore(config, &machine.disk)
         .map_err(|error| Violation::new(Checker::Disk, format!("node {node} could not start: {error}")))?;
     let kept = process.node.after_losing_all_connections();
     ensure(restored == kept, Checker::Disk, || {

@@ -1,7 +1,9 @@
 //! How the end begins: payments are cut in their middle by a wish, by silence, nonsense or theft.
 
+use super::lie::{self, Lie};
 use super::{pay, pay_twice, theft};
 use crate::network::Packet;
+use crate::still;
 use crate::swarm;
 use crate::totals::Seen;
 use crate::violation::Violation;
@@ -22,6 +24,8 @@ enum Beginning {
     Theft,
     /// A node takes signatures and reveals nothing any more; then it dies, and one of its two valid commitments goes out.
     Withholding,
+    /// A node is there and answers pings, and gives no secret for what it is signed.
+    Stalling,
     /// Both sides close; what they signed may leave the chain again, and a revoked commitment take its place.
     Together,
 }
@@ -31,12 +35,13 @@ const MAX_QUIET_BLOCKS: u32 = 160;
 
 /// Payments are begun, and cut in their middle by the end.
 pub(super) fn begin(world: &mut World) -> Result<(), Violation> {
-    let beginning = match world.rng.gen_range(0..12) {
+    let beginning = match world.rng.gen_range(0..13) {
         0..=1 => Beginning::Wish,
         2..=4 => Beginning::Silence,
         5 => Beginning::Nonsense,
         6 => Beginning::Together,
         7 => Beginning::Withholding,
+        8 => Beginning::Stalling,
         _ => Beginning::Theft,
     };
     let in_flight = world.rng.gen_range(0..4);
@@ -48,13 +53,18 @@ pub(super) fn begin(world: &mut World) -> Result<(), Violation> {
         }
     }
     if beginning == Beginning::Withholding {
-        world.court.withholds = world.court.keeper;
+        world.court.lie = world.court.keeper.map(|keeper| (keeper, Lie::Withholds));
     }
     if world.rng.gen_bool(0.3) {
         let blocks = world.rng.gen_range(1..=MAX_QUIET_BLOCKS);
         quiet_blocks(world, blocks)?;
     }
     let held = if in_flight == 0 { None } else { into_the_middle(world)? };
+    match world.rng.gen_range(0..6) {
+        0 => still::doubt(world),
+        1 => still::quarantine(world)?,
+        _ => {}
+    }
     world.court.begins = world.chain.tip().height;
     world.trace.say(|| format!("{} the end begins: {beginning:?}", world.now.0));
     match beginning {
@@ -72,11 +82,20 @@ pub(super) fn begin(world: &mut World) -> Result<(), Violation> {
             }
             Ok(())
         }
+        Beginning::Stalling => {
+            let any = world.rng.gen_range(0..world.machines.len());
+            world.totals.court.saw(Seen::Stalled);
+            world.court.lie = Some((held.unwrap_or(any), Lie::Withholds));
+            Ok(())
+        }
         Beginning::Nonsense => {
             nonsense(world);
             Ok(())
         }
-        Beginning::Theft => theft::steal(world),
+        Beginning::Theft => {
+            let has_guise = world.rng.gen_bool(0.25) && lie::steal_in_guise(world)?;
+            if has_guise { Ok(()) } else { theft::steal(world) }
+        }
         Beginning::Withholding => {
             theft::steal(world)?;
             if let Some(node) = world.court.keeper.filter(|_| world.court.thief.is_none()) {
@@ -154,7 +173,7 @@ fn by_wish(world: &mut World) -> Result<(), Violation> {
     world.close_by_force(node, channels[which])
 }
 
-/// A warning of another protocol, an error, or a message for a channel in a state that does not take it.
+/// A warning of another protocol, an error, a message for a channel in a state that does not take it, or a claim without proof.
 fn nonsense(world: &mut World) {
     let links = world.network.links.clone();
     let pair = links[world.rng.gen_range(0..links.len())];
@@ -163,7 +182,7 @@ fn nonsense(world: &mut World) {
     let channel = world.channels_between(from, to).first().copied();
     let id = channel.and_then(|keys| Some(world.process(from)?.node.channel(&keys)?.channel_id()));
     let Some(channel_id) = id else { return };
-    let message = match world.rng.gen_range(0..3) {
+    let message = match world.rng.gen_range(0..5) {
         0 => astrape_wire::Message::Error(astrape_wire::Error { channel_id, data: b"go away".to_vec() }),
         1 => astrape_wire::Message::UpdateFulfillHtlc(astrape_wire::UpdateFulfillHtlc {
             channel_id,
@@ -171,11 +190,15 @@ fn nonsense(world: &mut World) {
             payment_preimage: astrape_primitives::PaymentPreimage([7; 32]),
             attribution_data: None,
         }),
-        _ => astrape_wire::Message::RevokeAndAck(astrape_wire::RevokeAndAck {
+        2 => astrape_wire::Message::RevokeAndAck(astrape_wire::RevokeAndAck {
             channel_id,
             per_commitment_secret: [9; 32],
             next_per_commitment_point: world.machines[from].node_id.key(),
         }),
+        _ => {
+            world.totals.court.saw(Seen::Nonsense);
+            return lie::claim_to_be_ahead(world, from, connection);
+        }
     };
     world.totals.court.saw(Seen::Nonsense);
     if let Ok(bytes) = message.encode() {

@@ -1,5 +1,7 @@
 //! Theft: a revoked commitment, and HTLC transactions upon it, alone or several in one.
 
+use super::lie::Lie;
+use super::rewrite;
 use crate::prototype::prototype;
 use crate::totals::Seen;
 use crate::violation::Violation;
@@ -72,18 +74,7 @@ impl World {
 
 /// The keeper dies, and its owner broadcasts an old commitment of one of its channels.
 pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
-    let Some(node) = world.court.keeper else { return Ok(()) };
-    let Some(process) = &world.machines[node].process else { return Ok(()) };
-    let is_old = |kept: &&Kept| {
-        let open = process.node.channel(&kept.keys).and_then(|c| c.open());
-        let withholds = world.court.withholds == Some(node);
-        open.is_some_and(|o| {
-            // Who withholds its revocation has two that are valid.
-            let fits = if withholds { !is_revoked(world, kept) } else { kept.number < o.local.number };
-            fits && world.chain.is_unspent(&o.funding.terms.outpoint)
-        })
-    };
-    let old: Vec<Kept> = world.court.kept.iter().filter(is_old).cloned().collect();
+    let old = stealable(world);
     let with_htlcs: Vec<Kept> = old.iter().filter(|k| !k.request.content.htlcs.is_empty()).cloned().collect();
     let old = if !with_htlcs.is_empty() && world.rng.gen_bool(0.7) { with_htlcs } else { old };
     if old.is_empty() {
@@ -92,9 +83,32 @@ pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
     let any = world.rng.gen_range(0..old.len());
     let fullest = old.iter().max_by_key(|kept| kept.htlcs()).filter(|_| world.rng.gen_bool(0.4));
     let kept = fullest.unwrap_or(&old[any]).clone();
+    steal_with(world, kept);
+    Ok(())
+}
+
+/// The commitments that the keeper can steal with.
+pub(super) fn stealable(world: &World) -> Vec<Kept> {
+    let Some(node) = world.court.keeper else { return Vec::new() };
+    let Some(process) = &world.machines[node].process else { return Vec::new() };
+    let is_old = |kept: &&Kept| {
+        let open = process.node.channel(&kept.keys).and_then(|c| c.open());
+        let withholds = world.court.lie == Some((node, Lie::Withholds));
+        open.is_some_and(|o| {
+            // Who withholds its revocation has two that are valid.
+            let fits = if withholds { !is_revoked(world, kept) } else { kept.number < o.local.number };
+            fits && world.chain.is_unspent(&o.funding.terms.outpoint)
+        })
+    };
+    world.court.kept.iter().filter(is_old).cloned().collect()
+}
+
+/// The owner of a commitment dies and broadcasts it.
+pub(super) fn steal_with(world: &mut World, kept: Kept) {
+    let node = kept.node;
     world.court.thief = Some(node);
     world.leave(node);
-    let Some(tx) = kept.sign() else { return Ok(()) };
+    let Some(tx) = kept.sign() else { return };
     if is_revoked(world, &kept) {
         world.court.stolen.insert(tx.compute_txid());
         world.totals.court.saw(Seen::Theft);
@@ -108,7 +122,6 @@ pub(super) fn steal(world: &mut World) -> Result<(), Violation> {
     } else if world.chain.submit(tx).is_ok() {
         world.mempool_is_another();
     }
-    Ok(())
 }
 
 /// The newest commitments of a node, before it goes.
@@ -236,6 +249,7 @@ fn take(world: &mut World, kept: &Kept, group: &[Loot]) {
     }
     let request = ClaimRequest { tx, inputs: group.iter().map(|one| one.input(kept)).collect() };
     let Ok(signed) = prototype().signers[kept.node].clone().sign_claim(&request) else { return };
+    let signed = rewrite::perhaps(world, signed);
     if mine_with(world, &[signed]).is_some() {
         world.trace.say(|| format!("{} the thief takes {} HTLCs", world.now.0, group.len()));
         let by_timeout = group.iter().filter(|one| one.preimage.is_none()).count() as u64;

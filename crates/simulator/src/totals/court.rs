@@ -93,10 +93,20 @@ pub(crate) enum Seen {
     BatchContested,
     /// A large child hangs on what it put there.
     Pinned,
+    /// Both named scripts to close, and the commitment of a thief pays to one of them.
+    Guise,
+    /// A peer that answers pings gives no secrets.
+    Stalled,
+    /// A peer claimed to be ahead and had no proof.
+    FalseClaim,
+    /// A block had other bytes in a witness than were sent.
+    Rewritten,
+    /// A thief took HTLCs with other bytes in a witness than its node writes.
+    RewrittenTheft,
 }
 
 /// What each is called, in the order of [`Seen`].
-const NAMES: [&str; 38] = [
+const NAMES: [&str; 43] = [
     "closes by wish",
     "silences",
     "nonsense",
@@ -135,6 +145,11 @@ const NAMES: [&str; 38] = [
     "claims contested",
     "batches contested",
     "claims pinned",
+    "thefts in the guise of a close",
+    "peers that stall",
+    "false claims to be ahead",
+    "witnesses rewritten",
+    "thefts with rewritten witnesses",
 ];
 
 impl CourtTotals {

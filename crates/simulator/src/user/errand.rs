@@ -1,14 +1,17 @@
 //! What users ask of their nodes.
 
-use super::{Errand, Flaw, Unwanted};
+use super::{Errand, Flaw, Unwanted, Wanted};
 use crate::violation::Violation;
 use crate::world::World;
 use astrape_invoice::{Description, InvoiceDraft, RouteHint};
 use astrape_node::command::{OpenChannelCommand, PayCommand, PolicyChange};
 use astrape_node::{Command, Journal as _};
 use astrape_payment::OpenInvoice;
-use astrape_primitives::{ChannelKeysId, Msat, Network, Timestamp};
+use astrape_primitives::{ChannelKeysId, Feature, Msat, Network, Timestamp};
+use astrape_transactions::CommitmentFormat;
 use astrape_transactions::signing::Signer as _;
+use bitcoin::ScriptBuf;
+use bitcoin::secp256k1::PublicKey;
 
 /// Blocks for which payments are held at most.
 const HOLD_BLOCKS: u16 = 6;
@@ -123,7 +126,8 @@ impl World {
         let keys = machine.fresh_keys(fresh);
         let change_script = machine.wallet.internal(machine.next_address);
         machine.next_address += 1;
-        let upfront = fresh[0] & 1 == 0;
+        let upfront_shutdown_script =
+            self.script_of_an_opening(&wanted, fresh, &keys.keys.basepoints.payment);
         let command = OpenChannelCommand {
             peer: self.machines[wanted.to].node_id,
             funding: wanted.funding,
@@ -131,13 +135,32 @@ impl World {
             announce: false,
             feerate: None,
             change_script,
-            upfront_shutdown_script: upfront.then(|| self.fresh_script(wanted.from)),
+            upfront_shutdown_script,
             keys,
             // The worlds are to have wallets that hold too little, too.
             spend_reserve: true,
         };
         self.users.wanted[number].keys = Some(ChannelKeysId(fresh));
         self.command(wanted.from, Errand::Open(number), Command::OpenChannel(Box::new(command)))
+    }
+
+    /// The script that an opener binds itself to, in every other channel. A keeper names the one by which commitments of its peer
+    /// pay it, where there are no anchors.
+    fn script_of_an_opening(
+        &mut self,
+        wanted: &Wanted,
+        fresh: [u8; 32],
+        payment: &PublicKey,
+    ) -> Option<ScriptBuf> {
+        let (binds_itself, is_chosen) = (fresh[0] & 1 == 0, fresh[1] & 1 == 0);
+        let has_anchors = self.machines[wanted.from].config.channel.anchors;
+        if binds_itself && is_chosen && !has_anchors && self.court.keeper == Some(wanted.from) {
+            return Some(CommitmentFormat::StaticRemotekey.to_remote_script(payment));
+        }
+        let knows_later_versions =
+            |node: usize| self.machines[node].config.features.supports(Feature::ShutdownAnysegwit);
+        let may_be_ours = knows_later_versions(wanted.from) && knows_later_versions(wanted.to);
+        (binds_itself && may_be_ours).then(|| self.fresh_script(wanted.from))
     }
 
     /// Whether the channel exists, or did.
@@ -147,7 +170,7 @@ impl World {
     }
 
     /// An address of the node's wallet that was not handed out before.
-    pub(crate) fn fresh_script(&mut self, node: usize) -> bitcoin::ScriptBuf {
+    pub(crate) fn fresh_script(&mut self, node: usize) -> ScriptBuf {
         let machine = &mut self.machines[node];
         machine.next_address += 1;
         machine.wallet.external(machine.next_address)
@@ -158,7 +181,8 @@ impl World {
         let Some(process) = self.process(node) else { return Ok(()) };
         let bound =
             process.node.channel(&keys).and_then(|c| c.open()?.params.local.upfront_shutdown_script.clone());
-        let script = bound.unwrap_or_else(|| self.fresh_script(node));
+        let plain = process.node.script_for_plain_peer(&keys);
+        let script = bound.or(plain).unwrap_or_else(|| self.fresh_script(node));
         self.command(node, Errand::Close(number), Command::CloseChannel { channel: keys, script })
     }
 }

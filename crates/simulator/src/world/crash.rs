@@ -59,7 +59,9 @@ impl World {
     }
 
     fn die(&mut self, node: usize, loss: Loss) {
-        self.machines[node].process = None;
+        if let Some(process) = self.machines[node].process.take() {
+            self.machines[node].doubted = process.node.suspect().collect();
+        }
         self.trace.say(|| format!("{} node {node} dies", self.now.0));
         self.trace.note(b"crash");
         self.machines[node].disk.crash();
@@ -91,7 +93,7 @@ impl World {
         let signers = &crate::prototype::prototype_of(self.machines.len()).signers;
         let machine = &mut self.machines[node];
         machine.signer = signers[node].clone();
-        let (restored, owed) = Node::restore(machine.config.clone(), &machine.disk)
+        let (restored, owed) = Node::restore(machine.config_with(machine.doubted.clone()), &machine.disk)
             .map_err(|error| Violation::new(Checker::Disk, format!("node {node} does not start: {error}")))?;
         self.processes += 1;
         let id = self.processes;

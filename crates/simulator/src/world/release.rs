@@ -206,6 +206,7 @@ impl World {
         };
         let message = self.tampered(node, message);
         let message = self.spoilt(node, message);
+        let Some(message) = self.lied(node, message) else { return Ok(()) };
         self.checks.preimages.said(node, to, &message)?;
         self.totals.said(&message);
         let again = matches!((&self.plant, &message),
@@ -214,17 +215,6 @@ impl World {
             (Some(Plant::SwallowsRevocations { node: wrong }), Message::RevokeAndAck(_)) if *wrong == node);
         if swallowed {
             return Ok(());
-        }
-        if self.court.withholds == Some(node) {
-            match message {
-                Message::RevokeAndAck(_) => {
-                    self.totals.court.saw(Seen::Withheld);
-                    return Ok(());
-                }
-                // It would make no sense to the peer without.
-                Message::CommitmentSigned(_) => return Ok(()),
-                _ => {}
-            }
         }
         for _ in 0..=usize::from(again) {
             self.send_message(node, connection, to, &message)?;

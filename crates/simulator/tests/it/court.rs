@@ -14,6 +14,7 @@ const MAX_SEEDS: u64 = 60;
 // attack 11
 // attack 27
 // attack 36
+// attack 47
 #[test]
 fn honest_nodes_lose_nothing_to_thieves_silence_nonsense_and_miners() {
     let must = [
@@ -31,6 +32,10 @@ fn honest_nodes_lose_nothing_to_thieves_silence_nonsense_and_miners() {
         "spends by our commitment",
         "spends by theirs",
         "spends by a revoked one",
+        "thefts in the guise of a close",
+        "peers that stall",
+        "false claims to be ahead",
+        "witnesses rewritten",
     ];
     let mut totals = Totals::default();
     let unseen = |totals: &Totals| must.into_iter().find(|name| seen(totals, name) == 0);

@@ -6,5 +6,6 @@ mod crashes;
 mod determinism;
 mod planted;
 mod scenarios;
+mod siege;
 mod swarm;
 mod web;

@@ -92,7 +92,7 @@ impl Row {
             ..Row::default()
         };
         match &entry.fact {
-            Fact::PaymentSent { payment_hash, preimage, amount, fee, destination } => Row {
+            Fact::PaymentSent { payment_hash, preimage, amount, fee, destination, rebalance: _ } => Row {
                 payment_hash: Some(payment_hash.0),
                 preimage: Some(preimage.0),
                 amount_msat: Some(amount.0),
@@ -100,14 +100,21 @@ impl Row {
                 peer: Some(*destination.as_bytes()),
                 ..row
             },
-            Fact::PaymentFailed { payment_hash, amount, destination, reason } => Row {
+            Fact::PaymentFailed { payment_hash, amount, destination, reason, rebalance: _ } => Row {
                 payment_hash: Some(payment_hash.0),
                 amount_msat: Some(amount.0),
                 peer: Some(*destination.as_bytes()),
                 detail: Some(reason.clone()),
                 ..row
             },
-            Fact::PaymentReceived { payment_hash, preimage, amount, keysend: _, custom_records } => Row {
+            Fact::PaymentReceived {
+                payment_hash,
+                preimage,
+                amount,
+                keysend: _,
+                custom_records,
+                rebalance: _,
+            } => Row {
                 payment_hash: Some(payment_hash.0),
                 preimage: Some(preimage.0),
                 amount_msat: Some(amount.0),
@@ -207,25 +214,28 @@ impl Row {
     fn entry(self) -> Option<Entry> {
         let (number, at) = (self.number, Timestamp(self.at));
         let fact = match self.kind.as_str() {
-            "payment_sent" => Fact::PaymentSent {
+            "payment_sent" | "rebalance_sent" => Fact::PaymentSent {
                 payment_hash: PaymentHash(self.payment_hash?),
                 preimage: PaymentPreimage(self.preimage?),
                 amount: Msat(self.amount_msat?),
                 fee: Msat(self.fee_msat?),
                 destination: NodeId::from_bytes(self.peer?).ok()?,
+                rebalance: self.kind == "rebalance_sent",
             },
-            "payment_failed" => Fact::PaymentFailed {
+            "payment_failed" | "rebalance_failed" => Fact::PaymentFailed {
                 payment_hash: PaymentHash(self.payment_hash?),
                 amount: Msat(self.amount_msat?),
                 destination: NodeId::from_bytes(self.peer?).ok()?,
                 reason: self.detail?,
+                rebalance: self.kind == "rebalance_failed",
             },
-            "payment_received" | "keysend_received" => Fact::PaymentReceived {
+            "payment_received" | "keysend_received" | "rebalance_received" => Fact::PaymentReceived {
                 payment_hash: PaymentHash(self.payment_hash?),
                 preimage: PaymentPreimage(self.preimage?),
                 amount: Msat(self.amount_msat?),
                 keysend: self.kind == "keysend_received",
                 custom_records: custom_of(&self.custom.unwrap_or_default())?,
+                rebalance: self.kind == "rebalance_received",
             },
             "invoice_held" => Fact::InvoiceHeld {
                 payment_hash: PaymentHash(self.payment_hash?),
@@ -306,8 +316,11 @@ impl Row {
 /// Topic and kind of a fact, as the columns say them. They never change: users query them.
 fn names(fact: &Fact) -> (&'static str, &'static str) {
     match fact {
+        Fact::PaymentSent { rebalance: true, .. } => (PAYMENT, "rebalance_sent"),
         Fact::PaymentSent { .. } => (PAYMENT, "payment_sent"),
+        Fact::PaymentFailed { rebalance: true, .. } => (PAYMENT, "rebalance_failed"),
         Fact::PaymentFailed { .. } => (PAYMENT, "payment_failed"),
+        Fact::PaymentReceived { rebalance: true, .. } => (PAYMENT, "rebalance_received"),
         Fact::PaymentReceived { keysend: false, .. } => (PAYMENT, "payment_received"),
         Fact::PaymentReceived { keysend: true, .. } => (PAYMENT, "keysend_received"),
         Fact::InvoiceHeld { .. } => (INVOICE, "invoice_held"),

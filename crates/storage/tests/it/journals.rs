@@ -55,6 +55,7 @@ fn the_last_fact_of_a_payment_is_the_newest_of_our_own_ends() {
             amount: Msat(5),
             fee: Msat(1),
             destination: crate::support::node(),
+            rebalance: false,
         };
         let writes = Make::default().fact(0, failed).fact(1, sent.clone()).fact(2, forwarded);
         journal.commit(&writes.done()).unwrap();

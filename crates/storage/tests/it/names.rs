@@ -52,6 +52,7 @@ fn commit(journal: &mut SqliteJournal, commit: u64) {
             amount: Msat(number),
             destination: node(),
             reason: String::new(),
+            rebalance: false,
         },
     };
     let (facts, onions) = (numbers.clone().map(fact).collect(), numbers.map(onion).collect());

@@ -86,6 +86,30 @@ fn the_parts_of_a_payment_are_told_with_their_hops_and_how_long_each_held_it() {
 }
 
 #[test]
+fn balance_moved_between_channels_is_told_from_payments() {
+    let sent = Payment { fee_msat: 2_000, rebalance: true, ..payment(PaymentState::Succeeded) };
+    let back = Payment { direction: PaymentDirection::Received.into(), fee_msat: 0, ..sent.clone() };
+    shows(
+        &render::payments::payments(&ListPaymentsResponse {
+            payments: vec![back, sent.clone()],
+            under_way: 0,
+        }),
+        "
+        NUMBER  TIME (UTC)  STATE                 AMOUNT (SAT)  FEE (SAT)  PAYMENT
+             -  -           received from itself        50,000          -  121212121212…
+             -  -           sent to itself              50,000          2  121212121212…
+        ",
+    );
+    shows(
+        &render::payments::ended(&sent),
+        "
+        Moved 50,000 sat, for a fee of 2 sat.
+        payment  1212121212121212121212121212121212121212121212121212121212121212
+        ",
+    );
+}
+
+#[test]
 fn payments_and_forwards_are_a_line_each() {
     let sent = Payment {
         number: Some(7),

@@ -226,3 +226,18 @@ fn a_preimage_that_came_after_its_failure_is_read_again_and_stays_readable() {
     let read = restore(&rows).expect("readable");
     assert_eq!(read.channels.into_values().map(Arc::unwrap_or_clone).collect::<Vec<_>>(), [late]);
 }
+
+/// The first version did not say since when a transaction waits.
+#[test]
+fn transactions_that_wait_since_a_height_are_read_again_and_stay_readable() {
+    let owed = Gen(12).owed();
+    let id = owed.tx.compute_txid();
+    let waiting = OwedTransaction { since: Some(astrape_primitives::Height(700_001)), ..owed.clone() };
+    assert_eq!(
+        hex(&waiting.encode()),
+        hex(&owed.encode()) + "0504000aae61",
+        "a record without stays as it was"
+    );
+    assert_eq!(OwedTransaction::decode(&id, &waiting.encode()), Ok(waiting));
+    assert_eq!(OwedTransaction::decode(&id, &owed.encode()), Ok(owed));
+}

@@ -7,8 +7,8 @@ fn entry(fact: Fact) -> Entry {
 #[test]
 fn a_fact_that_the_first_version_knew_has_the_checksum_of_the_first_version() {
     let (payment_hash, preimage, amount) = (PaymentHash([1; 32]), PaymentPreimage([2; 32]), Msat(5));
-    let (keysend, custom_records) = (false, BTreeMap::new());
-    let fact = Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records };
+    let (keysend, custom_records, rebalance) = (false, BTreeMap::new(), false);
+    let fact = Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance };
     let values = values(&entry(fact));
     let first = checksum::of_values("ledger", &values[..FIRST_WIDTH]);
     assert_eq!(values.last(), Some(&Value::Blob(first.to_vec())));
@@ -54,4 +54,34 @@ fn a_failed_forward_of_the_first_version_is_read() {
         reason: "why".to_owned(),
     };
     assert_eq!(row.entry(), Some(entry(fact)));
+}
+
+#[test]
+fn a_payment_in_a_circle_is_told_from_others_and_what_was_written_before_is_none() {
+    let (payment_hash, preimage, amount) = (PaymentHash([1; 32]), PaymentPreimage([2; 32]), Msat(5));
+    let mut own = [2; 33];
+    own[1..].copy_from_slice(&bitcoin::secp256k1::constants::GENERATOR_X);
+    let destination = NodeId::from_bytes(own).expect("the generator is a point");
+    for (rebalance, kinds) in [
+        (false, ["payment_sent", "payment_failed", "payment_received"]),
+        (true, ["rebalance_sent", "rebalance_failed", "rebalance_received"]),
+    ] {
+        let facts = [
+            Fact::PaymentSent { payment_hash, preimage, amount, fee: Msat(1), destination, rebalance },
+            Fact::PaymentFailed { payment_hash, amount, destination, reason: "why".to_owned(), rebalance },
+            Fact::PaymentReceived {
+                payment_hash,
+                preimage,
+                amount,
+                keysend: false,
+                custom_records: BTreeMap::new(),
+                rebalance,
+            },
+        ];
+        for (fact, kind) in facts.into_iter().zip(kinds) {
+            let row = Row::of(&entry(fact.clone()));
+            assert_eq!((row.topic.as_str(), row.kind.as_str()), (PAYMENT, kind));
+            assert_eq!(row.entry(), Some(entry(fact)));
+        }
+    }
 }

@@ -128,6 +128,7 @@ fn payments_and_onions_of_an_older_database_are_found_as_before() {
         amount: Msat(n),
         destination: node(),
         reason: String::new(),
+        rebalance: false,
     };
     for number in 0..100_u64 {
         let fact = if number.is_multiple_of(5) { canceled(number) } else { failed(number) };

@@ -74,7 +74,7 @@ impl Gen {
             keychain: g.keychain(),
             index: g.u32(),
         });
-        OwedTransaction { tx: Arc::new(tx), inputs, confirmed: self.some(Self::height) }
+        OwedTransaction { tx: Arc::new(tx), inputs, confirmed: self.some(Self::height), since: None }
     }
 
     pub(crate) fn chain_state(&mut self) -> ChainState {
