@@ -113,6 +113,7 @@ fn handle_command(mut work: Work<'_>, command: Command, view: &View<'_>) -> Tran
         Command::ForceClose { .. }
         | Command::Shutdown { .. }
         | Command::UpdateFee(_)
+        | Command::RefuseWaiting
         | Command::Fund { .. } => work.finish(),
     }
 }

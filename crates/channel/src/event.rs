@@ -87,6 +87,8 @@ pub enum Command {
     },
     /// Offer an HTLC. It waits until the next `commitment_signed`.
     Add(NewHtlc),
+    /// Offer nothing any more of what waits and was not signed: the peer has never heard of it.
+    RefuseWaiting,
     /// Settle or fail an HTLC that the peer offered, once irrevocably committed.
     Resolve {
         /// The peer's HTLC.

@@ -105,6 +105,7 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
 fn handle_command(work: Work<'_>, command: Command) -> Result<Transition, Fault> {
     match command {
         Command::Add(new) => Ok(work.add(new)),
+        Command::RefuseWaiting => Ok(work.give_up_waiting()),
         Command::Resolve { id, resolution } => Ok(work.resolve(id, resolution)),
         Command::UpdateFee(feerate) => Ok(work.want_feerate(feerate)),
         Command::Shutdown { script } => Ok(work.begin_shutdown(script)),

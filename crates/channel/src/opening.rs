@@ -169,7 +169,10 @@ fn handle_command(channel: &Channel, opening: &Opening, command: Command, view: 
             let output = Output::NotOffered { origin: new.origin, payment_hash: new.payment_hash, refusal };
             Transition { next: channel.clone(), outputs: vec![output] }
         }
-        (_, Command::Fund { .. } | Command::Resolve { .. } | Command::UpdateFee(_)) => unchanged(channel),
+        (
+            _,
+            Command::Fund { .. } | Command::Resolve { .. } | Command::UpdateFee(_) | Command::RefuseWaiting,
+        ) => unchanged(channel),
     }
 }
 

@@ -23,8 +23,8 @@ mod usage;
 use crate::config::values::{PeerAt, PeerToCall};
 use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
-    Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Route, SetChannel,
-    Settle, Stats, Withdraw,
+    BumpFee, Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Route,
+    SetChannel, Settle, Stats, Withdraw,
 };
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use exit::Failure;
@@ -80,6 +80,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Listfunds,
     /// Send coins to an address on chain
     Withdraw(Withdraw),
+    /// Have a withdrawal or a funding mined sooner, by a transaction that spends its change and pays for both
+    Bumpfee(BumpFee),
     /// Connect to a peer, and stay connected
     Connect {
         /// The peer, as ID@HOST:PORT

@@ -122,6 +122,7 @@ calls! {
     get_balance(GetBalanceRequest) -> GetBalanceResponse;
     list_funds(ListFundsRequest) -> ListFundsResponse;
     withdraw(WithdrawRequest) -> WithdrawResponse;
+    bump_fee(BumpFeeRequest) -> BumpFeeResponse;
     connect_peer(ConnectPeerRequest) -> ConnectPeerResponse;
     disconnect_peer(DisconnectPeerRequest) -> DisconnectPeerResponse;
     list_peers(ListPeersRequest) -> ListPeersResponse;

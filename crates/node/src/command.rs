@@ -86,6 +86,8 @@ pub enum Command {
     },
     /// Send coins on chain.
     Withdraw(Box<WithdrawCommand>),
+    /// Have a transaction of our coins mined sooner.
+    BumpFee(Box<BumpFeeCommand>),
     /// Carry something out, unless that was done before under the same id.
     Once(Box<OnceCommand>),
     /// Tell what came of a request, if it was carried out before. Nothing is done.
@@ -267,6 +269,31 @@ pub struct WithdrawCommand {
     pub change_script: ScriptBuf,
 }
 
+/// Have a transaction of our coins mined sooner, by another that spends its change and pays for both. Done again with the same
+/// feerate, it changes nothing.
+#[derive(Clone, Debug)]
+pub struct BumpFeeCommand {
+    /// Which: a withdrawal or a funding that waits for its block.
+    pub txid: Txid,
+    /// What both are to pay together; our estimate otherwise.
+    pub feerate: Option<FeeratePerKw>,
+    /// Whether it may take what should stay for the closes of channels ([`crate::Node::anchor_reserve`]).
+    pub spend_reserve: bool,
+    /// A fresh script of our wallet for what is left.
+    pub change_script: ScriptBuf,
+}
+
+/// What pays for a transaction now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bumped {
+    /// The transaction that pays for it.
+    pub child: Txid,
+    /// What that costs.
+    pub fee: Sat,
+    /// What they pay together, with all that they build on.
+    pub feerate: FeeratePerKw,
+}
+
 /// What a command led to so far. What follows later is published as facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
@@ -290,6 +317,8 @@ pub enum Reply {
     DoneBefore(Box<Outcome>),
     /// The request that was asked about was not carried out.
     NotDone,
+    /// The transaction that pays for another is made and owed to the network.
+    Bumped(Bumped),
     /// The transaction is made and owed to the network.
     Withdrawing {
         /// Its id.
@@ -409,6 +438,12 @@ pub enum Refusal {
     /// As many as the node keeps.
     #[error("there are {0} {1} already, which is the most: {2}")]
     TooMany(usize, &'static str, &'static str),
+    /// Nothing of ours waits under this id.
+    #[error(
+        "no transaction {0} of this wallet waits for a block: only withdrawals and fundings of this node can be given a higher fee \
+         (is it confirmed already? see `astrape listfunds`)"
+    )]
+    NotWaiting(Txid),
     /// No such forward waits.
     #[error("no such HTLC waits for an application (any more)")]
     NoSuchHtlc,

@@ -93,8 +93,13 @@ pub enum Announcement {
 /// A package for the chain, to be signed first.
 #[derive(Clone, Debug)]
 pub enum Broadcast {
-    /// Of our own coins: a funding or a withdrawal.
-    Wallet(Box<WalletRequest>),
+    /// Of our own coins: a funding, a withdrawal, or what pays for one.
+    Wallet {
+        /// The transaction.
+        request: Box<WalletRequest>,
+        /// Those that it builds on and that wait as well: it may have to pay for them to get into the mempool.
+        parents: Vec<WalletRequest>,
+    },
     /// Our commitment.
     Commitment(Box<LocalCommitmentRequest>),
     /// A closing transaction that both sign.
@@ -190,7 +195,7 @@ impl Broadcast {
     #[must_use]
     pub fn txid(&self) -> Option<Txid> {
         match self {
-            Broadcast::Wallet(request) => Some(request.tx.compute_txid()),
+            Broadcast::Wallet { request, .. } => Some(request.tx.compute_txid()),
             Broadcast::Closing { request, .. } => Some(request.tx.compute_txid()),
             Broadcast::Claim { request, .. } => Some(request.tx.compute_txid()),
             Broadcast::Again(tx) => Some(tx.compute_txid()),
@@ -203,7 +208,7 @@ impl Broadcast {
     pub fn deadline(&self) -> Option<Height> {
         match self {
             Broadcast::Claim { deadline, .. } => *deadline,
-            Broadcast::Wallet(_)
+            Broadcast::Wallet { .. }
             | Broadcast::Commitment(_)
             | Broadcast::Closing { .. }
             | Broadcast::Again(_) => None,

@@ -114,6 +114,15 @@ pub enum Fact {
         /// What happened.
         event: ChannelFact,
     },
+    /// A transaction was made that pays for another, which waits for a block, and brings the rest back to the wallet.
+    FeeBumped {
+        /// The one that waits.
+        txid: Txid,
+        /// The one that pays.
+        child: Txid,
+        /// What it costs.
+        fee: Sat,
+    },
     /// Coins left the wallet by the user's wish.
     Withdrawn {
         /// The transaction.

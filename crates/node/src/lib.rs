@@ -25,6 +25,7 @@ pub mod input;
 pub mod journal;
 pub mod ledger;
 mod node;
+mod owed;
 mod record;
 pub mod release;
 pub mod request;

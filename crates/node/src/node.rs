@@ -16,6 +16,8 @@ use crate::state::{
 use crate::step::Step;
 use crate::table::Table;
 use crate::turn::intercept::HeldId;
+use crate::turn::told::Failures;
+use crate::turn::unsent::Unsent;
 use crate::turn::{Negotiating, Proposals, Turn, Unanswered};
 use astrape_channel::Channel;
 use astrape_onchain::Resolution;
@@ -86,8 +88,12 @@ pub struct Node {
     pub(crate) unanswered: BTreeMap<ChannelKeysId, Unanswered>,
     /// Volatile: since when channels are ready for peers that have not told where they are.
     pub(crate) early: BTreeMap<ChannelKeysId, Timestamp>,
+    /// Volatile: channels in which HTLCs wait to be signed.
+    pub(crate) unsent: BTreeMap<ChannelKeysId, Unsent>,
     /// Volatile: closing fees that are not agreed on.
     pub(crate) negotiating: BTreeMap<ChannelKeysId, Negotiating>,
+    /// Volatile: forwards from each channel that failed lately.
+    pub(crate) failures: SharedMap<ChannelKeysId, Failures>,
     /// Volatile: what the forwards over each channel have paid and cost.
     pub(crate) reputations: SharedMap<ChannelKeysId, Reputation>,
     /// Volatile: what came back unpaid of the forwards from one channel over another.
@@ -202,7 +208,9 @@ impl Node {
             away: SharedMap::new(),
             unanswered: BTreeMap::new(),
             early: BTreeMap::new(),
+            unsent: BTreeMap::new(),
             negotiating: BTreeMap::new(),
+            failures: SharedMap::new(),
             reputations: SharedMap::new(),
             unpaid: SharedMap::new(),
             next_background_probe: Timestamp(0),

@@ -136,13 +136,17 @@ fn sign(signing: &Signing, signer: &dyn Signer) -> Result<Message, ReleaseError>
     Ok(signing.complete(signature, htlc_signatures))
 }
 
-/// Signs what is to be broadcast: one transaction, or a parent and the child that pays for it.
+/// Signs what is to be broadcast: one transaction, or parents and the child that pays for them, the child last.
 ///
 /// # Errors
 /// When the signer refuses.
 pub fn sign_broadcast(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Vec<Transaction>, ReleaseError> {
     let (parent, request) = match broadcast {
         Broadcast::Claim { request, parent, .. } => (parent, request),
+        Broadcast::Wallet { request, parents } => {
+            let all = parents.iter().chain([&**request]);
+            return all.map(|request| Ok(signer.sign_wallet_inputs(request)?)).collect();
+        }
         alone => return Ok(vec![sign_alone(alone, signer)?]),
     };
     let parent = match parent {
@@ -157,7 +161,7 @@ fn sign_alone(broadcast: &Broadcast, signer: &dyn Signer) -> Result<Transaction,
     Ok(match broadcast {
         Broadcast::Claim { request, .. } => signer.sign_claim(request)?,
         Broadcast::Again(tx) => Transaction::clone(tx),
-        Broadcast::Wallet(request) => signer.sign_wallet_inputs(request)?,
+        Broadcast::Wallet { request, .. } => signer.sign_wallet_inputs(request)?,
         Broadcast::Commitment(request) => signer.sign_local_commitment(request)?,
         Broadcast::Closing { request, remote_signature } => {
             let local_signature = signer.sign_closing(request)?;

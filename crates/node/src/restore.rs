@@ -12,7 +12,6 @@ use crate::turn::{announcement_of, is_opening, public_update, seen_onion};
 use astrape_channel::{Channel, Output, Phase};
 use astrape_onchain::{ClaimParent, Output as CourtOutput};
 use astrape_primitives::{ChannelKeysId, Side};
-use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::{Coins, Reservation};
 use std::sync::Arc;
 
@@ -136,8 +135,7 @@ impl Node {
         for (txid, owed) in self.owed.iter() {
             effects.push(Effect::Watch(Watch::Transaction(*txid)));
             if owed.confirmed.is_none() {
-                let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs.clone() };
-                effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+                effects.push(Effect::Broadcast(self.offer(owed)));
             }
         }
         for (keys, channel) in self.channels.iter().filter(|(_, c)| !is_opening(c)) {

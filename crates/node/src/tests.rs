@@ -4,6 +4,7 @@
 mod aliases;
 mod anew;
 mod background;
+mod bump;
 mod court;
 mod deadlines;
 mod errors;

@@ -3,6 +3,7 @@
 
 mod anew;
 mod background;
+mod bump;
 mod chain;
 mod channel;
 mod coins;
@@ -22,7 +23,7 @@ mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 mod pay;
-mod peer;
+pub(crate) mod peer;
 mod policy;
 pub(crate) mod probe;
 mod propose;
@@ -30,7 +31,9 @@ pub use propose::Proposals;
 mod receive;
 mod relay;
 mod still;
+pub(crate) mod told;
 mod unanswered;
+pub(crate) mod unsent;
 pub(crate) use unanswered::Unanswered;
 
 use crate::effect::{Effect, Speech};

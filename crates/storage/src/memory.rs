@@ -184,6 +184,7 @@ fn payment_of(fact: &Fact) -> Option<&PaymentHash> {
         | Fact::Forwarded { .. }
         | Fact::ForwardFailed { .. }
         | Fact::Channel { .. }
+        | Fact::FeeBumped { .. }
         | Fact::Withdrawn { .. } => None,
     }
 }

@@ -9,6 +9,7 @@
 //! | [`coin`] | [`Coin`], what it is [reserved](Reservation) for, and when it may be spent |
 //! | [`coins`] | [`Coins`]: findings, [`Balance`], reservations |
 //! | [`select`] | [`Selection`]: which coins pay, what comes back, what it costs; [`Refusal`] |
+//! | [`child`] | a transaction that pays for those whose change it spends |
 //! | [`build`] | the transaction of a selection |
 //!
 //! Invariants:
@@ -20,10 +21,12 @@
 //! Never: a key, a descriptor, an address index of its own, a guess of the feerate.
 
 pub mod build;
+pub mod child;
 pub mod coin;
 pub mod coins;
 pub mod select;
 
+pub use child::Package;
 pub use coin::{Coin, FoundCoin, Reservation};
 pub use coins::{Balance, Coins, WalletFinding};
 pub use select::{Refusal, Selection, Terms};

@@ -7,7 +7,7 @@ use crate::build::{fee, weight};
 use crate::coin::Coin;
 use crate::coins::Coins;
 use astrape_primitives::{FeeratePerKw, Height, Sat};
-use bitcoin::{OutPoint, Script, ScriptBuf, TxOut};
+use bitcoin::{OutPoint, Script, ScriptBuf, TxOut, Txid};
 
 /// Most coins that one transaction spends. They weigh 345,000 of the 400,000 weight units that nodes relay; what is left
 /// is for the outputs.
@@ -104,6 +104,15 @@ pub enum Refusal {
     /// A coin that is set aside.
     #[error("the coin {0} is reserved already")]
     Reserved(OutPoint),
+    /// Nothing is left of it that could pay for it.
+    #[error(
+        "transaction {0} has left this wallet no change that could be spent to pay for it: it waits until fees fall, or until whoever \
+         it pays spends what it brings for a higher fee"
+    )]
+    NoChange(Txid),
+    /// More is not needed.
+    #[error("it pays {} satoshi per 1000 weight units already, with all that it builds on: ask for more (--feerate-perkw)", .0.0)]
+    PaysEnough(FeeratePerKw),
     /// A transaction is asked for with other outputs than its coins were selected for.
     #[error("the outputs are not those that the coins were selected for")]
     OtherOutputs,
@@ -154,7 +163,7 @@ impl Coins {
     }
 
     /// The coins that may be spent and bring more than they cost, the largest first.
-    fn pool(&self, terms: &Terms) -> Vec<&Coin> {
+    pub(crate) fn pool(&self, terms: &Terms) -> Vec<&Coin> {
         let cost = fee(terms.feerate, crate::build::INPUT_WEIGHT);
         let mut pool: Vec<&Coin> = self
             .iter()
@@ -182,14 +191,14 @@ impl Coins {
         Err(Refusal::NotEnough { missing, available, waiting })
     }
 
-    fn spendable(&self, terms: &Terms) -> Sat {
+    pub(crate) fn spendable(&self, terms: &Terms) -> Sat {
         let spendable = self.iter().filter(|coin| coin.is_spendable(terms.tip, terms.min_confirmations));
         spendable.map(Coin::amount).sum()
     }
 }
 
 /// Least amount that nodes relay in an output with `script`.
-fn dust(script: &Script) -> Sat {
+pub(crate) fn dust(script: &Script) -> Sat {
     script.minimal_non_dust().into()
 }
 
@@ -210,7 +219,7 @@ fn amount(outputs: &[TxOut]) -> Sat {
     outputs.iter().map(|output| Sat::from(output.value)).sum()
 }
 
-fn total(coins: &[&Coin]) -> Sat {
+pub(crate) fn total(coins: &[&Coin]) -> Sat {
     coins.iter().map(|coin| coin.amount()).sum()
 }
 

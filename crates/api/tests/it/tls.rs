@@ -61,6 +61,7 @@ echo! {
     get_balance(GetBalanceRequest) -> GetBalanceResponse;
     list_funds(ListFundsRequest) -> ListFundsResponse;
     withdraw(WithdrawRequest) -> WithdrawResponse;
+    bump_fee(BumpFeeRequest) -> BumpFeeResponse;
     connect_peer(ConnectPeerRequest) -> ConnectPeerResponse;
     disconnect_peer(DisconnectPeerRequest) -> DisconnectPeerResponse;
     list_peers(ListPeersRequest) -> ListPeersResponse;

@@ -33,6 +33,12 @@ impl Work<'_> {
         self.finish()
     }
 
+    /// The peer takes nothing for too long.
+    pub(super) fn give_up_waiting(mut self) -> Transition {
+        self.refuse_waiting(&Refusal::NotUsable("with a peer that is away, or does not answer"));
+        self.finish()
+    }
+
     pub(crate) fn refuse(&mut self, new: &NewHtlc, refusal: Refusal) {
         let (origin, payment_hash) = (new.origin, new.payment_hash);
         self.outputs.push(Output::NotOffered { origin, payment_hash, refusal });

@@ -24,6 +24,20 @@ pub struct Withdraw {
     pub spend_reserve: bool,
 }
 
+/// Have a withdrawal or a funding mined sooner.
+#[derive(Args, Clone, Debug)]
+pub struct BumpFee {
+    /// The transaction that waits
+    #[arg(value_name = "TRANSACTION")]
+    pub txid: String,
+    /// What both are to pay, in satoshi per 1000 weight units, instead of the node's estimate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
+    pub feerate_perkw: Option<u32>,
+    /// Take also what should stay in the wallet to close channels in time
+    #[arg(long)]
+    pub spend_reserve: bool,
+}
+
 /// Open a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Open {

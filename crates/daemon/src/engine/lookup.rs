@@ -72,7 +72,8 @@ impl Lookups {
         Ok(())
     }
 
-    fn payment(&self, hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
+    /// The last fact about a payment that this node sent or received.
+    pub(crate) fn payment(&self, hash: &PaymentHash) -> Result<Option<Entry>, JournalError> {
         self.read(|reader| reader.last_payment_fact(hash))
     }
 

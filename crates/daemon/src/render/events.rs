@@ -39,6 +39,14 @@ fn fact(fact: Option<&Fact>) -> String {
             format!("channel {} with {}: {}", short(&channel.channel_id), short(&channel.peer), channel.text)
         }
         Some(Fact::Invoice(invoice)) => format!("invoice {}: {}", short(&invoice.payment_hash), invoice.text),
+        Some(Fact::FeeBumped(done)) => {
+            format!(
+                "transaction {} is paid for by {}, fee {}",
+                short(&done.txid),
+                done.child_txid,
+                sat(done.fee_sat)
+            )
+        }
         Some(Fact::Withdrawn(done)) => {
             format!(
                 "withdrawn {}, fee {}, transaction {}",

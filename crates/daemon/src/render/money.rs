@@ -2,7 +2,7 @@
 
 use super::table::{list, table, wrapped};
 use super::words::{bare, bare_sat, channel_state, coin_state, msat, sat, short, short_outpoint};
-use astrape_api::v1::{GetBalanceResponse, ListFundsResponse, WithdrawResponse};
+use astrape_api::v1::{BumpFeeResponse, GetBalanceResponse, ListFundsResponse, WithdrawResponse};
 
 /// What the node owns, summed up.
 #[must_use]
@@ -89,5 +89,17 @@ pub fn withdrawn(done: &WithdrawResponse) -> String {
         ("transaction", done.txid.clone()),
         ("pays out", sat(done.amount_sat)),
         ("costs", sat(done.fee_sat)),
+    ]) + &warning
+}
+
+/// A transaction that pays for another.
+#[must_use]
+pub fn bumped(done: &BumpFeeResponse) -> String {
+    let warning = done.warning.as_ref().map_or_else(String::new, |text| wrapped(text, 0));
+    list(&[
+        ("transaction", done.txid.clone()),
+        ("is paid for by", done.child_txid.clone()),
+        ("which costs", sat(done.fee_sat)),
+        ("they pay", format!("{} sat per 1000 weight units", done.feerate_perkw)),
     ]) + &warning
 }

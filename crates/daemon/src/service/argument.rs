@@ -5,7 +5,7 @@ use astrape_invoice::Invoice;
 use astrape_primitives::amount::MAX_MONEY_SAT;
 use astrape_primitives::{FeeratePerKw, Msat, Network, NodeId, Sat, ShortChannelId};
 use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Address, ScriptBuf};
+use bitcoin::{Address, ScriptBuf, Txid};
 use core::fmt::Display;
 use tonic::Status;
 
@@ -83,6 +83,14 @@ pub(crate) fn msat_or_none(field: &str, amount: u64) -> Result<Msat, Status> {
     Ok(Msat(amount))
 }
 
+/// The id of a transaction: 64 hexadecimal digits, as explorers show it.
+pub(crate) fn txid(field: &str, text: &str) -> Result<Txid, Status> {
+    if text.is_empty() {
+        return Err(invalid(field, "it is missing"));
+    }
+    text.parse().map_err(|_| invalid(field, "it is the id of a transaction: 64 hexadecimal digits"))
+}
+
 /// A feerate that a transaction can have.
 pub(crate) fn feerate(field: &str, per_kw: Option<u32>) -> Result<Option<FeeratePerKw>, Status> {
     let Some(feerate) = per_kw.map(FeeratePerKw) else {
@@ -111,7 +119,11 @@ pub(crate) fn seconds(field: &str, seconds: Option<u64>, most: u64) -> Result<Op
 /// An invoice.
 pub(crate) fn invoice(field: &str, text: &str) -> Result<Invoice, Status> {
     let text = given(field, text)?.trim();
-    if !text.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("ln")) {
+    let without_scheme = match text.split_once(':') {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("lightning") => rest,
+        _ => text,
+    };
+    if !without_scheme.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("ln")) {
         return Err(invalid(
             field,
             "it is no invoice (those begin with lnbc, lntbs, lntb or lnbcrt), no link with one, and no id of a node",
@@ -141,6 +153,14 @@ mod tests {
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().starts_with("field: "), "{}", status.message());
         assert!(status.message().len() < 200, "what was sent is not repeated");
+    }
+
+    #[test]
+    fn an_invoice_may_stand_behind_the_scheme_of_a_link() {
+        let nothing = invoice("field", "lnbcrt1nothing").expect_err("it is broken").message().to_owned();
+        for text in ["lightning:lnbcrt1nothing", " LIGHTNING:LNBCRT1NOTHING "] {
+            assert_eq!(invoice("field", text).expect_err("it is broken").message(), nothing, "{text}");
+        }
     }
 
     #[test]

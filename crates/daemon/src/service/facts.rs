@@ -4,8 +4,8 @@ use super::{NodeService, refusal};
 use crate::engine::Stopped;
 use astrape_api::v1::event::Fact as FactMessage;
 use astrape_api::v1::{
-    ChannelEvent, ChannelEventKind, CustomRecord, Event, EventsRequest, Forward, InvoiceEvent, InvoiceState,
-    Payment, PaymentDirection, PaymentState, WithdrawResponse,
+    BumpFeeResponse, ChannelEvent, ChannelEventKind, CustomRecord, Event, EventsRequest, Forward,
+    InvoiceEvent, InvoiceState, Payment, PaymentDirection, PaymentState, WithdrawResponse,
 };
 use astrape_node::{ChannelFact, Entry, Fact};
 use astrape_primitives::Msat;
@@ -139,6 +139,12 @@ pub(super) fn event(entry: &Entry) -> Event {
             channel_id: channel_id.to_string(),
             peer: peer.to_string(),
             ..channel_event(event)
+        })),
+        Fact::FeeBumped { txid, child, fee } => Some(FactMessage::FeeBumped(BumpFeeResponse {
+            txid: txid.to_string(),
+            child_txid: child.to_string(),
+            fee_sat: fee.0,
+            ..BumpFeeResponse::default()
         })),
         Fact::Withdrawn { txid, amount, fee } => Some(FactMessage::Withdrawn(WithdrawResponse {
             txid: txid.to_string(),

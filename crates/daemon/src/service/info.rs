@@ -117,12 +117,12 @@ fn not_in_the_chain(node: &Node, stuck: &Stuck<'_>) -> String {
     match stuck.refused {
         Some(reason) => format!(
             "the network does not take transaction {txid}, {what} ({reason}): it is offered again with every block, and nothing of it is \
-             lost. If its fee is too low it goes when fees fall; if an input is missing or spent, another program has used this wallet's \
+             lost. If its fee is too low it goes when fees fall, or with `astrape bumpfee {txid}`; if an input is missing or spent, another program has used this wallet's \
              coins"
         ),
         None => format!(
             "transaction {txid}, {what}, has waited {} blocks for its place in one: its fee is too low for now. It stays offered and goes \
-             when fees fall; sooner if whoever it pays spends what it brings for a higher fee",
+             when fees fall; sooner with `astrape bumpfee {txid}`, or if whoever it pays spends what it brings for a higher fee",
             stuck.blocks
         ),
     }

@@ -3,13 +3,14 @@
 use super::channels::{settled, state};
 use super::{NodeService, argument, once, refusal};
 use astrape_api::v1::{
-    ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse, ListFundsRequest,
-    ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest, WithdrawResponse,
+    BumpFeeRequest, BumpFeeResponse, ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse,
+    ListFundsRequest, ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest,
+    WithdrawResponse,
 };
 use astrape_channel::{Open, Phase};
-use astrape_node::Node;
-use astrape_node::command::WithdrawCommand;
+use astrape_node::command::{BumpFeeCommand, WithdrawCommand};
 use astrape_node::request::Errand;
+use astrape_node::{Command, Node, Reply};
 use astrape_primitives::{ChannelKeysId, Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
@@ -82,6 +83,25 @@ impl NodeService {
         let reply = self.handle.command(command).await.map_err(refusal::command)?;
         let sent = once::withdrawn(&once::outcome(reply)?)?;
         Ok(WithdrawResponse { warning: not_sent(&self.handle.chain_status()), ..sent })
+    }
+
+    pub(super) async fn bump_fee(&self, request: BumpFeeRequest) -> Result<BumpFeeResponse, Status> {
+        let txid = argument::txid("txid", &request.txid)?;
+        let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
+        let change_script = self.handle.change_script().await.map_err(refusal::address)?;
+        let spend_reserve = request.spend_reserve;
+        let command = BumpFeeCommand { txid, feerate, spend_reserve, change_script };
+        let reply = self.handle.command(Command::BumpFee(Box::new(command))).await;
+        let Reply::Bumped(bumped) = reply.map_err(refusal::command)? else {
+            return Err(Status::internal("the node answered something else"));
+        };
+        Ok(BumpFeeResponse {
+            txid: txid.to_string(),
+            child_txid: bumped.child.to_string(),
+            fee_sat: bumped.fee.0,
+            feerate_perkw: bumped.feerate.0,
+            warning: not_sent(&self.handle.chain_status()),
+        })
     }
 }
 

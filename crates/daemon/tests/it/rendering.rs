@@ -186,6 +186,15 @@ fn each_fact_is_a_line() {
             Fact::Withdrawn(WithdrawResponse { txid: "t".into(), amount_sat: 5, fee_sat: 1, warning: None }),
             "withdrawn 5 sat, fee 1 sat, transaction t",
         ),
+        (
+            Fact::FeeBumped(BumpFeeResponse {
+                txid: id("cd"),
+                child_txid: "t".into(),
+                fee_sat: 7,
+                ..BumpFeeResponse::default()
+            }),
+            "transaction cdcdcdcdcdcd… is paid for by t, fee 7 sat",
+        ),
     ] {
         assert_eq!(render::events::line(&event(fact)), format!("2027-01-15 08:00:00 #4 {line}"));
     }

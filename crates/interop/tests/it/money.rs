@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use astrape_interop::accounts::{self, number, text};
 use astrape_interop::line::{Opening, SOON};
 use astrape_interop::{Line, wait};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn coins_come_in_and_go_out_to_the_satoshi() -> Result<()> {
@@ -40,6 +40,40 @@ fn coins_come_in_and_go_out_to_the_satoshi() -> Result<()> {
 
     let refused = node.command(&["withdraw", &outside, "1k"])?;
     ensure!(refused.code == 1 && refused.stderr.contains("error"), "{refused:?}");
+    Ok(())
+}
+
+#[test]
+fn a_withdrawal_that_waits_is_mined_for_the_sake_of_its_child() -> Result<()> {
+    let Some(line) = Line::start(1, &[])? else { return Ok(()) };
+    let (node, bitcoind) = (&line.nodes[0], &line.bitcoind);
+    bitcoind.fund(&node.ask_for(&["newaddr"], "address")?, 500_000)?;
+    line.wait_for_height()?;
+    wait::until("the coin", SOON, || Ok((accounts::on_chain(node)? == 500_000).then_some(())))?;
+
+    let outside: String = bitcoind.call("getnewaddress", json!([]))?;
+    let sent = node.ask(&["withdraw", &outside, "250k", "--feerate-perkw", "253"])?;
+    let txid = text(&sent, "txid")?;
+    bitcoind.wait_for(&txid)?;
+    let bump = ["bumpfee", &txid, "--feerate-perkw", "2500"];
+    let bumped = node.ask(&bump)?;
+    let (child, fee) = (text(&bumped, "child_txid")?, number(&bumped, "fee_sat")?);
+    bitcoind.wait_for(&child)?;
+    ensure!(bitcoind.fee_of(&child)? == fee, "it told another fee: {bumped}");
+    let entry: Value = bitcoind.call("getmempoolentry", json!([child]))?;
+    ensure!(entry["ancestorcount"] == 2, "{entry}");
+    let paid = entry["fees"]["ancestor"].as_f64().context("no fee")? * 1e8;
+    let feerate = paid / entry["ancestorsize"].as_f64().context("no size")?;
+    ensure!((9.9..10.1).contains(&feerate), "together they pay {feerate} sat/vB: {entry}");
+    let again = node.command(&bump)?;
+    ensure!(again.code == 1 && again.stderr.contains("already"), "{again:?}");
+
+    bitcoind.mine(1)?;
+    line.wait_for_height()?;
+    let left = 250_000 - number(&sent, "fee_sat")? - fee;
+    wait::until("what is left", SOON, || Ok((accounts::on_chain(node)? == left).then_some(())))?;
+    let late = node.command(&bump)?;
+    ensure!(late.code == 1 && late.stderr.contains("waits for a block"), "{late:?}");
     Ok(())
 }
 

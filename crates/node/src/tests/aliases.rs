@@ -155,6 +155,23 @@ fn an_invoice_names_private_channels_where_none_that_the_network_knows_can_carry
     assert_eq!(named(&mut net, Msat(399_999_999)), [net.id(2)]);
     let node = &mut net.members[1].node;
     assert!(node.route_hints(None).is_empty());
+    let share = |net: &mut Net, of: u64| {
+        let mut small = net.members[1].node.channel(&known).expect("it is there").clone();
+        if let astrape_channel::Phase::Open(open) = &mut small.phase {
+            let remote = Msat(open.balances.remote.0 / of);
+            open.balances.local = Msat(open.balances.local.0 + open.balances.remote.0 - remote.0);
+            open.balances.remote = remote;
+        }
+        let node = &mut net.members[1].node;
+        let before = node.channels.get(&known).cloned().expect("there");
+        node.channels.set(known, std::sync::Arc::new(small));
+        let named = node.route_hints(None).len();
+        node.channels.set(known, before);
+        named
+    };
+    assert_eq!(share(&mut net, 2), 0, "a good part of what the other takes will do for most");
+    assert_eq!(share(&mut net, 30), 1, "next to nothing will not");
+    let node = &mut net.members[1].node;
     node.quarantined.insert(known, net.now);
     assert_eq!(node.route_hints(None).len(), 1, "nobody gets through it before a restart");
     node.quarantined.clear();

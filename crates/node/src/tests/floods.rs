@@ -4,7 +4,9 @@ use super::{NOW, config, node_with, peer, step};
 use crate::effect::{Effect, Speech};
 use crate::input::{FreshKeys, Input, PeerEvent, PeerMessage};
 use crate::node::{Node, Recent};
-use astrape_primitives::{ChannelId, ChannelKeysId, Msat, Network, NodeId, Sat};
+use crate::turn::Turn;
+use crate::turn::told::{FAILURES_MILLIS, MAX_FAILURES_TOLD};
+use astrape_primitives::{ChannelId, ChannelKeysId, Entropy, Msat, Network, NodeId, Sat, Timestamp};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::Signer as _;
 use astrape_wire::{Message, OpenChannel};
@@ -131,4 +133,19 @@ fn recent_onions_are_bounded_and_the_first_holder_stays() {
             assert_eq!(recent.holder(&onion(gone).replay_id), None, "{gone} is too old at {n}");
         }
     }
+}
+
+/// Each is a row of the ledger for good, and its peer pays nothing for it.
+#[test]
+fn of_forwards_that_fail_one_channel_fills_the_ledger_with_so_many_an_hour() {
+    let mut node = node_with(config(), vec![]);
+    let [busy, other] = [1, 2].map(|byte| ChannelKeysId([byte; 32]));
+    let mut told = |now: Timestamp, channel: ChannelKeysId, failures: u32| -> u32 {
+        let mut turn = Turn::new(&mut node, now, Entropy::new([7; 32]));
+        (0..failures).map(|_| u32::from(turn.is_failure_told(channel))).sum()
+    };
+    assert_eq!(told(NOW, busy, MAX_FAILURES_TOLD + 500), MAX_FAILURES_TOLD);
+    assert_eq!(told(NOW.plus(FAILURES_MILLIS - 1), busy, 1), 0);
+    assert_eq!(told(NOW, other, 10), 10, "another channel has its own");
+    assert_eq!(told(NOW.plus(FAILURES_MILLIS), busy, 10), 10);
 }

@@ -71,6 +71,18 @@ fn a_held_payment_is_settled_once_by_its_owner() {
     }
 }
 
+/// Who paid for the channel may have taken the money elsewhere meanwhile.
+#[test]
+fn what_is_held_in_a_channel_whose_funding_has_left_the_chain_is_not_settled_before_it_is_back() {
+    let (mut net, invoice) = holding(true);
+    let hash = invoice.payment_hash();
+    let channel = net.channels(2)[0];
+    net.misbehave(2, channel, astrape_channel::Event::FundingReorged);
+    let refused = net.command(2, settle(hash, None)).expect_err("it may be worth nothing");
+    assert!(matches!(&refused, Refusal::NotNow(why) if why.contains("left the chain")), "{refused}");
+    assert!(!is_sent(&net));
+}
+
 #[test]
 fn a_held_payment_survives_a_restart_and_is_settled_after_it() {
     let (mut net, invoice) = holding(false);

@@ -119,6 +119,45 @@ fn what_should_go_on_to_a_peer_that_is_away_is_failed_at_once() {
     assert_eq!(net.times_said(1, "update_add_htlc"), 0, "nor is it passed on later");
 }
 
+/// The last is away, or says nothing any more: whoever waits for it does not wait long, and is not surprised hours later.
+#[test]
+fn what_a_peer_was_never_told_goes_back_after_a_minute_and_is_not_told_later() {
+    for cut in [true, false] {
+        let mut net = Net::new(3);
+        net.open(0, 1);
+        net.open(1, 2);
+        let invoice = net.invoice(2, Msat(5_000_000));
+        net.now = net.now.plus(crate::turn::peer::HEARD_MILLIS + 1);
+        net.pay(0, &invoice).expect("there is a way");
+        let without_the_last = |net: &mut Net| {
+            while let Some((from, to, message)) = net.next_but(2) {
+                net.receive(to, from, &message);
+            }
+        };
+        without_the_last(&mut net);
+        if cut {
+            net.cut(1, 2);
+        }
+        let open = |net: &Net| -> usize {
+            net.members[1].node.channels().filter_map(|(_, c)| c.open()).map(|open| open.waiting.len()).sum()
+        };
+        let ticks = crate::turn::unsent::MAX_UNSENT_MILLIS / crate::TICK_MILLIS;
+        for _ in 0..ticks {
+            net.input(1, Input::Tick);
+            assert_eq!((open(&net), net.times_said(1, "update_fail_htlc")), (1, 0), "it may come back");
+            net.now = net.now.plus(crate::TICK_MILLIS);
+        }
+        net.input(1, Input::Tick);
+        without_the_last(&mut net);
+        assert_eq!((open(&net), net.times_said(1, "update_fail_htlc")), (0, 1));
+        assert_eq!(net.times_said(1, "update_add_htlc"), 0);
+        net.cut(1, 2);
+        net.connect(1, 2);
+        net.run();
+        assert_eq!(net.times_said(1, "update_add_htlc"), 0, "it is not passed on later");
+    }
+}
+
 #[test]
 fn nothing_is_taken_over_a_channel_whose_funding_has_left_the_chain() {
     let mut net = Net::new(2);

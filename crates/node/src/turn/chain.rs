@@ -1,14 +1,13 @@
 //! The chain moves: fundings confirm, are spent, are reorganised away.
 
 use super::Turn;
-use crate::effect::{Broadcast, Effect};
+use crate::effect::Effect;
 use crate::input::{ChainInput, Freshness};
 use crate::state::{ChainState, Prices};
 use astrape_channel::{Event, commitment_feerate};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Feerates, Height, Side,
 };
-use astrape_transactions::signing::WalletRequest;
 use std::sync::Arc;
 
 /// A feerate changes by this share, in percent, before the commitments follow: each change costs signatures on all HTLCs.
@@ -159,9 +158,18 @@ impl Turn<'_> {
     fn was_offered(&mut self, txid: bitcoin::Txid, refused: Option<String>) {
         let is_awaited = self.node.owed.get(&txid).is_some_and(|owed| owed.confirmed.is_none());
         match refused.filter(|_| is_awaited) {
-            Some(reason) => self.node.refused.insert(txid, reason),
-            None => self.node.refused.remove(&txid),
-        };
+            Some(reason) => {
+                self.node.refused.insert(txid, reason);
+            }
+            None => {
+                self.node.refused.remove(&txid);
+                // Those that it pays for went in with it.
+                let owed = self.node.owed.get(&txid).cloned();
+                for input in owed.iter().flat_map(|owed| &owed.tx.input) {
+                    self.node.refused.remove(&input.previous_output.txid);
+                }
+            }
+        }
     }
 
     /// Transactions of ours that are not confirmed go out again with every block; those that are deep are owed no more.
@@ -181,8 +189,7 @@ impl Turn<'_> {
                         let since = Some(tip);
                         self.node.owed.set(txid, crate::state::OwedTransaction { since, ..owed.clone() });
                     }
-                    let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs };
-                    self.effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+                    self.effects.push(Effect::Broadcast(self.node.offer(&owed)));
                 }
             }
         }

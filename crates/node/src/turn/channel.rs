@@ -113,6 +113,7 @@ impl Turn<'_> {
         self.node.policies.remove(&keys);
         self.node.away.remove(&keys);
         self.node.reputations.remove(&keys);
+        self.node.failures.remove(&keys);
         self.writes.forget_retired.insert(keys);
     }
 }

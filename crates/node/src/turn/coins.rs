@@ -29,15 +29,15 @@ impl Turn<'_> {
         self.serve_who_waits_for_coins();
     }
 
-    fn coins_value(&self) -> Coins {
+    pub(super) fn coins_value(&self) -> Coins {
         self.node.coins.get(&()).map(|c| (**c).clone()).unwrap_or_default()
     }
 
-    fn set_coins(&mut self, coins: Coins) {
+    pub(super) fn set_coins(&mut self, coins: Coins) {
         self.node.coins.set((), Arc::new(coins));
     }
 
-    fn terms(&self, feerate: FeeratePerKw, change_script: &ScriptBuf) -> Terms {
+    pub(super) fn terms(&self, feerate: FeeratePerKw, change_script: &ScriptBuf) -> Terms {
         Terms {
             feerate,
             tip: self.height(),
@@ -121,7 +121,7 @@ impl Turn<'_> {
     }
 
     /// Change counts from now on, and not only once the wallet has seen it.
-    fn expect_change(&mut self, tx: &Transaction, script: &ScriptBuf) {
+    pub(super) fn expect_change(&mut self, tx: &Transaction, script: &ScriptBuf) {
         let txid = tx.compute_txid();
         let outputs = (0..).zip(&tx.output).filter(|(_, output)| output.script_pubkey == *script);
         self.node.change.extend(outputs.map(|(vout, output)| (OutPoint { txid, vout }, output.value.into())));
@@ -147,7 +147,7 @@ impl Turn<'_> {
 
 /// Selects coins that leave a reserve in the wallet. What would not be possible without a reserve either is refused in the
 /// wallet's own words.
-fn beside_reserve<T>(
+pub(super) fn beside_reserve<T>(
     reserve: Sat,
     terms: &Terms,
     select: impl Fn(&Terms) -> Result<T, astrape_wallet::Refusal>,

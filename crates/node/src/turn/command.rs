@@ -46,6 +46,7 @@ impl Turn<'_> {
             Command::Withdraw(command) => {
                 self.withdraw(&command).map(|(txid, amount, fee)| Reply::Withdrawing { txid, amount, fee })
             }
+            Command::BumpFee(command) => self.bump_fee(&command).map(Reply::Bumped),
             Command::Once(command) => self.once(*command),
             Command::Recall { request, earlier } => self.recall(&request, earlier),
         })

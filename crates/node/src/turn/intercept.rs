@@ -2,6 +2,7 @@
 //! the HTLC.
 
 use super::Turn;
+use super::receive::lost_funding;
 use crate::command::{Refusal, Reply, Verdict};
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Command, Event, Htlc};
@@ -42,6 +43,9 @@ impl Turn<'_> {
         };
         if self.node.world.stale.is_some() {
             return Err(ResumeRefusal::Stale.into());
+        }
+        if self.has_lost_its_funding(keys) {
+            return Err(lost_funding());
         }
         let outgoing = over.or_else(|| self.node.index.by_scid(payload.short_channel_id));
         let outgoing = outgoing.ok_or(ResumeRefusal::NoChannel)?;

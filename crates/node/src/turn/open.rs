@@ -2,7 +2,7 @@
 
 use super::{Turn, is_opening};
 use crate::command::{OpenChannelCommand, Refusal, Reply};
-use crate::effect::{Broadcast, Effect, Speech};
+use crate::effect::{Effect, Speech};
 use crate::input::FreshKeys;
 use crate::ledger::ChannelFact;
 use crate::node::PendingOpening;
@@ -10,7 +10,6 @@ use crate::reserve::reserve_of_opening;
 use crate::state::OwedTransaction;
 use astrape_channel::{Channel, Command, Event, IncomingRequest, OpenRequest, Reaction, reaction};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, NodeId, Sat, ShortChannelId};
-use astrape_transactions::signing::WalletRequest;
 use astrape_wire::{Error, Message, OpenChannel, Warning};
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
 use std::sync::Arc;
@@ -178,9 +177,8 @@ impl Turn<'_> {
     /// Broadcasts a transaction of our coins now and whenever it may have been lost, until it is confirmed.
     pub(super) fn owe(&mut self, owed: OwedTransaction) {
         let txid = owed.tx.compute_txid();
-        let request = WalletRequest { tx: (*owed.tx).clone(), inputs: owed.inputs.clone() };
         self.effects.push(Effect::Watch(crate::effect::Watch::Transaction(txid)));
-        self.effects.push(Effect::Broadcast(Broadcast::Wallet(Box::new(request))));
+        self.effects.push(Effect::Broadcast(self.node.offer(&owed)));
         self.node.owed.set(txid, owed);
     }
 

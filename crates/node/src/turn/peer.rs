@@ -12,7 +12,7 @@ use bitcoin::OutPoint;
 use std::sync::Arc;
 
 /// How long a sign of life counts. Longer than a round trip over Tor, shorter than what a user waits for.
-const HEARD_MILLIS: u64 = 15_000;
+pub(crate) const HEARD_MILLIS: u64 = 15_000;
 
 impl Turn<'_> {
     pub(super) fn peer(&mut self, peer: NodeId, event: PeerEvent) {

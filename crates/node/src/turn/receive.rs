@@ -144,12 +144,20 @@ impl Turn<'_> {
         if self.node.world.stale.is_some() {
             return Err(Refusal::Stale(hash));
         }
+        if set.parts.iter().any(|part| self.has_lost_its_funding(part.channel)) {
+            return Err(lost_funding());
+        }
         if !self.is_whole(&set) {
             return Err(Refusal::TooLate(hash));
         }
         let (amount, custom_records) = (set.amount(), set.custom_records.clone());
         self.received(Arrived { preimage, amount, keysend: false, custom_records }, &set.parts);
         Ok(Reply::Done)
+    }
+
+    /// Whether what comes in over a channel may be worth nothing: its funding has left the chain.
+    pub(super) fn has_lost_its_funding(&self, channel: ChannelKeysId) -> bool {
+        self.open_of(channel).is_some_and(astrape_channel::Open::has_lost_its_funding)
     }
 
     /// Whether every part is still there, with time left: the preimage is given for all of the amount or not at all.
@@ -233,6 +241,7 @@ impl Turn<'_> {
         self.look_at_unanswered();
         self.look_at_connections();
         self.look_at_negotiations();
+        self.look_at_unsent();
     }
 
     /// Expired invoices leave the working memory, some at each tick.
@@ -252,4 +261,11 @@ impl Turn<'_> {
             self.node.invoices.remove(&hash);
         }
     }
+}
+
+/// What to say where nothing is given for HTLCs of a channel that may be gone.
+pub(super) fn lost_funding() -> Refusal {
+    Refusal::NotNow(
+        "the funding of the channel that this came in over has left the chain in a reorganisation: wait until it is confirmed again".into(),
+    )
 }

@@ -89,6 +89,9 @@ impl Turn<'_> {
         if let Some(outgoing) = outgoing {
             self.forward_cost(outgoing, htlc.amount.saturating_sub(to_forward(htlc)), self.held(htlc));
         }
+        if !self.is_failure_told(keys) {
+            return;
+        }
         self.record(Fact::ForwardFailed {
             payment_hash: htlc.payment_hash,
             incoming: keys,

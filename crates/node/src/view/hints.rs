@@ -10,6 +10,10 @@ use astrape_wire::ChannelUpdate;
 /// Route hints in an invoice: more make it too long for a QR code.
 const MAX_ROUTE_HINTS: usize = 5;
 
+/// Of an open amount nobody knows how large it will be: what the network knows will do for it where it takes this part of what the best
+/// of all channels does.
+const OPEN_AMOUNT_SHARE: u64 = 10;
+
 impl Node {
     /// How others can reach us with `amount`, where it is known: one hop over each channel whose peer has told what it asks
     /// (BOLT 11 `r`). None where the network knows a channel of ours that carries it now, and never one that it knows. Channels
@@ -21,7 +25,10 @@ impl Node {
         let is_usable = |keys: &ChannelKeysId, channel: &Channel| {
             channel.is_usable() && !self.quarantined.contains_key(keys)
         };
-        let needed = amount.filter(|amount| *amount > Msat::ZERO).unwrap_or(Msat(1));
+        let usable = self.channels.iter().filter(|(keys, channel)| is_usable(keys, channel));
+        let best = usable.filter_map(|(_, channel)| Some(channel.open()?.receivable())).max();
+        let any = || best.map(|best| Msat(best.0 / OPEN_AMOUNT_SHARE));
+        let needed = amount.or_else(any).unwrap_or_default().max(Msat(1));
         let carries = |channel: &Channel| channel.open().is_some_and(|open| open.receivable() >= needed);
         let mut channels = self.channels.iter();
         if channels.any(|(keys, c)| is_known(c) && is_usable(keys, c) && carries(c)) {

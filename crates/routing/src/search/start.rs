@@ -37,7 +37,7 @@ pub(super) fn enter(field: &mut Field, request: &Request<'_>) -> Result<(Aim, Ve
     for hint in request.hints {
         left = left.saturating_sub(hint.len());
         if left > 0 {
-            add_hint(field, hint, target);
+            add_hint(field, from_us_on(hint, request), target);
         }
     }
     field.enter(request);
@@ -77,6 +77,13 @@ fn add_own(field: &mut Field, source: u32, channel: &FirstHop) {
     };
     let place = Place { short_channel_id: channel.short_channel_id, to, capacity: channel.sendable.0 };
     field.add_edge(edge, place, Some(channel.sendable.0));
+}
+
+/// What of a hint is ahead of the payer, where that is one of its nodes: what its own channels carry, it knows better.
+fn from_us_on<'a>(hint: &'a [HintHop], request: &Request<'_>) -> &'a [HintHop] {
+    let Start::Own { node, .. } = request.from else { return hint };
+    let ours = hint.iter().rposition(|hop| hop.node == node);
+    ours.map_or(hint, |ours| &hint[ours + 1..])
 }
 
 fn add_hint(field: &mut Field, hint: &[HintHop], target: u32) {

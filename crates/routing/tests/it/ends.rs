@@ -127,6 +127,28 @@ fn our_peer_may_be_the_node_of_a_hint() {
     assert_eq!(route.parts[0].hops[0].amount, Msat(4_000_001));
 }
 
+/// The payer has a small channel to the recipient, whose invoice leads over it, and a large one to another node that reaches it.
+#[test]
+fn a_hint_that_leads_over_a_channel_of_the_payer_makes_it_no_wider() {
+    let ids = nodes(4);
+    let mut graph = line(&ids[..3]);
+    let hop = |node, number| HintHop {
+        node,
+        short_channel_id: ShortChannelId(number),
+        fee_base_msat: 0,
+        fee_proportional_millionths: 0,
+        cltv_expiry_delta: CltvDelta(6),
+    };
+    let channels = [own(9, ids[2], 1_000_000), own(10, ids[0], 50_000_000)];
+    let from = Start::Own { node: ids[3], channels: &channels };
+    for hints in [[vec![hop(ids[3], 9)]], [vec![hop(ids[1], 11), hop(ids[3], 9)]]] {
+        let wanted = Request { from, hints: &hints, ..request(ids[3], ids[2], Msat(5_000_000)) };
+        let route = find(&mut graph, &wanted).expect("by the large one");
+        let hops = &route.parts[0].hops;
+        assert_eq!(hops.iter().map(|hop| hop.node).collect::<Vec<_>>(), ids[..3]);
+    }
+}
+
 #[test]
 fn money_goes_in_a_circle_from_one_channel_of_ours_into_another() {
     let ids = nodes(4);

@@ -83,7 +83,10 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
                 format!("{payment_hash} was received and given back")
             })?;
         }
-        Fact::ForwardFailed { .. } | Fact::Channel { .. } | Fact::Withdrawn { .. } => {}
+        Fact::ForwardFailed { .. }
+        | Fact::Channel { .. }
+        | Fact::FeeBumped { .. }
+        | Fact::Withdrawn { .. } => {}
     }
     Ok(())
 }

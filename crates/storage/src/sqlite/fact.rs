@@ -168,6 +168,12 @@ impl Row {
                 peer: Some(*peer.as_bytes()),
                 ..row.of_channel(event)
             },
+            Fact::FeeBumped { txid, child, fee } => Row {
+                txid: Some(child.to_byte_array()),
+                fee_sat: Some(fee.0),
+                detail: Some(txid.to_string()),
+                ..row
+            },
             Fact::Withdrawn { txid, amount, fee } => Row {
                 txid: Some(txid.to_byte_array()),
                 amount_sat: Some(amount.0),
@@ -268,6 +274,11 @@ impl Row {
                 by_us: self.by_us.unwrap_or(true),
                 reason: self.detail?,
             },
+            "fee_bumped" => Fact::FeeBumped {
+                txid: self.detail?.parse().ok()?,
+                child: Txid::from_byte_array(self.txid?),
+                fee: Sat(self.fee_sat?),
+            },
             "withdrawn" => Fact::Withdrawn {
                 txid: Txid::from_byte_array(self.txid?),
                 amount: Sat(self.amount_sat?),
@@ -327,6 +338,7 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
         Fact::InvoiceCanceled { .. } => (INVOICE, "invoice_canceled"),
         Fact::Forwarded { .. } => (FORWARD, "forwarded"),
         Fact::ForwardFailed { .. } => (FORWARD, "forward_failed"),
+        Fact::FeeBumped { .. } => (WALLET, "fee_bumped"),
         Fact::Withdrawn { .. } => (WALLET, "withdrawn"),
         Fact::Channel { event, .. } => (
             CHANNEL,

@@ -2,10 +2,12 @@
 
 use super::Asking;
 use crate::cli::amounts::AmountOrAll;
-use crate::cli::arguments::Withdraw;
+use crate::cli::arguments::{BumpFee, Withdraw};
 use crate::cli::exit::Failure;
 use crate::render;
-use astrape_api::v1::{GetBalanceRequest, ListFundsRequest, NewAddressRequest, WithdrawRequest};
+use astrape_api::v1::{
+    BumpFeeRequest, GetBalanceRequest, ListFundsRequest, NewAddressRequest, WithdrawRequest,
+};
 
 impl Asking {
     pub(super) async fn newaddr(mut self) -> Result<(), Failure> {
@@ -38,5 +40,15 @@ impl Asking {
         };
         let done = self.client.withdraw(request).await?.into_inner();
         self.show(&done, render::money::withdrawn)
+    }
+
+    pub(super) async fn bumpfee(mut self, bump: &BumpFee) -> Result<(), Failure> {
+        let request = BumpFeeRequest {
+            txid: bump.txid.clone(),
+            feerate_perkw: bump.feerate_perkw,
+            spend_reserve: bump.spend_reserve,
+        };
+        let done = self.client.bump_fee(request).await?.into_inner();
+        self.show(&done, render::money::bumped)
     }
 }

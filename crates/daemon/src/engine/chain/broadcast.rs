@@ -47,7 +47,7 @@ async fn work(shared: &Arc<Shared>) {
 
 /// Signs a transaction, or a parent and its child. A signer that refuses leaves it unsent: stopping would not bring it into the chain either.
 async fn sign(shared: &Arc<Shared>, broadcast: Broadcast) -> Option<Vec<Transaction>> {
-    let of_wallet = matches!(broadcast, Broadcast::Wallet(_));
+    let of_wallet = matches!(broadcast, Broadcast::Wallet { .. });
     let signer = Arc::clone(&shared.signer);
     let signing =
         tokio::task::spawn_blocking(move || astrape_node::release::sign_broadcast(&broadcast, &*signer));

@@ -4,7 +4,7 @@ use crate::engine::clock;
 use crate::engine::lookup::Lookups;
 use astrape_node::{FreshKeys, JournalError, PeerEvent, PeerMessage, SeenOnion};
 use astrape_onion::{Hop, PeelFailure, Peeled, peel};
-use astrape_primitives::{ChannelKeysId, in_parallel};
+use astrape_primitives::{ChannelKeysId, PaymentHash, in_parallel};
 use astrape_transactions::signing::Signer;
 use astrape_wire::{Message, UpdateAddHtlc};
 use std::sync::Arc;
@@ -50,7 +50,11 @@ pub(crate) fn prepare(
         Heard::Message(Message::UpdateAddHtlc(add)) => Some(add),
         _ => None,
     });
-    let onions = in_parallel(&adds.collect::<Vec<_>>(), MIN_PARALLEL, |add| peel_one(add, signer));
+    let adds: Vec<_> = adds.collect();
+    let mut onions = in_parallel(&adds, MIN_PARALLEL, |add| peel_one(add, signer));
+    for (add, onion) in adds.iter().zip(&mut onions) {
+        refuse_known_keysend(&add.payment_hash, onion, lookups)?;
+    }
     let names: Vec<_> = onions.iter().flatten().map(name_of).collect();
     let mut seen = lookups.onions_seen(&names)?.into_iter();
     let mut onions = onions.into_iter();
@@ -76,6 +80,20 @@ fn peel_one(message: &UpdateAddHtlc, signer: &dyn Signer) -> Result<Peeled, Peel
         return Err(PeelFailure::blinded(packet));
     }
     peel(packet, &message.payment_hash, |point| signer.ecdh(point))
+}
+
+/// A payment without an invoice whose hash this node knows from an earlier payment is none: with a preimage that others have learnt,
+/// anybody could change for a millisatoshi what is told of that payment. Without its preimage it is for an invoice that is not there.
+fn refuse_known_keysend(
+    hash: &PaymentHash,
+    onion: &mut Result<Peeled, PeelFailure>,
+    lookups: &Lookups,
+) -> Result<(), JournalError> {
+    let Ok(Peeled { hop: Hop::Final { payload }, .. }) = onion else { return Ok(()) };
+    if payload.keysend_preimage.is_some() && lookups.payment(hash)?.is_some() {
+        payload.keysend_preimage = None;
+    }
+    Ok(())
 }
 
 /// The name of an onion in the log of replays: as the core makes it of the HTLC that carries it.

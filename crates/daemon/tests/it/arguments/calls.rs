@@ -47,6 +47,7 @@ fn text(value: impl Into<String>) -> Value {
 pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
     match call {
         "Withdraw" => vec![("address", text(&here.address)), ("amount_sat", Value::Number(1_000))],
+        "BumpFee" => vec![("txid", text("ab".repeat(32)))],
         "ConnectPeer" => vec![("node_id", text(NOBODY)), ("address", text("127.0.0.1:1"))],
         "DisconnectPeer" => vec![("node_id", text(NOBODY))],
         "OpenChannel" => vec![("node_id", text(NOBODY)), ("amount_sat", Value::Number(100_000))],
@@ -179,6 +180,11 @@ fn money(table: &mut Table) {
     table.numbers("feerate_perkw", &feerates, FEERATE);
     table.not_now("spend_reserve", Value::Flag(true), "missing");
     table.no_ids().not_now("request_id", text("rent"), "missing");
+    table.of("BumpFee");
+    table.missing("txid", MISSING).nonsense("txid", "64 hexadecimal digits");
+    table.not_now("txid", text("ab".repeat(32)), "waits for a block");
+    table.numbers("feerate_perkw", &feerates, FEERATE);
+    table.not_now("spend_reserve", Value::Flag(true), "waits for a block");
 }
 
 fn peers(table: &mut Table, here: &Here) {

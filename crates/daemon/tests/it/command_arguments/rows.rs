@@ -57,9 +57,18 @@ pub(super) fn rows() -> Vec<Row> {
         rows.push(row(command, "", &["more"], 2, UNEXPECTED));
         rows.push(row(command, "", &["--more"], 2, UNEXPECTED));
     }
-    for command in
-        ["connect", "disconnect", "open", "close", "pay", "decode", "withdraw", "invoice", "completion"]
-    {
+    for command in [
+        "connect",
+        "disconnect",
+        "open",
+        "close",
+        "pay",
+        "decode",
+        "withdraw",
+        "bumpfee",
+        "invoice",
+        "completion",
+    ] {
         rows.push(row(command, "", &[], 2, REQUIRED));
         rows.push(row(command, "", &["--more"], 2, UNEXPECTED));
     }
@@ -160,6 +169,11 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--feerate-perkw",
     ));
+    rows.extend(each("bumpfee", "txid", &["?"], &["", "abcd", "\u{202e}", long], 1, "txid: "));
+    rows.push(row("bumpfee", "txid", &[&"ab".repeat(32)], 1, "waits for a block"));
+    let words = ["ab", "--feerate-perkw", "?"];
+    rows.extend(each("bumpfee", "feerate_perkw", &words, &feerate, 2, "--feerate-perkw"));
+    rows.push(row("bumpfee", "spend_reserve", &["ab", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows

@@ -32,7 +32,9 @@ impl Net {
                     self.cut(who, to);
                 }
             }
-            Effect::Broadcast(Broadcast::Wallet(request)) => self.members[who].broadcast.push(request.tx),
+            Effect::Broadcast(Broadcast::Wallet { request, .. }) => {
+                self.members[who].broadcast.push(request.tx)
+            }
             Effect::Broadcast(broadcast) => {
                 let package =
                     sign_broadcast(&broadcast, &self.members[who].signer).expect("the signer signs");

@@ -1,7 +1,7 @@
 use super::*;
 use astrape_node::{Journal as _, Writes};
 use astrape_onion::{FinalPayload, OnionHop, OnionRecipe, encode_final};
-use astrape_primitives::{ChannelId, CltvExpiry, HtlcId, Msat, Network, PaymentHash};
+use astrape_primitives::{ChannelId, CltvExpiry, HtlcId, Msat, Network, PaymentPreimage};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_storage::SqliteJournal;
 use astrape_wire::{OnionPacket, RevokeAndAck};
@@ -25,29 +25,44 @@ fn fate(n: u64) -> Fate {
 
 /// An HTLC for us, whose onion is broken if its fate is that.
 fn add(n: u64, signer: &dyn Signer) -> UpdateAddHtlc {
+    let payment_hash = PaymentHash([u8::try_from(n).expect("few"); 32]);
+    let mut add = with_onion(n, payment_hash, None, signer);
+    if fate(n) == Fate::Malformed {
+        let mut bytes = *add.onion_routing_packet.as_bytes();
+        bytes[700] ^= 1;
+        add.onion_routing_packet = OnionPacket::from_bytes(&bytes);
+    }
+    add
+}
+
+fn keysend(preimage: PaymentPreimage, signer: &dyn Signer) -> UpdateAddHtlc {
+    with_onion(u64::from(preimage.0[0]), preimage.payment_hash(), Some(preimage), signer)
+}
+
+fn with_onion(
+    n: u64,
+    payment_hash: PaymentHash,
+    keysend_preimage: Option<PaymentPreimage>,
+    signer: &dyn Signer,
+) -> UpdateAddHtlc {
     let byte = u8::try_from(n).expect("few");
-    let payment_hash = PaymentHash([byte; 32]);
     let payload = FinalPayload {
         amt_to_forward: Msat(1_000 + n),
         outgoing_cltv_value: CltvExpiry(500),
         payment_data: None,
         payment_metadata: None,
-        keysend_preimage: None,
+        keysend_preimage,
         custom_records: BTreeMap::new(),
     };
     let hop = OnionHop { node: signer.node_id().key(), payload: encode_final(&payload) };
     let recipe = OnionRecipe { session_key: [byte + 1; 32], hops: vec![hop], associated_data: payment_hash };
-    let mut bytes = *recipe.build().expect("it fits").as_bytes();
-    if fate(n) == Fate::Malformed {
-        bytes[700] ^= 1;
-    }
     UpdateAddHtlc {
         channel_id: ChannelId([7; 32]),
         id: HtlcId(n),
         amount_msat: Msat(1_000 + n),
         payment_hash,
         cltv_expiry: CltvExpiry(500),
-        onion_routing_packet: OnionPacket::from_bytes(&bytes),
+        onion_routing_packet: recipe.build().expect("it fits"),
         path_key: None,
     }
 }
@@ -106,4 +121,37 @@ fn what_came_together_stays_in_order_and_each_htlc_has_its_own_onion() {
         }
         assert!(events.next().is_none());
     }
+}
+
+/// Each hop of a payment learns its preimage.
+#[test]
+fn a_payment_without_an_invoice_for_a_hash_that_was_paid_before_is_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let signer = InProcessSigner::new(&Seed::from_entropy([5; 32]), Network::Regtest);
+    let (mut journal, _) =
+        SqliteJournal::open(directory.path(), Network::Regtest, signer.node_id()).expect("a new journal");
+    let preimages = [1_u8, 2].map(|byte| PaymentPreimage([byte; 32]));
+    let adds = preimages.map(|preimage| keysend(preimage, &signer));
+    let fact = astrape_node::Fact::PaymentReceived {
+        payment_hash: preimages[0].payment_hash(),
+        preimage: preimages[0],
+        amount: Msat(1_000),
+        keysend: false,
+        custom_records: BTreeMap::new(),
+        rebalance: false,
+    };
+    let entry = astrape_node::Entry { number: 0, at: astrape_primitives::Timestamp(7), fact };
+    let writes = Writes::by_hand(BTreeMap::new(), vec![entry], vec![], vec![], None, BTreeMap::new());
+    journal.commit(&writes).expect("written");
+    let lookups = Lookups::of(&journal).expect("there is a journal");
+    let heard = adds.map(|add| Heard::Message(Message::UpdateAddHtlc(add))).into();
+    let prepared = prepare(heard, &signer, &lookups).expect("readable");
+    let offered = prepared.iter().map(|event| match event {
+        PeerEvent::Message(PeerMessage::UpdateAddHtlc { onion, .. }) => match &**onion {
+            Ok(Peeled { hop: Hop::Final { payload }, .. }) => payload.keysend_preimage,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(offered.collect::<Vec<_>>(), [None, Some(preimages[1])]);
 }
