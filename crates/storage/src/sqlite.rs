@@ -54,9 +54,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that are kept ready: more than there are.
 const CACHED_STATEMENTS: usize = 64;
 
-/// Memory for pages that the writer has read or written, in KiB. Names and hashes are strewn over their indexes: a page that is
-/// not kept is read once more for each of them.
-const WRITERS_CACHE_KIB: i64 = 32 * 1024;
+/// Memory for pages that the writer has read or written, in KiB. What a commit writes lies together (ADR 24, 27), so a few commits'
+/// worth is enough; and SQLite looks through all that is kept whenever a page of an index was split.
+const WRITERS_CACHE_KIB: i64 = 8 * 1024;
 
 /// The journal of one node, open for writing.
 #[derive(Debug)]
