@@ -25,10 +25,12 @@ impl Node {
         let is_usable = |keys: &ChannelKeysId, channel: &Channel| {
             channel.is_usable() && !self.quarantined.contains_key(keys)
         };
-        let usable = self.channels.iter().filter(|(keys, channel)| is_usable(keys, channel));
-        let best = usable.filter_map(|(_, channel)| Some(channel.open()?.receivable())).max();
-        let any = || best.map(|best| Msat(best.0 / OPEN_AMOUNT_SHARE));
-        let needed = amount.or_else(any).unwrap_or_default().max(Msat(1));
+        let needed = amount.unwrap_or_else(|| {
+            let usable = self.channels.iter().filter(|(keys, channel)| is_usable(keys, channel));
+            let best = usable.filter_map(|(_, channel)| Some(channel.open()?.receivable())).max();
+            Msat(best.unwrap_or_default().0 / OPEN_AMOUNT_SHARE)
+        });
+        let needed = needed.max(Msat(1));
         let carries = |channel: &Channel| channel.open().is_some_and(|open| open.receivable() >= needed);
         let mut channels = self.channels.iter();
         if channels.any(|(keys, c)| is_known(c) && is_usable(keys, c) && carries(c)) {
