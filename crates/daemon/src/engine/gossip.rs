@@ -34,6 +34,7 @@ use astrape_chain::BlockChange;
 use astrape_node::{Announcement, Speech};
 use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, Sat, ShortChannelId};
 use astrape_routing::Gossip;
+use astrape_routing::gossip::serve::{IdsAnswer, QueryFault, RangeAnswer};
 use astrape_routing::gossip::sync::{Say, Sync};
 use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, Warning};
@@ -86,9 +87,17 @@ struct OfPeer {
     to_serve: mpsc::Sender<ToServe>,
     filter: Option<Filter>,
     untold: Untold,
+    unanswered: Unanswered,
     faults: u32,
     /// Updates of unknown channels passed to the core since the last minute.
     to_core: u32,
+}
+
+/// Whether a query of each kind is being answered: there is no second one before the answer is complete (BOLT 7).
+#[derive(Debug, Default)]
+struct Unanswered {
+    ids: bool,
+    range: bool,
 }
 
 impl GossipEngine {
@@ -130,6 +139,7 @@ impl GossipEngine {
             to_serve,
             filter: None,
             untold: Untold::default(),
+            unanswered: Unanswered::default(),
             faults: 0,
             to_core: 0,
         };
@@ -169,8 +179,14 @@ impl GossipEngine {
                 self.hear(peer, message);
                 return for_core;
             }
-            Message::QueryShortChannelIds(query) => self.serve(peer, ToServe::Ids(query)),
-            Message::QueryChannelRange(query) => self.serve(peer, ToServe::Range(query)),
+            Message::QueryShortChannelIds(query) => match IdsAnswer::new(query) {
+                Ok(answer) => self.asked(peer, |unanswered| &mut unanswered.ids, ToServe::Ids(answer)),
+                Err(fault) => self.lock().warn(&peer, &fault.to_string()),
+            },
+            Message::QueryChannelRange(query) => {
+                let answer = RangeAnswer::new(query);
+                self.asked(peer, |unanswered| &mut unanswered.range, ToServe::Range(answer));
+            }
             Message::GossipTimestampFilter(filter) => self.filter(peer, &filter),
             Message::ReplyChannelRange(reply) => {
                 self.answered(peer, |sync, now, gossip| sync.range_reply(now, peer, &reply, gossip))
@@ -232,6 +248,27 @@ impl GossipEngine {
         };
         of_peer.to_core += 1;
         of_peer.to_core <= MAX_UNKNOWN_TO_CORE
+    }
+
+    /// Takes a query, unless one of its kind is being answered: what a peer can make wait is one of each.
+    fn asked(&self, peer: NodeId, kind: impl FnOnce(&mut Unanswered) -> &mut bool, answer: ToServe) {
+        let mut state = self.lock();
+        let Some(of_peer) = state.peers.get_mut(&peer) else {
+            return;
+        };
+        if std::mem::replace(kind(&mut of_peer.unanswered), true) {
+            state.warn(&peer, &QueryFault::TooEarly.to_string());
+            return;
+        }
+        drop(state);
+        self.serve(peer, answer);
+    }
+
+    /// The last part of an answer is on its way: the peer may ask again when it has read it.
+    fn answered_in_full(&self, peer: &NodeId, kind: impl FnOnce(&mut Unanswered) -> &mut bool) {
+        if let Some(of_peer) = self.lock().peers.get_mut(peer) {
+            *kind(&mut of_peer.unanswered) = false;
+        }
     }
 
     fn serve(&self, peer: NodeId, work: ToServe) {

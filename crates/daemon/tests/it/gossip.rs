@@ -7,7 +7,7 @@ use astrape_node::{Command, Reply};
 use astrape_primitives::{Height, Msat, Network, Sat, ShortChannelId};
 use astrape_routing::bootstrap::seed::{Listed, Seed};
 use astrape_routing::gossip::sync::Progress;
-use astrape_wire::{Address, GossipTimestampFilter, Message, QueryChannelRange, QueryShortChannelIds};
+use astrape_wire::{Address, GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -173,6 +173,36 @@ async fn heard(stranger: &mut Stranger, within: Duration) -> Vec<Message> {
     heard
 }
 
+/// Queries that come while a long one is being answered are not kept, nor those whose flags do not fit: a peer that does not read
+/// makes the node hold one of each kind.
+async fn refuses_queries_that_do_not_wait(stranger: &mut Stranger, id: ShortChannelId) {
+    let chain_hash = Network::Regtest.chain_hash();
+    let with_flags = |flags| QueryShortChannelIds {
+        chain_hash,
+        encoded_short_ids: vec![id],
+        query_flags: Some(QueryFlags(flags)),
+    };
+    let long = QueryShortChannelIds { chain_hash, encoded_short_ids: vec![id; 8_000], query_flags: None };
+    stranger.say(&Message::QueryShortChannelIds(long)).await.unwrap();
+    for query in [with_flags(vec![1; 60_000]), with_flags(vec![1]), with_flags(vec![2])] {
+        stranger.say(&Message::QueryShortChannelIds(query)).await.unwrap();
+    }
+    let (mut ends, mut warnings) = (0, Vec::new());
+    while ends == 0 || warnings.len() < 3 {
+        match tokio::time::timeout(PATIENCE, stranger.hear()).await.unwrap() {
+            Message::ReplyShortChannelIdsEnd(_) => ends += 1,
+            Message::Warning(warning) => warnings.push(String::from_utf8(warning.data).unwrap()),
+            _ => {}
+        }
+    }
+    let early = "a query before the answer to the one before was complete";
+    let flags = "query_short_channel_ids has 60000 flags for 1 channels";
+    assert_eq!((ends, warnings), (1, [flags, early, early].map(str::to_owned).to_vec()));
+
+    stranger.say(&Message::QueryShortChannelIds(with_flags(vec![1]))).await.unwrap();
+    while !matches!(stranger.hear().await, Message::ReplyShortChannelIdsEnd(_)) {}
+}
+
 // BOLT 7.the-gossip_timestamp_filter-message.12
 // BOLT 7.rebroadcasting.5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -217,6 +247,8 @@ async fn a_peer_hears_of_others_only_what_it_asks_for() {
     let count = |name: &str| names.iter().filter(|said| **said == name).count();
     let told = ["channel_announcement", "channel_update", "node_announcement"].map(count);
     assert_eq!(told, [1, 2, 2], "{names:?}");
+
+    refuses_queries_that_do_not_wait(&mut stranger, id).await;
 
     let filter = GossipTimestampFilter { chain_hash, first_timestamp: 0, timestamp_range: u32::MAX };
     stranger.say(&Message::GossipTimestampFilter(filter)).await.unwrap();

@@ -7,7 +7,7 @@ use astrape_routing::StoredAt;
 use astrape_routing::gossip::serve::{Backlog, IdsAnswer, PIECE, Piece, RangeAnswer};
 use astrape_routing::gossip::sync::Progress;
 use astrape_routing::gossip::{Batch, Filter};
-use astrape_wire::{Message, QueryChannelRange, QueryShortChannelIds};
+use astrape_wire::Message;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -22,9 +22,9 @@ const BACKLOG_PAUSE: Duration = Duration::from_secs(3);
 /// Something to tell a peer.
 pub(super) enum ToServe {
     /// An answer.
-    Ids(QueryShortChannelIds),
+    Ids(IdsAnswer),
     /// An answer.
-    Range(QueryChannelRange),
+    Range(RangeAnswer),
     /// What its newest filter lets through of what is known.
     Backlog,
     /// What was flushed, with its filter.
@@ -71,8 +71,8 @@ impl Conversation {
             ToServe::Own(bytes) => self.say(bytes).await,
             ToServe::Batch(batch, filter) => self.batch(&batch, filter).await,
             ToServe::Backlog => self.backlog().await,
-            ToServe::Range(query) => self.range(query).await,
-            ToServe::Ids(query) => self.ids(query).await,
+            ToServe::Range(answer) => self.range(answer).await,
+            ToServe::Ids(answer) => self.ids(answer).await,
         }
     }
 
@@ -107,25 +107,18 @@ impl Conversation {
         Ok(())
     }
 
-    async fn range(&self, query: QueryChannelRange) -> Result<(), Over> {
-        let mut answer = RangeAnswer::new(query);
+    async fn range(&self, mut answer: RangeAnswer) -> Result<(), Over> {
         loop {
             let part = answer.next(&self.shared.gossip.lock().gossip);
-            match part {
-                Some(part) => self.message(Message::ReplyChannelRange(part)).await?,
-                None => return Ok(()),
+            let Some(part) = part else { return Ok(()) };
+            if part.sync_complete {
+                self.shared.gossip.answered_in_full(&self.link.peer, |unanswered| &mut unanswered.range);
             }
+            self.message(Message::ReplyChannelRange(part)).await?;
         }
     }
 
-    async fn ids(&self, query: QueryShortChannelIds) -> Result<(), Over> {
-        let mut answer = match IdsAnswer::new(query) {
-            Ok(answer) => answer,
-            Err(fault) => {
-                self.shared.gossip.lock().warn(&self.link.peer, &fault.to_string());
-                return Ok(());
-            }
-        };
+    async fn ids(&self, mut answer: IdsAnswer) -> Result<(), Over> {
         loop {
             let piece = {
                 let state = self.shared.gossip.lock();
@@ -134,7 +127,10 @@ impl Conversation {
             };
             match piece {
                 Some(Piece::Stored(places)) => self.stored(places).await?,
-                Some(Piece::End(end)) => self.message(Message::ReplyShortChannelIdsEnd(end)).await?,
+                Some(Piece::End(end)) => {
+                    self.shared.gossip.answered_in_full(&self.link.peer, |unanswered| &mut unanswered.ids);
+                    self.message(Message::ReplyShortChannelIdsEnd(end)).await?;
+                }
                 None => return Ok(()),
             }
         }
