@@ -18,6 +18,7 @@
 //! | `limit` | how much of what is validly signed is taken |
 //! | [`queue`] | between peers and the work, bounded and fair |
 //! | [`log`] | the form on disk |
+//! | `moved` | where all is when the log was written anew |
 //! | [`image`] | what a start reads instead of the whole log |
 //! | [`relay`] | what is passed on, in batches |
 //! | [`serve`] | the queries of others |
@@ -36,6 +37,7 @@ pub mod image;
 mod intake;
 mod limit;
 pub mod log;
+mod moved;
 mod points;
 pub mod queue;
 pub mod relay;
@@ -46,6 +48,7 @@ mod waiting;
 pub use check::{Fault, Heard, Ignored, Job, Said};
 pub use intake::{ChainAnswer, FundingOutput, Offered, Output};
 pub use log::{LogEnd, Record};
+pub use moved::Moved;
 pub use points::Points;
 pub use queue::FairQueue;
 pub use relay::{Batch, Filter, Item};

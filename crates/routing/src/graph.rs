@@ -177,6 +177,34 @@ impl Graph {
         }) && self.nodes.iter().all(|(_, node)| node.info.as_ref().is_none_or(|info| is_before(&info.stored)))
     }
 
+    /// Where all that is said is kept, in the order in which it can be heard again: of each channel its announcement and its
+    /// updates, then what nodes say.
+    pub fn places(&self) -> impl Iterator<Item = StoredAt> + '_ {
+        let of_channels = self.channels.iter().flat_map(|(_, slot)| {
+            let updates = slot.policies.iter().flatten().filter_map(|policy| policy.stored);
+            slot.stored.into_iter().chain(updates)
+        });
+        let of_nodes =
+            self.nodes.iter().filter_map(|(_, node)| node.info.as_ref().and_then(|info| info.stored));
+        of_channels.chain(of_nodes)
+    }
+
+    /// All that is said is kept elsewhere now; what has no new place is kept nowhere.
+    pub(crate) fn move_places(&mut self, to: impl Fn(StoredAt) -> Option<StoredAt>) {
+        for slot in self.channels.iter_mut() {
+            slot.stored = slot.stored.and_then(&to);
+            for policy in slot.policies.iter_mut().flatten() {
+                policy.stored = policy.stored.and_then(&to);
+            }
+        }
+        for node in self.nodes.iter_mut() {
+            if let Some(info) = &mut node.info {
+                let stored = info.stored.and_then(&to);
+                *info = Arc::new(NodeInfo { stored, ..NodeInfo::clone(info) });
+            }
+        }
+    }
+
     /// Whether a node has a channel.
     #[must_use]
     pub fn has_node(&self, id: &NodeId) -> bool {

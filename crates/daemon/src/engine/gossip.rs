@@ -14,6 +14,7 @@
 //! | `announcer` | what we say ourselves, signed, in its order |
 //! | `asker` | the chain is asked for fundings, by block |
 //! | `backlog` | which filter of a peer waits to be told what is known |
+//! | `questions` | which channels it is asked for, in turns |
 //! | `store` | the log on disk |
 //! | `conversation` | what a peer asks for and what it is told, at its own pace |
 //! | `upkeep` | saving, flushing, pruning, syncing by the clock |
@@ -23,6 +24,7 @@ mod announcer;
 mod asker;
 mod backlog;
 mod conversation;
+mod questions;
 mod store;
 mod upkeep;
 pub mod view;
@@ -35,12 +37,13 @@ use astrape_node::{Announcement, Speech};
 use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, Sat, ShortChannelId};
 use astrape_routing::Gossip;
 use astrape_routing::gossip::serve::{IdsAnswer, QueryFault, RangeAnswer};
-use astrape_routing::gossip::sync::{Say, Sync};
+use astrape_routing::gossip::sync::{Say, Standing, Sync};
 use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, Warning};
 use backlog::Untold;
 use bitcoin::OutPoint;
 use conversation::{Conversation, ToServe};
+use questions::{Questions, Told};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -73,7 +76,7 @@ struct State {
     /// What waited for its channel and can be checked now.
     freed: VecDeque<Job>,
     /// Channels that the chain is to be asked for.
-    to_ask: VecDeque<ShortChannelId>,
+    to_ask: Questions,
     peers: BTreeMap<NodeId, OfPeer>,
     /// What we say ourselves and is not signed yet: a few of each of our channels.
     to_announce: VecDeque<Announcement>,
@@ -88,6 +91,7 @@ struct OfPeer {
     filter: Option<Filter>,
     untold: Untold,
     unanswered: Unanswered,
+    told: Told,
     faults: u32,
     /// Updates of unknown channels passed to the core since the last minute.
     to_core: u32,
@@ -106,12 +110,13 @@ impl GossipEngine {
         let known_until = Store::last_saved(directory);
         let (store, mut gossip) = Store::open(directory, network.chain_hash(), us)?;
         gossip.block_connected(tip, []);
+        let [a, b, c, d, e, f, g, h, ..] = super::clock::fresh32();
         let state = State {
             gossip,
-            sync: Sync::new(known_until),
+            sync: Sync::new(known_until, u64::from_be_bytes([a, b, c, d, e, f, g, h])),
             queue: FairQueue::default(),
             freed: VecDeque::new(),
-            to_ask: VecDeque::new(),
+            to_ask: Questions::default(),
             peers: BTreeMap::new(),
             to_announce: VecDeque::new(),
             own: BTreeSet::new(),
@@ -140,15 +145,19 @@ impl GossipEngine {
             filter: None,
             untold: Untold::default(),
             unanswered: Unanswered::default(),
+            told: Told::default(),
             faults: 0,
             to_core: 0,
         };
         let mut state = shared.gossip.lock();
         state.peers.insert(link.peer, of_peer);
-        let (useful, extended) =
-            (features.supports(Feature::GossipQueries), features.supports(Feature::GossipQueriesEx));
+        let standing = Standing {
+            is_useful: features.supports(Feature::GossipQueries),
+            extended: features.supports(Feature::GossipQueriesEx),
+            is_chosen: !link.inbound || shared.peers.has_channels(&link.peer),
+        };
         let State { sync, gossip, .. } = &mut *state;
-        let said = sync.connected(super::clock::now().0, link.peer, useful, extended, gossip);
+        let said = sync.connected(super::clock::now().0, link.peer, standing, gossip);
         state.say(said);
     }
 
@@ -204,7 +213,10 @@ impl GossipEngine {
             return;
         };
         let mut state = self.lock();
-        if state.peers.get(&peer).is_none_or(|of_peer| of_peer.faults >= MAX_FAULTS) {
+        let is_channel = matches!(heard.said, Said::Channel(_));
+        let is_heard =
+            |of_peer: &OfPeer| of_peer.faults < MAX_FAULTS && !(is_channel && of_peer.told.is_worthless());
+        if !state.peers.get(&peer).is_some_and(is_heard) {
             return;
         }
         let about = match &heard.said {
@@ -341,7 +353,7 @@ impl GossipEngine {
             // One that has much to read already asks again later.
             drop(of_peer.to_serve.try_send(ToServe::Own(Arc::clone(&heard.bytes))));
         }
-        state.follow(outputs);
+        state.follow(None, outputs);
         drop(state);
         self.work.notify_one();
     }
@@ -364,7 +376,7 @@ impl GossipEngine {
         let mut state = self.lock();
         state.gossip.block_connected(height, []);
         let ripe = state.gossip.ripe(seconds());
-        state.follow(ripe);
+        state.follow(None, ripe);
     }
 
     /// A block came or went.
@@ -375,13 +387,13 @@ impl GossipEngine {
                 let inputs = block.txdata.iter().flat_map(|tx| tx.input.iter().map(|i| i.previous_output));
                 state.gossip.block_connected(id.height, inputs);
                 let ripe = state.gossip.ripe(seconds());
-                state.follow(ripe);
+                state.follow(None, ripe);
                 drop(state);
                 self.work.notify_all();
             }
             BlockChange::Disconnected { id } => {
                 let again = state.gossip.block_disconnected(id.height);
-                state.to_ask.extend(again);
+                state.to_ask.again(None, again);
                 drop(state);
                 self.asks.notify_one();
             }

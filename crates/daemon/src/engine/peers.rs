@@ -150,6 +150,11 @@ impl Peers {
         self.lock().of_channels = peers;
     }
 
+    /// Whether we have a channel with a peer.
+    pub(crate) fn has_channels(&self, peer: &NodeId) -> bool {
+        self.lock().of_channels.contains(peer)
+    }
+
     /// One more peer has a channel with us.
     pub(crate) fn add_of_channels(&self, peer: NodeId) {
         self.lock().of_channels.insert(peer);

@@ -7,7 +7,9 @@ use astrape_node::{Command, Reply};
 use astrape_primitives::{Height, Msat, Network, Sat, ShortChannelId};
 use astrape_routing::bootstrap::seed::{Listed, Seed};
 use astrape_routing::gossip::sync::Progress;
-use astrape_wire::{Address, GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds};
+use astrape_wire::{
+    Address, GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds,
+};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::UdpSocket;

@@ -39,6 +39,8 @@ pub enum Output {
     AskChain(ShortChannelId),
     /// The chain contradicts what this peer has told.
     Blame(NodeId),
+    /// What this peer has told of is over, if it ever was: one of many is an accident, nothing else is not.
+    Stale(NodeId),
     /// Check the signatures of this, which waited for its channel, and answer with [`Gossip::checked`].
     Verify(Box<Job>),
 }
@@ -52,8 +54,10 @@ pub enum ChainAnswer {
     Gone,
     /// There never was such a transaction.
     Never,
-    /// The source cannot tell: the channel is believed, without its capacity.
+    /// The source cannot tell, and never will: the channel is believed, without its capacity.
     Unknown,
+    /// The source does not tell now: the channel is forgotten as if nobody had announced it, and taken when it is told of again.
+    Refused,
 }
 
 /// An output.

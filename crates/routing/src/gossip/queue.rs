@@ -88,6 +88,12 @@ impl<T> FairQueue<T> {
         self.turns.is_empty()
     }
 
+    /// How much waits.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.peers.values().map(|of_peer| of_peer.items.len()).sum()
+    }
+
     /// Bytes that wait.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -95,6 +95,14 @@ impl Outgoing {
         }
     }
 
+    /// What is to be said is kept elsewhere now.
+    pub(super) fn move_places(&mut self, to: impl Fn(StoredAt) -> Option<StoredAt>) {
+        let is_kept = |item: &mut Item| to(item.stored).map(|stored| item.stored = stored).is_some();
+        self.channels.retain(|_, item| is_kept(item));
+        self.updates.retain(|_, item| is_kept(item));
+        self.nodes.retain(|_, item| is_kept(item));
+    }
+
     fn has_room(&self) -> bool {
         self.channels.len() + self.updates.len() + self.nodes.len() < MAX_OUTGOING
     }

@@ -6,18 +6,19 @@
 //! did the last time outlives its connection (`history`).
 
 mod history;
+mod live;
 mod range;
 
 use super::Gossip;
-use super::check::MAX_AGE_SECS;
 use crate::graph::MAX_CHANNELS;
 use astrape_primitives::{Height, NodeId, ShortChannelId};
 use astrape_wire::tlv::BigSize;
 use astrape_wire::{
-    GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange,
-    ReplyShortChannelIdsEnd, WANT_CHECKSUMS, WANT_TIMESTAMPS,
+    Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange, ReplyShortChannelIdsEnd,
+    WANT_CHECKSUMS, WANT_TIMESTAMPS,
 };
 use history::History;
+use live::{filter, lot};
 use range::take_part;
 use std::collections::BTreeMap;
 
@@ -39,8 +40,18 @@ pub const STAGE_MILLIS: u64 = 10 * 60_000;
 /// After so long another peer is asked for everything: what all live peers missed is found then. Also where nobody told it.
 pub const RESYNC_MILLIS: u64 = 60 * 60_000;
 
-/// Live peers tell from so many seconds before now on: what came while we were not connected.
-const LIVE_FROM_SECS: u32 = 60 * 60;
+/// Of the peers that tell what is new those of whom we know nothing but that they came to us: whoever comes under many names
+/// takes no more places.
+pub const MAX_LIVE_STRANGERS: usize = 2;
+
+/// After so long, in milliseconds, another peer takes the place of the one that has told what is new for longest.
+pub const ROTATE_MILLIS: u64 = 20 * 60_000;
+
+/// Channels that may wait for the chain when the next portion is asked for: a slow source is not outrun.
+const MAX_UNCHECKED: usize = 1_000;
+
+/// From so many known channels on, a peer that lists less than half of them has not told all.
+const MIN_COMPARED: usize = 1_000;
 
 /// Where the sync stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +89,17 @@ pub struct Say {
     pub message: Message,
 }
 
+/// What a peer is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether it has gossip worth asking for (`gossip_queries`).
+    pub is_useful: bool,
+    /// Whether it adds timestamps and checksums (`gossip_queries_ex`).
+    pub extended: bool,
+    /// Whether we chose it: we have called it, or have a channel with it.
+    pub is_chosen: bool,
+}
+
 /// Who tells us what.
 #[derive(Debug, Default)]
 pub struct Sync {
@@ -90,17 +112,24 @@ pub struct Sync {
     begun_at: Option<u64>,
     /// Until when gossip was kept before this start, in seconds; none once all was told since.
     known_until: Option<u32>,
+    /// How many times somebody was asked for everything: the peers that we chose and the others are asked by turns.
+    asked: u64,
+    /// When a peer took the place of another last.
+    rotated_at: u64,
     history: History,
+    /// By it lots are drawn among peers, so that nobody can choose an id that comes first.
+    seed: u64,
 }
 
 #[derive(Debug)]
 struct Peer {
-    /// Whether it has gossip worth asking for (`gossip_queries`).
-    is_useful: bool,
-    /// Whether it adds timestamps and checksums (`gossip_queries_ex`).
-    extended: bool,
-    /// Whether it tells us what is new.
-    is_live: bool,
+    standing: Standing,
+    /// Among peers of which nothing else makes one come before the other the lower lot does.
+    lot: u64,
+    /// Since when it tells us what is new, if it does.
+    live_since: Option<u64>,
+    /// Until when it did.
+    live_until: u64,
     /// Whether it was asked for everything on this connection, or did wrong.
     was_asked: bool,
     /// Queries that it owes the end of an answer to, though we do not wait for it any more.
@@ -126,15 +155,28 @@ struct Full {
 
 #[derive(Debug)]
 enum Stage {
-    Listing { next_block: u64, replies: usize, listed: usize, wanted: Vec<(ShortChannelId, u64)> },
-    Fetching { wanted: Vec<(ShortChannelId, u64)>, portion: Vec<ShortChannelId> },
+    Listing {
+        next_block: u64,
+        replies: usize,
+        listed: usize,
+        wanted: Vec<(ShortChannelId, u64)>,
+    },
+    Fetching {
+        wanted: Vec<(ShortChannelId, u64)>,
+        portion: Vec<ShortChannelId>,
+        /// The chain is asked first for what the last portions brought.
+        is_held: bool,
+        /// The list was much shorter than what is known.
+        is_partial: bool,
+    },
 }
 
 impl Sync {
-    /// Before any peer. `known_until` is until when gossip was kept before, in seconds of UNIX time, if that is known.
+    /// Before any peer. `known_until` is until when gossip was kept before, in seconds of UNIX time, if that is known; `seed` is
+    /// what nobody else knows.
     #[must_use]
-    pub fn new(known_until: Option<u32>) -> Self {
-        Self { known_until, ..Self::default() }
+    pub fn new(known_until: Option<u32>, seed: u64) -> Self {
+        Self { known_until, seed, ..Self::default() }
     }
 
     /// Where it stands.
@@ -149,19 +191,14 @@ impl Sync {
     }
 
     /// A peer is connected. `now` is in milliseconds.
-    pub fn connected(
-        &mut self,
-        now: u64,
-        peer: NodeId,
-        is_useful: bool,
-        extended: bool,
-        gossip: &Gossip,
-    ) -> Vec<Say> {
-        let state = Peer { is_useful, extended, is_live: false, was_asked: false, owes: Owes::default() };
+    pub fn connected(&mut self, now: u64, peer: NodeId, standing: Standing, gossip: &Gossip) -> Vec<Say> {
+        let lot = lot(self.seed, &peer);
+        let (live_since, live_until) = (None, 0);
+        let state = Peer { standing, lot, live_since, live_until, was_asked: false, owes: Owes::default() };
         self.peers.insert(peer, state);
         let mut said = self.go_live(now, gossip);
         // A peer without gossip_queries may not know what a filter is.
-        if is_useful && !self.peers.get(&peer).is_some_and(|p| p.is_live) {
+        if standing.is_useful && self.peers.get(&peer).is_some_and(|p| p.live_since.is_none()) {
             said.push(Say { peer, message: filter(gossip, u32::MAX, 0) });
         }
         said.extend(self.begin(now, gossip));
@@ -179,8 +216,25 @@ impl Sync {
         said
     }
 
-    /// Time goes by: a silent or slow peer is left, and now and then another one is asked for everything.
+    /// What a peer tells is worth nothing: another one is asked for everything.
+    pub fn leave(&mut self, peer: &NodeId) {
+        if self.full.as_ref().is_some_and(|full| full.peer == *peer) {
+            self.full = None;
+        }
+    }
+
+    /// Time goes by: a silent or slow peer is left, and now and then another one is asked for everything, or tells what is new.
     pub fn tick(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
+        let mut said = self.rotate(now, gossip);
+        said.extend(self.go_on(now, gossip));
+        said
+    }
+
+    fn go_on(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
+        if let Some(Full { stage: Stage::Fetching { is_held: true, .. }, .. }) = &self.full {
+            // Not the peer is slow, but the chain.
+            return self.fetch(now, gossip);
+        }
         if let Some(full) = &self.full
             && (now.saturating_sub(full.heard_at) >= SILENCE_MILLIS
                 || now.saturating_sub(full.since) >= STAGE_MILLIS)
@@ -198,37 +252,24 @@ impl Sync {
         self.begin(now, gossip)
     }
 
-    /// Asks useful peers for what is new, while there are too few that tell it.
-    fn go_live(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
-        let live = self.peers.values().filter(|peer| peer.is_live).count();
-        let quiet = self.peers.iter_mut().filter(|(_, peer)| peer.is_useful && !peer.is_live);
-        let now = u32::try_from(now / 1_000).unwrap_or(u32::MAX);
-        let oldest = now.saturating_sub(MAX_AGE_SECS);
-        let usual = now.saturating_sub(LIVE_FROM_SECS);
-        let usual = self.known_until.map_or(usual, |known| known.clamp(oldest, usual));
-        quiet
-            .take(MAX_LIVE.saturating_sub(live))
-            .map(|(id, peer)| {
-                peer.is_live = true;
-                // Who answers no queries may yet tell what is known to whoever asks from far back. LDK minds one filter alone
-                // of each connection.
-                let from = if self.history.is_silent(id) { oldest } else { usual };
-                Say { peer: *id, message: filter(gossip, from, u32::MAX) }
-            })
-            .collect()
-    }
-
     /// Asks a peer for everything, if that is due and nobody is asked.
     fn begin(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
         // Before we know where the chain is, nothing that comes could be checked.
         if self.full.is_some() || self.completed_at.is_some() || gossip.tip() == Height(0) {
             return Vec::new();
         }
-        let may_ask = |peer: &Peer| peer.is_useful && !peer.was_asked && peer.owes == Owes::default();
+        let may_ask =
+            |peer: &Peer| peer.standing.is_useful && !peer.was_asked && peer.owes == Owes::default();
         let able = self.peers.iter_mut().filter(|(_, peer)| may_ask(peer));
-        let Some((id, peer)) = able.min_by_key(|(id, _)| self.history.turn_of(id)) else {
+        let strangers_turn = self.asked % 2 == 1;
+        let turn = |id: &NodeId, peer: &Peer| {
+            let (is_silent, asked_at) = self.history.turn_of(id);
+            (is_silent, peer.standing.is_chosen == strangers_turn, asked_at, peer.lot)
+        };
+        let Some((id, peer)) = able.min_by_key(|(id, peer)| turn(id, peer)) else {
             return Vec::new();
         };
+        self.asked += 1;
         peer.was_asked = true;
         peer.owes.range = true;
         let stage = Stage::Listing { next_block: 0, replies: 0, listed: 0, wanted: Vec::new() };
@@ -264,6 +305,7 @@ impl Sync {
             return Ok(self.begin(now, gossip));
         };
         full.heard_at = now;
+        let known = gossip.graph().channel_count();
         let Stage::Listing { next_block, replies, listed, wanted } = &mut full.stage else {
             return Err(SyncFault::Unasked);
         };
@@ -279,11 +321,12 @@ impl Sync {
         if !reply.sync_complete {
             return Ok(Vec::new());
         }
+        let is_partial = known >= MIN_COMPARED && *listed < known / 2;
         let mut wanted = std::mem::take(wanted);
         // Two parts may name the channels of the block between them.
         wanted.sort_unstable();
         wanted.dedup_by_key(|(id, _)| *id);
-        full.stage = Stage::Fetching { wanted, portion: Vec::new() };
+        full.stage = Stage::Fetching { wanted, portion: Vec::new(), is_held: false, is_partial };
         Ok(self.fetch(now, gossip))
     }
 
@@ -320,26 +363,38 @@ impl Sync {
         }
     }
 
-    /// Asks for the next portion, or is done.
+    /// Asks for the next portion, or is done; waits with either while the chain is behind.
     fn fetch(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
-        let Some(Full { peer, stage: Stage::Fetching { wanted, portion: asked }, since, heard_at }) =
-            &mut self.full
-        else {
+        let Some(Full { peer, stage, since, heard_at }) = &mut self.full else {
             return Vec::new();
         };
+        let Stage::Fetching { wanted, portion: asked, is_held, is_partial } = stage else {
+            return Vec::new();
+        };
+        // What waits at the end may be what others invent.
+        let was_long = wanted.is_empty() && now.saturating_sub(*since) >= STAGE_MILLIS;
+        let may_wait = if wanted.is_empty() { 0 } else { MAX_UNCHECKED };
+        *is_held = gossip.waiting_count() > may_wait && !was_long;
+        if *is_held {
+            return Vec::new();
+        }
+        if wanted.is_empty() {
+            let is_partial = *is_partial;
+            self.full = None;
+            if is_partial {
+                return self.begin(now, gossip);
+            }
+            self.completed_at = Some(now);
+            self.known_until = None;
+            return Vec::new();
+        }
         let left = wanted.len().saturating_sub(MAX_IDS_IN_QUERY);
         let mut portion = wanted.split_off(left);
         portion.sort_unstable();
-        if portion.is_empty() {
-            self.completed_at = Some(now);
-            self.known_until = None;
-            self.full = None;
-            return Vec::new();
-        }
         let peer = *peer;
         let extended = self.peers.get_mut(&peer).is_some_and(|p| {
             p.owes.ids = true;
-            p.extended
+            p.standing.extended
         });
         let (ids, flags): (Vec<_>, Vec<_>) = portion.into_iter().unzip();
         (*since, *heard_at) = (now, now);
@@ -351,9 +406,4 @@ impl Sync {
         };
         vec![Say { peer, message: Message::QueryShortChannelIds(query) }]
     }
-}
-
-fn filter(gossip: &Gossip, first_timestamp: u32, timestamp_range: u32) -> Message {
-    let chain_hash = gossip.chain_hash();
-    Message::GossipTimestampFilter(GossipTimestampFilter { chain_hash, first_timestamp, timestamp_range })
 }

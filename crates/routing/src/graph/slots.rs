@@ -105,6 +105,11 @@ impl<T> Slots<T> {
         self.items.len()
     }
 
+    /// All, in any order, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> + '_ {
+        self.items.iter_mut().flatten()
+    }
+
     /// All, by number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &T)> + '_ {
         self.items.iter().enumerate().filter_map(|(number, item)| item.as_ref().map(|item| (number, item)))

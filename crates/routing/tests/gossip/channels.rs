@@ -221,6 +221,43 @@ fn where_the_chain_cannot_tell_a_channel_is_believed_without_its_capacity() {
 }
 
 #[test]
+fn a_source_that_cannot_tell_lets_nobody_contradict_what_is_known() {
+    let mut net = Net::new();
+    net.add_channel(1, 2, scid(900));
+    net.hear(channel(3, 4, scid(901)));
+    net.answer(scid(901), &ChainAnswer::Unknown);
+    for id in [scid(900), scid(901)] {
+        assert!(matches!(net.hear(channel(11, 12, id)), Outcome::Taken(_)), "anybody can sign one");
+        net.answer(id, &ChainAnswer::Unknown);
+    }
+    assert_eq!(net.gossip.graph().channel_count(), 2);
+    assert!(net.gossip.graph().has_node(&node(1)) && net.gossip.graph().has_node(&node(3)));
+    assert!(matches!(net.hear(channel(1, 4, scid(902))), Outcome::Taken(_)), "nobody is banned");
+}
+
+#[test]
+fn what_was_believed_gives_way_to_what_the_chain_has_told() {
+    let mut net = Net::new();
+    net.hear(channel(11, 12, scid(900)));
+    net.answer(scid(900), &ChainAnswer::Unknown);
+    net.hear(channel(1, 2, scid(900)));
+    net.answer(scid(900), &ChainAnswer::Unspent(funding(1, 2, scid(900))));
+    let known = net.gossip.graph().channel(scid(900)).expect("taken");
+    assert_eq!(known.capacity, Some(CAPACITY));
+    assert!([known.node_1, known.node_2].contains(&node(1)));
+    assert!(matches!(net.hear(channel(1, 12, scid(902))), Outcome::Taken(_)), "nobody is banned");
+}
+
+#[test]
+fn a_source_that_refuses_is_asked_again_when_the_channel_is_told_of_again() {
+    let mut net = Net::new();
+    net.hear(channel(1, 2, scid(900)));
+    net.answer(scid(900), &ChainAnswer::Refused);
+    assert_eq!((net.gossip.waiting_count(), net.gossip.graph().channel_count()), (0, 0));
+    assert_eq!(net.hear(channel(1, 2, scid(900))), Outcome::Taken(vec![Output::AskChain(scid(900))]));
+}
+
+#[test]
 fn updates_that_come_while_the_chain_is_asked_are_taken_with_their_channel() {
     let mut net = Net::new();
     net.hear(channel(1, 2, scid(900)));
@@ -233,11 +270,11 @@ fn updates_that_come_while_the_chain_is_asked_are_taken_with_their_channel() {
 }
 
 /// Many announcements, signed by keys of the attacker, of outputs that do not exist: valid until the chain is asked.
-fn flooded(from: impl Fn(u32) -> NodeId) -> Net {
+pub(crate) fn flooded(count: u32, from: impl Fn(u32) -> NodeId) -> Net {
     let mut net = Net::new();
     net.gossip.block_connected(Height(30_000), []);
     let one = signed_channel(channel_message(1, 2, scid(900)), 1, 2);
-    for n in 0..10_100_u32 {
+    for n in 0..count {
         let mut message = one.clone();
         message.short_channel_id = ShortChannelId::new(1_000 + n, 1, 0).expect("small");
         let job = match net.gossip.offer(net.now, heard(message)) {
@@ -256,14 +293,14 @@ fn flooded(from: impl Fn(u32) -> NodeId) -> Net {
 #[test]
 fn no_more_channels_wait_for_the_chain_than_there_is_room_for() {
     let peers = [1, 2, 3, 4].map(peer);
-    let net = flooded(|n| peers[n as usize % peers.len()]);
+    let net = flooded(10_100, |n| peers[n as usize % peers.len()]);
     assert_eq!(net.gossip.waiting_count(), 10_000);
 }
 
 #[test]
 fn a_peer_that_announces_many_channels_leaves_room_for_those_of_others() {
     let liar = peer(2);
-    let mut net = flooded(|_| liar);
+    let mut net = flooded(10_100, |_| liar);
     assert_eq!(net.gossip.waiting_count(), 2_500);
     assert_eq!(net.hear_from(liar, channel(1, 2, scid(900))), ignored(Ignored::TooMany));
     let asks = Outcome::Taken(vec![Output::AskChain(scid(900))]);

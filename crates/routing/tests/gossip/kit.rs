@@ -1,6 +1,7 @@
 //! A network of signed messages, and a [`Gossip`] that hears of it.
 
 use astrape_primitives::{CltvDelta, Height, Msat, Network, NodeId, Sat, ShortChannelId};
+use astrape_routing::gossip::sync::Standing;
 use astrape_routing::gossip::{ChainAnswer, FundingOutput, Heard, Ignored, Job, Offered, Output, Points};
 use astrape_routing::{Direction, Gossip};
 use astrape_wire::{
@@ -169,6 +170,16 @@ fn script(a: u16, b: u16) -> ScriptBuf {
     ScriptBuf::from_bytes(bytes).to_p2wsh()
 }
 
+/// A peer with gossip that we chose.
+pub(crate) fn chosen(extended: bool) -> Standing {
+    Standing { is_useful: true, extended, is_chosen: true }
+}
+
+/// The same of one that came to us.
+pub(crate) fn stranger() -> Standing {
+    Standing { is_useful: true, extended: true, is_chosen: false }
+}
+
 /// Gossip with what a shell would be around it.
 pub(crate) struct Net {
     pub(crate) gossip: Gossip,
@@ -221,6 +232,7 @@ impl Net {
             match output {
                 Output::Verify(job) => drop(self.check(peer(1), *job)),
                 Output::Blame(peer) => blamed.push(peer),
+                Output::Stale(_) => {}
                 Output::AskChain(_) => panic!("it has just been asked"),
             }
         }

@@ -1,6 +1,6 @@
 //! The queries of others, answered.
 
-use crate::kit::{NOW, Net, TIP, channel_message, funding, node, node_announcement, scid};
+use crate::kit::{NOW, Net, TIP, channel_message, chosen, funding, node, node_announcement, scid};
 use astrape_primitives::{Height, Network, ShortChannelId};
 use astrape_routing::Gossip;
 use astrape_routing::gossip::Record;
@@ -209,7 +209,7 @@ fn taken_by_another(said: &[ReplyChannelRange]) -> bool {
     let net = Net::new();
     let mut sync = Sync::default();
     let peer = node(9);
-    sync.connected(0, peer, true, true, &net.gossip);
+    sync.connected(0, peer, chosen(true), &net.gossip);
     let (last, before) = said.split_last().expect("one at least");
     let all_taken = before.iter().all(|part| sync.range_reply(1, peer, part, &net.gossip) == Ok(Vec::new()));
     let asks = sync.range_reply(1, peer, last, &net.gossip).expect("the last fits too");

@@ -1,9 +1,11 @@
 //! Our own queries: whom we ask, for what, and when we stop asking.
 
-use crate::kit::{NOW, Net, peer, scid};
+use crate::kit::{NOW, Net, channel_message, chosen, peer, scid, stranger};
 use astrape_primitives::{Height, Network, NodeId, ShortChannelId};
+use astrape_routing::gossip::Record;
 use astrape_routing::gossip::sync::{
-    MAX_IDS_IN_QUERY, MAX_LIVE, Progress, RESYNC_MILLIS, STAGE_MILLIS, Say, Sync, SyncFault,
+    MAX_IDS_IN_QUERY, MAX_LIVE, MAX_LIVE_STRANGERS, Progress, RESYNC_MILLIS, ROTATE_MILLIS, STAGE_MILLIS,
+    Say, Standing, Sync, SyncFault,
 };
 use astrape_wire::{
     ChannelUpdateChecksums, ChannelUpdateTimestamps, GossipTimestampFilter, Message, QueryFlags,
@@ -54,7 +56,7 @@ fn ids_of(said: &[Say]) -> Vec<(ShortChannelId, Option<u64>)> {
 /// A sync with one peer that was just asked for all.
 fn asking(net: &Net, extended: bool) -> Sync {
     let mut sync = Sync::default();
-    let said = sync.connected(MILLIS, peer(1), true, extended, &net.gossip);
+    let said = sync.connected(MILLIS, peer(1), chosen(extended), &net.gossip);
     assert_eq!(asked_for_all(&said), [peer(1)]);
     sync
 }
@@ -69,11 +71,12 @@ fn asking(net: &Net, extended: bool) -> Sync {
 fn some_peers_tell_what_is_new_one_tells_all_and_the_rest_is_quiet() {
     let net = Net::new();
     let mut sync = Sync::default();
-    let useless = sync.connected(MILLIS, peer(9), false, false, &net.gossip);
+    let useless =
+        sync.connected(MILLIS, peer(9), Standing { is_useful: false, ..chosen(false) }, &net.gossip);
     assert!(useless.is_empty(), "a peer without gossip_queries is told nothing of them");
     let mut said = Vec::new();
     for n in 10..20 {
-        said.extend(sync.connected(MILLIS, peer(n), true, true, &net.gossip));
+        said.extend(sync.connected(MILLIS, peer(n), chosen(true), &net.gossip));
     }
     let filters = filters(&said);
     assert!(filters.iter().all(|(_, m)| m.chain_hash == Network::Regtest.chain_hash()));
@@ -168,7 +171,7 @@ fn of_known_channels_only_updates_that_are_newer_and_different_are_asked_for() {
 fn a_peer_that_falls_silent_is_left_for_another_and_not_asked_again_while_it_owes_an_answer() {
     let net = Net::new();
     let mut sync = asking(&net, true);
-    assert!(asked_for_all(&sync.connected(MILLIS, peer(2), true, true, &net.gossip)).is_empty());
+    assert!(asked_for_all(&sync.connected(MILLIS, peer(2), chosen(true), &net.gossip)).is_empty());
     assert!(sync.tick(MILLIS + 59 * SECOND, &net.gossip).is_empty());
     assert_eq!(asked_for_all(&sync.tick(MILLIS + 60 * SECOND, &net.gossip)), [peer(2)]);
     assert!(sync.tick(MILLIS + 200 * SECOND, &net.gossip).is_empty(), "nobody is left to ask");
@@ -179,7 +182,7 @@ fn a_peer_that_falls_silent_is_left_for_another_and_not_asked_again_while_it_owe
     let gone = sync.disconnected(MILLIS + 202 * SECOND, &peer(2), &net.gossip);
     assert!(asked_for_all(&gone).is_empty(), "it was asked on this connection");
     sync.disconnected(MILLIS + 203 * SECOND, &peer(1), &net.gossip);
-    let back = sync.connected(MILLIS + 204 * SECOND, peer(1), true, true, &net.gossip);
+    let back = sync.connected(MILLIS + 204 * SECOND, peer(1), chosen(true), &net.gossip);
     assert_eq!(asked_for_all(&back), [peer(1)]);
 }
 
@@ -242,7 +245,7 @@ fn after_an_hour_another_peer_is_asked_for_what_all_have_missed() {
 /// A sync that waits for the answer about one channel, and another peer that may be asked.
 fn fetching(net: &Net) -> Sync {
     let mut sync = asking(net, false);
-    sync.connected(MILLIS, peer(2), true, false, &net.gossip);
+    sync.connected(MILLIS, peer(2), chosen(false), &net.gossip);
     let said = sync.range_reply(MILLIS, peer(1), &reply(&[scid(7)], 0, u32::MAX, true), &net.gossip);
     assert_eq!(ids_of(&said.expect("good")).len(), 1);
     sync
@@ -275,7 +278,7 @@ fn a_peer_whose_answer_has_no_end_is_left() {
 fn a_list_that_comes_too_slowly_is_left() {
     let net = Net::new();
     let mut sync = asking(&net, true);
-    sync.connected(MILLIS, peer(2), true, true, &net.gossip);
+    sync.connected(MILLIS, peer(2), chosen(true), &net.gossip);
     let asked = (0..100).find_map(|n| {
         let now = MILLIS + u64::from(n) * 30 * SECOND;
         sync.range_reply(now, peer(1), &reply(&[], n, 1, false), &net.gossip).expect("it fits");
@@ -293,7 +296,7 @@ fn a_peer_that_did_not_answer_is_asked_for_two_weeks_of_gossip_on_its_next_conne
     sync.tick(MILLIS + 60 * SECOND, &net.gossip);
     sync.disconnected(MILLIS + 70 * SECOND, &peer(1), &net.gossip);
     let now = MILLIS + 80 * SECOND;
-    let back = sync.connected(now, peer(1), true, false, &net.gossip);
+    let back = sync.connected(now, peer(1), chosen(false), &net.gossip);
     let two_weeks = NOW + 80 - 14 * 24 * 60 * 60;
     assert!(matches!(&filters(&back)[..], [(_, m)] if m.first_timestamp == two_weeks));
     // Once it has answered it is like any other.
@@ -304,7 +307,7 @@ fn a_peer_that_did_not_answer_is_asked_for_two_weeks_of_gossip_on_its_next_conne
     sync.range_reply(now, peer(1), &reply(&[scid(7)], 0, u32::MAX, true), &net.gossip).expect("good");
     sync.ids_end(now, peer(1), &end(), &net.gossip).expect("asked");
     sync.disconnected(now, &peer(1), &net.gossip);
-    let back = sync.connected(now, peer(1), true, false, &net.gossip);
+    let back = sync.connected(now, peer(1), chosen(false), &net.gossip);
     assert!(matches!(&filters(&back)[..], [(_, m)] if u64::from(m.first_timestamp) == now / 1_000 - 3_600));
 }
 
@@ -328,7 +331,7 @@ fn what_changed_while_we_were_off_is_asked_of_peers_without_extended_queries_too
     net.add_open_channel(1, 2, scid(900));
     let told = |timestamp: u32| {
         let mut sync = Sync::default();
-        let said = sync.connected(MILLIS, peer(1), true, false, &net.gossip);
+        let said = sync.connected(MILLIS, peer(1), chosen(false), &net.gossip);
         let asks = |say: &Say| matches!(&say.message, Message::QueryChannelRange(query) if query.query_option.is_some());
         assert!(said.iter().any(asks));
         let mut part = reply(&[scid(900)], 0, u32::MAX, true);
@@ -351,12 +354,12 @@ fn a_start_asks_for_what_is_new_since_gossip_was_last_kept_and_for_two_weeks_at_
         (Some(NOW - 3 * DAY), NOW - 3 * DAY),
         (Some(NOW - 30 * DAY), NOW - 14 * DAY),
     ] {
-        let mut sync = Sync::new(known_until);
-        let said = sync.connected(MILLIS, peer(1), true, false, &net.gossip);
+        let mut sync = Sync::new(known_until, 7);
+        let said = sync.connected(MILLIS, peer(1), chosen(false), &net.gossip);
         assert!(matches!(&filters(&said)[..], [(_, m)] if m.first_timestamp == from), "{known_until:?}");
         // Once all was told the usual is enough.
         sync.range_reply(MILLIS, peer(1), &reply(&[], 0, u32::MAX, true), &net.gossip).expect("good");
-        let said = sync.connected(MILLIS, peer(2), true, false, &net.gossip);
+        let said = sync.connected(MILLIS, peer(2), chosen(false), &net.gossip);
         assert!(matches!(&filters(&said)[..], [(_, m)] if m.first_timestamp == NOW - 3_600));
     }
 }
@@ -367,7 +370,7 @@ fn each_hour_another_peer_is_asked_until_all_were() {
     let mut sync = asking(&net, true);
     let mut asked = vec![peer(1)];
     for n in [2, 3] {
-        sync.connected(MILLIS, peer(n), true, true, &net.gossip);
+        sync.connected(MILLIS, peer(n), chosen(true), &net.gossip);
     }
     let mut now = MILLIS;
     for _ in 0..3 {
@@ -386,7 +389,7 @@ fn where_nobody_has_told_all_it_is_tried_again_an_hour_later() {
     let net = Net::new();
     let mut sync = asking(&net, true);
     for n in [2, 3] {
-        sync.connected(MILLIS, peer(n), true, true, &net.gossip);
+        sync.connected(MILLIS, peer(n), chosen(true), &net.gossip);
     }
     let minute = 60 * SECOND;
     for n in [1, 2] {
@@ -399,4 +402,165 @@ fn where_nobody_has_told_all_it_is_tried_again_an_hour_later() {
     assert!(sync.tick(MILLIS + 61 * minute, &net.gossip).is_empty());
     let again = sync.tick(MILLIS + 2 * minute + RESYNC_MILLIS, &net.gossip);
     assert_eq!(asked_for_all(&again), [peer(2)]);
+}
+
+/// Who was asked to tell what is new, and who no more.
+fn live(said: &[Say]) -> (Vec<NodeId>, Vec<NodeId>) {
+    let (live, quiet): (Vec<_>, Vec<_>) = filters(said).into_iter().partition(|(_, m)| m.timestamp_range > 0);
+    let ids = |of: Vec<(NodeId, GossipTimestampFilter)>| of.into_iter().map(|(id, _)| id).collect();
+    (ids(live), ids(quiet))
+}
+
+#[test]
+fn those_who_come_to_us_take_few_of_the_places_and_an_id_wins_none() {
+    let net = Net::new();
+    let told_by = |seed: u64| {
+        let mut sync = Sync::new(None, seed);
+        let first: Vec<NodeId> = (20..60)
+            .flat_map(|n| live(&sync.connected(MILLIS, peer(n), stranger(), &net.gossip)).0)
+            .collect();
+        assert_eq!(first.len(), MAX_LIVE_STRANGERS);
+        for n in 10..13 {
+            let said = sync.connected(MILLIS, peer(n), chosen(true), &net.gossip);
+            assert_eq!(live(&said).0, [peer(n)], "there is a place for whom we chose");
+        }
+        // Whose place it is next is drawn by lot.
+        live(&sync.disconnected(MILLIS, &first[0], &net.gossip)).0
+    };
+    let next: std::collections::BTreeSet<Vec<NodeId>> = (1..20).map(told_by).collect();
+    assert!(next.len() > 5 && next.iter().all(|next| next.len() == 1));
+}
+
+#[test]
+fn after_a_while_another_peer_tells_what_is_new() {
+    let net = Net::new();
+    let mut sync = Sync::new(None, 1);
+    sync.tick(MILLIS, &net.gossip);
+    let mut told: Vec<NodeId> =
+        (1..=7).flat_map(|n| live(&sync.connected(MILLIS, peer(n), chosen(true), &net.gossip)).0).collect();
+    assert_eq!(told.len(), MAX_LIVE);
+    assert_eq!(live(&sync.tick(MILLIS + ROTATE_MILLIS - 1, &net.gossip)), (vec![], vec![]));
+    let mut seen: std::collections::BTreeSet<NodeId> = told.iter().copied().collect();
+    for n in 1..=7 {
+        let (begins, ends) = live(&sync.tick(MILLIS + n * ROTATE_MILLIS, &net.gossip));
+        assert_eq!((begins.len(), ends.len()), (1, 1));
+        assert!(told.contains(&ends[0]) && !told.contains(&begins[0]));
+        told.retain(|id| *id != ends[0]);
+        told.extend(&begins);
+        seen.extend(begins);
+    }
+    assert_eq!(seen.len(), 7, "each has its turn");
+}
+
+#[test]
+fn peers_that_we_chose_and_others_are_asked_for_all_by_turns() {
+    let net = Net::new();
+    let mut sync = Sync::new(None, 1);
+    for n in 20..40 {
+        sync.connected(MILLIS, peer(n), stranger(), &net.gossip);
+    }
+    let first = sync_peer(&mut sync, &net);
+    sync.disconnected(MILLIS, &first, &net.gossip);
+    for n in [1, 2] {
+        sync.connected(MILLIS, peer(n), chosen(true), &net.gossip);
+    }
+    let mut now = MILLIS;
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        let of = sync_peer(&mut sync, &net);
+        sync.range_reply(now, of, &reply(&[], 0, u32::MAX, true), &net.gossip).expect("good");
+        now += RESYNC_MILLIS;
+        sync.tick(now, &net.gossip);
+        asked.push([peer(1), peer(2)].contains(&of));
+    }
+    assert_eq!(asked.iter().filter(|is_chosen| **is_chosen).count(), 2, "{asked:?}");
+}
+
+/// Who is being asked: the one whose answer fits.
+fn sync_peer(sync: &mut Sync, net: &Net) -> NodeId {
+    let is_asked = |sync: &mut Sync, id: NodeId| {
+        sync.range_reply(MILLIS, id, &reply(&[], 0, 1, false), &net.gossip).is_ok()
+    };
+    (1..60).map(peer).find(|id| is_asked(sync, *id)).expect("one is")
+}
+
+/// A graph of so many channels, as if it had been kept.
+fn knowing(channels: u32) -> Net {
+    let mut net = Net::new();
+    for n in 0..channels {
+        let message = Message::from(channel_message(1, 2, ShortChannelId::new(1 + n, 2, 0).expect("small")));
+        let record =
+            Record::Channel { bytes: message.encode().expect("short").into(), funding: None, received: NOW };
+        assert!(net.gossip.replay(&record, record.frame().len()));
+    }
+    net
+}
+
+#[test]
+fn who_lists_less_than_half_of_what_is_known_has_not_told_all() {
+    let net = knowing(1_000);
+    let known: Vec<ShortChannelId> = net.gossip.graph().channels(..).map(|c| c.short_channel_id).collect();
+    let listing = |ids: &[ShortChannelId]| {
+        let mut sync = asking(&net, true);
+        sync.connected(MILLIS, peer(2), chosen(true), &net.gossip);
+        let said =
+            sync.range_reply(MILLIS, peer(1), &reply(ids, 0, u32::MAX, true), &net.gossip).expect("good");
+        (sync.progress(), asked_for_all(&said))
+    };
+    assert_eq!(listing(&known[..499]), (Progress::Listing, vec![peer(2)]), "the next one is asked");
+    assert_eq!(listing(&known[..500]), (Progress::Complete, vec![]));
+}
+
+#[test]
+fn the_next_portion_waits_for_the_chain_and_so_does_the_end() {
+    let mut net = crate::channels::flooded(1_001, |_| peer(1));
+    let mut sync = Sync::default();
+    sync.connected(MILLIS, peer(1), chosen(false), &net.gossip);
+    let all: Vec<ShortChannelId> = (1..=501).map(scid).collect();
+    let said = sync.range_reply(MILLIS, peer(1), &reply(&all, 0, u32::MAX, true), &net.gossip).expect("good");
+    assert_eq!((said, sync.progress()), (vec![], Progress::Fetching(501)), "too much waits for the chain");
+    let hour = 60 * 60 * SECOND;
+    assert!(sync.tick(MILLIS + hour, &net.gossip).is_empty(), "the peer is not to blame");
+    let waiting = |n: u32| ShortChannelId::new(1_000 + n, 1, 0).expect("small");
+    net.answer(waiting(0), &astrape_routing::gossip::ChainAnswer::Gone);
+    assert_eq!(ids_of(&sync.tick(MILLIS + hour, &net.gossip)).len(), 500);
+    assert_eq!(ids_of(&sync.ids_end(MILLIS + hour, peer(1), &end(), &net.gossip).expect("asked")).len(), 1);
+    assert_eq!(sync.ids_end(MILLIS + hour, peer(1), &end(), &net.gossip), Ok(vec![]));
+    assert_eq!(sync.progress(), Progress::Fetching(0), "not all of it is known yet");
+    for n in 1..=1_000 {
+        net.answer(waiting(n), &astrape_routing::gossip::ChainAnswer::Gone);
+    }
+    sync.tick(MILLIS + hour, &net.gossip);
+    assert_eq!(sync.progress(), Progress::Complete);
+}
+
+#[test]
+fn who_is_left_is_followed_by_another() {
+    let net = Net::new();
+    let mut sync = asking(&net, true);
+    sync.connected(MILLIS, peer(2), chosen(true), &net.gossip);
+    sync.leave(&peer(2));
+    assert!(sync.tick(MILLIS, &net.gossip).is_empty(), "nothing was asked of it");
+    sync.leave(&peer(1));
+    assert_eq!(asked_for_all(&sync.tick(MILLIS, &net.gossip)), [peer(2)]);
+}
+
+#[test]
+fn what_would_be_pruned_at_once_is_not_asked_for() {
+    let mut net = Net::new();
+    net.add_channel(1, 2, scid(900));
+    let two_weeks = 14 * 24 * 60 * 60;
+    let asked = |id: ShortChannelId, one: u32, other: u32| {
+        let mut sync = asking(&net, true);
+        let mut part = reply(&[id], 0, u32::MAX, true);
+        let times = ChannelUpdateTimestamps { timestamp_node_id_1: one, timestamp_node_id_2: other };
+        part.timestamps_tlv = Some(vec![times]);
+        let said = sync.range_reply(MILLIS, peer(1), &part, &net.gossip).expect("good");
+        ids_of(&said).first().and_then(|(_, flags)| *flags)
+    };
+    assert_eq!(asked(scid(900), NOW, NOW - two_weeks - 1), Some(QueryFlags::CHANNEL_UPDATE_1));
+    assert_eq!(asked(scid(900), NOW - two_weeks - 1, 0), None);
+    assert_eq!(asked(scid(901), NOW, NOW - two_weeks - 1), None);
+    assert_eq!(asked(scid(901), NOW, 0), Some(31), "one end is yet to say something");
+    assert_eq!(asked(scid(901), NOW, NOW - two_weeks), Some(31));
 }

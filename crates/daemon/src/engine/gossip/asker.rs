@@ -1,6 +1,7 @@
 //! Asks the chain for the fundings of announced channels: many at a time, by block, with the ids of a block's transactions
 //! kept for the channels that come next from the same block.
 
+use super::questions::Turn;
 use super::work::MAX_FREED;
 use super::{GossipEngine, State, seconds};
 use crate::engine::Shared;
@@ -9,14 +10,14 @@ use astrape_primitives::{Height, ShortChannelId};
 use astrape_routing::gossip::{ChainAnswer, FundingOutput};
 use bitcoin::{OutPoint, Txid};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Channels that are asked for at once.
 const MAX_BATCH: usize = 256;
 
-/// Questions to the source that are under way at once.
+/// Blocks that the source is asked about at once.
 const MAX_PARALLEL: usize = 8;
 
 /// Blocks whose transaction ids are remembered, of some 100 KB each.
@@ -38,77 +39,82 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn ask(shared: &Arc<Shared>) {
-    let mut blocks = Blocks::default();
+    let blocks = Arc::new(Blocks::default());
     loop {
-        let Some(batch) = shared.gossip.to_ask() else {
-            let waiting = shared.gossip.asks.notified();
-            drop(tokio::time::timeout(Duration::from_secs(1), waiting).await);
-            continue;
+        let (from, batch) = match shared.gossip.to_ask() {
+            Next::Turn(turn) => turn,
+            Next::NoRoom => {
+                tokio::time::sleep(BREATHE).await;
+                continue;
+            }
+            Next::Nothing => {
+                let waiting = shared.gossip.asks.notified();
+                drop(tokio::time::timeout(Duration::from_secs(1), waiting).await);
+                continue;
+            }
         };
-        if batch.is_empty() {
-            tokio::time::sleep(BREATHE).await;
-            continue;
-        }
-        let unanswered = ask_for(shared, batch, &mut blocks).await;
+        let unanswered = ask_for(shared, batch, &blocks).await;
         if !unanswered.is_empty() {
-            shared.gossip.lock().to_ask.extend(unanswered);
+            shared.gossip.lock().to_ask.again(from, unanswered);
             tokio::time::sleep(RETRY).await;
         }
     }
 }
 
+/// What to do next.
+enum Next {
+    /// Ask for these.
+    Turn(Turn),
+    /// Wait: there is no room for answers.
+    NoRoom,
+    /// Wait for somebody to tell of a channel.
+    Nothing,
+}
+
 impl GossipEngine {
-    /// What to ask next; empty while there is no room for answers.
-    fn to_ask(&self) -> Option<Vec<ShortChannelId>> {
+    fn to_ask(&self) -> Next {
         let mut state = self.lock();
-        if state.to_ask.is_empty() {
-            return None;
+        if state.freed.len() >= MAX_FREED && !state.to_ask.is_empty() {
+            return Next::NoRoom;
         }
-        if state.freed.len() >= MAX_FREED {
-            return Some(Vec::new());
-        }
-        let count = state.to_ask.len().min(MAX_BATCH);
-        let mut batch: Vec<ShortChannelId> = state.to_ask.drain(..count).collect();
-        batch.sort_unstable();
-        Some(batch)
+        state.to_ask.take(MAX_BATCH).map_or(Next::Nothing, Next::Turn)
     }
 }
 
-/// Asks for some channels; returns those for which the source gave no answer.
+/// Asks for some channels, upwards; returns those for which the source gave no answer. What is of one block is asked for together,
+/// since the block's ids are asked for once.
 async fn ask_for(
     shared: &Arc<Shared>,
     batch: Vec<ShortChannelId>,
-    blocks: &mut Blocks,
+    blocks: &Arc<Blocks>,
 ) -> Vec<ShortChannelId> {
     let mut unanswered = Vec::new();
-    let mut asking: JoinSet<(ShortChannelId, Result<ChainAnswer, SourceError>)> = JoinSet::new();
-    for id in batch {
-        match blocks.txid(&*shared.source, id).await {
-            Ok(Place::At(txid)) => {
-                let source = Arc::clone(&shared.source);
-                asking.spawn(async move { (id, funding(&*source, id, txid).await) });
-            }
-            Ok(Place::Nowhere) => shared.gossip.answer(id, &ChainAnswer::Never),
-            Ok(Place::NoBlock) => shared.gossip.answer(id, &ChainAnswer::Gone),
-            Err(error) => shared.gossip.no_answer(id, &error, &mut unanswered),
-        }
+    let mut asking: JoinSet<Vec<Answer>> = JoinSet::new();
+    for of_block in batch.chunk_by(|one, next| one.block() == next.block()) {
+        let (source, blocks, ids) = (Arc::clone(&shared.source), Arc::clone(blocks), of_block.to_vec());
+        asking.spawn(async move { blocks.fundings(&*source, ids).await });
         while asking.len() >= MAX_PARALLEL {
-            take_answer(shared, asking.join_next().await, &mut unanswered);
+            take_answers(shared, asking.join_next().await, &mut unanswered);
         }
     }
-    while let Some(answer) = asking.join_next().await {
-        take_answer(shared, Some(answer), &mut unanswered);
+    while let Some(answers) = asking.join_next().await {
+        take_answers(shared, Some(answers), &mut unanswered);
     }
     unanswered
 }
 
-type Answered = Result<(ShortChannelId, Result<ChainAnswer, SourceError>), tokio::task::JoinError>;
+type Answer = (ShortChannelId, Result<ChainAnswer, SourceError>);
 
-fn take_answer(shared: &Shared, answered: Option<Answered>, unanswered: &mut Vec<ShortChannelId>) {
-    match answered {
-        Some(Ok((id, Ok(answer)))) => shared.gossip.answer(id, &answer),
-        Some(Ok((id, Err(error)))) => shared.gossip.no_answer(id, &error, unanswered),
-        Some(Err(_)) | None => {}
+fn take_answers(
+    shared: &Shared,
+    answers: Option<Result<Vec<Answer>, tokio::task::JoinError>>,
+    unanswered: &mut Vec<ShortChannelId>,
+) {
+    for (id, answer) in answers.and_then(Result::ok).unwrap_or_default() {
+        match answer {
+            Ok(answer) => shared.gossip.answer(id, &answer),
+            Err(error) => shared.gossip.no_answer(id, &error, unanswered),
+        }
     }
 }
 
@@ -117,17 +123,22 @@ impl GossipEngine {
         let mut state = self.lock();
         let outputs = state.gossip.chain_says(seconds(), id, answer);
         let freed = !outputs.is_empty();
-        state.follow(outputs);
+        state.follow(None, outputs);
         drop(state);
         if freed {
             self.work.notify_all();
         }
     }
 
-    /// A source that cannot tell (it has pruned the block) is not asked again; one that is away is.
+    /// A source that has pruned the block is not asked again; one that is away is. One that refuses will perhaps not when the channel
+    /// is told of the next time, and meanwhile the channel takes nobody's place.
     fn no_answer(&self, id: ShortChannelId, error: &SourceError, unanswered: &mut Vec<ShortChannelId>) {
         match error {
-            SourceError::Refused(_) | SourceError::Pruned(_) => self.answer(id, &ChainAnswer::Unknown),
+            SourceError::Pruned(_) => self.answer(id, &ChainAnswer::Unknown),
+            SourceError::Refused(_) => {
+                tracing::warn!(%id, %error, "the chain source does not tell of a channel that is announced");
+                self.answer(id, &ChainAnswer::Refused);
+            }
             error => {
                 tracing::debug!(%id, %error, "the chain cannot be asked for a channel now");
                 unanswered.push(id);
@@ -162,17 +173,36 @@ enum Place {
 
 /// The transaction ids of blocks, the last used kept.
 #[derive(Default)]
-struct Blocks {
+struct Blocks(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
     txids: BTreeMap<Height, Arc<Vec<Txid>>>,
     order: VecDeque<Height>,
 }
 
 impl Blocks {
+    /// The fundings that ids of one block name.
+    async fn fundings(&self, source: &dyn ChainSource, ids: Vec<ShortChannelId>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(ids.len());
+        for id in ids {
+            let answer = match self.txid(source, id).await {
+                Ok(Place::At(txid)) => funding(source, id, txid).await,
+                Ok(Place::Nowhere) => Ok(ChainAnswer::Never),
+                Ok(Place::NoBlock) => Ok(ChainAnswer::Gone),
+                Err(error) => Err(error),
+            };
+            answers.push((id, answer));
+        }
+        answers
+    }
+
     /// The transaction at the place that an id names.
-    async fn txid(&mut self, source: &dyn ChainSource, id: ShortChannelId) -> Result<Place, SourceError> {
+    async fn txid(&self, source: &dyn ChainSource, id: ShortChannelId) -> Result<Place, SourceError> {
         let height = Height(id.block());
-        let txids = match self.txids.get(&height) {
-            Some(txids) => Arc::clone(txids),
+        let kept = self.lock().txids.get(&height).map(Arc::clone);
+        let txids = match kept {
+            Some(txids) => txids,
             None => {
                 let Some(hash) = source.hash_at(height).await? else { return Ok(Place::NoBlock) };
                 let Some(txids) = source.txids(hash).await? else { return Ok(Place::NoBlock) };
@@ -184,14 +214,20 @@ impl Blocks {
         Ok(txids.get(index).map_or(Place::Nowhere, |txid| Place::At(*txid)))
     }
 
-    fn keep(&mut self, height: Height, txids: Arc<Vec<Txid>>) {
-        self.txids.insert(height, txids);
-        self.order.push_back(height);
-        if self.order.len() > MAX_BLOCKS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.txids.remove(&oldest);
+    fn keep(&self, height: Height, txids: Arc<Vec<Txid>>) {
+        let mut kept = self.lock();
+        if kept.txids.insert(height, txids).is_none() {
+            kept.order.push_back(height);
         }
+        if kept.order.len() > MAX_BLOCKS
+            && let Some(oldest) = kept.order.pop_front()
+        {
+            kept.txids.remove(&oldest);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

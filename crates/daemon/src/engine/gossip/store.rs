@@ -18,7 +18,7 @@ use astrape_routing::gossip::{Record, image};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The log's name in the node's directory.
 const LOG: &str = "gossip.log";
@@ -31,10 +31,21 @@ const IMAGE_EVERY: u64 = 4 << 20;
 
 /// The log and its image.
 pub(super) struct Store {
-    file: File,
+    log: PathBuf,
     image: PathBuf,
-    /// Where the log ended when the image was made. Held while something is written: in order.
-    imaged: Mutex<u64>,
+    /// The log, which another may follow.
+    file: RwLock<Arc<File>>,
+    /// Held while something is written: in order.
+    written: Mutex<Written>,
+}
+
+/// Where the log ended when something was last made of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    /// An image.
+    imaged: u64,
+    /// A look at whether it is mostly old.
+    looked_at: u64,
 }
 
 impl Store {
@@ -54,57 +65,84 @@ impl Store {
         places.iter().filter_map(message).collect()
     }
 
+    fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn message(&self, at: StoredAt) -> Option<Arc<[u8]>> {
-        let mut head = [0; FRAME_HEAD];
-        self.file.read_exact_at(&mut head, at.0.get()).ok()?;
-        let len = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        if len > MAX_FRAME {
-            return None;
-        }
-        let mut frame = vec![0; FRAME_HEAD + len];
-        self.file.read_exact_at(&mut frame, at.0.get()).ok()?;
-        match read_frame(&frame) {
+        match read_frame(&frame_at(&self.file(), at)?) {
             Frame::Whole(Record::Channel { bytes, .. } | Record::Message(bytes), _) => Some(bytes),
             _ => None,
         }
     }
 
-    /// Appends what waits, and makes a new image when the log has grown enough.
+    /// Appends what waits, and makes a new log or image when the log has grown enough.
     pub(super) fn save(&self, gossip: &GossipEngine) -> std::io::Result<()> {
-        self.write(gossip, |end, imaged| end - imaged >= IMAGE_EVERY.max(end / 8))
+        let mut written = self.lock();
+        self.append(gossip)?;
+        self.shorten(gossip, &mut written);
+        self.make_image(gossip, &mut written, |end, imaged| end - imaged >= IMAGE_EVERY.max(end / 8))
     }
 
     /// The end of the engine: everything is written.
     pub(super) fn close(&self, gossip: &GossipEngine) {
-        if let Err(error) = self.write(gossip, |end, imaged| end > imaged) {
+        let mut written = self.lock();
+        let closed = self
+            .append(gossip)
+            .and_then(|()| self.make_image(gossip, &mut written, |end, imaged| end > imaged));
+        if let Err(error) = closed {
             tracing::warn!(%error, "the log of gossip cannot be written");
         }
     }
 
-    fn write(
-        &self,
-        gossip: &GossipEngine,
-        is_worth_an_image: impl Fn(u64, u64) -> bool,
-    ) -> std::io::Result<()> {
-        let mut imaged = self.imaged.lock().unwrap_or_else(PoisonError::into_inner);
-        let (unsaved, end, image) = {
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, gossip: &GossipEngine) -> std::io::Result<()> {
+        let (unsaved, end) = {
             let state = gossip.lock();
-            let end = state.gossip.end().bytes();
-            let image = is_worth_an_image(end, *imaged).then(|| state.gossip.image());
-            (state.gossip.unsaved(), end, image)
+            (state.gossip.unsaved(), state.gossip.end().bytes())
         };
         if !unsaved.is_empty() {
-            self.file.write_all_at(&unsaved, end - unsaved.len() as u64)?;
+            self.file().write_all_at(&unsaved, end - unsaved.len() as u64)?;
             gossip.lock().gossip.saved(unsaved.len());
-        }
-        if let Some(image) = image {
-            // The log first: an image never says more than the log.
-            let tail = read_at(&self.file, image::tail(image.end()))?;
-            write_anew(&self.image, &image.seal(&tail))?;
-            *imaged = end;
         }
         Ok(())
     }
+
+    fn make_image(
+        &self,
+        gossip: &GossipEngine,
+        written: &mut Written,
+        is_worth_it: impl Fn(u64, u64) -> bool,
+    ) -> std::io::Result<()> {
+        let (image, end) = {
+            let state = gossip.lock();
+            let end = state.gossip.end().bytes();
+            (is_worth_it(end, written.imaged).then(|| state.gossip.image()), end)
+        };
+        let Some(image) = image else { return Ok(()) };
+        // The log first: an image never says more than the log.
+        self.append(gossip)?;
+        let tail = read_at(&self.file(), image::tail(image.end()))?;
+        write_anew(&self.image, &image.seal(&tail))?;
+        written.imaged = end;
+        Ok(())
+    }
+}
+
+/// The frame at a place of a log, as it is there.
+fn frame_at(file: &File, at: StoredAt) -> Option<Vec<u8>> {
+    let mut head = [0; FRAME_HEAD];
+    file.read_exact_at(&mut head, at.0.get()).ok()?;
+    let len = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    if len > MAX_FRAME {
+        return None;
+    }
+    let mut frame = vec![0; FRAME_HEAD + len];
+    file.read_exact_at(&mut frame, at.0.get()).ok()?;
+    Some(frame)
 }
 
 /// Some bytes of a file.

@@ -2,7 +2,7 @@
 
 use super::{GossipEngine, State, seconds};
 use crate::engine::Shared;
-use astrape_primitives::NodeId;
+use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_routing::gossip::{Heard, Job, Offered, Output, Points};
 use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
 use std::sync::{Arc, PoisonError};
@@ -54,11 +54,10 @@ impl GossipEngine {
             })
             .collect();
         let mut state = self.lock();
-        let waited = state.to_ask.len();
         for (from, job, holds) in checked {
             state.take_checked(from, job, holds);
         }
-        let asks = state.to_ask.len() > waited;
+        let asks = !state.to_ask.is_empty();
         drop(state);
         if asks {
             self.asks.notify_one();
@@ -92,7 +91,7 @@ impl State {
 
     fn take_checked(&mut self, from: Option<NodeId>, job: Job, holds: bool) {
         match self.gossip.checked(seconds(), from, job, holds) {
-            Ok(Ok(outputs)) => self.follow(outputs),
+            Ok(Ok(outputs)) => self.follow(from, outputs),
             Ok(Err(_ignored)) => {}
             Err(fault) => {
                 if let Some(peer) = from {
@@ -102,15 +101,36 @@ impl State {
         }
     }
 
-    pub(super) fn follow(&mut self, outputs: Vec<Output>) {
+    /// Does what follows from what somebody said, or from what the chain said.
+    pub(super) fn follow(&mut self, from: Option<NodeId>, outputs: Vec<Output>) {
         for output in outputs {
             match output {
-                Output::AskChain(id) => self.to_ask.push_back(id),
+                Output::AskChain(id) => self.ask_chain(from, id),
                 Output::Verify(job) => self.freed.push_back(*job),
                 Output::Blame(peer) => {
                     self.warn(&peer, "channel_announcement: the chain has no such funding output");
                 }
+                Output::Stale(peer) => self.told_stale(&peer),
             }
+        }
+    }
+
+    fn ask_chain(&mut self, from: Option<NodeId>, id: ShortChannelId) {
+        if let Some(of_peer) = from.and_then(|from| self.peers.get_mut(&from)) {
+            of_peer.told.asked += 1;
+        }
+        self.to_ask.push(from, id);
+    }
+
+    /// A peer told of a channel that is over. One that tells of little else is not asked for more, nor is it listened to.
+    fn told_stale(&mut self, peer: &NodeId) {
+        let Some(of_peer) = self.peers.get_mut(peer) else {
+            return;
+        };
+        of_peer.told.stale += 1;
+        if of_peer.told.is_worthless() {
+            tracing::debug!(%peer, "a peer tells of channels that are over: no more of its channels are looked at");
+            self.sync.leave(peer);
         }
     }
 }

@@ -11,6 +11,9 @@ use bitcoin::opcodes::all::OP_CHECKMULTISIG;
 use bitcoin::script::Builder;
 use bitcoin::{OutPoint, ScriptBuf};
 
+/// Channels that are believed where the chain source cannot tell: twice those of today's network. Inventing one costs nothing.
+pub(in crate::gossip) const MAX_BELIEVED: usize = 100_000;
+
 impl Gossip {
     /// Takes what the chain says of a channel that waits for it, or of one that a reorganisation may have removed.
     pub fn chain_says(&mut self, now: u32, id: ShortChannelId, answer: &ChainAnswer) -> Vec<Output> {
@@ -21,13 +24,14 @@ impl Gossip {
         match answer {
             ChainAnswer::Unspent(output) => self.compare(now, id, waiting, output),
             ChainAnswer::Unknown => self.believe(now, id, waiting),
+            ChainAnswer::Refused => Vec::new(),
             ChainAnswer::Gone => {
                 self.closed.gone(id);
-                Vec::new()
+                told_by(waiting.rivals, Output::Stale)
             }
             ChainAnswer::Never => {
                 self.closed.gone(id);
-                waiting.rivals.into_iter().filter_map(|(_, from)| from.map(Output::Blame)).collect()
+                told_by(waiting.rivals, Output::Blame)
             }
         }
     }
@@ -43,8 +47,7 @@ impl Gossip {
         let WaitingChannel { rivals, updates } = waiting;
         let is_true = |heard: &Heard| announcement(heard).is_some_and(|m| funding_script(m) == output.script);
         let (held, false_ones): (Vec<_>, Vec<_>) = rivals.into_iter().partition(|(heard, _)| is_true(heard));
-        let mut follows: Vec<Output> =
-            false_ones.into_iter().filter_map(|(_, from)| from.map(Output::Blame)).collect();
+        let mut follows = told_by(false_ones, Output::Blame);
         if let Some((heard, _)) = held.first() {
             let funding = Some((output.outpoint, output.amount));
             follows.extend(self.take_channel(now, id, heard, funding, updates));
@@ -52,8 +55,13 @@ impl Gossip {
         follows
     }
 
-    /// Where the chain source cannot tell, the first who told is believed.
+    /// Where the chain source cannot tell, the first who told is believed. What contradicts it later is not: anybody can sign an
+    /// announcement of any output with keys of his own.
     fn believe(&mut self, now: u32, id: ShortChannelId, waiting: WaitingChannel) -> Vec<Output> {
+        let believed = self.graph.channel_count().saturating_sub(self.fundings.len());
+        if self.graph.contains(id) || believed >= MAX_BELIEVED {
+            return Vec::new();
+        }
         let first = waiting.rivals.into_iter().next();
         first.map_or_else(Vec::new, |(heard, _)| self.take_channel(now, id, &heard, None, waiting.updates))
     }
@@ -71,10 +79,15 @@ impl Gossip {
         };
         if let Some(known) = self.graph.channel(id) {
             let [node_1, node_2] = signers(m);
-            if (known.node_1, known.node_2) != (node_1, node_2) {
-                self.ban([known.node_1, known.node_2, node_1, node_2]);
+            if (known.node_1, known.node_2) == (node_1, node_2) {
+                return Vec::new();
             }
-            return Vec::new();
+            if self.fundings.contains_key(&id) {
+                self.ban([known.node_1, known.node_2, node_1, node_2]);
+                return Vec::new();
+            }
+            // It was believed when the chain could not tell, and now the chain has told.
+            self.remove(id);
         }
         if !self.add_channel(now, m, heard, funding) {
             return Vec::new();
@@ -138,6 +151,11 @@ impl Gossip {
             }
         }
     }
+}
+
+/// What follows for those who told of a channel.
+fn told_by(rivals: Vec<(Heard, Option<NodeId>)>, follows: impl Fn(NodeId) -> Output) -> Vec<Output> {
+    rivals.into_iter().filter_map(|(_, from)| from.map(&follows)).collect()
 }
 
 /// The nodes of an announcement whose signatures held, or which is our own.

@@ -2,7 +2,7 @@
 
 use super::SyncFault;
 use crate::gossip::Gossip;
-use crate::gossip::check::MAX_AHEAD_SECS;
+use crate::gossip::check::{MAX_AGE_SECS, MAX_AHEAD_SECS};
 use astrape_primitives::ShortChannelId;
 use astrape_wire::{ChannelUpdateChecksums, ChannelUpdateTimestamps, QueryFlags, ReplyChannelRange};
 
@@ -51,13 +51,17 @@ fn wanted_of(
         | QueryFlags::CHANNEL_UPDATE_2
         | QueryFlags::NODE_ANNOUNCEMENT_1
         | QueryFlags::NODE_ANNOUNCEMENT_2;
+    let told = timestamps.map(|told| [told.timestamp_node_id_1, told.timestamp_node_id_2]);
+    // What is older is pruned; zero says that there is none.
+    let oldest = (now / 1_000).saturating_sub(u64::from(MAX_AGE_SECS));
+    let is_old = |told: u32| u64::from(told) < oldest;
     let Some(known) = gossip.graph().channel(id) else {
-        return if gossip.is_known_gone(id) { 0 } else { ALL };
+        let is_over = told.is_some_and(|told| told.iter().any(|told| *told != 0 && is_old(*told)));
+        return if is_over || gossip.is_known_gone(id) { 0 } else { ALL };
     };
-    let Some(told) = timestamps else {
+    let Some(told) = told else {
         return 0;
     };
-    let told = [told.timestamp_node_id_1, told.timestamp_node_id_2];
     let sums = checksums.map(|sums| [sums.checksum_node_id_1, sums.checksum_node_id_2]);
     let mut flags = 0;
     for (n, bit) in [QueryFlags::CHANNEL_UPDATE_1, QueryFlags::CHANNEL_UPDATE_2].into_iter().enumerate() {
@@ -67,7 +71,7 @@ fn wanted_of(
         let is_much_newer = told[n].saturating_sub(ours.0) > 7 * 24 * 60 * 60;
         // LND says of an update that it does not have a time that is far ahead.
         let is_possible = u64::from(told[n]) <= now / 1_000 + u64::from(MAX_AHEAD_SECS);
-        if is_possible && told[n] > ours.0 && (differs || is_much_newer) {
+        if is_possible && !is_old(told[n]) && told[n] > ours.0 && (differs || is_much_newer) {
             flags |= bit;
         }
     }

@@ -1,13 +1,14 @@
-//! A log without what is old: written anew at a start, when that is less than half of it.
+//! A log without what is old: written anew beside the old one while the node runs, when that is less than half of it. Whatever fails
+//! on the way leaves the old one in its place.
 
-use super::{read_at, write_anew};
-use anyhow::Context as _;
-use astrape_routing::gossip::Record;
+use super::{GossipEngine, Store, Written, frame_at};
 use astrape_routing::gossip::log::{Frame, MAGIC, read_frame};
+use astrape_routing::gossip::{Moved, Record};
 use astrape_routing::{Gossip, StoredAt};
-use std::fs::File;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
 /// A log shorter than this is not worth rewriting.
 const MIN_REWRITTEN: u64 = 16 << 20;
@@ -16,15 +17,77 @@ const MIN_REWRITTEN: u64 = 16 << 20;
 /// seems to need.
 const TYPICAL: [u64; 3] = [490, 150, 220];
 
-/// The log with what is known now and nothing else, when that is less than half of it.
-pub(super) fn shortened(gossip: &Gossip, file: &File) -> anyhow::Result<Option<Vec<u8>>> {
-    let end = gossip.end().bytes();
-    if end <= MIN_REWRITTEN || end / 2 <= typical(gossip) {
-        return Ok(None);
+/// What is to be copied.
+struct Kept {
+    places: Vec<StoredAt>,
+    spent: Vec<Record>,
+    moved: Moved,
+}
+
+impl Store {
+    /// Writes the log anew if it is mostly old. Looking is work: it is done when the log has grown by an eighth. All that it says
+    /// is in the file.
+    pub(super) fn shorten(&self, gossip: &GossipEngine, written: &mut Written) {
+        let end = gossip.lock().gossip.end().bytes();
+        if end <= MIN_REWRITTEN || end.saturating_sub(written.looked_at) < end / 8 {
+            return;
+        }
+        written.looked_at = end;
+        match self.rewritten(gossip) {
+            Ok(Some(new_end)) => {
+                tracing::info!(
+                    before = end,
+                    after = new_end,
+                    "the log of gossip was written anew without what is old"
+                );
+                *written = Written { imaged: 0, looked_at: new_end };
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the log of gossip cannot be written anew and stays as it is");
+                drop(std::fs::remove_file(anew(&self.log)));
+            }
+        }
     }
-    let bytes = read_at(file, 0..end).context("the log of gossip cannot be read")?;
-    let live = live_bytes(gossip, &bytes);
-    Ok(((live.len() as u64) < end / 2).then_some(live))
+
+    /// How long the new log is, if there is one.
+    fn rewritten(&self, gossip: &GossipEngine) -> std::io::Result<Option<u64>> {
+        let Some(kept) = kept(&gossip.lock().gossip) else {
+            return Ok(None);
+        };
+        self.append(gossip)?;
+        let end = kept.moved.old_end().bytes();
+        let (new, old) = (anew(&self.log), self.file());
+        let moved = copy(kept, &old, &new)?;
+        let new_end = moved.new_end().bytes();
+        if new_end >= end / 2 {
+            std::fs::remove_file(&new)?;
+            return Ok(None);
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&new)?;
+        // What has come since is written to the new one, and nobody reads from the old one by a place of the new.
+        let mut state = gossip.lock();
+        remove_image(&self.image)?;
+        carry_over(&state.gossip, &old, &file, &moved)?;
+        std::fs::rename(&new, &self.log)?;
+        state.gossip.moved(moved);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
+        Ok(Some(new_end))
+    }
+}
+
+/// Where a log is written anew.
+pub(super) fn anew(log: &Path) -> PathBuf {
+    log.with_extension("log.new")
+}
+
+/// What is known now, if the log seems to be twice as long as that.
+fn kept(gossip: &Gossip) -> Option<Kept> {
+    if gossip.end().bytes() / 2 <= typical(gossip) {
+        return None;
+    }
+    let places = gossip.graph().places().collect();
+    Some(Kept { places, spent: gossip.spent_records(), moved: Moved::new(gossip.end()) })
 }
 
 fn typical(gossip: &Gossip) -> u64 {
@@ -34,38 +97,39 @@ fn typical(gossip: &Gossip) -> u64 {
     counts.iter().zip(TYPICAL).map(|(count, size)| *count as u64 * size).sum()
 }
 
-/// Puts it in the place of the old one. The image goes first: it is of the old one.
-pub(super) fn install(log: &Path, image: &Path, live: &[u8]) -> anyhow::Result<()> {
-    match std::fs::remove_file(image) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).context("the image of the network cannot be removed")
+/// Copies what is kept. What is damaged is left out: it is learnt anew.
+fn copy(kept: Kept, old: &File, new: &Path) -> std::io::Result<Moved> {
+    let Kept { places, spent, mut moved } = kept;
+    let mut out = BufWriter::new(File::create(new)?);
+    out.write_all(MAGIC)?;
+    for at in places {
+        let Some(frame) = frame_at(old, at) else { continue };
+        if matches!(read_frame(&frame), Frame::Whole(..)) {
+            out.write_all(&frame)?;
+            moved.copied(at, frame.len());
         }
-        _ => write_anew(log, live).context("the log of gossip cannot be rewritten"),
     }
+    for record in spent {
+        let frame = record.frame();
+        out.write_all(&frame)?;
+        moved.added(frame.len());
+    }
+    out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+    Ok(moved)
 }
 
-fn live_bytes(gossip: &Gossip, bytes: &[u8]) -> Vec<u8> {
-    let mut live = MAGIC.to_vec();
-    let frame = |at: StoredAt| {
-        let rest = usize::try_from(at.0.get()).ok().and_then(|at| bytes.get(at..))?;
-        match read_frame(rest) {
-            Frame::Whole(_, len) => rest.get(..len),
-            _ => None,
-        }
-    };
-    for channel in gossip.graph().channels(..) {
-        let updates = channel.policies.iter().flatten().filter_map(|policy| policy.stored);
-        for at in channel.stored.into_iter().chain(updates) {
-            live.extend_from_slice(frame(at).unwrap_or_default());
-        }
-        if let Some(height) = gossip.closed_at(channel.short_channel_id) {
-            live.extend(Record::Spent(channel.short_channel_id, height).frame());
-        }
+/// What was appended to the old log since the copy was begun.
+fn carry_over(gossip: &Gossip, old: &File, new: &File, moved: &Moved) -> std::io::Result<()> {
+    use std::os::unix::fs::FileExt as _;
+    let saved = gossip.end().bytes() - gossip.unsaved_len() as u64;
+    let since = super::read_at(old, moved.old_end().bytes()..saved)?;
+    new.write_all_at(&since, moved.new_end().bytes())
+}
+
+/// The image is of the old log.
+fn remove_image(image: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(image) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    for (_, info) in gossip.graph().nodes() {
-        if let Some(at) = info.and_then(|info| info.stored) {
-            live.extend_from_slice(frame(at).unwrap_or_default());
-        }
-    }
-    live
 }

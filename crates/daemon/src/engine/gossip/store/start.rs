@@ -1,20 +1,22 @@
 //! From the files to what is known: the image, and what the log says beyond it. Without an image that is to be believed, the
 //! whole log.
 
-use super::{IMAGE, LOG, Store, read_at, shorten};
+use super::{IMAGE, LOG, Store, Written, read_at, shorten};
 use anyhow::Context as _;
 use astrape_primitives::NodeId;
 use astrape_routing::Gossip;
 use astrape_routing::gossip::image::{self, ImageError, ImageFile, MAX_IMAGE};
-use astrape_routing::gossip::log::{Frame, LogEnd, MAGIC, read_frame};
+use astrape_routing::gossip::log::{FRAME_HEAD, Frame, LogEnd, MAGIC, MAX_FRAME, read_frame};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, RwLock};
 
-/// The longest log that is read: twenty times that of today's network.
-const MAX_LOG: u64 = 2 << 30;
+/// So much of the log is read at a time.
+const CHUNK: u64 = 1 << 20;
+
+const _: () = assert!(CHUNK as usize > FRAME_HEAD + MAX_FRAME, "a frame is within two chunks");
 
 /// Why there is nothing to begin from.
 #[derive(Debug, thiserror::Error)]
@@ -37,27 +39,20 @@ impl Store {
         us: NodeId,
     ) -> anyhow::Result<(Self, Gossip)> {
         let (path, image) = (directory.join(LOG), directory.join(IMAGE));
-        let mut file = open_log(&path)?;
+        // Of a node that ended while it wrote the log anew.
+        drop(std::fs::remove_file(shorten::anew(&path)));
+        let file = open_log(&path)?;
         let len = log_len(&file)?;
         let from_image = from_image(&image, &file, len, chain_hash, us);
         if let Err(why) = &from_image {
             tracing::info!(%why, "the image of the network is not used: the log is read from its beginning");
         }
-        let (mut gossip, mut imaged) = match from_image {
-            Ok(gossip) => {
-                let end = gossip.end().bytes();
-                (gossip, end)
-            }
-            Err(_) => (Gossip::new(chain_hash, us), 0),
+        let mut gossip = from_image.unwrap_or_else(|_| Gossip::new(chain_hash, us));
+        let imaged = match gossip.end() {
+            LogEnd::EMPTY => 0,
+            end => end.bytes(),
         };
-        let end = gossip.end().bytes();
-        replay(&mut gossip, &read_at(&file, end..len.max(end))?);
-        if let Some(live) = shorten::shortened(&gossip, &file)? {
-            shorten::install(&path, &image, &live)?;
-            file = open_log(&path)?;
-            (gossip, imaged) = (Gossip::new(chain_hash, us), 0);
-            replay(&mut gossip, live.get(MAGIC.len()..).unwrap_or_default());
-        }
+        replay(&mut gossip, &file, len)?;
         file.set_len(gossip.end().bytes())?;
         file.write_all_at(MAGIC, 0)?;
         tracing::info!(
@@ -65,7 +60,8 @@ impl Store {
             nodes = gossip.graph().node_count(),
             "the network as it was known"
         );
-        Ok((Self { file, image, imaged: Mutex::new(imaged) }, gossip))
+        let written = Mutex::new(Written { imaged, looked_at: 0 });
+        Ok((Self { log: path, image, file: RwLock::new(Arc::new(file)), written }, gossip))
     }
 }
 
@@ -74,13 +70,9 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// How long the log is; that of an empty one when it is none of this version, or too long to be true.
+/// How long the log is; that of an empty one when it is none of this version.
 fn log_len(file: &File) -> anyhow::Result<u64> {
     let len = file.metadata().context("the log of gossip cannot be read")?.len();
-    if len > MAX_LOG {
-        tracing::warn!(len, "the log of gossip is too long: the network is learnt anew");
-        return Ok(LogEnd::EMPTY.bytes());
-    }
     let mut magic = [0; MAGIC.len()];
     match file.read_exact_at(&mut magic, 0) {
         Ok(()) if magic == *MAGIC => Ok(len),
@@ -115,25 +107,46 @@ fn from_image(
     Ok(image.load(chain_hash, us, &tail)?)
 }
 
-/// Takes what a log says from where it is known.
-fn replay(gossip: &mut Gossip, mut rest: &[u8]) {
+/// Takes what a log says from where it is known, a chunk at a time.
+fn replay(gossip: &mut Gossip, file: &File, len: u64) -> anyhow::Result<()> {
+    let mut unread = gossip.end().bytes();
+    let mut bytes = Vec::new();
+    while unread < len {
+        let end = len.min(unread + CHUNK);
+        let chunk = read_at(file, unread..end).context("the log of gossip cannot be read")?;
+        unread = end;
+        bytes.extend_from_slice(&chunk);
+        let taken = match take_frames(gossip, &bytes) {
+            Ok(taken) => taken,
+            Err(Damaged) => {
+                let at = gossip.end().bytes();
+                tracing::warn!(at, "the log of gossip is damaged: what follows is learnt anew");
+                return Ok(());
+            }
+        };
+        bytes.drain(..taken);
+    }
+    if !bytes.is_empty() {
+        tracing::info!("the log of gossip was cut by a crash and goes on from there");
+    }
+    Ok(())
+}
+
+/// What is at a place of the log makes no sense.
+struct Damaged;
+
+/// Takes the whole frames that some bytes begin with; how many bytes these are.
+fn take_frames(gossip: &mut Gossip, bytes: &[u8]) -> Result<usize, Damaged> {
+    let mut taken = 0;
     loop {
-        match read_frame(rest) {
+        match read_frame(&bytes[taken..]) {
             Frame::Whole(record, len) => {
                 // One that does not fit (a channel that is there already) changes nothing.
                 gossip.replay(&record, len);
-                rest = &rest[len..];
+                taken += len;
             }
-            Frame::Cut if rest.is_empty() => return,
-            Frame::Cut => {
-                tracing::info!("the log of gossip was cut by a crash and goes on from there");
-                return;
-            }
-            Frame::Damaged => {
-                let at = gossip.end().bytes();
-                tracing::warn!(at, "the log of gossip is damaged: what follows is learnt anew");
-                return;
-            }
+            Frame::Cut => return Ok(taken),
+            Frame::Damaged => return Err(Damaged),
         }
     }
 }

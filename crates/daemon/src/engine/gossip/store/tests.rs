@@ -132,7 +132,7 @@ fn known(engine: &GossipEngine) -> Known {
 
 /// Where the image that a start used ended; zero when it used none.
 fn imaged(engine: &GossipEngine) -> u64 {
-    *engine.store.imaged.lock().unwrap()
+    engine.store.written.lock().unwrap().imaged
 }
 
 #[test]
@@ -260,40 +260,88 @@ fn a_crash_at_any_byte_of_the_log_loses_only_what_was_last() {
     }
 }
 
-#[test]
-fn a_log_that_is_mostly_old_is_written_anew_and_its_image_with_it() {
-    let home = Home::new();
+/// A node whose log is mostly old, and as long as one that is worth writing anew.
+fn grown(home: &Home) -> GossipEngine {
     let engine = home.open();
     (1..40).for_each(|n| learn(&engine, n));
+    engine.lock().gossip.block_connected(TIP.plus(1), [outpoint(3)]);
     let mut fee = 1_000;
-    while engine.lock().gossip.end().bytes() < 17 << 20 {
+    while engine.lock().gossip.end().bytes() < 16 << 20 {
         (1..40).for_each(|n| reprice(&engine, n, fee));
         fee += 1;
         if engine.lock().gossip.unsaved_len() > 1 << 20 {
             engine.store.save(&engine).unwrap();
         }
     }
-    assert!(imaged(&engine) > 4 << 20, "there was an image in between");
-    engine.store.close(&engine);
-    let whole = known(&engine);
-    drop(engine);
-    let old_image = std::fs::read(home.path(IMAGE)).unwrap();
-    let engine = home.open();
-    assert!(std::fs::metadata(home.path(LOG)).unwrap().len() < 100_000);
-    let content = |known: Known| -> Vec<_> {
-        known
-            .into_iter()
-            .map(|(c, at)| (c.short_channel_id, c.policies.map(|p| p.map(|p| p.fee_base_msat)), at))
-            .collect()
+    engine
+}
+
+fn log_len(home: &Home) -> u64 {
+    std::fs::metadata(home.path(LOG)).unwrap().len()
+}
+
+/// What is known but where it is kept.
+fn content(known: Known) -> Vec<(ShortChannelId, [Option<u32>; 2], Option<Height>)> {
+    let content = |(c, at): (Channel, _)| {
+        (c.short_channel_id, c.policies.map(|policy| policy.map(|p| p.fee_base_msat)), at)
     };
-    assert_eq!(content(known(&engine)), content(whole));
-    assert!(!home.path(IMAGE).exists());
+    known.into_iter().map(content).collect()
+}
+
+/// How much of what is known is found where it is said to be.
+fn found(engine: &GossipEngine) -> usize {
+    let places: Vec<_> = engine.lock().gossip.graph().places().collect();
+    engine.store.messages(engine, &places).len()
+}
+
+#[test]
+fn a_log_that_is_mostly_old_is_written_anew_while_the_node_runs() {
+    let home = Home::new();
+    let engine = grown(&home);
+    let waiting = engine.lock().gossip.unsaved_len();
+    assert!(imaged(&engine) > 4 << 20 && waiting > 0, "there was an image, and something waits");
+    let whole = content(known(&engine));
+    engine.store.save(&engine).unwrap();
+    let short = log_len(&home);
+    assert!(short < 100_000, "{short}");
+    assert_eq!(content(known(&engine)), whole);
+    assert_eq!(found(&engine), 39 + 39);
+    // It goes on from there: what comes now is found, and there after a start.
+    learn(&engine, 50);
+    reprice(&engine, 7, 950_000);
+    assert_eq!(found(&engine), 40 + 40, "also what is not written yet");
+    engine.store.save(&engine).unwrap();
+    assert_eq!(found(&engine), 40 + 40);
     let now = known(&engine);
-    let places: Vec<_> = now.iter().filter_map(|(channel, _)| channel.stored).collect();
-    assert_eq!(engine.store.messages(&engine, &places).len(), 39);
     drop(engine);
-    // Had the old image come back, it would not be believed.
-    std::fs::write(home.path(IMAGE), old_image).unwrap();
     let engine = home.open();
-    assert_eq!((imaged(&engine), known(&engine)), (0, now));
+    assert_eq!((imaged(&engine), known(&engine)), (0, now.clone()), "the old image is gone");
+    engine.store.close(&engine);
+    drop(engine);
+    let engine = home.open();
+    assert!(imaged(&engine) > 0);
+    assert_eq!((known(&engine), found(&engine)), (now, 40 + 40));
+}
+
+#[test]
+fn a_log_that_cannot_be_written_anew_stays_and_keeps_no_node_from_starting() {
+    let home = Home::new();
+    let engine = grown(&home);
+    // Something is in the way.
+    std::fs::create_dir_all(home.path("gossip.log.new")).unwrap();
+    engine.store.save(&engine).unwrap();
+    let long = log_len(&home);
+    assert!(long > 16 << 20);
+    reprice(&engine, 7, 950_000);
+    engine.store.close(&engine);
+    let before = known(&engine);
+    drop(engine);
+    let engine = home.open();
+    assert_eq!(known(&engine), before);
+    assert_eq!(found(&engine), 39 + 39);
+    // Nothing is, any more.
+    std::fs::remove_dir_all(home.path("gossip.log.new")).unwrap();
+    engine.store.save(&engine).unwrap();
+    assert!(log_len(&home) < 100_000);
+    assert_eq!((content(known(&engine)), found(&engine)), (content(before), 39 + 39));
 }
