@@ -151,12 +151,14 @@ pub(crate) struct World {
     pub(crate) estimates: Option<Feerates>,
     /// Why what we see of the chain is not fresh.
     pub(crate) stale: Option<String>,
-    /// The tip when what we see was fresh last.
-    pub(crate) stale_since: Height,
-    /// The tip when what we see became fresh, but for moments in which we missed nothing.
+    /// The tip when we were at the tip of the chain last.
+    pub(crate) behind_since: Height,
+    /// Our tip when we came to that of the chain, but for moments in which we missed nothing.
     pub(crate) fresh_since: Option<Height>,
     /// Whether blocks that are there already have not been read.
     pub(crate) is_behind: bool,
+    /// Channels that are older than this start, and whose peers have not told where they are since.
+    pub(crate) unmet: BTreeSet<ChannelKeysId>,
     /// Whether the newest block was read while that was so.
     pub(crate) is_catching_up: bool,
     /// What spends a funding of ours in the mempool, as it was told last.
@@ -171,9 +173,10 @@ impl Node {
             is_feerate_told: config.fixed_feerate.is_some(),
             estimates: None,
             stale: None,
-            stale_since: Height(0),
+            behind_since: Height(0),
             fresh_since: None,
             is_behind: false,
+            unmet: BTreeSet::new(),
             is_catching_up: false,
             unconfirmed: BTreeMap::new(),
         };

@@ -112,9 +112,10 @@ impl Node {
         self.owed.iter().any(|(_, owed)| owed.inputs.iter().any(|input| input.outpoint == coin.outpoint()))
     }
 
-    /// What is derived from the channels: the index, and the onions that they hold.
+    /// What is derived from the channels: the index, the onions that they hold, and whose peers have yet to tell where they are.
     fn derive(&mut self) {
         self.index = Index::default();
+        self.world.unmet = self.channels.keys().into_iter().collect();
         self.recent = Recent::default();
         for (keys, resolution) in self.resolutions.iter() {
             self.index.update_outputs(*keys, None, Some(resolution));

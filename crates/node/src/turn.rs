@@ -171,6 +171,7 @@ impl<'a> Turn<'a> {
                 }
                 if is_back {
                     self.node.suspect.remove(&keys);
+                    self.node.world.unmet.remove(&keys);
                     self.node.failed_by_peer.remove(&keys);
                 }
                 self.take_transition(keys, transition);

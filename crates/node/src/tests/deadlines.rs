@@ -176,6 +176,65 @@ fn no_channel_is_closed_from_a_stale_view_of_the_chain_nor_at_once_when_it_is_ba
     assert!(matches!(node.channel(&second).expect("there").phase, Phase::Closing(_)));
 }
 
+// attack 43
+// attack 32
+#[test]
+fn blocks_that_come_hours_late_or_by_a_wrong_clock_count_all_the_same() {
+    let (mut node, _, second) = relayed(astrape_transactions::CommitmentFormat::Anchors);
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("starting".to_owned())));
+    step(&mut node, NOW, told(crate::Freshness::Doubtful("its newest block is three hours old".to_owned())));
+    while node.chain().height() < Height(105) {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    assert!(goes_on_chain(&block(&mut node)), "at its expiry and three");
+    assert!(!is_open(&node, second));
+}
+
+/// A node that has just been started, long after it stopped or from an old copy: it has the preimage of an HTLC that the peer may
+/// take back from block 110 on.
+fn started_late(tip: u32) -> (Node, ChannelKeysId) {
+    let mut theirs = channel(1, peer(2));
+    let mut htlc = pending(astrape_primitives::Side::Remote, 110);
+    let attribution = astrape_channel::htlc::Attribution::Silent;
+    let preimage = astrape_primitives::PaymentPreimage([7; 32]);
+    htlc.removal = Some(astrape_channel::htlc::Removal {
+        resolution: Resolution::Fulfilled { preimage, attribution },
+        from: Default::default(),
+        late_preimage: None,
+    });
+    if let Phase::Open(open) = &mut theirs.phase {
+        let terms = Arc::make_mut(&mut open.funding.terms);
+        terms.local.dust_limit = Sat(354);
+        open.fees = astrape_channel::fee::Fees::new(astrape_primitives::FeeratePerKw(1_000));
+        open.htlcs.insert(htlc.key(), Arc::new(htlc));
+    }
+    let keys = theirs.keys();
+    let mut node = node_with(config(), vec![theirs]).after_losing_all_connections();
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    step(&mut node, NOW, told(crate::Freshness::Behind("starting".to_owned())));
+    while node.chain().height() < Height(tip) {
+        block(&mut node);
+    }
+    let (_, effects) = step(&mut node, NOW, told(crate::Freshness::Fresh));
+    assert!(!goes_on_chain(&effects) && is_open(&node, keys), "nobody was dialled yet");
+    (node, keys)
+}
+
+// attack 48
+#[test]
+fn a_deadline_at_a_start_waits_until_the_peer_could_tell_that_our_state_is_old() {
+    let (mut node, keys) = started_late(100);
+    for _ in 0..2 {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    assert!(goes_on_chain(&block(&mut node)), "it is not there, and the expiry comes nearer");
+    assert!(!is_open(&node, keys));
+    // With little time left it is one block.
+    let (mut node, _) = started_late(105);
+    assert!(goes_on_chain(&block(&mut node)));
+}
+
 /// How the payment that came in will end, if that is decided.
 fn end_of(node: &Node, first: ChannelKeysId) -> Option<Resolution> {
     let open = node.channel(&first).and_then(|channel| channel.open()).expect("it is there");

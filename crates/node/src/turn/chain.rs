@@ -213,24 +213,22 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether what we see of the chain can be relied on. When it can again, what is due by then is looked at.
+    /// Whether what we see of the chain can be relied on. When we are at its tip again, what is due by then is looked at.
     fn freshness(&mut self, freshness: Freshness) {
+        let tip = self.height();
         let world = &mut self.node.world;
+        let was_behind = world.is_behind;
         world.is_behind = matches!(freshness, Freshness::Behind(_));
         world.is_catching_up &= world.is_behind;
-        let stale = match freshness {
+        world.stale = match freshness {
             Freshness::Fresh => None,
             Freshness::Behind(reason) | Freshness::Doubtful(reason) => Some(reason),
         };
-        let was_stale = world.stale.is_some();
-        world.stale = stale;
-        let (is_stale, tip) = (self.node.world.stale.is_some(), self.height());
-        let world = &mut self.node.world;
-        match (was_stale, is_stale) {
-            (false, true) => world.stale_since = tip,
+        match (was_behind, world.is_behind) {
+            (false, true) => world.behind_since = tip,
             (true, false) => {
                 // At a start nobody knows for how long we were away.
-                if world.fresh_since.is_none() || tip > world.stale_since.plus(MAX_DELAYED_BLOCKS) {
+                if world.fresh_since.is_none() || tip > world.behind_since.plus(MAX_DELAYED_BLOCKS) {
                     world.fresh_since = Some(tip);
                 }
                 self.deadlines();

@@ -11,11 +11,22 @@ use std::sync::Arc;
 /// Blocks that a peer has to bring its own commitment, when it failed a channel before telling where it is.
 const BLOCKS_FOR_THE_PEERS_COMMITMENT: u32 = 12;
 
+/// Blocks after a start that a peer has to connect and tell where it is, before a deadline brings our commitment on chain: it
+/// may be revoked, if what we started from was a copy that nothing tells from the newest.
+const BLOCKS_TO_MEET: u32 = 3;
+
+/// The same where as few blocks as these are left: long enough to be connected with whoever is there.
+const BLOCKS_TO_MEET_IN_HASTE: u32 = 1;
+
+/// Blocks before an expiry from which on it is late.
+const HASTE_BLOCKS: u32 = 6;
+
 impl Turn<'_> {
-    /// Whether channels must go on chain for their HTLCs. Only from a fresh view of the chain, never in a channel whose
-    /// state may be old, and never for what is not worth it.
+    /// Whether channels must go on chain for their HTLCs. Only at the tip of the chain that is there, never in a channel whose
+    /// state may be old, and never for what is not worth it. A tip that seems too old is a tip: blocks that are kept from us for
+    /// hours, or a clock that is wrong, do not stop what is counted in blocks (attack 43).
     pub(in crate::turn) fn deadlines(&mut self) {
-        if self.node.world.stale.is_some() {
+        if self.node.world.is_behind {
             return;
         }
         let (tip, feerates) = (self.height(), self.feerates());
@@ -32,6 +43,7 @@ impl Turn<'_> {
             .channels
             .iter()
             .filter(|(keys, _)| !self.node.suspect.contains(*keys))
+            .filter(|(keys, channel)| !self.waits_for_its_peer(keys, channel))
             .filter_map(|(keys, channel)| {
                 let reason = reason(channel)?;
                 Some((first_expiry(channel), *keys, reason))
@@ -49,6 +61,15 @@ impl Turn<'_> {
                 self.close_where_too_much_is_left_to_the_peer(keys);
             }
         }
+    }
+
+    /// Whether a peer that has not told where it is since our start may still do so.
+    fn waits_for_its_peer(&self, keys: &ChannelKeysId, channel: &Channel) -> bool {
+        let world = &self.node.world;
+        let Some(since) = world.fresh_since.filter(|_| world.unmet.contains(keys)) else { return false };
+        let tip = self.height();
+        let is_late = tip.plus(HASTE_BLOCKS) >= first_expiry(channel);
+        tip < since.plus(if is_late { BLOCKS_TO_MEET_IN_HASTE } else { BLOCKS_TO_MEET })
     }
 
     /// Channels that their peers have failed unheard, and whose commitment does not come. One whose state may be old waits

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, RwLock};
 /// So much of the log is read at a time.
 const CHUNK: u64 = 1 << 20;
 
-const _: () = assert!(CHUNK as usize > FRAME_HEAD + MAX_FRAME, "a frame is within two chunks");
+const _: () = assert!(CHUNK > (FRAME_HEAD + MAX_FRAME) as u64, "a frame is within two chunks");
 
 /// Why there is nothing to begin from.
 #[derive(Debug, thiserror::Error)]
