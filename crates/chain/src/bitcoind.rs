@@ -2,6 +2,7 @@
 
 mod answers;
 mod broadcast;
+mod pruned;
 
 use crate::fees::{FeeEstimates, TARGETS};
 use crate::rpc::{Auth, IN_WARMUP, METHOD_NOT_FOUND, RpcClient, RpcError};
@@ -64,6 +65,7 @@ pub struct Bitcoind {
     cannot_wait: AtomicBool,
     /// It takes no packages, and that was said.
     lacks_packages: AtomicBool,
+    pruned: pruned::Pruned,
 }
 
 impl Bitcoind {
@@ -76,6 +78,7 @@ impl Bitcoind {
             network,
             cannot_wait: AtomicBool::new(false),
             lacks_packages: AtomicBool::new(false),
+            pruned: pruned::Pruned::default(),
         }
     }
 
@@ -92,6 +95,14 @@ impl Bitcoind {
     }
 
     async fn get_block(&self, hash: BlockHash) -> Result<Option<Arc<Block>>, SourceError> {
+        match self.get_whole(hash).await {
+            Err(SourceError::Pruned(hash)) => self.fetch_again(hash).await.map(Some),
+            found => found,
+        }
+    }
+
+    /// As it has it now.
+    async fn get_whole(&self, hash: BlockHash) -> Result<Option<Arc<Block>>, SourceError> {
         let raw: Option<String> = self.get_of_block(hash, 0).await?;
         let decode = |raw: String| deserialize_hex(&raw).map(Arc::new);
         raw.map(decode).transpose().map_err(|error| SourceError::Nonsense(format!("block {hash}: {error}")))

@@ -21,7 +21,8 @@ pub trait ChainSource: Send + Sync {
     /// Hash of the best chain's block at a height; `None` above the tip.
     fn hash_at(&self, height: Height) -> Answer<'_, Option<BlockHash>>;
 
-    /// A whole block; `None` when the source does not know it. Fails with [`SourceError::Pruned`] where it has deleted it.
+    /// A whole block; `None` when the source does not know it. Fails with [`SourceError::Pruned`] where it has deleted it and
+    /// cannot have it again now.
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>>;
 
     /// The lowest block that a source still has which deletes old ones; `None` where it has all.

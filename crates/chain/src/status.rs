@@ -41,8 +41,8 @@ pub enum Status {
     Stale {
         /// The source's best block.
         tip: BlockId,
-        /// Time in its header.
-        tip_time: Timestamp,
+        /// How old it is by its header and our clock.
+        age: Duration,
     },
     /// The source gives no answers.
     Unreachable {
@@ -62,12 +62,12 @@ impl Status {
         if lacks_blocks || (state.initial_download && limits.heed_initial_download) {
             return Status::SourceBehind { blocks: tip.height, headers };
         }
-        let age = Duration::from_millis(now.since(state.tip_time));
-        if limits.stale_after.is_some_and(|limit| age > limit) {
-            return Status::Stale { tip, tip_time: state.tip_time };
-        }
         if tip.height.0 > at.0.saturating_add(MAX_BEHIND) {
             return Status::CatchingUp { at, target: tip.height };
+        }
+        let age = Duration::from_millis(now.since(state.tip_time));
+        if limits.stale_after.is_some_and(|limit| age > limit) {
+            return Status::Stale { tip, age };
         }
         Status::Following { tip }
     }
@@ -76,6 +76,12 @@ impl Status {
     #[must_use]
     pub fn is_reliable(&self) -> bool {
         matches!(self, Status::Following { .. })
+    }
+
+    /// Whether we are at the source's tip, fresh or not.
+    #[must_use]
+    pub fn is_at_tip(&self) -> bool {
+        matches!(self, Status::Following { .. } | Status::Stale { .. })
     }
 
     /// Whether two say the same, details aside.
@@ -94,8 +100,16 @@ impl fmt::Display for Status {
             Status::SourceBehind { blocks, headers } => {
                 write!(f, "waiting for the chain source, which has {blocks} of {headers} blocks")
             }
-            Status::Stale { tip, .. } => {
-                write!(f, "the chain source has no block after {} for too long", tip.height)
+            Status::Stale { tip, age } => {
+                let minutes = age.as_secs() / 60;
+                write!(
+                    f,
+                    "block {}, the newest that the chain source has, is {} h {} min old: either it is cut off from the network, or \
+                     the clock of this machine is ahead",
+                    tip.height,
+                    minutes / 60,
+                    minutes % 60
+                )
             }
             Status::Unreachable { reason, .. } => write!(f, "{reason}"),
         }
@@ -157,6 +171,10 @@ mod tests {
         let old = SourceState { tip_time: Timestamp::from_secs(NOW.secs() - 9_001), ..state(100) };
         assert!(matches!(status(&old, 100, Network::Bitcoin), Status::Stale { .. }));
         assert!(status(&old, 100, Network::Regtest).is_reliable());
+        let words = status(&old, 100, Network::Bitcoin).to_string();
+        assert!(words.starts_with("block 100") && words.contains("2 h 30 min old"), "{words}");
+        // While there are blocks to be read, their age says nothing.
+        assert!(matches!(status(&old, 97, Network::Bitcoin), Status::CatchingUp { .. }));
         let young = SourceState { tip_time: Timestamp::from_secs(NOW.secs() - 8_999), ..state(100) };
         assert!(status(&young, 100, Network::Bitcoin).is_reliable());
     }

@@ -7,7 +7,7 @@ use astrape_chain::{
     BroadcastResult, ChainSource, Follower, FollowerSettings, MempoolView, SourceError, Status, Update,
     starting_cursor,
 };
-use astrape_primitives::{FeeratePerKw, Network, Sat};
+use astrape_primitives::{FeeratePerKw, Height, Network, Sat};
 use bitcoin::absolute::LockTime;
 use bitcoin::blockdata::opcodes::OP_TRUE;
 use bitcoin::script::Builder;
@@ -98,6 +98,55 @@ async fn a_restart_of_bitcoind_is_survived() {
     believer.listen_until(&mut follower, node.tip().await).await;
     while !follower.status().is_reliable() {
         tokio::time::timeout(Duration::from_secs(60), follower.next()).await.unwrap();
+    }
+}
+
+/// A node was off for longer than its bitcoind keeps blocks.
+#[tokio::test]
+async fn blocks_that_were_pruned_are_had_again_and_the_chain_is_followed_to_its_end() {
+    let Some(whole) = Node::start().await else { return };
+    let cursor = starting_cursor(&whole.source(Network::Regtest), 10).await.unwrap();
+    whole.mine(1_000).await;
+    let Some(pruning) = Node::start_with(&["-prune=1", "-fastprune"]).await else { return };
+    pruning.follow(&whole).await;
+    pruning.call("pruneblockchain", json!([600])).await;
+    assert!(
+        pruning.source(Network::Regtest).pruned_below().await.unwrap() > Some(Height(20)),
+        "the first are gone"
+    );
+    // Without a peer that has them it is said, and the others are found as before.
+    pruning.call("disconnectnode", json!([whole.address()])).await;
+    let alone = pruning.source(Network::Regtest);
+    let block_at = |height| {
+        let alone = &alone;
+        async move { alone.block(alone.hash_at(height).await?.expect("it is in the chain")).await }
+    };
+    assert!(matches!(block_at(Height(1)).await, Err(SourceError::Pruned(_))));
+    assert!(block_at(Height(999)).await.unwrap().is_some());
+
+    pruning.follow(&whole).await;
+    until_connected(&pruning).await;
+    let source = Arc::new(pruning.source(Network::Regtest));
+    let gone = source.txids(source.hash_at(Height(1)).await.unwrap().unwrap()).await;
+    assert!(matches!(gone, Err(SourceError::Pruned(_))), "nothing is downloaded for what others announce");
+    let mut follower = Follower::new(source.clone(), cursor, settings(Duration::from_millis(100))).unwrap();
+    let follow = async {
+        while follower.tip().height < Height(1_000) {
+            follower.next().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), follow).await.unwrap();
+    assert_eq!(follower.tip(), whole.tip().await);
+}
+
+/// Waits until a peer has told what it has.
+async fn until_connected(node: &Node) {
+    let has_peer = async || {
+        let peers = node.call("getpeerinfo", json!([])).await;
+        peers.as_array().unwrap().iter().any(|peer| peer["servicesnames"].to_string().contains("NETWORK"))
+    };
+    while !has_peer().await {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

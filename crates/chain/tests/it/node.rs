@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Node {
     directory: tempfile::TempDir,
     port: u16,
+    /// Where other nodes connect.
+    p2p: u16,
     flags: Vec<&'static str>,
     child: Option<Child>,
 }
@@ -61,8 +63,9 @@ impl Node {
     pub(crate) async fn start_with(flags: &[&'static str]) -> Option<Self> {
         executable()?;
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut node =
-            Self { directory: tempfile::tempdir().unwrap(), port, flags: flags.to_vec(), child: None };
+        let p2p = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let directory = tempfile::tempdir().unwrap();
+        let mut node = Self { directory, port, p2p, flags: flags.to_vec(), child: None };
         node.run().await;
         Some(node)
     }
@@ -71,9 +74,10 @@ impl Node {
     pub(crate) async fn run(&mut self) {
         let exe = executable().expect("it was there before");
         let mut command = Command::new(&exe);
-        command.args(["-regtest", "-server", "-listen=0", "-dnsseed=0", "-listenonion=0", "-natpmp=0"]);
+        command.args(["-regtest", "-server", "-dnsseed=0", "-listenonion=0", "-natpmp=0"]);
         command.arg(format!("-datadir={}", self.directory.path().display()));
         command.arg(format!("-rpcport={}", self.port));
+        command.arg(format!("-bind=127.0.0.1:{}", self.p2p));
         if is_knots(&exe) {
             command.arg("-corepolicy");
         }
@@ -96,6 +100,21 @@ impl Node {
         self.call("stop", json!([])).await;
         let mut child = self.child.take().expect("it runs");
         tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    }
+
+    /// Connects it with another, and waits until it has all blocks of that.
+    pub(crate) async fn follow(&self, other: &Node) {
+        self.call("addnode", json!([other.address(), "onetry"])).await;
+        let begin = Instant::now();
+        while self.tip().await != other.tip().await {
+            assert!(begin.elapsed() < Duration::from_secs(60), "the blocks do not come over");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Where others connect.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.p2p)
     }
 
     fn auth(&self) -> Auth {

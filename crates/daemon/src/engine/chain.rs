@@ -110,7 +110,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
             }
             _ = fees_due.tick() => tell_fees(shared, &*source, &mut told).await?,
             // While blocks are being caught up with, the mempool is of a later time than the core.
-            _ = mempool_due.tick(), if follower.status().is_reliable() => {
+            _ = mempool_due.tick(), if follower.status().is_at_tip() => {
                 look_back(shared, &*source, follower.tip()).await?;
                 tell_mempool(shared, &*source, &mut told.mempool).await?;
             }

@@ -45,8 +45,9 @@ pub(super) async fn warn_of_pruned(shared: &Shared, source: &dyn ChainSource, ti
     match source.pruned_below().await {
         Ok(Some(has)) if has > needed => tracing::error!(
             %needed, %has,
-            "bitcoind has pruned blocks that this node has yet to read: what happened to its coins and channels in them is not \
-             found; let bitcoind download them again (-reindex, with a higher -prune or none)"
+            "bitcoind has pruned blocks that this node has yet to read: it is asked to download them again one by one, for which \
+             it needs peers that have all blocks; until it has them, what happened to coins and channels since is not found. If \
+             that does not go on, start it with -reindex and a higher -prune or none"
         ),
         Ok(Some(has)) => {
             tracing::info!(%has, "bitcoind prunes: this node must not be off for longer than its blocks last")
