@@ -10,6 +10,7 @@ mod coins;
 mod command;
 pub(crate) mod court;
 mod gossip;
+mod hour;
 mod jam;
 mod money;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};

@@ -456,3 +456,83 @@ fn the_whole_announcement_of_a_channel_of_ours_by_its_peer_announces_it() {
     net.receive(0, 1, &astrape_wire::Message::ChannelAnnouncement(whole));
     assert!(is_announced(&net));
 }
+
+/// A block whose header says this hour.
+fn block_of(node: &mut Node, time: Timestamp) {
+    let tip = node.chain().tip().expect("it has one");
+    let height = Height(tip.height.0 + 1);
+    let block = astrape_primitives::BlockId {
+        height,
+        hash: bitcoin::BlockHash::from_byte_array([u8::try_from(height.0).expect("few"); 32]),
+    };
+    let time = u32::try_from(time.secs()).expect("before 2106");
+    let event =
+        astrape_primitives::ChainEvent::Connected { block, previous: tip.hash, time, matched: Vec::new() };
+    step(node, NOW, Input::Chain(crate::ChainInput::Event(event)));
+}
+
+fn said_at(effects: &[Effect]) -> Option<u64> {
+    public(effects).first().map(|update| u64::from(update.timestamp))
+}
+
+/// A clock that was wrong once costs no more than the time in which it was.
+#[test]
+fn a_clock_that_is_years_ahead_for_an_hour_leaves_nothing_behind_in_gossip() {
+    let config = Config::new(peer(1), Network::Bitcoin);
+    let mut node = node_with(config, vec![announced(1, peer(2))]);
+    block_of(&mut node, NOW);
+    let first = said_at(&tick(&mut node, later(2 * MINUTE))).expect("nothing was said before");
+    assert_eq!(first, later(2 * MINUTE).secs());
+    let years = 4 * 365 * DAY;
+    assert_eq!(said_at(&tick(&mut node, later(years))), None, "it is not old by the chain");
+    let mut changed = node.config().clone();
+    changed.payment.forward.fee_base = Msat(7);
+    node.config = Arc::new(changed);
+    let ahead = said_at(&tick(&mut node, later(years + 2 * MINUTE))).expect("it is news");
+    assert_eq!(ahead, later(DAY).secs(), "a day after the newest block, which others take");
+    // The clock is right again, and in ten days the network would forget us.
+    node.gossip_looked_at = NOW;
+    assert_eq!(said_at(&tick(&mut node, later(3 * MINUTE))), None, "others still take what was said");
+    for day in 1..12 {
+        block_of(&mut node, later(day * DAY));
+    }
+    let next = said_at(&tick(&mut node, later(11 * DAY + MINUTE))).expect("it is old");
+    assert_eq!(next, later(11 * DAY + MINUTE).secs());
+}
+
+/// As an older version may have left it.
+#[test]
+fn a_timestamp_that_is_years_ahead_is_not_followed() {
+    let config = Config::new(peer(1), Network::Bitcoin);
+    let mut node = node_with(config, vec![announced(1, peer(2))]);
+    let years = u32::try_from(later(4 * 365 * DAY).secs()).expect("before 2106");
+    node.counters.set((), crate::state::Counters { last_gossip_timestamp: years, ..Default::default() });
+    block_of(&mut node, NOW);
+    assert_eq!(said_at(&tick(&mut node, later(2 * MINUTE))), Some(later(2 * MINUTE).secs()));
+    // Also where it was said already.
+    let mut said = (*node.own_updates.get(&node.channels.keys()[0]).expect("said")).clone();
+    said.0.timestamp = years;
+    node.own_updates.set(node.channels.keys()[0], said);
+    assert_eq!(said_at(&tick(&mut node, later(4 * MINUTE))), Some(later(4 * MINUTE).secs()));
+}
+
+/// Who pays it later is not refused because the clock was wrong for an hour.
+#[test]
+fn a_clock_that_is_years_ahead_ends_no_invoice_for_good() {
+    let mut node = node_with(Config::new(peer(1), Network::Bitcoin), Vec::new());
+    block_of(&mut node, NOW);
+    let mut invoice = crate::record::tests::examples::Gen(1).invoice();
+    invoice.expires_at = later(7 * DAY);
+    let hash = invoice.payment_hash;
+    node.invoices.set(hash, Arc::new(invoice));
+    tick(&mut node, later(4 * 365 * DAY));
+    assert!(node.invoices.contains(&hash));
+    for day in 1..=6 {
+        block_of(&mut node, later(day * DAY));
+    }
+    tick(&mut node, later(7 * DAY - MINUTE));
+    assert!(node.invoices.contains(&hash), "it has a minute left");
+    block_of(&mut node, later(7 * DAY));
+    tick(&mut node, later(7 * DAY + MINUTE));
+    assert!(!node.invoices.contains(&hash));
+}

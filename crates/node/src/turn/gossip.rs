@@ -10,7 +10,7 @@ use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
 use crate::state::{OwnNode, OwnUpdate, unsigned};
 use astrape_channel::{Channel, Event, Link, Open, Phase, Shutdown};
-use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId, Timestamp};
+use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::Message as Digest;
@@ -84,7 +84,7 @@ impl Turn<'_> {
                     signature: said.0.signature,
                     ..wanted.clone()
                 })
-            && !is_old(said.0.timestamp, self.now)
+            && !self.is_to_be_said_anew(said.0.timestamp)
         {
             return false;
         }
@@ -203,22 +203,13 @@ impl Turn<'_> {
         };
         if let Some(said) = self.node.own_node.get(&())
             && said.0 == (NodeAnnouncement { timestamp: said.0.timestamp, ..wanted.clone() })
-            && !is_old(said.0.timestamp, self.now)
+            && !self.is_to_be_said_anew(said.0.timestamp)
         {
             return;
         }
         let announcement = NodeAnnouncement { timestamp: self.gossip_timestamp(), ..wanted };
         self.node.own_node.set((), OwnNode(announcement.clone()));
         self.effects.push(Effect::Announce(Announcement::Node(Box::new(announcement))));
-    }
-
-    /// Greater than any before, whatever the clock says (BOLT 7).
-    fn gossip_timestamp(&mut self) -> u32 {
-        let mut counters = self.node.counters.get(&()).copied().unwrap_or_default();
-        let now = u32::try_from(self.now.secs()).unwrap_or(u32::MAX);
-        counters.last_gossip_timestamp = now.max(counters.last_gossip_timestamp.saturating_add(1));
-        self.node.counters.set((), counters);
-        counters.last_gossip_timestamp
     }
 
     /// The whole announcement of a channel with the peer that says it, which holds its signatures.
@@ -284,8 +275,4 @@ pub(crate) fn scid_towards_peer(open: &Open) -> Option<ShortChannelId> {
 fn announced_features(config: &crate::Config) -> Features {
     let features = config.features.clone();
     if config.payment.accept_keysend { features.with_optional(Feature::Keysend) } else { features }
-}
-
-fn is_old(timestamp: u32, now: Timestamp) -> bool {
-    now.secs().saturating_sub(u64::from(timestamp)) >= u64::from(REFRESH_SECS)
 }

@@ -234,7 +234,7 @@ impl Turn<'_> {
         }
         self.give_back_what_is_late();
         self.look_at_held();
-        self.expire_invoices(self.now);
+        self.expire_invoices(self.credible_now());
         self.look_at_payments();
         self.look_at_background();
         self.look_at_gossip();
