@@ -3,7 +3,7 @@
 
 use super::{Shared, router, targets, trips};
 use anyhow::Context as _;
-use astrape_node::{ChannelFact, Effect, Fact, Find, Found, Input, SignerAnswer};
+use astrape_node::{ChannelFact, Effect, Fact, Find, Found, Input, JournalError, SignerAnswer};
 use astrape_transactions::Keychain;
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle as Runtime;
@@ -74,7 +74,15 @@ async fn found(shared: &Arc<Shared>, find: Find) -> anyhow::Result<Input> {
     if let Find::RetiredHtlcs { channel, number } = find {
         let shared = Arc::clone(shared);
         let looking = move || shared.lookups.read(|reader| reader.retired_htlcs(&channel, number));
-        let rows = tokio::task::spawn_blocking(looking).await.context("a lookup panicked")??;
+        let rows = tokio::task::spawn_blocking(looking).await.context("a lookup panicked")?;
+        let rows = match rows {
+            // They only add claims: what the thief's commitment pays to itself is taken all the same.
+            Err(JournalError::Damaged(what)) => {
+                tracing::error!(%channel, %what, "the archive of a channel is damaged: HTLCs of a revoked commitment are not claimed");
+                Vec::new()
+            }
+            rows => rows?,
+        };
         return Ok(Input::Found(Found::RetiredHtlcs { channel, number, rows }));
     }
     let signer = Arc::clone(&shared.signer);

@@ -50,7 +50,8 @@ pub(super) fn add(conn: &Connection, htlcs: &[RetiredHtlc]) -> Result<(), Journa
     Ok(())
 }
 
-/// Those that a commitment of the peer had, by side and id.
+/// Those that a commitment of the peer had, by side and id. Each adds a claim to the justice of a revoked commitment: one that is
+/// damaged is left out, so that the others are claimed.
 pub(super) fn of_commitment(
     conn: &Connection,
     channel: &ChannelKeysId,
@@ -68,7 +69,12 @@ pub(super) fn of_commitment(
     for node in path(at) {
         let mut rows = statement.query((number, node.cast_signed(), at.cast_signed())).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            htlcs.push(read(number, *channel, row)?);
+            match read(number, *channel, row) {
+                Ok(htlc) => htlcs.push(htlc),
+                Err(error) => {
+                    tracing::error!(%channel, %error, "an HTLC of a revoked commitment cannot be claimed")
+                }
+            }
         }
     }
     htlcs.sort_by_key(|htlc| (htlc.offered_by == Side::Remote, htlc.id));

@@ -1,8 +1,8 @@
 //! Files that are not as they were left: refused, or intact. Never a panic, never something in between.
 
-use crate::support::{Contents, contents, node, open, typical};
+use crate::support::{Contents, channel, contents, node, open, typical};
 use astrape_node::{Journal as _, JournalError, Outcome, PastRequest, Request, RequestId, Writes};
-use astrape_primitives::{Network, PaymentHash};
+use astrape_primitives::{CommitmentNumber, Network, PaymentHash};
 use astrape_storage::sqlite::DATABASE;
 use astrape_storage::{Opened, SqliteJournal};
 use std::path::Path;
@@ -191,7 +191,6 @@ fn a_value_that_was_edited_is_damage() {
         "UPDATE records SET key = x'ff' WHERE key = (SELECT min(key) FROM records)",
         "UPDATE ledger SET amount_msat = amount_msat + 1 WHERE number = 3",
         "UPDATE ledger SET peer = zeroblob(33) WHERE number = 3",
-        "UPDATE archived_htlcs SET amount_msat = 4 WHERE id = 4",
         "UPDATE archives SET number = 7",
         "UPDATE archives SET channel = zeroblob(32)",
         "UPDATE marks SET number = 1000",
@@ -208,5 +207,28 @@ fn a_value_that_was_edited_is_damage() {
             matches!(found, Err(JournalError::Damaged(_) | JournalError::Foreign(_))),
             "{edit}: {found:?}"
         );
+    }
+}
+
+/// The one time when archives are read is when a thief is on the chain.
+#[test]
+fn a_damaged_row_of_the_archive_keeps_no_other_from_being_claimed() {
+    let dir = tempfile::tempdir().unwrap();
+    written(dir.path());
+    let archived = |journal: &SqliteJournal| {
+        let of = |number| journal.retired_htlcs(&channel(1), CommitmentNumber(number)).unwrap();
+        (0..64).flat_map(of).map(|htlc| htlc.id).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (journal, _) = SqliteJournal::open(dir.path(), Network::Regtest, node()).unwrap();
+    let before = archived(&journal);
+    drop(journal);
+    for damage in ["amount_msat = 4", "payment_hash = x'00'", "cltv_expiry = -1"] {
+        let conn = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+        conn.execute_batch(&format!("UPDATE archived_htlcs SET {damage} WHERE id = 4")).unwrap();
+        drop(conn);
+        let (journal, _) = SqliteJournal::open(dir.path(), Network::Regtest, node()).unwrap();
+        let mut left = before.clone();
+        assert!(left.remove(&astrape_primitives::HtlcId(4)) && !left.is_empty());
+        assert_eq!(archived(&journal), left, "{damage}");
     }
 }

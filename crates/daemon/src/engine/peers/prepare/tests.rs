@@ -144,14 +144,22 @@ fn a_payment_without_an_invoice_for_a_hash_that_was_paid_before_is_none() {
     let writes = Writes::by_hand(BTreeMap::new(), vec![entry], vec![], vec![], None, BTreeMap::new());
     journal.commit(&writes).expect("written");
     let lookups = Lookups::of(&journal).expect("there is a journal");
-    let heard = adds.map(|add| Heard::Message(Message::UpdateAddHtlc(add))).into();
-    let prepared = prepare(heard, &signer, &lookups).expect("readable");
-    let offered = prepared.iter().map(|event| match event {
-        PeerEvent::Message(PeerMessage::UpdateAddHtlc { onion, .. }) => match &**onion {
-            Ok(Peeled { hop: Hop::Final { payload }, .. }) => payload.keysend_preimage,
+    let offered = || {
+        let heard = adds.clone().map(|add| Heard::Message(Message::UpdateAddHtlc(add))).into();
+        let prepared = prepare(heard, &signer, &lookups).expect("readable");
+        let preimage = |event: &PeerEvent| match event {
+            PeerEvent::Message(PeerMessage::UpdateAddHtlc { onion, .. }) => match &**onion {
+                Ok(Peeled { hop: Hop::Final { payload }, .. }) => payload.keysend_preimage,
+                other => panic!("{other:?}"),
+            },
             other => panic!("{other:?}"),
-        },
-        other => panic!("{other:?}"),
-    });
-    assert_eq!(offered.collect::<Vec<_>>(), [None, Some(preimages[1])]);
+        };
+        prepared.iter().map(preimage).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(), [None, Some(preimages[1])]);
+    // Nobody ends the node by the hash of a payment of which a damaged disk has left nonsense.
+    let conn = rusqlite::Connection::open(directory.path().join(astrape_storage::sqlite::DATABASE));
+    let changed = conn.and_then(|conn| conn.execute_batch("UPDATE ledger SET amount_msat = amount_msat + 1"));
+    changed.expect("another may write between commits");
+    assert_eq!(offered(), [None, Some(preimages[1])]);
 }
