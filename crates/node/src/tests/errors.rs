@@ -200,6 +200,46 @@ fn an_error_or_a_warning_for_a_channel_that_we_do_not_know_is_ignored() {
     assert_eq!(last_error(&net, 1), unknown);
 }
 
+/// A node that has lost its database, but not the words of its seed, gets what is its own when the peer closes. LND does not for an
+/// `error` alone.
+#[test]
+fn who_goes_on_with_a_channel_that_we_do_not_know_is_told_that_we_know_nothing() {
+    let (mut net, channels) = middle();
+    let unknown = ChannelId([9; 32]);
+    let reestablish = |number| {
+        Message::ChannelReestablish(astrape_wire::ChannelReestablish {
+            channel_id: unknown,
+            next_commitment_number: astrape_primitives::CommitmentNumber(number),
+            next_revocation_number: astrape_primitives::CommitmentNumber(5),
+            your_last_per_commitment_secret: [3; 32],
+            my_current_per_commitment_point: super::peer(5).key(),
+            next_funding: None,
+            my_current_funding_locked: None,
+        })
+    };
+    let answers = |net: &mut Net, message: &Message| {
+        let said = net.members[1].said.len();
+        net.receive(1, 0, message);
+        net.members[1].said[said..].iter().map(|(_, message)| message.clone()).collect::<Vec<_>>()
+    };
+    let told = answers(&mut net, &reestablish(7));
+    assert!(
+        matches!(
+            &told[..],
+            [Message::ChannelReestablish(nothing), Message::Error(error)]
+                if nothing.channel_id == unknown
+                    && nothing.next_commitment_number.0 == 0
+                    && nothing.next_revocation_number.0 == 0
+                    && error.channel_id == unknown
+        ),
+        "{told:?}"
+    );
+    // Who says that it knows nothing itself is not told so again and again.
+    let told = answers(&mut net, &reestablish(0));
+    assert!(matches!(&told[..], [Message::Error(_)]), "{told:?}");
+    assert_eq!(channels.map(|channel| phase(&net, 1, &channel)), ["open"; 4]);
+}
+
 // BOLT 1.the-error-and-warning-messages.2
 #[test]
 fn who_is_asked_for_a_channel_names_it_in_errors_as_the_opener_does() {

@@ -6,8 +6,8 @@ use crate::input::{PeerEvent, PeerMessage};
 use crate::node::ConnectedPeer;
 use astrape_channel::{Event, Fault, Reaction, reaction};
 use astrape_onion::{Failure, PeelFailure, Peeled};
-use astrape_primitives::{ChannelId, ChannelKeysId, Features, NodeId};
-use astrape_wire::{Error, FundingCreated, Message, UpdateAddHtlc, Warning};
+use astrape_primitives::{ChannelId, ChannelKeysId, CommitmentNumber, Features, NodeId};
+use astrape_wire::{ChannelReestablish, Error, FundingCreated, Message, UpdateAddHtlc, Warning};
 use bitcoin::OutPoint;
 use std::sync::Arc;
 
@@ -135,8 +135,32 @@ impl Turn<'_> {
                 }
                 _ => self.drive(channel, Event::Message(message)),
             },
-            None => self.unknown_channel(peer, id, name),
+            None => {
+                if let Message::ChannelReestablish(told) = &message {
+                    self.say_that_we_know_nothing(peer, told);
+                }
+                self.unknown_channel(peer, id, name);
+            }
         }
+    }
+
+    /// The peer goes on with a channel that we do not know, as after a new beginning with nothing but the words of the seed. What is
+    /// ours in it comes back when the peer closes it, and LND does not for an `error`: it does for numbers that can be nobody's who
+    /// knows anything. Such numbers are not answered by the same: two nodes that know nothing would never end.
+    fn say_that_we_know_nothing(&mut self, peer: NodeId, told: &ChannelReestablish) {
+        if told.next_commitment_number == CommitmentNumber(0) {
+            return;
+        }
+        let answer = ChannelReestablish {
+            channel_id: told.channel_id,
+            next_commitment_number: CommitmentNumber(0),
+            next_revocation_number: CommitmentNumber(0),
+            your_last_per_commitment_secret: [0; 32],
+            my_current_per_commitment_point: self.node.config.node_id.key(),
+            next_funding: None,
+            my_current_funding_locked: None,
+        };
+        self.say(peer, Speech::Plain(Message::ChannelReestablish(answer)));
     }
 
     /// Whether a peer names as funding what another channel stands on: it would be known by the same id, and one output
