@@ -3,14 +3,17 @@
 mod answers;
 mod broadcast;
 mod pruned;
+mod search;
 
 use crate::fees::{FeeEstimates, TARGETS};
 use crate::rpc::{Auth, IN_WARMUP, METHOD_NOT_FOUND, RpcClient, RpcError};
-use crate::source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};
+use crate::source::{
+    Answer, BroadcastResult, ChainSource, FoundOutput, SourceError, SourceState, UnspentOutput,
+};
 use answers::{BlockTxids, BlockchainInfo, MempoolInfo, PrevoutSpender, SmartFee, TxOutInfo};
 use astrape_primitives::{BlockId, FeeratePerKw, Height, Network};
 use bitcoin::consensus::encode::deserialize_hex;
-use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
+use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -247,6 +250,10 @@ impl ChainSource for Bitcoind {
 
     fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>> {
         Box::pin(self.get_unspent(outpoint))
+    }
+
+    fn find_unspent<'a>(&'a self, scripts: &'a [ScriptBuf]) -> Answer<'a, Vec<FoundOutput>> {
+        Box::pin(self.search_unspent(scripts))
     }
 
     fn in_mempool(&self, txid: Txid) -> Answer<'_, bool> {

@@ -46,6 +46,8 @@ pub use fees::FeeEstimates;
 pub use follow::{BlockChange, Follower, FollowerSettings, MAX_CURSOR, Update, starting_cursor};
 pub use mempool::MempoolView;
 pub use rpc::{Auth, RpcClient, RpcError};
-pub use source::{Answer, BroadcastResult, ChainSource, SourceError, SourceState, UnspentOutput};
+pub use source::{
+    Answer, BroadcastResult, ChainSource, FoundOutput, SourceError, SourceState, UnspentOutput,
+};
 pub use status::Status;
 pub use watch::Watch;

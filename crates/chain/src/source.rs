@@ -61,6 +61,15 @@ pub trait ChainSource: Send + Sync {
     /// An output in the chain that the chain does not spend, whatever is in the mempool: that may never be confirmed.
     fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>>;
 
+    /// All outputs in the chain that the chain does not spend and that pay to any of these scripts. May take minutes. Fails with
+    /// [`SourceError::Refused`] where a source cannot tell.
+    fn find_unspent<'a>(&'a self, scripts: &'a [ScriptBuf]) -> Answer<'a, Vec<FoundOutput>> {
+        let _ = scripts;
+        Box::pin(async {
+            Err(SourceError::Refused("this chain source cannot be searched for scripts".to_owned()))
+        })
+    }
+
     /// Whether a transaction is in the mempool.
     fn in_mempool(&self, txid: Txid) -> Answer<'_, bool>;
 
@@ -83,6 +92,19 @@ pub struct SourceState {
     pub headers: Height,
     /// Whether it is still downloading the chain for the first time, or after a long sleep.
     pub initial_download: bool,
+}
+
+/// An output that was searched for by its script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundOutput {
+    /// Where it is.
+    pub outpoint: OutPoint,
+    /// Its amount.
+    pub value: Sat,
+    /// Its script.
+    pub script: ScriptBuf,
+    /// How deep it is; 1 in the newest block.
+    pub confirmations: u32,
 }
 
 /// An output that nothing spends.

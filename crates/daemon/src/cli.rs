@@ -23,8 +23,8 @@ mod usage;
 use crate::config::values::{PeerAt, PeerToCall};
 use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
-    BumpFee, Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Route,
-    SetChannel, Settle, Stats, Withdraw,
+    BumpFee, Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Recover,
+    Route, SetChannel, Settle, Stats, Withdraw,
 };
 use clap::{Arg, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use exit::Failure;
@@ -82,6 +82,9 @@ dashes in front. A flag wins over the environment, the environment over the file
     Withdraw(Withdraw),
     /// Have a withdrawal or a funding mined sooner, by a transaction that spends its change and pays for both
     Bumpfee(BumpFee),
+    /// Search the chain for what peers have paid out of channels that this node has forgotten, and bring it to the wallet: after a new
+    /// beginning with nothing but the words of the seed. Takes minutes
+    Recover(Recover),
     /// Connect to a peer, and stay connected
     Connect {
         /// The peer, as ID@HOST:PORT

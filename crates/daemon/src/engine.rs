@@ -52,6 +52,7 @@ mod lookup;
 pub mod outcomes;
 mod peers;
 mod published;
+pub mod recover;
 mod release;
 mod router;
 mod signal;
@@ -67,6 +68,7 @@ pub use core::Stopped;
 pub use handle::{AddressError, CommandError, Handle};
 pub use invoice::{InvoiceError, InvoiceRequest, InvoiceSecret};
 pub use peers::dial::ConnectError;
+pub use recover::RecoverError;
 
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};
@@ -132,6 +134,8 @@ pub(crate) struct Shared {
     pub(crate) broadcasts: WaitingBroadcasts,
     pub(crate) source: Arc<dyn ChainSource>,
     pub(crate) chain_status: watch::Sender<Status>,
+    /// Held while the chain is searched for what peers paid out of unknown channels.
+    pub(crate) recovering: tokio::sync::Mutex<()>,
     pub(crate) shutdown: Shutdown,
     /// Signatures sent for commitments of peers, those of their HTLCs included.
     pub(crate) commitment_signatures: AtomicU64,
@@ -211,6 +215,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         broadcasts: WaitingBroadcasts::default(),
         source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
+        recovering: tokio::sync::Mutex::default(),
         shutdown: Shutdown::new(),
         commitment_signatures: AtomicU64::new(0),
         ended: Signal::new(),

@@ -16,6 +16,7 @@
 //! | `witness` | what a spend shows: who took it, and a preimage |
 //! | [`deadline`] | when to go on chain at all, and when it is not worth it |
 //! | [`nights`] | blocks that came while we slept |
+//! | [`stray`] | what peers paid out of channels that are not known any more |
 //!
 //! # Invariants
 //! - Every fact has its height: a reorganisation undoes exactly what its blocks held.
@@ -37,6 +38,7 @@ pub mod output;
 pub mod plan;
 pub mod resolution;
 pub mod spender;
+pub mod stray;
 pub mod tracked;
 mod witness;
 

@@ -8,9 +8,18 @@ use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Secp256k1, SecretKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// How many payment keys a node has: few enough that all scripts that pay to them can be listed with nothing but the seed. No code
-/// of this node searches the chain for them.
+/// How many payment keys a node has: few enough that all scripts that pay to them can be listed with nothing but the seed, and searched
+/// for.
 pub const PAYMENT_KEYS: u16 = 1024;
+
+/// A name of a channel with each of the payment keys, whether there was such a channel or not.
+pub fn payment_key_names() -> impl Iterator<Item = ChannelKeysId> {
+    (0..PAYMENT_KEYS).map(|n| {
+        let mut id = [0; 32];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        ChannelKeysId(id)
+    })
+}
 
 /// 32 bytes that are no private key: zero, or beyond the order of the curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +135,17 @@ fn secret_key(master: &[u8; 32], name: &str, id: &[u8]) -> SecretKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_have_all_payment_keys_that_a_channel_may_have() {
+        let master = [7; 32];
+        let key = |id: &ChannelKeysId| ChannelSecrets::derive(&master, id).payment.secret_bytes();
+        let keys: std::collections::BTreeSet<[u8; 32]> = payment_key_names().map(|id| key(&id)).collect();
+        assert_eq!(keys.len(), usize::from(PAYMENT_KEYS));
+        for byte in 0..=255 {
+            assert!(keys.contains(&key(&ChannelKeysId([byte; 32]))));
+        }
+    }
 
     #[test]
     fn channels_share_nothing_but_one_of_1024_payment_keys() {

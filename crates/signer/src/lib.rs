@@ -26,8 +26,8 @@
 //!
 //! Names are `"funding"`, `"revocation"`, `"delayed_payment"`, `"htlc"`, `"shachain"`; the counter is one byte, 0 unless the
 //! result is no private key (never seen). There are only 1024 payment keys: what peers pay out to us in their commitments
-//! (`to_remote`) has one of 1024 scripts for each format of a channel, which follow from the words alone. Nothing in Astrape looks
-//! for them; who has nothing left but the words must search the chain for these scripts by other means.
+//! (`to_remote`) has one of 1024 scripts for each format of a channel, which follow from the words alone. Who has nothing left but the
+//! words has the chain searched for these scripts (`astrape recover`).
 //!
 //! # Invariants
 //!

@@ -62,6 +62,7 @@ echo! {
     list_funds(ListFundsRequest) -> ListFundsResponse;
     withdraw(WithdrawRequest) -> WithdrawResponse;
     bump_fee(BumpFeeRequest) -> BumpFeeResponse;
+    recover(RecoverRequest) -> RecoverResponse;
     connect_peer(ConnectPeerRequest) -> ConnectPeerResponse;
     disconnect_peer(DisconnectPeerRequest) -> DisconnectPeerResponse;
     list_peers(ListPeersRequest) -> ListPeersResponse;

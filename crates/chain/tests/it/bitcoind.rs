@@ -10,6 +10,7 @@ use astrape_chain::{
 use astrape_primitives::{FeeratePerKw, Height, Network, Sat};
 use bitcoin::absolute::LockTime;
 use bitcoin::blockdata::opcodes::OP_TRUE;
+use bitcoin::hashes::Hash as _;
 use bitcoin::script::Builder;
 use bitcoin::{Amount, Block, OutPoint, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Witness, transaction};
 use serde_json::json;
@@ -148,6 +149,23 @@ async fn until_connected(node: &Node) {
     while !has_peer().await {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn unspent_outputs_are_found_by_their_scripts() {
+    let Some(node) = Node::start().await else { return };
+    node.mine(1).await;
+    node.mine_to(&ScriptBuf::new_p2wsh(&bitcoin::WScriptHash::from_byte_array([7; 32])), 2).await;
+    let source = node.source(Network::Regtest);
+    let wanted: Vec<ScriptBuf> = (0..2_048_u16)
+        .map(|n| ScriptBuf::from_bytes(n.to_be_bytes().to_vec()).to_p2wsh())
+        .chain([anyone()])
+        .collect();
+    let found = source.find_unspent(&wanted).await.unwrap();
+    let [output] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((output.value, &output.script, output.confirmations), (Sat(50 * 100_000_000), &anyone(), 3));
+    let first = source.block(source.hash_at(Height(1)).await.unwrap().unwrap()).await.unwrap().unwrap();
+    assert_eq!(output.outpoint, coinbase_of(&first));
 }
 
 #[tokio::test]

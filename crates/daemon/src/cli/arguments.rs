@@ -38,6 +38,17 @@ pub struct BumpFee {
     pub spend_reserve: bool,
 }
 
+/// Search for what peers have paid out.
+#[derive(Args, Clone, Debug)]
+pub struct Recover {
+    /// What the sweep is to pay, in satoshi per 1000 weight units, instead of the node's estimate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..), conflicts_with = "only_look")]
+    pub feerate_perkw: Option<u32>,
+    /// Sweep nothing: only tell what is there
+    #[arg(long)]
+    pub only_look: bool,
+}
+
 /// Open a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Open {

@@ -39,6 +39,7 @@ impl Asking {
             Action::Listfunds => self.listfunds().await,
             Action::Withdraw(withdraw) => self.withdraw(withdraw).await,
             Action::Bumpfee(bump) => self.bumpfee(bump).await,
+            Action::Recover(recover) => self.recover(recover).await,
             Action::Connect { peer } => self.connect(peer).await,
             Action::Disconnect { peer } => self.disconnect(peer).await,
             Action::Peers => self.peers().await,

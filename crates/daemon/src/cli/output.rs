@@ -69,3 +69,10 @@ pub(crate) fn config(invocation: &Invocation) -> Result<(), Failure> {
         render::table::table(&["option", "value", "from"], &[], rows.collect())
     })
 }
+
+/// Shows people that something takes its time; a program that reads standard error sees nothing of it.
+pub(super) fn waiting(what: &'static str) -> indicatif::ProgressBar {
+    let spinner = indicatif::ProgressBar::new_spinner().with_message(what);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(200));
+    spinner
+}

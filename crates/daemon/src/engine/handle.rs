@@ -4,12 +4,13 @@ use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
 use super::peers::dial::{ConnectError, dial};
 use super::peers::prepare::fresh_keys;
+use super::recover::{RecoverError, Recovered, recover};
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::command::PayCommand;
 use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
 use astrape_payment::PayRefusal;
-use astrape_primitives::{Network, NodeId, PaymentHash, ShortChannelId};
+use astrape_primitives::{FeeratePerKw, Network, NodeId, PaymentHash, ShortChannelId};
 use astrape_routing::gossip::sync::Progress;
 use astrape_routing::{NoRoute, Route};
 use astrape_storage::SqliteReader;
@@ -213,6 +214,15 @@ impl Handle {
         let begun = tokio::time::timeout(BEGIN_TIMEOUT, self.shared.wallet.begun()).await;
         begun.map_err(|_| AddressError::NotBegun)?;
         Ok(self.shared.wallet.new_address(keychain).await?)
+    }
+
+    /// Searches the chain for what peers have paid out of channels that this node does not know, and sweeps it where a feerate is
+    /// given. May take minutes.
+    ///
+    /// # Errors
+    /// When the chain source cannot be searched, or the node does not see the tip.
+    pub async fn recover(&self, feerate: Option<FeeratePerKw>) -> Result<Recovered, RecoverError> {
+        recover(&self.shared, feerate).await
     }
 
     /// Keys for a channel that does not exist yet.

@@ -2,7 +2,9 @@
 
 use super::table::{list, table, wrapped};
 use super::words::{bare, bare_sat, channel_state, coin_state, msat, sat, short, short_outpoint};
-use astrape_api::v1::{BumpFeeResponse, GetBalanceResponse, ListFundsResponse, WithdrawResponse};
+use astrape_api::v1::{
+    BumpFeeResponse, GetBalanceResponse, ListFundsResponse, RecoverResponse, WithdrawResponse,
+};
 
 /// What the node owns, summed up.
 #[must_use]
@@ -90,6 +92,45 @@ pub fn withdrawn(done: &WithdrawResponse) -> String {
         ("pays out", sat(done.amount_sat)),
         ("costs", sat(done.fee_sat)),
     ]) + &warning
+}
+
+/// What peers have paid out of channels that are forgotten.
+#[must_use]
+pub fn recovered(done: &RecoverResponse) -> String {
+    if done.outputs.is_empty() {
+        return wrapped(
+            "Nothing is there for the keys of this seed. What is yours in a channel that this node has forgotten appears when its peer \
+             closes it: be reachable for it at the address that it knows, or connect to it, and ask again when it has.",
+            0,
+        );
+    }
+    let rows = done.outputs.iter().map(|output| {
+        let way = match &output.txid {
+            Some(txid) => format!("comes in {}", short(txid)),
+            None if output.confirmations < astrape_onchain::stray::MIN_DEPTH => {
+                "is not deep enough yet".to_owned()
+            }
+            None => "stays".to_owned(),
+        };
+        let depth = output.confirmations.to_string();
+        vec![bare_sat(output.amount_sat), depth, way, short_outpoint(&output.outpoint)]
+    });
+    let mut text = table(&["amount (sat)", "confirmations", "which", "output"], &[0, 1], rows.collect());
+    for sweep in &done.sweeps {
+        text.push('\n');
+        text.push_str(&list(&[
+            ("transaction", sweep.txid.clone()),
+            ("brings", sat(sweep.amount_sat)),
+            ("costs", sat(sweep.fee_sat)),
+        ]));
+        if let Some(refused) = &sweep.refused {
+            let words = format!(
+                "The network has not taken it: {refused}. Ask again, with a higher feerate if that is why."
+            );
+            text.push_str(&wrapped(&words, 0));
+        }
+    }
+    text
 }
 
 /// A transaction that pays for another.

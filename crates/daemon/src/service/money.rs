@@ -4,8 +4,8 @@ use super::channels::{settled, state};
 use super::{NodeService, argument, once, refusal};
 use astrape_api::v1::{
     BumpFeeRequest, BumpFeeResponse, ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse,
-    ListFundsRequest, ListFundsResponse, NewAddressRequest, NewAddressResponse, WithdrawRequest,
-    WithdrawResponse,
+    ListFundsRequest, ListFundsResponse, NewAddressRequest, NewAddressResponse, RecoverRequest,
+    RecoverResponse, RecoveredOutput, RecoverySweep, WithdrawRequest, WithdrawResponse,
 };
 use astrape_channel::{Open, Phase};
 use astrape_node::command::{BumpFeeCommand, WithdrawCommand};
@@ -102,6 +102,31 @@ impl NodeService {
             feerate_perkw: bumped.feerate.0,
             warning: not_sent(&self.handle.chain_status()),
         })
+    }
+
+    pub(super) async fn recover(&self, request: RecoverRequest) -> Result<RecoverResponse, Status> {
+        let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
+        if request.only_look && feerate.is_some() {
+            return Err(argument::invalid(
+                "feerate_perkw",
+                "nothing is swept where only a look is asked for",
+            ));
+        }
+        let feerate = (!request.only_look).then(|| feerate.unwrap_or_else(|| self.snapshot().feerate()));
+        let recovered = self.handle.recover(feerate).await.map_err(refusal::recover)?;
+        let outputs = recovered.found.into_iter().map(|found| RecoveredOutput {
+            outpoint: found.outpoint.to_string(),
+            amount_sat: found.value.0,
+            confirmations: found.confirmations,
+            txid: found.swept_by.map(|txid| txid.to_string()),
+        });
+        let sweeps = recovered.sweeps.into_iter().map(|swept| RecoverySweep {
+            txid: swept.txid.to_string(),
+            amount_sat: swept.amount.0,
+            fee_sat: swept.fee.0,
+            refused: swept.refused,
+        });
+        Ok(RecoverResponse { outputs: outputs.collect(), sweeps: sweeps.collect() })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Refusals of the node as statuses of gRPC.
 
-use crate::engine::{AddressError, CommandError, ConnectError, Stopped};
+use crate::engine::{AddressError, CommandError, ConnectError, RecoverError, Stopped};
 use crate::render::words::time;
 use astrape_node::{JournalError, Refusal};
 use tonic::Status;
@@ -31,6 +31,16 @@ pub(crate) fn address(error: AddressError) -> Status {
     match error {
         AddressError::NotBegun => Status::failed_precondition(error.to_string()),
         AddressError::Failed(error) => internal(error),
+    }
+}
+
+/// Nothing was searched, or swept.
+pub(crate) fn recover(error: RecoverError) -> Status {
+    match error {
+        RecoverError::Busy | RecoverError::NotAtTip(_) | RecoverError::Source(_) => {
+            Status::failed_precondition(error.to_string())
+        }
+        RecoverError::Failed(error) => internal(error),
     }
 }
 

@@ -13,6 +13,7 @@ mod gossip;
 mod line;
 mod lookups;
 mod process;
+mod recover;
 mod rendering;
 mod requests;
 mod reserve;

@@ -10,5 +10,6 @@ mod mempool;
 mod ours;
 mod reorgs;
 mod revoked;
+mod strays;
 mod theirs;
 mod witnesses;

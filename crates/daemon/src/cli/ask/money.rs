@@ -2,11 +2,12 @@
 
 use super::Asking;
 use crate::cli::amounts::AmountOrAll;
-use crate::cli::arguments::{BumpFee, Withdraw};
+use crate::cli::arguments::{BumpFee, Recover, Withdraw};
 use crate::cli::exit::Failure;
+use crate::cli::output::waiting;
 use crate::render;
 use astrape_api::v1::{
-    BumpFeeRequest, GetBalanceRequest, ListFundsRequest, NewAddressRequest, WithdrawRequest,
+    BumpFeeRequest, GetBalanceRequest, ListFundsRequest, NewAddressRequest, RecoverRequest, WithdrawRequest,
 };
 
 impl Asking {
@@ -40,6 +41,14 @@ impl Asking {
         };
         let done = self.client.withdraw(request).await?.into_inner();
         self.show(&done, render::money::withdrawn)
+    }
+
+    pub(super) async fn recover(mut self, recover: &Recover) -> Result<(), Failure> {
+        let request = RecoverRequest { feerate_perkw: recover.feerate_perkw, only_look: recover.only_look };
+        let looking = waiting("bitcoind looks through all unspent outputs, which takes some minutes");
+        let done = self.client.recover(request).await;
+        looking.finish_and_clear();
+        self.show(&done?.into_inner(), render::money::recovered)
     }
 
     pub(super) async fn bumpfee(mut self, bump: &BumpFee) -> Result<(), Failure> {

@@ -2,11 +2,11 @@
 
 use crate::engine::clock;
 use astrape_chain::{
-    Answer, BroadcastResult, ChainSource, FeeEstimates, SourceError, SourceState, UnspentOutput,
+    Answer, BroadcastResult, ChainSource, FeeEstimates, FoundOutput, SourceError, SourceState, UnspentOutput,
 };
 use astrape_primitives::{BlockId, Height, Network, Timestamp};
 use astrape_regtest::{Offer, Place, RegtestChain, Seen};
-use bitcoin::{Block, BlockHash, OutPoint, Transaction, Txid};
+use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -110,6 +110,28 @@ impl EmbeddedChain {
             coinbase: found.coinbase,
         })
     }
+
+    /// By a look at all blocks: there are few.
+    fn found_now(&self, scripts: &[ScriptBuf]) -> Vec<FoundOutput> {
+        let scripts: BTreeSet<&ScriptBuf> = scripts.iter().collect();
+        let tip = self.look(RegtestChain::tip).height;
+        let blocks = (0..=tip.0).filter_map(|height| {
+            self.look(|chain| chain.hash_at(Height(height)).and_then(|hash| chain.block(&hash)))
+        });
+        let pays = |tx: &Transaction| {
+            let txid = tx.compute_txid();
+            let outputs =
+                (0_u32..).zip(&tx.output).filter(|(_, output)| scripts.contains(&output.script_pubkey));
+            outputs.map(|(vout, _)| OutPoint { txid, vout }).collect::<Vec<_>>()
+        };
+        let paid: Vec<OutPoint> =
+            blocks.flat_map(|block| block.txdata.iter().flat_map(pays).collect::<Vec<_>>()).collect();
+        let unspent = |outpoint| {
+            let UnspentOutput { value, script, confirmations, .. } = self.unspent_now(&outpoint)?;
+            Some(FoundOutput { outpoint, value, script, confirmations })
+        };
+        paid.into_iter().filter_map(unspent).collect()
+    }
 }
 
 fn at_once<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
@@ -150,6 +172,10 @@ impl ChainSource for EmbeddedChain {
 
     fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>> {
         at_once(self.unspent_now(&outpoint))
+    }
+
+    fn find_unspent<'a>(&'a self, scripts: &'a [ScriptBuf]) -> Answer<'a, Vec<FoundOutput>> {
+        at_once(self.found_now(scripts))
     }
 
     fn in_mempool(&self, txid: Txid) -> Answer<'_, bool> {

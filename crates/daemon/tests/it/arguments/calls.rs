@@ -47,6 +47,7 @@ fn text(value: impl Into<String>) -> Value {
 pub(crate) fn good(call: &str, here: &Here) -> Vec<(&'static str, Value)> {
     match call {
         "Withdraw" => vec![("address", text(&here.address)), ("amount_sat", Value::Number(1_000))],
+        "Recover" => vec![("feerate_perkw", Value::Number(1_000))],
         "BumpFee" => vec![("txid", text("ab".repeat(32)))],
         "ConnectPeer" => vec![("node_id", text(NOBODY)), ("address", text("127.0.0.1:1"))],
         "DisconnectPeer" => vec![("node_id", text(NOBODY))],
@@ -185,6 +186,9 @@ fn money(table: &mut Table) {
     table.not_now("txid", text("ab".repeat(32)), "waits for a block");
     table.numbers("feerate_perkw", &feerates, FEERATE);
     table.not_now("spend_reserve", Value::Flag(true), "waits for a block");
+    table.of("Recover");
+    table.wrong("only_look", Value::Flag(true), "feerate_perkw: nothing is swept");
+    table.numbers("feerate_perkw", &feerates, FEERATE);
 }
 
 fn peers(table: &mut Table, here: &Here) {

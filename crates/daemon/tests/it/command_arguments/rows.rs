@@ -174,6 +174,17 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
     let words = ["ab", "--feerate-perkw", "?"];
     rows.extend(each("bumpfee", "feerate_perkw", &words, &feerate, 2, "--feerate-perkw"));
     rows.push(row("bumpfee", "spend_reserve", &["ab", "--spend-reserve=no"], 2, UNEXPECTED));
+    let words = ["--feerate-perkw", "?"];
+    rows.extend(each("recover", "feerate_perkw", &words, &feerate, 2, "--feerate-perkw"));
+    rows.push(row("recover", "", &["--more"], 2, UNEXPECTED));
+    rows.push(row("recover", "only_look", &["--only-look=no"], 2, UNEXPECTED));
+    rows.push(row(
+        "recover",
+        "only_look",
+        &["--only-look", "--feerate-perkw", "300"],
+        2,
+        "cannot be used with",
+    ));
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
