@@ -270,7 +270,10 @@ impl Stage {
     }
 
     /// What in the mempool spends an output.
-    pub(crate) fn spender(&self, of: OutPoint) -> Result<Option<Transaction>> {
+    ///
+    /// # Errors
+    /// When bitcoind does not answer.
+    pub fn spender(&self, of: OutPoint) -> Result<Option<Transaction>> {
         for txid in self.bitcoind.mempool()? {
             let transaction = self.bitcoind.transaction(&txid)?;
             if transaction.input.iter().any(|input| input.previous_output == of) {

@@ -9,6 +9,7 @@ mod cuts;
 mod direct;
 mod failures;
 mod fees;
+mod forgotten;
 mod forwards;
 mod network;
 mod reorgs;
