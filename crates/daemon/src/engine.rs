@@ -184,6 +184,9 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     choices.suspect.extend(opened.suspect);
     choices.led.extend(opened.led);
     let (node, owed) = Node::restore(choices, &journal)?;
+    if opened.stale.is_some() {
+        alarms::tell_of_lost(&node);
+    }
     alarms::tell_of(&node);
     let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
     let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;

@@ -65,7 +65,8 @@ pub fn find(
         tracing::warn!(
             from = %height,
             "the seed is older than this node: its coins are looked for in all blocks from there on, which takes a while. \
-             Channels of an earlier node do not come back by the words alone. --wallet-birthday HEIGHT chooses another block"
+             --wallet-birthday HEIGHT chooses another block. Channels of an earlier node do not go on: when their peers call they are told \
+             to close them, and `astrape recover` brings home what they pay out"
         );
     }
     if chosen.is_some() {

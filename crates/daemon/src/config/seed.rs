@@ -104,7 +104,8 @@ impl SeedFile {
         format!(
             "A new seed was made: {}. Write its 24 words on paper now; they bring back the node's coins and keys on chain (put them \
              into the file of that name in an empty data directory). \
-             The money in channels also needs the database beside it: never start an older copy of that.",
+             What is in channels comes back by them only when the peers close (`astrape recover`); what is on its way then may be lost. The \
+             database beside it has all: never start an older copy of that.",
             self.path.display()
         )
     }

@@ -23,6 +23,19 @@ pub(crate) fn tell(entry: &Entry) {
     }
 }
 
+/// At a start from what is older than the mark beside it: channels that the mark knows and the database does not.
+pub(crate) fn tell_of_lost(node: &Node) {
+    let lost: Vec<String> =
+        node.suspect().filter(|keys| node.channel(keys).is_none()).map(|keys| keys.to_string()).collect();
+    if !lost.is_empty() {
+        tracing::error!(
+            channels = %lost.join(", "),
+            "the database is older than these channels and knows nothing of them: when their peers call they are told to close them; \
+             `astrape recover` brings home what they pay out, six blocks later"
+        );
+    }
+}
+
 /// The same at the start, of what was so before, and of channels whose state is in doubt until their peers connect.
 pub(crate) fn tell_of(node: &Node) {
     for keys in node.suspect() {
