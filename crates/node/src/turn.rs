@@ -9,6 +9,7 @@ mod channel;
 mod coins;
 mod command;
 pub(crate) mod court;
+pub(crate) mod doomed;
 mod gossip;
 mod hour;
 mod jam;

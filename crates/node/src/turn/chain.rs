@@ -174,7 +174,8 @@ impl Turn<'_> {
 
     /// Transactions of ours that are not confirmed go out again with every block; those that are deep are owed no more.
     fn owe_again(&mut self) {
-        let tip = self.height();
+        self.give_up_what_is_doomed();
+        let (tip, doomed) = (self.height(), self.node.doomed());
         for txid in self.node.owed.keys() {
             let Some(owed) = self.node.owed.get(&txid).cloned() else {
                 continue;
@@ -184,6 +185,7 @@ impl Turn<'_> {
                     self.node.owed.remove(&txid);
                 }
                 Some(_) => {}
+                None if doomed.contains(&txid) => {}
                 None => {
                     if owed.since.is_none() {
                         let since = Some(tip);
