@@ -3,6 +3,7 @@
 use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
 use super::peers::dial::{ConnectError, dial};
+use super::peers::places;
 use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
@@ -146,6 +147,25 @@ impl Handle {
                 Ok(())
             }
         }
+    }
+
+    /// Connects with a peer where it was reached before or says to the network that it is; returns once it is up. Whoever is
+    /// connected already stays so.
+    ///
+    /// # Errors
+    /// When nobody has said where it is, or it is not reached at any of these places: then with the last of them.
+    pub async fn connect_known(&self, peer: NodeId) -> Result<(), ConnectError> {
+        if self.shared.peers.get(&peer).is_some_and(|link| link.is_up()) {
+            return Ok(());
+        }
+        let mut refused = ConnectError::NoAddress(peer);
+        for address in places::known(&self.shared, peer) {
+            match self.connect(peer, &address).await {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// Disconnects from a peer and, unless there are channels with it, forgets it. With channels it is tried again, but not

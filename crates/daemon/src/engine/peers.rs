@@ -9,6 +9,7 @@
 //! | `writer` | signs, encodes, encrypts, sends |
 //! | `link` | what the rest of the engine holds of a connection |
 //! | `listen`, `dial`, `reconnect` | where connections come from |
+//! | `places` | where a peer may be reached |
 //!
 //! A connection that replaces another one of the same peer waits until the core has taken the end of the older one and
 //! all that it led to is out: so nothing that was meant for the older one is ever said on the newer.
@@ -17,6 +18,7 @@ pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod link;
 pub(crate) mod listen;
+pub(crate) mod places;
 pub(crate) mod prepare;
 pub(crate) mod reader;
 pub(crate) mod reconnect;

@@ -12,6 +12,7 @@ mod floods;
 mod gossip;
 mod line;
 mod lookups;
+mod moved;
 mod process;
 mod rendering;
 mod requests;

@@ -66,8 +66,15 @@ impl Down {
     }
 
     pub(crate) async fn start(self) -> Member {
+        self.start_with(|_| {}).await
+    }
+
+    /// Starts it with other options; a further restart begins with the usual ones.
+    pub(crate) async fn start_with(self, change: impl FnOnce(&mut EngineConfig)) -> Member {
         let Self { seed, dir, chain } = self;
-        let (handle, running) = start(config(seed, dir.path(), &chain)).await.unwrap();
+        let mut config = config(seed, dir.path(), &chain);
+        change(&mut config);
+        let (handle, running) = start(config).await.unwrap();
         Member { seed, dir, chain, handle, running }
     }
 }
@@ -85,10 +92,7 @@ impl Member {
         change: impl FnOnce(&mut EngineConfig),
     ) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut config = config(seed, dir.path(), chain);
-        change(&mut config);
-        let (handle, running) = start(config).await.unwrap();
-        Member { seed, dir, chain: chain.clone(), handle, running }
+        Down { seed, dir, chain: chain.clone() }.start_with(change).await
     }
 
     /// Stops it.

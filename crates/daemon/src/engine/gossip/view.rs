@@ -5,6 +5,7 @@ use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_routing::Snapshot;
 use astrape_routing::gossip::sync::Progress;
 use astrape_routing::graph::{Channel, NodeInfo};
+use astrape_wire::Address;
 use std::sync::Arc;
 
 /// Channels of one node that are shown.
@@ -93,6 +94,11 @@ impl GossipEngine {
             })
             .collect();
         Some(NodeView { info: graph.node(id).cloned(), channels, channel_count })
+    }
+
+    /// Where a node listens, by its newest announcement.
+    pub(crate) fn addresses(&self, id: &NodeId) -> Vec<Address> {
+        self.lock().gossip.graph().node(id).map(|info| info.addresses.clone()).unwrap_or_default()
     }
 
     /// The graph as path search reads it.

@@ -22,6 +22,9 @@ pub enum ConnectError {
     /// No `host:port`.
     #[error("`{0}` is no address: write it as host:port, such as 203.0.113.7:9735")]
     Address(String),
+    /// Nobody has said where the peer is.
+    #[error("no address of {0} is known: give it as ID@HOST:PORT")]
+    NoAddress(NodeId),
     /// Our own node id.
     #[error("this is our own node id")]
     Ourselves,
