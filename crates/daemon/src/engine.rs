@@ -84,6 +84,7 @@ use gossip::GossipEngine;
 use lookup::Lookups;
 use outcomes::Outcomes;
 use peers::Peers;
+use peers::handshakes::Handshakes;
 use peers::reconnect::Backoffs;
 use published::Published;
 use router::Router;
@@ -95,7 +96,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use trips::Trips;
 use wallet::Wallet;
@@ -224,7 +225,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     tasks.spawn(router::run(Arc::clone(&shared)));
     tasks.spawn(bootstrap::run(Arc::clone(&shared), config.dns_seeds, config.name_server));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
-    let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));
+    let handshakes = Handshakes::new();
     for listener in listeners {
         tasks.spawn(peers::listen::listen(Arc::clone(&shared), listener, Arc::clone(&handshakes)));
     }

@@ -2,6 +2,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `handshakes` | those of others that are under way, and which give way |
 //! | `shake` | the handshake on a socket, within its deadline |
 //! | `connection` | one connection from its handshake to its end |
 //! | `reader` | decrypts, decodes, asks the session, prepares, hands to the core |
@@ -16,6 +17,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod dial;
+pub(crate) mod handshakes;
 pub(crate) mod link;
 pub(crate) mod listen;
 pub(crate) mod places;

@@ -8,7 +8,7 @@ use astrape_signer::InProcessSigner;
 use astrape_transactions::Signer as _;
 use astrape_transport::{Decryptor, Encryptor, Handshake, Progress, Secured};
 use astrape_wire::{ChannelReestablish, Error, Init, Message, Ping, UpdateFee};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -94,6 +94,27 @@ async fn a_silent_peer_does_not_count_as_connected() {
         alice.handle.snapshot().connected_peers().any(|(id, _)| id == Stranger::id(42))
     })
     .await;
+    alice.stop().await.unwrap();
+}
+
+/// Whoever reaches the port can open connections and say nothing on them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_sockets_keep_nobody_out_and_are_closed_within_seconds() {
+    let alice = Member::start(45, &EmbeddedChain::new()).await;
+    let begun = Instant::now();
+    let mut mutes = Vec::new();
+    for _ in 0..300 {
+        mutes.push(TcpStream::connect(alice.address()).await.unwrap());
+    }
+    // Sooner than the silent ones run out of time.
+    let coming = tokio::time::timeout(Duration::from_secs(4), async {
+        let mut honest = Stranger::connect(46, &alice).await;
+        assert!(matches!(honest.hear().await, Message::Init(_)));
+    });
+    coming.await.expect("it is let in beside them");
+    let mut last = mutes.pop().unwrap();
+    assert!(matches!(last.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     alice.stop().await.unwrap();
 }
 
