@@ -17,7 +17,7 @@
 //! | `peers` | connections: listening, dialling, reading, writing, coming back |
 //! | [`chain`] | follows a source, broadcasts; a regtest chain in this process |
 //! | `wallet` | finds our coins on chain, gives out addresses |
-//! | [`bootstrap`] | the first peers, by DNS seeds |
+//! | [`bootstrap`] | peers for a node that has none, by the graph and DNS seeds |
 //! | [`gossip`] | what others say of the network: a second machine, beside the core |
 //! | `router` | ways for payments, and what is known of liquidity |
 //! | `targets` | whom to probe while nothing else is under way |

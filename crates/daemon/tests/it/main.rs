@@ -1,6 +1,7 @@
 //! Behaviour of running nodes.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod alone;
 mod api;
 mod applications;
 mod arguments;

@@ -41,7 +41,7 @@ pub(crate) fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfi
         chain: ChainBackend::Embedded(chain.clone()),
         node: Config::new(node_id, Network::Regtest),
         wallet_birthday: None,
-        dns_seeds: Vec::new(),
+        dns_seeds: None,
         name_server: None,
         estimate: None,
         dev_fast: true,
