@@ -105,7 +105,7 @@ async fn call(shared: &Arc<Shared>, found: Vec<Found>) {
             return;
         }
         match tokio::time::timeout(DIAL_PATIENCE, dial(shared, node_id, &address)).await {
-            Ok(Ok(())) => {
+            Ok(Ok(_)) => {
                 tracing::info!(peer = %node_id, %address, "a node that we did not know of our own is a peer now");
             }
             Ok(Err(error)) => tracing::debug!(peer = %node_id, %address, %error, "not reached"),

@@ -2,7 +2,7 @@
 
 use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
-use super::peers::dial::{ConnectError, dial};
+use super::peers::dial::{ConnectError, Dialled, dial};
 use super::peers::places;
 use super::peers::prepare::fresh_keys;
 use super::{Shared, clock};
@@ -131,12 +131,15 @@ impl Handle {
         self.shared.facts.subscribe()
     }
 
-    /// Connects with a peer at `host:port`; returns once it is up. The peer and its address are remembered.
+    /// Connects with a peer at `host:port`; returns once it is up. The peer and its address are remembered if it was reached there:
+    /// whoever is connected already stays so, and nobody knows whether the address is right.
     ///
     /// # Errors
     /// When there is no connection, with what to do about it.
     pub async fn connect(&self, peer: NodeId, address: &str) -> Result<(), ConnectError> {
-        dial(&self.shared, peer, address).await?;
+        if dial(&self.shared, peer, address).await? == Dialled::NotTried {
+            return Ok(());
+        }
         let remember = Command::RememberPeer { peer, addresses: vec![address.to_owned()] };
         match self.command(remember).await {
             Ok(_) => Ok(()),

@@ -52,3 +52,26 @@ async fn a_peer_that_has_moved_is_found_where_it_says_to_the_network_that_it_is(
         member.stop().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_remembered_once_the_peer_was_reached_there() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(24, &chain).await, Member::start(25, &chain).await);
+    bob.connect(&alice).await;
+    let remembered = || -> Vec<String> {
+        let node = alice.handle.snapshot();
+        node.known_peers().flat_map(|(_, known)| known.addresses.clone()).collect()
+    };
+    until("bob is up", async || alice.handle.peer_address(&bob.id()).is_some()).await;
+    until("alice knows it", async || alice.handle.snapshot().connected_peers().count() == 1).await;
+    alice.handle.connect(bob.id(), &free_place().to_string()).await.unwrap();
+    assert_eq!(remembered(), Vec::<String>::new(), "nobody has tried it");
+    bob.handle.disconnect(alice.id()).await.unwrap();
+    until("they are apart", async || alice.handle.peer_address(&bob.id()).is_none()).await;
+    alice.handle.connect(bob.id(), &free_place().to_string()).await.unwrap_err();
+    alice.connect(&bob).await;
+    assert_eq!(remembered(), [bob.address()]);
+    for member in [alice, bob] {
+        member.stop().await.unwrap();
+    }
+}

@@ -137,7 +137,7 @@ async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, wante
     let mut connected = false;
     for address in addresses {
         match dial(&shared, peer, &address).await {
-            Ok(()) => {
+            Ok(_) => {
                 connected = true;
                 break;
             }
