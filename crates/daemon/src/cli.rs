@@ -20,7 +20,7 @@ mod output;
 mod run;
 mod usage;
 
-use crate::config::values::{PeerAt, PeerToCall};
+use crate::config::values::PeerAt;
 use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
     BumpFee, Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Recover,
@@ -87,8 +87,8 @@ dashes in front. A flag wins over the environment, the environment over the file
     Recover(Recover),
     /// Connect to a peer, and stay connected
     Connect {
-        /// The peer, as ID@HOST:PORT
-        peer: PeerToCall,
+        /// The peer: ID@HOST:PORT, or ID alone where the node knows an address, from before or from the network
+        peer: PeerAt,
     },
     /// Hang up on a peer, and stay away
     Disconnect {

@@ -17,7 +17,7 @@
 //! | `peers` | connections: listening, dialling, reading, writing, coming back |
 //! | [`chain`] | follows a source, broadcasts; a regtest chain in this process |
 //! | `wallet` | finds our coins on chain, gives out addresses |
-//! | [`bootstrap`] | the first peers, by DNS seeds |
+//! | [`bootstrap`] | peers for a node that has none, by the graph and DNS seeds |
 //! | [`gossip`] | what others say of the network: a second machine, beside the core |
 //! | `router` | ways for payments, and what is known of liquidity |
 //! | `targets` | whom to probe while nothing else is under way |
@@ -86,6 +86,7 @@ use gossip::GossipEngine;
 use lookup::Lookups;
 use outcomes::Outcomes;
 use peers::Peers;
+use peers::handshakes::Handshakes;
 use peers::reconnect::Backoffs;
 use published::Published;
 use router::Router;
@@ -97,7 +98,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use trips::Trips;
 use wallet::Wallet;
@@ -232,7 +233,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     tasks.spawn(router::run(Arc::clone(&shared)));
     tasks.spawn(bootstrap::run(Arc::clone(&shared), config.dns_seeds, config.name_server));
     tasks.spawn(peers::reconnect::run(Arc::clone(&shared)));
-    let handshakes = Arc::new(Semaphore::new(peers::listen::MAX_HANDSHAKES));
+    let handshakes = Handshakes::new();
     for listener in listeners {
         tasks.spawn(peers::listen::listen(Arc::clone(&shared), listener, Arc::clone(&handshakes)));
     }

@@ -1,4 +1,4 @@
-//! The first peers of a node that knows nobody: DNS seeds (BOLT 10).
+//! The first peers of a node that has none: DNS seeds (BOLT 10), and nodes of the graph.
 //!
 //! A seed answers `SRV` queries with node ids, ports and virtual host names, and `A` and `AAAA` queries for those names. What
 //! comes is anybody's: an answer is bounded, read without trust, and names at most some places to try.
@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`dns`] | the messages of RFC 1035, as far as they are used |
 //! | [`seed`] | a seed of our own: which nodes answer a query |
+//! | [`strangers`] | nodes of the graph that may be called |
 //!
 //! Never: a socket. The shell sends and receives.
 
 pub mod dns;
 pub mod seed;
+pub mod strangers;
 
 use astrape_primitives::NodeId;
 use bitcoin::bech32::{self, Bech32, Hrp};
@@ -26,7 +28,7 @@ const REALM: u8 = 0;
 /// Types of addresses that we can dial, as bits of their types in BOLT 7: IPv4 and IPv6.
 const DIALLED: u8 = 1 << 1 | 1 << 2;
 
-/// A node that a seed names.
+/// A node that a seed or the graph names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Its id.

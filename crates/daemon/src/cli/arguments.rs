@@ -52,7 +52,7 @@ pub struct Recover {
 /// Open a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Open {
-    /// With whom: ID of a connected peer, or ID@HOST:PORT
+    /// With whom: ID@HOST:PORT, or ID alone where the node is connected or knows an address
     pub peer: PeerAt,
     /// Its capacity
     pub amount: WholeSat,

@@ -54,8 +54,9 @@ pub struct RunOptions {
     #[arg(long, env = "ASTRAPE_COLOR", value_name = "RRGGBB", help_heading = PEERS)]
     pub color: Option<String>,
 
-    /// DNS seeds to ask for peers while the node knows nobody; several, separated by commas, or `none` [default: some on
-    /// network bitcoin, none elsewhere]
+    /// DNS seeds to ask for peers while the node has none; it calls nodes of the network that it knows then, too. Several,
+    /// separated by commas, or `none` to call no strangers at all [default: some on network bitcoin, no seed but the network on
+    /// testnet4 and signet, `none` on regtest]
     #[arg(long, env = "ASTRAPE_DNS_SEEDS", value_name = "NAME", value_delimiter = ',', help_heading = PEERS)]
     pub dns_seeds: Vec<String>,
 

@@ -33,8 +33,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// The name for people; `None` makes one of the node's id.
     pub alias: Option<String>,
-    /// DNS seeds to ask for peers.
-    pub dns_seeds: Vec<String>,
+    /// DNS seeds to ask for peers; `None` calls no strangers.
+    pub dns_seeds: Option<Vec<String>>,
     /// Where others reach the node, as the network is told.
     pub announce: Addresses,
     /// Its colour on maps.
@@ -141,18 +141,18 @@ fn alias(text: &str) -> Result<String, ConfigError> {
     Ok(text.to_owned())
 }
 
-fn dns_seeds(chosen: &[String], network: Network) -> Result<Vec<String>, ConfigError> {
+fn dns_seeds(chosen: &[String], network: Network) -> Result<Option<Vec<String>>, ConfigError> {
     if chosen.is_empty() {
         return Ok(usual_seeds(network));
     }
     if let [none] = chosen
         && none == "none"
     {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let is_name = |name: &&String| Hostname::new(name).is_some() && name.contains('.');
     match chosen.iter().find(|name| !is_name(name)) {
-        None if chosen.len() <= MAX_LISTEN => Ok(chosen.to_vec()),
+        None if chosen.len() <= MAX_LISTEN => Ok(Some(chosen.to_vec())),
         _ => Err(ConfigError::refused(format!("dns-seeds: `none`, or up to {MAX_LISTEN} DNS names"))),
     }
 }

@@ -158,25 +158,6 @@ impl FromStr for PeerAt {
     }
 }
 
-/// A peer with its address: `ID@host:port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerToCall {
-    /// The peer's public key.
-    pub node_id: NodeId,
-    /// Where it is.
-    pub address: HostPort,
-}
-
-impl FromStr for PeerToCall {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let PeerAt { node_id, address } = text.parse()?;
-        let address = address.ok_or("say where the peer is: ID@HOST:PORT")?;
-        Ok(Self { node_id, address })
-    }
-}
-
 /// Where to listen, or that nobody listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenAt {
@@ -263,9 +244,6 @@ mod tests {
         assert_eq!(format!("{ID}@host:99").parse(), at(Some(HostPort::new("host", 99))));
         assert_eq!(format!("{ID}@host").parse(), at(Some(HostPort::new("host", 9735))));
         assert_eq!(format!("{ID}@[::1]").parse(), at(Some(HostPort::new("::1", 9735))));
-        assert!(ID.parse::<PeerToCall>().is_err_and(|why| why.contains("ID@HOST:PORT")), "it has no address");
-        let called = format!("{ID}@host:99").parse::<PeerToCall>();
-        assert_eq!(called.map(|peer| peer.address), Ok(HostPort::new("host", 99)));
         for text in [
             "",
             "@host:1",
@@ -274,7 +252,7 @@ mod tests {
             &format!("{ID}@host:0"),
             &format!("{}@h", &ID[2..]),
         ] {
-            assert!(text.parse::<PeerAt>().is_err() && text.parse::<PeerToCall>().is_err(), "{text}");
+            assert!(text.parse::<PeerAt>().is_err(), "{text}");
         }
     }
 

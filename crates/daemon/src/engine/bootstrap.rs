@@ -1,80 +1,112 @@
-//! The first peers of a node that knows nobody: DNS seeds are asked (BOLT 10), and some of the nodes that they name are
-//! dialled. Once there is a graph, or a peer to stay with, nobody is asked.
+//! Peers for a node that has none. One that knows nobody asks DNS seeds (BOLT 10) at once and calls some of the nodes that they
+//! name. One that knows the network, and has been alone for minutes, calls some of its nodes first, drawn by lot.
+//!
+//! Whether strangers are called at all is the operator's choice, and stands in [`EngineConfig::dns_seeds`] alone.
+//!
+//! [`EngineConfig::dns_seeds`]: super::EngineConfig::dns_seeds
 
 use super::peers::dial::dial;
 use super::{Shared, clock};
 use astrape_primitives::Network;
 use astrape_routing::bootstrap::dns::MAX_DNS_MESSAGE;
+use astrape_routing::bootstrap::strangers::is_public;
 use astrape_routing::bootstrap::{self, Found};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::time::Instant;
 
-/// Peers that a new node begins with: one tells all, the others that it does not lie.
+/// Peers that are looked for: one tells all, the others that it does not lie.
 const WANTED: usize = 3;
+
+/// Nodes of the graph that are called in one round.
+const MAX_CALLS: usize = 8;
 
 /// How long a name server may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a node may take that a seed named: many are gone.
+/// How long a node may take: many are gone.
 const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Pause before the seeds are asked again.
+/// Pause before it is looked again whether there is anybody.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// The seeds of a network, where the operator names none.
+/// How long a node that knows the network is alone before it calls strangers: its own peers are called meanwhile.
+const ALONE: Duration = Duration::from_secs(3 * 60);
+
+/// The seeds of a network, where the operator names none; `None` where nobody is to be called.
 #[must_use]
-pub fn usual_seeds(network: Network) -> Vec<String> {
+pub fn usual_seeds(network: Network) -> Option<Vec<String>> {
     let names: &[&str] = match network {
         Network::Bitcoin => &["nodes.lightning.wiki", "lseed.bitcoinstats.com"],
-        Network::Testnet4 | Network::Signet | Network::Regtest => &[],
+        Network::Testnet4 | Network::Signet => &[],
+        Network::Regtest => return None,
     };
-    names.iter().map(|name| (*name).to_owned()).collect()
+    Some(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-/// Asks until there is somebody, or the engine stops.
-pub(super) async fn run(shared: Arc<Shared>, seeds: Vec<String>, name_server: Option<SocketAddr>) {
-    if seeds.is_empty() {
-        return;
-    }
+/// Sees to it that there is somebody, until the engine stops. Without `seeds` strangers are not called.
+pub(super) async fn run(shared: Arc<Shared>, seeds: Option<Vec<String>>, name_server: Option<SocketAddr>) {
+    let Some(seeds) = seeds else { return };
     let stop = shared.shutdown.clone();
     tokio::select! {
         () = stop.begun() => {}
-        () = find_peers(&shared, &seeds, name_server) => {}
+        () = keep_peers(&shared, &seeds, name_server) => {}
     }
 }
 
-async fn find_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Option<SocketAddr>) {
+async fn keep_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Option<SocketAddr>) {
+    let fast = shared.dev_fast;
+    let (again, alone) = if fast { (AGAIN / 200, ALONE / 200) } else { (AGAIN, ALONE) };
+    let mut accompanied_at = Instant::now();
     loop {
-        if shared.gossip.progress().1 > 0 || shared.peers.all().len() >= WANTED {
+        let knows_network = shared.gossip.progress().1 > 0;
+        // Who knows the network can do with one peer, and waits for its own.
+        let enough = if knows_network { 1 } else { WANTED };
+        if peers(shared) >= enough {
+            accompanied_at = Instant::now();
+        } else if !knows_network || accompanied_at.elapsed() >= alone {
+            look_for_peers(shared, seeds, name_server).await;
+        }
+        tokio::time::sleep(again).await;
+    }
+}
+
+/// One round: nodes of the graph, and the seeds where these do not help.
+async fn look_for_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Option<SocketAddr>) {
+    // On regtest all nodes are in one machine.
+    let is_local = shared.network == Network::Regtest;
+    let strangers = shared.gossip.strangers(MAX_CALLS, clock::fresh32(), |ip| is_local || is_public(ip));
+    call(shared, strangers).await;
+    for seed in seeds {
+        if peers(shared) > 0 && (peers(shared) >= WANTED || shared.gossip.progress().1 > 0) {
             return;
         }
-        for seed in seeds {
-            match ask(seed, name_server).await {
-                Ok(found) => {
-                    tracing::info!(%seed, nodes = found.len(), "a DNS seed names nodes");
-                    call(shared, found).await;
-                }
-                Err(error) => tracing::info!(%seed, %error, "a DNS seed does not help"),
+        match ask(seed, name_server).await {
+            Ok(found) => {
+                tracing::info!(%seed, nodes = found.len(), "a DNS seed names nodes");
+                call(shared, found).await;
             }
-            if shared.peers.all().len() >= WANTED {
-                return;
-            }
+            Err(error) => tracing::info!(%seed, %error, "a DNS seed does not help"),
         }
-        tokio::time::sleep(AGAIN).await;
     }
+}
+
+/// With how many peers we are connected.
+fn peers(shared: &Shared) -> usize {
+    shared.peers.all().len()
 }
 
 /// Dials some of them, one after the other.
 async fn call(shared: &Arc<Shared>, found: Vec<Found>) {
     for Found { node_id, address } in found {
-        if shared.peers.all().len() >= WANTED {
+        if peers(shared) >= WANTED {
             return;
         }
         match tokio::time::timeout(DIAL_PATIENCE, dial(shared, node_id, &address)).await {
-            Ok(Ok(())) => {
-                tracing::info!(peer = %node_id, %address, "a node that a DNS seed named is a peer now")
+            Ok(Ok(_)) => {
+                tracing::info!(peer = %node_id, %address, "a node that we did not know of our own is a peer now");
             }
             Ok(Err(error)) => tracing::debug!(peer = %node_id, %address, %error, "not reached"),
             Err(_) => tracing::debug!(peer = %node_id, %address, "not reached in time"),
@@ -143,7 +175,7 @@ mod tests {
 
     #[test]
     fn on_regtest_nobody_is_asked() {
-        assert!(usual_seeds(Network::Regtest).is_empty());
-        assert!(!usual_seeds(Network::Bitcoin).is_empty());
+        assert_eq!(usual_seeds(Network::Regtest), None);
+        assert!(usual_seeds(Network::Bitcoin).is_some_and(|seeds| !seeds.is_empty()));
     }
 }

@@ -44,8 +44,10 @@ pub struct EngineConfig {
     /// The first block in which there may be coins of its keys, if these were used before; a wallet that began later begins
     /// anew there.
     pub wallet_birthday: Option<Height>,
-    /// DNS seeds that are asked for peers while the node knows nobody (BOLT 10).
-    pub dns_seeds: Vec<String>,
+    /// What a node without peers does. With `Some` it calls strangers: nodes of the network that it knows, and those that these DNS
+    /// seeds name (BOLT 10), of which there may be none. With `None` it calls nobody but those whom it was told to call, and the
+    /// peers of its channels.
+    pub dns_seeds: Option<Vec<String>>,
     /// The name server that is asked; `None` asks that of the machine.
     pub name_server: Option<SocketAddr>,
     /// What stands in for the chain source's estimates of the feerate.

@@ -16,6 +16,7 @@
 //! | `backlog` | which filter of a peer waits to be told what is known |
 //! | `questions` | which channels it is asked for, in turns |
 //! | `store` | the log on disk |
+//! | `to_core` | which updates of a peer the core sees too |
 //! | `conversation` | what a peer asks for and what it is told, at its own pace |
 //! | `upkeep` | saving, flushing, pruning, syncing by the clock |
 //! | [`view`] | what the API shows |
@@ -26,12 +27,14 @@ mod backlog;
 mod conversation;
 mod questions;
 mod store;
+mod to_core;
 mod upkeep;
 pub mod view;
 mod work;
 
 use super::Shared;
 use super::peers::link::Link;
+use super::published::Published;
 use astrape_chain::BlockChange;
 use astrape_node::{Announcement, Speech};
 use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, Sat, ShortChannelId};
@@ -48,11 +51,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use store::Store;
+use to_core::ToCore;
 use tokio::sync::{Notify, mpsc};
-
-/// Updates of channels that are not known, each minute, that a peer with a channel may pass to the core: its own channel may
-/// be among them, before we know all its names.
-const MAX_UNKNOWN_TO_CORE: u32 = 30;
 
 /// Faults of a peer after which its gossip is not listened to any more on this connection.
 const MAX_FAULTS: u32 = 20;
@@ -93,8 +93,7 @@ struct OfPeer {
     unanswered: Unanswered,
     told: Told,
     faults: u32,
-    /// Updates of unknown channels passed to the core since the last minute.
-    to_core: u32,
+    to_core: ToCore,
 }
 
 /// Whether a query of each kind is being answered: there is no second one before the answer is complete (BOLT 7).
@@ -147,7 +146,7 @@ impl GossipEngine {
             unanswered: Unanswered::default(),
             told: Told::default(),
             faults: 0,
-            to_core: 0,
+            to_core: ToCore::default(),
         };
         let mut state = shared.gossip.lock();
         state.peers.insert(link.peer, of_peer);
@@ -175,7 +174,7 @@ impl GossipEngine {
     }
 
     /// Takes a peer's message if it is gossip; gives back what is for the core. Never waits.
-    pub(crate) fn take(&self, peer: NodeId, message: Message) -> Option<Message> {
+    pub(crate) fn take(&self, node: &Published, peer: NodeId, message: Message) -> Option<Message> {
         match message {
             Message::NodeAnnouncement(_) => self.hear(peer, message),
             Message::ChannelAnnouncement(ref announcement) => {
@@ -184,7 +183,7 @@ impl GossipEngine {
                 return for_core;
             }
             Message::ChannelUpdate(ref update) => {
-                let for_core = self.is_for_core(&peer, update).then(|| message.clone());
+                let for_core = self.is_for_core(node, &peer, update).then(|| message.clone());
                 self.hear(peer, message);
                 return for_core;
             }
@@ -246,20 +245,12 @@ impl GossipEngine {
     }
 
     /// Whether an update may be of a channel with the peer that says it.
-    fn is_for_core(&self, peer: &NodeId, update: &ChannelUpdate) -> bool {
-        let mut state = self.lock();
+    fn is_for_core(&self, node: &Published, peer: &NodeId, update: &ChannelUpdate) -> bool {
         let id = update.short_channel_id;
-        if update.message_flags & ChannelUpdate::DONT_FORWARD != 0 || state.own.contains(&id) {
-            return true;
-        }
-        if state.gossip.graph().channel(id).is_some() {
-            return false;
-        }
-        let Some(of_peer) = state.peers.get_mut(peer) else {
-            return true;
-        };
-        of_peer.to_core += 1;
-        of_peer.to_core <= MAX_UNKNOWN_TO_CORE
+        let own = node.get().channel_of_peer(*peer, id);
+        let mut state = self.lock();
+        let is_known = state.gossip.graph().contains(id);
+        state.peers.get_mut(peer).is_none_or(|of_peer| of_peer.to_core.passes(own, is_known))
     }
 
     /// Takes a query, unless one of its kind is being answered: what a peer can make wait is one of each.

@@ -2,7 +2,8 @@
 
 use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
-use super::peers::dial::{ConnectError, dial};
+use super::peers::dial::{ConnectError, Dialled, dial};
+use super::peers::places;
 use super::peers::prepare::fresh_keys;
 use super::recover::{RecoverError, Recovered, recover};
 use super::{Shared, clock};
@@ -131,12 +132,15 @@ impl Handle {
         self.shared.facts.subscribe()
     }
 
-    /// Connects with a peer at `host:port`; returns once it is up. The peer and its address are remembered.
+    /// Connects with a peer at `host:port`; returns once it is up. The peer and its address are remembered if it was reached there:
+    /// whoever is connected already stays so, and nobody knows whether the address is right.
     ///
     /// # Errors
     /// When there is no connection, with what to do about it.
     pub async fn connect(&self, peer: NodeId, address: &str) -> Result<(), ConnectError> {
-        dial(&self.shared, peer, address).await?;
+        if dial(&self.shared, peer, address).await? == Dialled::NotTried {
+            return Ok(());
+        }
         let remember = Command::RememberPeer { peer, addresses: vec![address.to_owned()] };
         match self.command(remember).await {
             Ok(_) => Ok(()),
@@ -147,6 +151,25 @@ impl Handle {
                 Ok(())
             }
         }
+    }
+
+    /// Connects with a peer where it was reached before or says to the network that it is; returns once it is up. Whoever is
+    /// connected already stays so.
+    ///
+    /// # Errors
+    /// When nobody has said where it is, or it is not reached at any of these places: then with the last of them.
+    pub async fn connect_known(&self, peer: NodeId) -> Result<(), ConnectError> {
+        if self.shared.peers.get(&peer).is_some_and(|link| link.is_up()) {
+            return Ok(());
+        }
+        let mut refused = ConnectError::NoAddress(peer);
+        for address in places::known(&self.shared, peer) {
+            match self.connect(peer, &address).await {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// Disconnects from a peer and, unless there are channels with it, forgets it. With channels it is tried again, but not

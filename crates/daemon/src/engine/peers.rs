@@ -2,6 +2,7 @@
 //!
 //! | room | what is in it |
 //! |---|---|
+//! | `handshakes` | those of others that are under way, and which give way |
 //! | `shake` | the handshake on a socket, within its deadline |
 //! | `connection` | one connection from its handshake to its end |
 //! | `reader` | decrypts, decodes, asks the session, prepares, hands to the core |
@@ -9,14 +10,17 @@
 //! | `writer` | signs, encodes, encrypts, sends |
 //! | `link` | what the rest of the engine holds of a connection |
 //! | `listen`, `dial`, `reconnect` | where connections come from |
+//! | `places` | where a peer may be reached |
 //!
 //! A connection that replaces another one of the same peer waits until the core has taken the end of the older one and
 //! all that it led to is out: so nothing that was meant for the older one is ever said on the newer.
 
 pub(crate) mod connection;
 pub(crate) mod dial;
+pub(crate) mod handshakes;
 pub(crate) mod link;
 pub(crate) mod listen;
+pub(crate) mod places;
 pub(crate) mod prepare;
 pub(crate) mod reader;
 pub(crate) mod reconnect;

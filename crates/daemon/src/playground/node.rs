@@ -72,7 +72,7 @@ impl PlaygroundNode {
             chain: ChainBackend::Embedded(chain.clone()),
             node,
             wallet_birthday: None,
-            dns_seeds: Vec::new(),
+            dns_seeds: None,
             name_server: None,
             estimate: None,
             dev_fast: true,

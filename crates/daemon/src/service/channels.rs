@@ -14,7 +14,7 @@ use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
 use astrape_node::command::OpenChannelCommand;
 use astrape_node::request::Errand;
 use astrape_node::{ChannelFact, Command, Entry, Fact, Node, Reply};
-use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, Side};
+use astrape_primitives::{ChannelKeysId, Height, Msat, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_wire::text::printable;
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl NodeService {
         }
         let is_connected = self.snapshot().connected_peers().any(|(id, _)| id == peer);
         if !is_connected {
-            self.connect_to_open(peer, address.map(|address| address.to_string())).await?;
+            self.connect(peer, address.as_ref()).await?;
         }
         let command = OpenChannelCommand {
             peer,
@@ -69,25 +69,6 @@ impl NodeService {
             Reply::Opening { channel } => self.opened(channel, &mut facts).await,
             other => self.opened_before(&once::outcome(other)?).await,
         }
-    }
-
-    /// Connects with a peer at an address that is given, or at those where it was reached before. Where there are none, the core says
-    /// what is missing.
-    async fn connect_to_open(&self, peer: NodeId, address: Option<String>) -> Result<(), Status> {
-        let known = self
-            .snapshot()
-            .known_peers()
-            .find(|(id, _)| *id == peer)
-            .map(|(_, known)| known.addresses.clone());
-        let addresses = address.map_or_else(|| known.unwrap_or_default(), |address| vec![address]);
-        let mut refused = Ok(());
-        for address in addresses {
-            match self.handle.connect(peer, &address).await {
-                Ok(()) => return Ok(()),
-                Err(error) => refused = Err(refusal::connect(error)),
-            }
-        }
-        refused
     }
 
     /// Waits until the channel is funded or was given up.

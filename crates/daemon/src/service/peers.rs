@@ -2,6 +2,7 @@
 
 use super::info::saturate;
 use super::{NodeService, argument, refusal};
+use crate::config::values::HostPort;
 use astrape_api::v1::{
     ConnectPeerRequest, ConnectPeerResponse, DisconnectPeerRequest, DisconnectPeerResponse, ListPeersRequest,
     ListPeersResponse, Peer,
@@ -18,12 +19,21 @@ impl NodeService {
         request: ConnectPeerRequest,
     ) -> Result<ConnectPeerResponse, Status> {
         let peer = argument::node_id("node_id", &request.node_id)?;
-        let address = argument::host_port("address", &request.address)?;
+        let address = request.address.as_deref().map(|at| argument::host_port("address", at)).transpose()?;
         if peer == self.handle.node_id() {
             return Err(argument::invalid("node_id", "this is the node itself"));
         }
-        self.handle.connect(peer, &address.to_string()).await.map_err(refusal::connect)?;
+        self.connect(peer, address.as_ref()).await?;
         Ok(ConnectPeerResponse {})
+    }
+
+    /// Connects with a peer at an address that is given, or wherever the node knows that it may be.
+    pub(super) async fn connect(&self, peer: NodeId, address: Option<&HostPort>) -> Result<(), Status> {
+        let connecting = match address {
+            Some(address) => self.handle.connect(peer, &address.to_string()).await,
+            None => self.handle.connect_known(peer).await,
+        };
+        connecting.map_err(refusal::connect)
     }
 
     pub(super) async fn disconnect_peer(

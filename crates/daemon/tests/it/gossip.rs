@@ -17,14 +17,14 @@ use tokio::net::UdpSocket;
 const FUNDING: Sat = Sat(1_000_000);
 
 /// Where the channel of two nodes stands in the chain.
-async fn scid_of(member: &Member, other: &Member) -> ShortChannelId {
+pub(crate) async fn scid_of(member: &Member, other: &Member) -> ShortChannelId {
     let node = member.handle.snapshot();
     let (keys, _) = node.channels().find(|(_, channel)| channel.peer() == other.id()).unwrap();
     node.short_channel_id(&keys).unwrap()
 }
 
 /// Waits until a node knows a channel with the terms of both ends, and both ends.
-async fn until_known(by: &Member, id: ShortChannelId) {
+pub(crate) async fn until_known(by: &Member, id: ShortChannelId) {
     until("the channel, its terms and its ends are known", async || {
         by.handle.graph_channel(id).is_some_and(|(channel, _)| {
             let ends = [channel.node_1, channel.node_2];
@@ -114,7 +114,7 @@ async fn a_private_channel_is_nobody_elses_business() {
 }
 
 /// A name server that answers for one seed.
-async fn name_server(nodes: Vec<Listed>) -> SocketAddr {
+pub(crate) async fn name_server(nodes: Vec<Listed>) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
     tokio::spawn(async move {
@@ -147,7 +147,7 @@ async fn a_node_that_knows_nobody_finds_its_first_peers_by_a_dns_seed() {
     let listed = Listed { node_id: bob.id(), addresses: vec![place(bob.address())] };
     let server = name_server(vec![nobody, listed]).await;
     let carol = Member::start_with(83, &chain, |config| {
-        config.dns_seeds = vec!["seed.example.com".into()];
+        config.dns_seeds = Some(vec!["seed.example.com".into()]);
         config.name_server = Some(server);
     })
     .await;

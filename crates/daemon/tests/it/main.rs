@@ -1,6 +1,7 @@
 //! Behaviour of running nodes.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod alone;
 mod api;
 mod applications;
 mod arguments;
@@ -12,6 +13,7 @@ mod floods;
 mod gossip;
 mod line;
 mod lookups;
+mod moved;
 mod process;
 mod recover;
 mod rendering;

@@ -3,12 +3,15 @@
 use crate::support::{Member, PATIENCE, signer, until};
 use astrape_channel::Phase;
 use astrape_daemon::engine::{EmbeddedChain, clock};
-use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, NodeId, Sat};
+use astrape_node::Speech;
+use astrape_node::release::speak;
+use astrape_primitives::{ChannelId, CommitmentNumber, Features, Msat, Network, NodeId, Sat, ShortChannelId};
 use astrape_signer::InProcessSigner;
 use astrape_transactions::Signer as _;
 use astrape_transport::{Decryptor, Encryptor, Handshake, Progress, Secured};
-use astrape_wire::{ChannelReestablish, Error, Init, Message, Ping, UpdateFee};
-use std::time::Duration;
+use astrape_wire::{ChannelReestablish, ChannelUpdate, Error, Extension, Init, Message, Ping, UpdateFee};
+use bitcoin::secp256k1::ecdsa::Signature;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -97,6 +100,27 @@ async fn a_silent_peer_does_not_count_as_connected() {
     alice.stop().await.unwrap();
 }
 
+/// Whoever reaches the port can open connections and say nothing on them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_sockets_keep_nobody_out_and_are_closed_within_seconds() {
+    let alice = Member::start(45, &EmbeddedChain::new()).await;
+    let begun = Instant::now();
+    let mut mutes = Vec::new();
+    for _ in 0..300 {
+        mutes.push(TcpStream::connect(alice.address()).await.unwrap());
+    }
+    // Sooner than the silent ones run out of time.
+    let coming = tokio::time::timeout(Duration::from_secs(4), async {
+        let mut honest = Stranger::connect(46, &alice).await;
+        assert!(matches!(honest.hear().await, Message::Init(_)));
+    });
+    coming.await.expect("it is let in beside them");
+    let mut last = mutes.pop().unwrap();
+    assert!(matches!(last.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    alice.stop().await.unwrap();
+}
+
 // attack 63
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_does_not_read_is_disconnected_and_costs_no_more_than_its_queue() {
@@ -177,6 +201,47 @@ async fn what_came_before_a_frame_that_is_broken_is_heard() {
     until("the error has ended the channel", async || {
         let node = alice.handle.snapshot();
         node.channels().any(|(keys, found)| keys == channel && matches!(found.phase, Phase::Closing(_)))
+    })
+    .await;
+    alice.stop().await.unwrap();
+}
+
+/// A peer may pass on all that it knows as soon as it is connected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_peer_asks_over_a_private_channel_is_heard_among_much_of_others() {
+    let chain = EmbeddedChain::new();
+    let (alice, bob) = (Member::start(95, &chain).await, Member::start(96, &chain).await);
+    alice.fund(Sat(2_000_000)).await;
+    alice.connect(&bob).await;
+    alice.open(&bob, Sat(1_000_000), Msat(0)).await;
+    let (bob_id, old) = (bob.id(), alice.handle.snapshot().route_hints(None)[0][0]);
+    bob.stop().await.unwrap();
+    let mut as_bob = Stranger::connect_as(&signer(96), &alice).await;
+    as_bob.say_init().await;
+    let update = |short_channel_id| ChannelUpdate {
+        signature: Signature::from_compact(&[0; 64]).unwrap(),
+        chain_hash: Network::Regtest.chain_hash(),
+        short_channel_id,
+        timestamp: u32::try_from(clock::now().secs()).unwrap() + 60,
+        // Not only for the peer, by its flags: older nodes leave that out.
+        message_flags: ChannelUpdate::MUST_BE_ONE,
+        channel_flags: u8::from(bob_id > alice.id()),
+        cltv_expiry_delta: old.cltv_expiry_delta,
+        htlc_minimum_msat: Msat(1),
+        fee_base_msat: old.fee_base_msat + 7,
+        fee_proportional_millionths: 0,
+        htlc_maximum_msat: Msat(1_000_000),
+        extension: Extension::default(),
+    };
+    for n in 1..100 {
+        let of_others = ShortChannelId::new(n, 1, 0).unwrap();
+        as_bob.say(&Message::ChannelUpdate(update(of_others))).await.unwrap();
+    }
+    let own = Speech::SignChannelUpdate(Box::new(update(old.short_channel_id)));
+    as_bob.say(&speak(own, &*signer(96)).unwrap().message.unwrap()).await.unwrap();
+    until("what bob asks is known", async || {
+        let hints = alice.handle.snapshot().route_hints(None);
+        hints[0][0].fee_base_msat == old.fee_base_msat + 7
     })
     .await;
     alice.stop().await.unwrap();

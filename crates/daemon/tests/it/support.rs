@@ -41,7 +41,7 @@ pub(crate) fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfi
         chain: ChainBackend::Embedded(chain.clone()),
         node: Config::new(node_id, Network::Regtest),
         wallet_birthday: None,
-        dns_seeds: Vec::new(),
+        dns_seeds: None,
         name_server: None,
         estimate: None,
         dev_fast: true,
@@ -66,8 +66,15 @@ impl Down {
     }
 
     pub(crate) async fn start(self) -> Member {
+        self.start_with(|_| {}).await
+    }
+
+    /// Starts it with other options; a further restart begins with the usual ones.
+    pub(crate) async fn start_with(self, change: impl FnOnce(&mut EngineConfig)) -> Member {
         let Self { seed, dir, chain } = self;
-        let (handle, running) = start(config(seed, dir.path(), &chain)).await.unwrap();
+        let mut config = config(seed, dir.path(), &chain);
+        change(&mut config);
+        let (handle, running) = start(config).await.unwrap();
         Member { seed, dir, chain, handle, running }
     }
 }
@@ -85,10 +92,7 @@ impl Member {
         change: impl FnOnce(&mut EngineConfig),
     ) -> Self {
         let dir = TempDir::new().unwrap();
-        let mut config = config(seed, dir.path(), chain);
-        change(&mut config);
-        let (handle, running) = start(config).await.unwrap();
-        Member { seed, dir, chain: chain.clone(), handle, running }
+        Down { seed, dir, chain: chain.clone() }.start_with(change).await
     }
 
     /// Stops it.

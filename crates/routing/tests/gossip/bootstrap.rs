@@ -1,11 +1,13 @@
 //! BOLT 10: a seed answers, a client asks, and what is hostile is refused.
 
 use crate::kit::node;
-use astrape_primitives::NodeId;
+use astrape_primitives::{Features, NodeId};
 use astrape_routing::bootstrap::dns::{self, Data, DnsFault, Kind, MAX_RECORDS, Record};
 use astrape_routing::bootstrap::seed::{Listed, MAX_REPLY, Seed, TTL};
+use astrape_routing::bootstrap::strangers::{is_public, strangers};
 use astrape_routing::bootstrap::{MAX_FOUND, answer, found, label_of_node, node_of_label, query, question};
-use astrape_wire::Address;
+use astrape_routing::graph::NodeInfo;
+use astrape_wire::{Address, Hostname};
 use std::collections::BTreeSet;
 
 const ROOT: &str = "seed.example.com";
@@ -312,6 +314,76 @@ fn names_that_go_in_circles_or_never_end_are_refused() {
     assert_eq!(named(&[2, b'a', 0x0a, 0]), Err(DnsFault::Name), "a control character");
     let long = [vec![63; 1], vec![b'a'; 63]].concat().repeat(5);
     assert_eq!(named(&[&long[..], &[0]].concat()), Err(DnsFault::Name));
+}
+
+fn info(addresses: &[Address]) -> NodeInfo {
+    NodeInfo {
+        timestamp: 1,
+        features: Features::empty(),
+        color: [0; 3],
+        alias: [0; 32],
+        addresses: addresses.to_vec(),
+        stored: None,
+    }
+}
+
+#[test]
+fn strangers_are_drawn_anew_by_a_bound_and_everybody_is() {
+    let nodes: Vec<_> = (1..=40_u8).map(|n| (node(n.into()), info(&[v4(n, 9735)]))).collect();
+    let drawn = |entropy| {
+        let nodes = nodes.iter().map(|(id, info)| (*id, Some(info)));
+        strangers(nodes, 5, [entropy; 32], |_| true)
+    };
+    assert_eq!(drawn(1).len(), 5);
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+    let all: BTreeSet<NodeId> = (0..=255).flat_map(drawn).map(|found| found.node_id).collect();
+    assert_eq!(all.len(), nodes.len());
+    let one = drawn(3).remove(0);
+    let n = (1..=40).find(|n| node(*n) == one.node_id).expect("it is one of them");
+    assert_eq!(one.address, format!("192.0.2.{n}:9735"));
+}
+
+#[test]
+fn strangers_are_called_by_number_and_only_where_one_may() {
+    let name = Address::Hostname(Hostname::new("node.example.com").expect("a name"), 9735);
+    let onion = Address::TorV3([7; 35], 9735);
+    let infos = [info(&[name, onion]), info(&[v4(2, 1), v4(3, 2)]), info(&[v6(9, 3)]), info(&[v4(2, 4)])];
+    let nodes = (1..).zip(&infos).map(|(n, info)| (node(n), Some(info)));
+    let silent = [(node(9), None)];
+    let may = |ip: std::net::IpAddr| ip.to_string() != "192.0.2.2";
+    let found: BTreeSet<String> =
+        strangers(nodes.chain(silent), 9, [1; 32], may).into_iter().map(|found| found.address).collect();
+    assert_eq!(found, ["192.0.2.3:2".to_owned(), "[2001:db8::9]:3".to_owned()].into());
+}
+
+#[test]
+fn nobody_is_sought_in_the_machine_itself_or_the_network_at_home() {
+    for text in ["8.8.8.8", "100.128.0.1", "172.32.0.1", "2a01:4f8::1", "2001:4860:4860::8888"] {
+        assert!(is_public(text.parse().expect("an address")), "{text}");
+    }
+    for text in [
+        "0.0.0.0",
+        "0.1.2.3",
+        "10.0.0.1",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "192.0.2.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:10.0.0.1",
+        "fe80::1",
+        "fd00::1",
+        "ff02::1",
+        "2001:db8::1",
+    ] {
+        assert!(!is_public(text.parse().expect("an address")), "{text}");
+    }
 }
 
 // attack 68

@@ -2,7 +2,7 @@
 
 use super::Asking;
 use crate::cli::exit::Failure;
-use crate::config::values::{PeerAt, PeerToCall};
+use crate::config::values::PeerAt;
 use crate::render;
 use astrape_api::v1::{
     ConnectPeerRequest, DisconnectPeerRequest, GetInfoRequest, ListPeersRequest, StopRequest,
@@ -14,9 +14,11 @@ impl Asking {
         self.show(&info, render::node::info)
     }
 
-    pub(super) async fn connect(mut self, peer: &PeerToCall) -> Result<(), Failure> {
-        let request =
-            ConnectPeerRequest { node_id: peer.node_id.to_string(), address: peer.address.to_string() };
+    pub(super) async fn connect(mut self, peer: &PeerAt) -> Result<(), Failure> {
+        let request = ConnectPeerRequest {
+            node_id: peer.node_id.to_string(),
+            address: peer.address.as_ref().map(ToString::to_string),
+        };
         let done = self.client.connect_peer(request).await?.into_inner();
         self.show(&done, |_| format!("Connected to {}.", peer.node_id))
     }

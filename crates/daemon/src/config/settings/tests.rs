@@ -30,6 +30,18 @@ fn nothing_needs_to_be_chosen() {
 }
 
 #[test]
+fn strangers_are_called_where_there_is_a_public_network_unless_the_operator_wants_none() {
+    let seeds = |network, words: &[&str]| {
+        resolve(network, &[&["--bitcoind-cookie=/c"], words].concat()).expect("it is right").dns_seeds
+    };
+    assert!(seeds(Network::Bitcoin, &[]).is_some_and(|seeds| !seeds.is_empty()));
+    assert_eq!(seeds(Network::Signet, &[]), Some(Vec::new()), "those of the graph");
+    assert_eq!(seeds(Network::Regtest, &[]), None);
+    assert_eq!(seeds(Network::Bitcoin, &["--dns-seeds=none"]), None);
+    assert_eq!(seeds(Network::Regtest, &["--dns-seeds=a.example"]), Some(vec!["a.example".to_owned()]));
+}
+
+#[test]
 fn developer_options_are_refused_on_mainnet_and_nowhere_else() {
     let key = format!("--dev-node-key={}", "11".repeat(32));
     let secrets = format!("--dev-channel-secrets={}", ["22".repeat(32).as_str(); 6].join("/"));

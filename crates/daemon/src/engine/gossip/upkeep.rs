@@ -1,6 +1,7 @@
 //! What the clock asks for: saving, flushing in batches (BOLT 7, "Rebroadcasting"), pruning, the next step of the sync.
 
 use super::conversation::ToServe;
+use super::to_core::ToCore;
 use super::{GossipEngine, State, seconds};
 use crate::engine::{Shared, clock};
 use astrape_routing::gossip::MAX_UNSAVED;
@@ -40,7 +41,7 @@ async fn keep(shared: &Arc<Shared>) {
         shared.gossip.tick(now);
         if now / 60_000 != minute {
             minute = now / 60_000;
-            shared.gossip.lock().peers.values_mut().for_each(|of_peer| of_peer.to_core = 0);
+            shared.gossip.lock().peers.values_mut().for_each(|of_peer| of_peer.to_core = ToCore::default());
         }
         if now.saturating_sub(flushed_at) >= flush_after {
             flushed_at = now;

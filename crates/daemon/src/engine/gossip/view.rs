@@ -3,8 +3,11 @@
 use super::GossipEngine;
 use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_routing::Snapshot;
+use astrape_routing::bootstrap::{Found, strangers};
 use astrape_routing::gossip::sync::Progress;
 use astrape_routing::graph::{Channel, NodeInfo};
+use astrape_wire::Address;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Channels of one node that are shown.
@@ -93,6 +96,21 @@ impl GossipEngine {
             })
             .collect();
         Some(NodeView { info: graph.node(id).cloned(), channels, channel_count })
+    }
+
+    /// Where a node listens, by its newest announcement.
+    pub(crate) fn addresses(&self, id: &NodeId) -> Vec<Address> {
+        self.lock().gossip.graph().node(id).map(|info| info.addresses.clone()).unwrap_or_default()
+    }
+
+    /// Some nodes of the network that `may_be_called`, others with each `entropy`.
+    pub(crate) fn strangers(
+        &self,
+        most: usize,
+        entropy: [u8; 32],
+        may_be_called: impl Fn(IpAddr) -> bool,
+    ) -> Vec<Found> {
+        strangers::strangers(self.lock().gossip.graph().nodes(), most, entropy, may_be_called)
     }
 
     /// The graph as path search reads it.

@@ -22,6 +22,9 @@ pub enum ConnectError {
     /// No `host:port`.
     #[error("`{0}` is no address: write it as host:port, such as 203.0.113.7:9735")]
     Address(String),
+    /// Nobody has said where the peer is.
+    #[error("no address of {0} is known: give it as ID@HOST:PORT")]
+    NoAddress(NodeId),
     /// Our own node id.
     #[error("this is our own node id")]
     Ourselves,
@@ -54,14 +57,23 @@ pub enum ConnectError {
     Stopped,
 }
 
+/// What a dial has found out of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialled {
+    /// The peer has shaken hands there.
+    Reached,
+    /// Nothing: the peer was connected before.
+    NotTried,
+}
+
 /// Opens a connection and returns once it is up. Whoever is connected already stays so.
-pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> Result<(), ConnectError> {
+pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> Result<Dialled, ConnectError> {
     if peer == shared.node_id {
         return Err(ConnectError::Ourselves);
     }
     let _turn = shared.peers.turn_to_dial(peer).await;
     if shared.peers.get(&peer).is_some_and(|link| link.is_up()) {
-        return Ok(());
+        return Ok(Dialled::NotTried);
     }
     if !address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
         return Err(ConnectError::Address(astrape_wire::printable(address.as_bytes())));
@@ -90,9 +102,10 @@ pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> R
         }
     });
     match tokio::time::timeout(UP_TIMEOUT, up).await {
-        Ok(Ok(())) => Ok(()),
-        _ => wait_for_the_other(shared, &peer).await,
+        Ok(Ok(())) => {}
+        _ => wait_for_the_other(shared, &peer).await?,
     }
+    Ok(Dialled::Reached)
 }
 
 /// Our connection gave way, perhaps to one that the peer opened at the same time: that one will do.

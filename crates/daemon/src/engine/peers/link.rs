@@ -1,6 +1,7 @@
 //! What the rest of the engine holds of a connection: a bounded queue of what is to be said, and ways to end it.
 
 use crate::engine::signal::Signal;
+use astrape_channel::Outgoing;
 use astrape_node::Speech;
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
@@ -12,11 +13,21 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 /// read, and is disconnected; what it missed is told when it comes back.
 pub(crate) const MAX_UNSAID: usize = 4_096;
 
+/// And in bytes: room for as many usual messages. Only what others have made long (reasons of failures, of up to 64 KiB each) reaches
+/// it sooner.
+const MAX_UNSAID_BYTES: usize = MAX_UNSAID * USUAL_BYTES;
+
+/// What a message takes at least while it waits: `update_add_htlc` with its onion, or what a commitment is signed from.
+const USUAL_BYTES: usize = 2_048;
+
 /// Answers of the session (pongs, of up to 64 KiB each) that wait to be sent. While they do, the peer is not read from.
 const MAX_ANSWERS: usize = 4;
 
-/// Messages of gossip that wait to be sent: what the core says meanwhile waits behind some tens of kilobytes at most.
-const MAX_GOSSIP: usize = 64;
+/// Gossip that waits to be sent, in bytes: what the core says meanwhile waits behind no more. The longest message fits.
+const MAX_GOSSIP_BYTES: usize = 256 * 1024;
+
+/// What a message of gossip counts at least: few are longer, and no more than 64 wait, which leaves the queue to the core.
+const MIN_GOSSIP_BYTES: usize = MAX_GOSSIP_BYTES / 64;
 
 /// The core is being told of the connection.
 const RISING: u8 = 1;
@@ -26,7 +37,7 @@ const UP: u8 = 2;
 /// One thing for the writer to do.
 pub(crate) enum ToPeer {
     /// Say what the core wants said.
-    Speech(Box<Speech>),
+    Speech(Box<Speech>, OwnedSemaphorePermit),
     /// Say what the session wants said.
     Session(Message, OwnedSemaphorePermit),
     /// Say what the gossip wants said, encoded already.
@@ -52,8 +63,9 @@ pub(crate) struct Link {
     pub(crate) probe: Notify,
     state: AtomicU8,
     unsaid: mpsc::Sender<ToPeer>,
+    unsaid_bytes: Arc<Semaphore>,
     answers: Arc<Semaphore>,
-    gossip: Arc<Semaphore>,
+    gossip_bytes: Arc<Semaphore>,
 }
 
 impl Link {
@@ -71,8 +83,9 @@ impl Link {
             probe: Notify::new(),
             state: AtomicU8::new(0),
             unsaid,
+            unsaid_bytes: Arc::new(Semaphore::new(MAX_UNSAID_BYTES)),
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
-            gossip: Arc::new(Semaphore::new(MAX_GOSSIP)),
+            gossip_bytes: Arc::new(Semaphore::new(MAX_GOSSIP_BYTES)),
         };
         (Arc::new(link), to_say)
     }
@@ -101,7 +114,10 @@ impl Link {
     pub(crate) fn say(&self, speech: Speech) {
         match speech {
             Speech::Probe => self.probe.notify_one(),
-            speech => self.queue(ToPeer::Speech(Box::new(speech))),
+            speech => match Arc::clone(&self.unsaid_bytes).try_acquire_many_owned(weight(&speech)) {
+                Ok(permit) => self.queue(ToPeer::Speech(Box::new(speech), permit)),
+                Err(_) => self.overflows(),
+            },
         }
     }
 
@@ -112,9 +128,13 @@ impl Link {
 
     fn queue(&self, item: ToPeer) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.unsaid.try_send(item) {
-            tracing::warn!(peer = %self.peer, "the peer does not read what is sent: disconnecting");
-            self.gone.raise();
+            self.overflows();
         }
+    }
+
+    fn overflows(&self) {
+        tracing::warn!(peer = %self.peer, "the peer does not read what is sent: disconnecting");
+        self.gone.raise();
     }
 
     /// Says something of the session's; waits while the peer does not read. Fails when the writer has ended.
@@ -125,7 +145,9 @@ impl Link {
 
     /// Says something of the gossip's, type and all; waits while the peer does not read. Fails when the writer has ended.
     pub(crate) async fn gossip(&self, bytes: Arc<[u8]>) -> Result<(), WriterGone> {
-        let permit = Arc::clone(&self.gossip).acquire_owned().await.map_err(|_| WriterGone)?;
+        let counted = permits(bytes.len().clamp(MIN_GOSSIP_BYTES, MAX_GOSSIP_BYTES));
+        let permit =
+            Arc::clone(&self.gossip_bytes).acquire_many_owned(counted).await.map_err(|_| WriterGone)?;
         self.unsaid.send(ToPeer::Gossip(bytes, permit)).await.map_err(|_| WriterGone)
     }
 
@@ -136,6 +158,21 @@ impl Link {
     }
 }
 
+/// What something takes while it waits, in bytes.
+fn weight(speech: &Speech) -> u32 {
+    let length = match speech {
+        Speech::Plain(message) | Speech::Channel(Outgoing::Plain(message)) => {
+            message.encode().map_or(0, |bytes| bytes.len())
+        }
+        Speech::Channel(_) | Speech::Probe | Speech::SignChannelUpdate(_) => 0,
+    };
+    permits(length.max(USUAL_BYTES))
+}
+
+fn permits(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a message has 64 KiB at most")
+}
+
 /// Nobody writes to the peer any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriterGone;
@@ -143,7 +180,8 @@ pub(crate) struct WriterGone;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use astrape_wire::Pong;
+    use astrape_wire::{Ping, Pong};
+    use std::time::Duration;
 
     fn link() -> (Arc<Link>, mpsc::Receiver<ToPeer>) {
         let peer =
@@ -159,13 +197,47 @@ mod tests {
     #[test]
     fn a_peer_for_which_too_much_waits_is_disconnected() {
         let (link, _queue) = link();
+        let short = || Speech::Plain(Message::Ping(Ping { num_pong_bytes: 0, ignored: vec![0; 1_500] }));
         for _ in 0..MAX_UNSAID {
+            link.say(short());
+        }
+        assert!(!link.gone.is_raised());
+        link.say(short());
+        assert!(link.gone.is_raised());
+        assert_eq!(link.unsaid(), MAX_UNSAID);
+    }
+
+    // attack 63
+    #[tokio::test]
+    async fn a_peer_for_which_few_long_messages_wait_is_disconnected_by_their_bytes() {
+        let (link, mut queue) = link();
+        let most = MAX_UNSAID_BYTES / 60_000;
+        for _ in 0..most {
             link.say(Speech::Plain(pong()));
         }
+        assert!(!link.gone.is_raised() && most < MAX_UNSAID / 10);
+        // What is written counts no more.
+        drop(queue.recv().await);
+        link.say(Speech::Plain(pong()));
         assert!(!link.gone.is_raised());
         link.say(Speech::Plain(pong()));
         assert!(link.gone.is_raised());
-        assert_eq!(link.unsaid(), MAX_UNSAID);
+    }
+
+    /// How much gossip of a length waits before there is no room.
+    async fn waiting_gossip(length: usize) -> usize {
+        let (link, _queue) = link();
+        let soon = Duration::from_millis(50);
+        let message: Arc<[u8]> = vec![0; length].into();
+        while tokio::time::timeout(soon, link.gossip(Arc::clone(&message))).await.is_ok() {}
+        link.unsaid()
+    }
+
+    // attack 63
+    #[tokio::test]
+    async fn gossip_that_waits_is_bounded_by_its_bytes_and_leaves_the_queue_to_the_core() {
+        assert_eq!(waiting_gossip(65_535).await, 4, "256 KiB of the longest");
+        assert_eq!(waiting_gossip(430).await, 64);
     }
 
     #[tokio::test]
@@ -174,7 +246,7 @@ mod tests {
         for _ in 0..MAX_ANSWERS {
             link.answer(pong()).await.expect("there is room");
         }
-        let further = tokio::time::timeout(std::time::Duration::from_millis(50), link.answer(pong())).await;
+        let further = tokio::time::timeout(Duration::from_millis(50), link.answer(pong())).await;
         assert!(further.is_err(), "the peer is not read from meanwhile");
         drop(queue.recv().await);
         link.answer(pong()).await.expect("there is room again");

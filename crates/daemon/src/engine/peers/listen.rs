@@ -1,33 +1,29 @@
 //! Connections that others open.
 
 use super::connection::{self, Origin};
+use super::handshakes::{Handshakes, Ticket};
 use super::shake;
 use crate::engine::Shared;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-
-/// Handshakes of others that may be under way: each holds a socket and some hundred bytes until its deadline. Further ones
-/// wait in the kernel.
-pub(crate) const MAX_HANDSHAKES: usize = 128;
 
 /// Pause after an accept that failed, for example because there are too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Accepts connections until the engine stops.
-pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener, handshakes: Arc<Semaphore>) {
+pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener, handshakes: Arc<Handshakes>) {
     loop {
         let next = async {
-            let permit = Arc::clone(&handshakes).acquire_owned().await;
-            listener.accept().await.map(|accepted| (accepted, permit))
+            let (stream, address) = listener.accept().await?;
+            Ok::<_, std::io::Error>((stream, address, handshakes.begin(address.ip()).await))
         };
         let accepted = tokio::select! {
             accepted = next => accepted,
             () = shared.shutdown.begun() => return,
         };
-        let ((stream, address), permit) = match accepted {
+        let (stream, address, ticket) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -37,7 +33,7 @@ pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener, handshake
         };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            match welcome(&shared, stream, address, permit).await {
+            match welcome(&shared, stream, address, ticket).await {
                 Ok(()) => {}
                 Err(reason) => tracing::debug!(%address, %reason, "not connected"),
             }
@@ -45,17 +41,20 @@ pub(crate) async fn listen(shared: Arc<Shared>, listener: TcpListener, handshake
     }
 }
 
-/// Shakes hands with who came, and runs the connection. The permit is for the handshake alone.
-async fn welcome<P>(
+/// Shakes hands with who came, and runs the connection. The ticket is for the handshake alone.
+async fn welcome(
     shared: &Arc<Shared>,
     stream: TcpStream,
     address: SocketAddr,
-    permit: P,
+    ticket: Ticket,
 ) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = stream.into_split();
-    let secured = shake::respond((&mut reader, &mut writer), &*shared.signer).await?;
-    drop(permit);
+    let secured = tokio::select! {
+        secured = shake::respond((&mut reader, &mut writer), &*shared.signer, || ticket.has_spoken()) => secured?,
+        () = ticket.gives_way() => anyhow::bail!("others needed the place of its handshake"),
+    };
+    drop(ticket);
     let origin = Origin { inbound: true, address: address.to_string(), accepted_from: Some(address) };
     connection::run(Arc::clone(shared), (reader, writer), secured, origin, None).await?;
     Ok(())

@@ -171,7 +171,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             }
             message => tracing::trace!(peer = %self.link.peer, message = message.name(), "received"),
         }
-        let Some(message) = self.shared.gossip.take(self.link.peer, message) else {
+        let Some(message) = self.shared.gossip.take(&self.shared.published, self.link.peer, message) else {
             return Ok(());
         };
         if is_for_core(&message) { self.hear(Heard::Message(message)).await } else { Ok(()) }

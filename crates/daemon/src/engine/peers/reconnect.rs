@@ -1,6 +1,8 @@
-//! Stays connected with the peers that the node remembers, and tries again ever more rarely where that fails.
+//! Stays connected with the peers that the node remembers and those of its channels, and tries again ever more rarely where
+//! that fails.
 
 use super::dial::dial;
+use super::places;
 use crate::engine::{Shared, clock};
 use astrape_node::Node;
 use astrape_primitives::NodeId;
@@ -33,6 +35,15 @@ struct Backoff {
     pause: Duration,
     is_dialling: bool,
     was_connected: bool,
+}
+
+/// A peer to stay connected with.
+#[derive(Default)]
+struct Wanted {
+    /// Where it was reached before, as `host:port`.
+    remembered: Vec<String>,
+    /// Whether it has channels with us: then it is looked for in the network too, should it have moved.
+    has_channel: bool,
 }
 
 impl Backoffs {
@@ -79,10 +90,10 @@ impl Backoffs {
         state.insert(peer, Backoff { next, pause, is_dialling: false, was_connected });
     }
 
-    /// Forgets peers that are not remembered any more.
-    fn retain(&self, known: &BTreeMap<NodeId, Vec<String>>) {
+    /// Forgets peers that are not looked for any more.
+    fn retain(&self, wanted: &BTreeMap<NodeId, Wanted>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.retain(|peer, backoff| backoff.is_dialling || known.contains_key(peer));
+        state.retain(|peer, backoff| backoff.is_dialling || wanted.contains_key(peer));
     }
 }
 
@@ -98,14 +109,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let dials = Arc::new(Semaphore::new(MAX_DIALS));
     loop {
         let node = shared.published.get();
-        shared.peers.set_of_channels(of_channels(&node));
-        let known: BTreeMap<NodeId, Vec<String>> =
-            node.known_peers().map(|(peer, known)| (peer, known.addresses.clone())).collect();
+        let of_channels = of_channels(&node);
+        let wanted = wanted(&node, &of_channels);
         drop(node);
-        shared.backoffs.retain(&known);
-        for (peer, addresses) in known {
+        shared.peers.set_of_channels(of_channels);
+        shared.backoffs.retain(&wanted);
+        for (peer, wanted) in wanted {
             if shared.peers.get(&peer).is_none() && shared.backoffs.begin(peer) {
-                tokio::spawn(attempt(Arc::clone(&shared), Arc::clone(&dials), peer, addresses));
+                tokio::spawn(attempt(Arc::clone(&shared), Arc::clone(&dials), peer, wanted));
             }
         }
         tokio::select! {
@@ -119,12 +130,14 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
-async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, addresses: Vec<String>) {
+async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, wanted: Wanted) {
     let Ok(_permit) = dials.acquire().await else { return };
+    let Wanted { remembered, has_channel } = wanted;
+    let addresses = if has_channel { places::with_announced(&shared, peer, remembered) } else { remembered };
     let mut connected = false;
     for address in addresses {
         match dial(&shared, peer, &address).await {
-            Ok(()) => {
+            Ok(_) => {
                 connected = true;
                 break;
             }
@@ -132,6 +145,18 @@ async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, addre
         }
     }
     shared.backoffs.ended(peer, connected);
+}
+
+/// Whom to stay connected with, by what is remembered of it.
+fn wanted(node: &Node, of_channels: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Wanted> {
+    let mut wanted: BTreeMap<NodeId, Wanted> = BTreeMap::new();
+    for (peer, known) in node.known_peers() {
+        wanted.entry(peer).or_default().remembered.clone_from(&known.addresses);
+    }
+    for peer in of_channels {
+        wanted.entry(*peer).or_default().has_channel = true;
+    }
+    wanted
 }
 
 /// With whom we have channels.

@@ -98,7 +98,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 () = self.link.gone.raised() => return Err(WriteError::Gone),
                 count = queue.recv_many(&mut batch, MAX_BATCH) => if count == 0 { return Ok(()) },
             }
-            let Words { spoken, closes, answers } =
+            let Words { spoken, closes, permits } =
                 words(std::mem::take(&mut batch), &self.shared.signer).await?;
             for said in spoken {
                 let Spoken { message, answer } = match said {
@@ -122,7 +122,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
                 }
             }
             self.flush().await?;
-            drop(answers);
+            drop(permits);
             if closes {
                 return Ok(());
             }
@@ -163,7 +163,7 @@ struct Words {
     /// Whether the connection closes after them.
     closes: bool,
     /// Held until they are written.
-    answers: Vec<OwnedSemaphorePermit>,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 /// Makes messages of a batch, in its order. What takes long to sign is signed on a thread where it may block; what does not
@@ -179,7 +179,7 @@ async fn words(batch: Vec<ToPeer>, signer: &Arc<dyn Signer>) -> Result<Words, Wr
 
 /// What it takes to say something, in signatures: some 25 microseconds each.
 fn work(item: &ToPeer) -> usize {
-    let ToPeer::Speech(speech) = item else { return 0 };
+    let ToPeer::Speech(speech, _) = item else { return 0 };
     match &**speech {
         Speech::Plain(_) | Speech::Probe | Speech::Channel(Outgoing::Plain(_)) => 0,
         Speech::Channel(Outgoing::Add { onion: OnionSource::Packet(_), .. }) => 0,
@@ -206,7 +206,7 @@ fn with_onions(mut batch: Vec<ToPeer>) -> Result<Vec<ToPeer>, ReleaseError> {
 
 /// Where an onion is to be, and what it is made of.
 fn recipe(item: &mut ToPeer) -> Option<(&mut OnionSource, Arc<OnionRecipe>)> {
-    let ToPeer::Speech(speech) = item else { return None };
+    let ToPeer::Speech(speech, _) = item else { return None };
     let Speech::Channel(Outgoing::Add { onion, .. }) = &mut **speech else { return None };
     let OnionSource::Recipe(recipe) = onion else { return None };
     let recipe = Arc::clone(recipe);
@@ -214,17 +214,20 @@ fn recipe(item: &mut ToPeer) -> Option<(&mut OnionSource, Arc<OnionRecipe>)> {
 }
 
 fn say_all(batch: Vec<ToPeer>, signer: &dyn Signer) -> Result<Words, ReleaseError> {
-    let mut words = Words { spoken: Vec::with_capacity(batch.len()), closes: false, answers: Vec::new() };
+    let mut words = Words { spoken: Vec::with_capacity(batch.len()), closes: false, permits: Vec::new() };
     for item in batch {
         match item {
-            ToPeer::Speech(speech) => words.spoken.push(Said::Spoken(speak(*speech, signer)?)),
+            ToPeer::Speech(speech, permit) => {
+                words.spoken.push(Said::Spoken(speak(*speech, signer)?));
+                words.permits.push(permit);
+            }
             ToPeer::Session(message, permit) => {
                 words.spoken.push(Said::Spoken(Spoken { message: Some(message), answer: None }));
-                words.answers.push(permit);
+                words.permits.push(permit);
             }
             ToPeer::Gossip(bytes, permit) => {
                 words.spoken.push(Said::Encoded(bytes));
-                words.answers.push(permit);
+                words.permits.push(permit);
             }
             ToPeer::Close => {
                 words.closes = true;
@@ -243,7 +246,9 @@ mod tests {
     use astrape_signer::{InProcessSigner, Seed};
 
     fn batch(adds: u8) -> Vec<ToPeer> {
-        let speech = |speech| ToPeer::Speech(Box::new(speech));
+        let bytes = Arc::new(tokio::sync::Semaphore::new(usize::from(adds) * 2));
+        let permit = || Arc::clone(&bytes).try_acquire_owned().expect("enough");
+        let speech = |speech| ToPeer::Speech(Box::new(speech), permit());
         let secp = bitcoin::secp256k1::Secp256k1::new();
         let key = |byte| bitcoin::secp256k1::SecretKey::from_slice(&[byte; 32]).expect("a key");
         (1..=adds)

@@ -38,9 +38,9 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
     for text in nonsense() {
         let request = WithdrawRequest { address: text.clone(), amount_sat: Some(1), ..Default::default() };
         is_refused("withdraw", "address", client.withdraw(request).await);
-        let request = ConnectPeerRequest { node_id: text.clone(), address: "127.0.0.1:1".into() };
+        let request = ConnectPeerRequest { node_id: text.clone(), address: Some("127.0.0.1:1".into()) };
         is_refused("connect", "node_id", client.connect_peer(request).await);
-        let request = ConnectPeerRequest { node_id: POINT.into(), address: text.clone() };
+        let request = ConnectPeerRequest { node_id: POINT.into(), address: Some(text.clone()) };
         is_refused("connect", "address", client.connect_peer(request).await);
         let request = DisconnectPeerRequest { node_id: text.clone() };
         is_refused("disconnect", "node_id", client.disconnect_peer(request).await);
@@ -135,7 +135,7 @@ async fn every_call_says_which_of_its_arguments_is_wrong() {
         let request = ListForwardsRequest { limit: Some(limit), ..Default::default() };
         is_refused("forwards", "limit", client.list_forwards(request).await);
     }
-    let request = ConnectPeerRequest { node_id: own_id.clone(), address: "127.0.0.1:1".into() };
+    let request = ConnectPeerRequest { node_id: own_id.clone(), address: Some("127.0.0.1:1".into()) };
     is_refused("connect to oneself", "node_id", client.connect_peer(request).await);
     let request = OpenChannelRequest { node_id: own_id, amount_sat: 100_000, ..Default::default() };
     is_refused("open with oneself", "node_id", client.open_channel(request).await);
@@ -152,7 +152,7 @@ async fn what_cannot_be_done_now_is_refused_with_what_helps() {
     let own_address = node.client.new_address(NewAddressRequest {}).await.unwrap().into_inner().address;
     let client = &mut node.client;
 
-    let nobody = ConnectPeerRequest { node_id: POINT.into(), address: "127.0.0.1:1".into() };
+    let nobody = ConnectPeerRequest { node_id: POINT.into(), address: Some("127.0.0.1:1".into()) };
     let open = OpenChannelRequest { node_id: POINT.into(), amount_sat: 100_000, ..Default::default() };
     let close = |channel: &str| CloseChannelRequest { channel: channel.into(), ..Default::default() };
     let pay =

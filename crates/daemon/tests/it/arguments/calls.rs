@@ -148,6 +148,7 @@ const NO_ADDRESS: &str = "this is no address of network regtest";
 const NO_HOST: &str = "write it as host:port";
 const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";
 const MISSING: &str = "it is missing";
+const NO_PLACE: &str = "is known: give it as ID@HOST:PORT";
 const KEY: &str = "66 hexadecimal digits";
 const SCID: &str = "BLOCKxTRANSACTIONxOUTPUT";
 const NO_POINT: &str = "not a public key";
@@ -197,7 +198,8 @@ fn peers(table: &mut Table, here: &Here) {
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(not_a_point.clone()), NO_POINT);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
-    table.missing("address", MISSING).nonsense("address", NO_HOST);
+    table.row("address", None, Outcome::Refused(Code::FailedPrecondition, NO_PLACE));
+    table.wrong("address", text(""), MISSING).nonsense("address", NO_HOST);
     table.wrong("address", text("127.0.0.1:65536"), NO_HOST);
     table.wrong("address", text("127.0.0.1:0"), NO_HOST);
     table.not_now("address", text("127.0.0.1:1"), "127.0.0.1:1");
@@ -210,18 +212,18 @@ fn peers(table: &mut Table, here: &Here) {
 fn channels(table: &mut Table, here: &Here) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("OpenChannel");
-    table.not_now("spend_reserve", Value::Flag(true), "connect first");
+    table.not_now("spend_reserve", Value::Flag(true), NO_PLACE);
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
-    table.not_now("node_id", text(NOBODY), "connect first");
+    table.not_now("node_id", text(NOBODY), NO_PLACE);
     table.wrong("address", text(""), MISSING).nonsense("address", NO_HOST);
     table.row("amount_sat", None, Outcome::Refused(Code::InvalidArgument, NOT_ZERO));
     table.numbers("amount_sat", &[0], NOT_ZERO);
     table.numbers("amount_sat", &[ALL_MONEY_SAT + 1, u64::MAX], NO_MONEY);
     table.numbers("push_msat", &[100_000_001], "more than the channel is to hold");
     table.numbers("push_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
-    table.not_now("private", Value::Flag(true), "connect first");
-    table.no_ids().not_now("request_id", text("rent"), "connect first");
+    table.not_now("private", Value::Flag(true), NO_PLACE);
+    table.no_ids().not_now("request_id", text("rent"), NO_PLACE);
     table.numbers("feerate_perkw", &feerates, FEERATE);
 
     table.of("SetChannel");

@@ -126,7 +126,7 @@ pub(super) fn rows() -> Vec<Row> {
         2,
         "ID@HOST:PORT",
     ));
-    rows.push(row("connect", "peer", &[NOBODY], 2, "HOST:PORT"));
+    rows.push(row("connect", "peer", &[NOBODY], 1, "give it as ID@HOST:PORT"));
     let at = |host: &str| format!("{NOBODY}@{host}");
     rows.extend(each("connect", "peer", &["?"], &[&at(""), &at("host:0"), &at("a b:1")], 2, "host:port"));
     rows.push(row("connect", "peer", &[&at("127.0.0.1:1")], 1, "127.0.0.1:1"));
@@ -192,7 +192,7 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
 
 fn channels(huge: &str, long: &str) -> Vec<Row> {
     let mut rows = each("open", "peer", &["?", "50k"], &["me", "", long], 2, "ID@HOST:PORT");
-    rows.push(row("open", "peer", &[NOBODY, "50k"], 1, "connect first"));
+    rows.push(row("open", "peer", &[NOBODY, "50k"], 1, "give it as ID@HOST:PORT"));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["1msat", "5msat"], 2, PLACES));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["lots", "", "all", huge], 2, NO_AMOUNT));
     rows.push(row("open", "amount", &[NOBODY, "0"], 1, "amount_sat: it must be above zero"));
