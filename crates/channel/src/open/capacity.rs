@@ -1,5 +1,6 @@
 //! What could still be sent, the question that a payment asks before it chooses a channel; and what could still come.
 
+use super::projection::Projection;
 use crate::channel::{Channel, Link, Open, Up};
 use astrape_primitives::{FeeratePerKw, Msat, Side};
 
@@ -15,10 +16,37 @@ impl Channel {
 }
 
 impl Open {
-    /// What the peer could pay to us in all, with what is under way: it keeps its reserve.
+    /// What the peer could pay to us in all, with what is under way: it keeps its reserve and, as the opener, what the fee may take.
     #[must_use]
     pub fn receivable(&self) -> Msat {
-        self.balances.remote.saturating_sub(self.params.reserve_of(Side::Remote).to_msat())
+        let next = self.next_remote();
+        let kept =
+            self.params.reserve_of(Side::Remote).to_msat().saturating_add(self.spike_of(&next, Side::Remote));
+        let free = self.balances.remote.saturating_sub(kept);
+        if self.params.opener == Side::Local { free.min(self.most_beside_fee(&next)) } else { free }
+    }
+
+    /// What a side keeps for the fee as the opener: for an HTLC of its own and, at a feerate that may rise, one of the other side.
+    fn spike_of(&self, projection: &Projection, side: Side) -> Msat {
+        if self.params.opener != side {
+            return Msat::ZERO;
+        }
+        let spike = FeeratePerKw(projection.feerate.0.saturating_mul(super::command::FEE_SPIKE_FACTOR));
+        projection.opener_cost(self, spike, 2)
+    }
+
+    /// The largest HTLC that the opener can pay the fee for, when the other side offers it: none that has an output, where it has too
+    /// little left.
+    fn most_beside_fee(&self, projection: &Projection) -> Msat {
+        let opener = self.params.opener;
+        let cost = projection.opener_cost(self, projection.feerate, 1);
+        let kept = self.params.reserve_of(opener).to_msat().saturating_add(cost);
+        if projection.balance(opener) >= kept {
+            return Msat(u64::MAX);
+        }
+        let terms = &self.funding.terms;
+        let trimmed = terms.local.dust_limit.min(terms.remote.dust_limit);
+        trimmed.to_msat().saturating_sub(Msat(1))
     }
 
     fn sendable(&self, up: &Up) -> Msat {
@@ -32,11 +60,10 @@ impl Open {
         let room = self.params.remote.max_htlc_value_in_flight.saturating_sub(in_flight);
         // With the HTLC itself and, as the opener, the one more that the fee spike buffer is for.
         let free = [&remote, &local].map(|projection| {
-            let spike = FeeratePerKw(projection.feerate.0.saturating_mul(super::command::FEE_SPIKE_FACTOR));
-            let ours = self.params.opener == Side::Local;
-            let cost = if ours { projection.opener_cost(self, spike, 2) } else { Msat::ZERO };
-            let kept = self.params.reserve_of(Side::Local).to_msat().saturating_add(cost);
-            projection.balance(Side::Local).saturating_sub(kept)
+            let kept = self.params.reserve_of(Side::Local).to_msat();
+            let kept = kept.saturating_add(self.spike_of(projection, Side::Local));
+            let free = projection.balance(Side::Local).saturating_sub(kept);
+            if self.params.opener == Side::Remote { free.min(self.most_beside_fee(projection)) } else { free }
         });
         free[0].min(free[1]).min(room)
     }

@@ -146,6 +146,31 @@ fn all_that_is_sendable_is_taken_and_no_more() {
     assert_eq!(why_not(&mut pair, B, most), None);
 }
 
+/// As after an opening that pushed nearly all.
+#[test]
+fn where_the_opener_cannot_pay_for_one_htlc_more_only_dust_is_sendable_and_receivable() {
+    let push = Msat((1_000_000 - 10_000 - 1124 - 660 - 100) * 1000);
+    let mut pair = Pair::ready(Setup { push, ..Setup::default() });
+    let most = sendable(&pair, B);
+    assert_eq!((most, pair.nodes[A].open().receivable()), (Msat(353_999), Msat(353_999)));
+    assert_eq!(why_not(&mut pair, B, Msat(1_000_000)), Some(Refusal::PeerCannotPayFee));
+    assert_eq!(why_not(&mut pair, B, most), None);
+    // A little more for the opener, and all of it can be.
+    let push = Msat((1_000_000 - 10_000 - 1124 - 172 - 660) * 1000);
+    let mut pair = Pair::ready(Setup { push, ..Setup::default() });
+    let most = sendable(&pair, B);
+    assert_eq!(most, Msat(push.0 - 10_000_000));
+    assert_eq!(pair.nodes[A].open().receivable(), most);
+    assert_eq!(why_not(&mut pair, B, most), None);
+}
+
+#[test]
+fn an_opener_receives_and_keeps_what_the_fee_may_take() {
+    let pair = Pair::ready(Setup::default());
+    assert_eq!(pair.nodes[B].open().receivable(), sendable(&pair, A));
+    assert_eq!(pair.nodes[A].open().receivable(), sendable(&pair, B));
+}
+
 #[test]
 fn nothing_is_sendable_without_a_slot_or_a_connection_and_no_more_than_may_be_in_flight() {
     let mut pair = Pair::ready_with(Setup::default(), |p| {
