@@ -252,6 +252,7 @@ impl Node {
                     inbound: [real_scid(open), scid_towards_peer(open)],
                     peer: open.params.peer,
                     sendable: channel.sendable(),
+                    back: self.peer_updates.get(keys).and_then(|update| hints::way_back(open, update)),
                     htlc_minimum: open.params.remote.htlc_minimum,
                 })
             })

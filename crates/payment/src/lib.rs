@@ -47,5 +47,5 @@ pub use refusal::PayRefusal;
 pub use relay::{RelayTarget, relay};
 pub use send::{
     Circle, OwnChannel, PayOutput, PayRequest, PayView, Payee, Payment, PaymentPart, RouteQuery, Taught,
-    Trip, TripEnd,
+    Trip, TripEnd, WayBack,
 };

@@ -33,7 +33,7 @@ mod state;
 mod teach;
 mod trip;
 
-pub use request::{Circle, OwnChannel, PayRequest, PayView, Payee};
+pub use request::{Circle, OwnChannel, PayRequest, PayView, Payee, WayBack};
 pub use search::RouteQuery;
 pub use state::{Lessons, Limit, Payment, PaymentPart, What};
 pub use teach::Taught;

@@ -83,7 +83,8 @@ impl Finder {
                 self.field.doubts = true;
                 let doubtful = self.search_once(request);
                 self.field.doubts = false;
-                doubtful.map_err(|_| reason)
+                // A limit that is met where nothing learnt stands in the way is what can be raised.
+                doubtful.map_err(|other| if other.is_want_of_money() { reason } else { other })
             }
             found => found,
         }

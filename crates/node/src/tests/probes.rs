@@ -119,7 +119,7 @@ fn a_probe_that_has_no_way_says_what_is_missing() {
     // Path search answers in the same step here.
     let Some(Ok(Reply::Probed(probed))) = begin(&mut net, 0, 3, AMOUNT) else { panic!("there is no way") };
     assert!(!probed.reached && probed.attempts == 0, "{probed:?}");
-    assert!(probed.words.contains("50,000 sat too little"), "{probed:?}");
+    assert!(probed.words.contains("50,000 sat less"), "{probed:?}");
     let refused = begin(&mut net, 0, 3, Msat(5_000_000_000));
     assert!(matches!(refused, Some(Err(Refusal::Pay(_)))), "{refused:?}");
     let refused = begin(&mut net, 0, 0, AMOUNT);

@@ -209,7 +209,7 @@ fn without_a_way_the_payment_fails_and_says_why() {
     net.pay(0, &invoice).expect("it is begun");
     let (sent, reasons) = ends(&net, 0);
     assert_eq!((sent, reasons.len()), (0, 1));
-    assert!(reasons[0].contains("50,000 sat too little"), "{}", reasons[0]);
+    assert!(reasons[0].contains("50,000 sat less"), "{}", reasons[0]);
     // It may be tried again.
     net.connect(1, 2);
     net.open(1, 2);
@@ -353,6 +353,35 @@ fn rebalances(net: &Net) -> Vec<bool> {
         _ => None,
     };
     net.members[0].facts.iter().filter_map(of_fact).collect()
+}
+
+/// Nobody else knows the way back: our own invoice would not name it where another channel of ours is public.
+#[test]
+fn balance_comes_back_by_a_private_channel_as_far_as_its_peer_holds_it() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.announces = false;
+    net.connect(2, 0);
+    net.open(2, 0);
+    let with = |net: &Net, who| {
+        let peer = net.id(who);
+        net.members[0].node.channels().find(|(_, c)| c.peer() == peer).map(|(keys, _)| keys).expect("open")
+    };
+    let (out, back) = (with(&net, 1), with(&net, 2));
+    let before = balance(&net, 0, &back);
+    let circle = |net: &mut Net, amount| {
+        let invoice = net.invoice(0, amount);
+        let circle = Some(Circle { out, back: Some(back) });
+        let command = PayCommand { circle, ..PayCommand::new(invoice) };
+        net.command(0, Command::Pay(Box::new(command))).expect("it is begun");
+        net.run();
+        ends(net, 0)
+    };
+    assert_eq!(circle(&mut net, AMOUNT), (1, vec![]));
+    assert_eq!(balance(&net, 0, &back), Msat(before.0 + AMOUNT.0));
+    // More than the peer has is not tried: it is known.
+    let said = net.times_said(0, "update_add_htlc");
+    let (_, reasons) = circle(&mut net, Msat(537_500_000));
+    assert_eq!((reasons.len(), net.times_said(0, "update_add_htlc")), (1, said), "{reasons:?}");
 }
 
 #[test]

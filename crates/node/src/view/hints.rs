@@ -4,7 +4,9 @@ use crate::node::Node;
 use crate::turn::scid_towards_peer;
 use astrape_channel::{Channel, Open, Phase, Shutdown};
 use astrape_invoice::RouteHint;
+use astrape_payment::WayBack;
 use astrape_primitives::{ChannelKeysId, Msat};
+use astrape_routing::search::HintHop;
 use astrape_wire::ChannelUpdate;
 
 /// Route hints in an invoice: more make it too long for a QR code.
@@ -53,6 +55,25 @@ impl Node {
         hints.retain(|(is_usable, ..)| *is_usable == is_any_usable);
         hints.into_iter().take(MAX_ROUTE_HINTS).map(|(.., hint)| vec![hint]).collect()
     }
+}
+
+/// How what we pay to ourselves comes back over a channel.
+pub(crate) fn way_back(open: &Open, update: &ChannelUpdate) -> Option<WayBack> {
+    let RouteHint {
+        node_id,
+        short_channel_id,
+        fee_base_msat,
+        fee_proportional_millionths,
+        cltv_expiry_delta,
+    } = hint_of(open, update)?;
+    let hop = HintHop {
+        node: node_id,
+        short_channel_id,
+        fee_base_msat,
+        fee_proportional_millionths,
+        cltv_expiry_delta,
+    };
+    Some(WayBack { hop, receivable: open.receivable() })
 }
 
 /// The way over a channel to us, for what its peer asks.

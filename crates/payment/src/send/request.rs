@@ -7,6 +7,7 @@ use astrape_primitives::{
     ChannelKeysId, Height, Msat, Network, NodeId, PaymentHash, PaymentPreimage, PaymentSecret,
     ShortChannelId, Timestamp,
 };
+use astrape_routing::search::HintHop;
 use std::collections::BTreeMap;
 
 /// What a payment looks at beside itself.
@@ -24,6 +25,15 @@ pub struct PayView<'a> {
     pub policy: &'a PaymentPolicy,
 }
 
+/// How a payment to ourselves comes back over a channel: what its peer asks, under the id that the peer knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WayBack {
+    /// The hop.
+    pub hop: HintHop,
+    /// The most that the peer can send.
+    pub receivable: Msat,
+}
+
 /// A channel that a payment may begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnChannel {
@@ -37,6 +47,8 @@ pub struct OwnChannel {
     pub peer: NodeId,
     /// The largest HTLC that we can offer now.
     pub sendable: Msat,
+    /// How what we pay to ourselves may end in it, where its peer has said what it asks.
+    pub back: Option<WayBack>,
     /// The smallest HTLC that the peer takes.
     pub htlc_minimum: Msat,
 }

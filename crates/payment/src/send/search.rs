@@ -1,7 +1,7 @@
 //! What is asked of path search, which runs outside of the step, and how its answer is followed.
 
 use super::recipient::Recipient;
-use super::{OwnChannel, Payment, PaymentPart};
+use super::{OwnChannel, Payment, PaymentPart, WayBack};
 use crate::policy::{PaymentPolicy, RETRY_PARTS_FACTOR};
 use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
@@ -89,13 +89,19 @@ impl Payment {
         let (amount, fee) = self.in_flight();
         let asked = route::final_delay(recipient.final_delta, policy.expiry_slack_blocks);
         let own_rooms = self.own_rooms();
+        let hints = recipient.hints.iter().map(|hint| hint.iter().map(hint_hop).collect());
+        let (hints, back) = if self.destination == payer {
+            ways_back(payer, channels)
+        } else {
+            (hints.collect(), Vec::new())
+        };
         RouteQuery {
             payment_hash: self.payment_hash,
             number: self.searches,
             payer,
             to: self.destination,
             features: recipient.features.clone(),
-            hints: recipient.hints.iter().map(|hint| hint.iter().map(hint_hop).collect()).collect(),
+            hints,
             amount: self.amount.saturating_sub(amount),
             limits: Limits {
                 max_fee: self.max_fee.saturating_sub(fee),
@@ -104,7 +110,7 @@ impl Payment {
                 max_parts,
             },
             channels: channels.iter().map(|channel| self.first_hop(channel, &own_rooms)).collect(),
-            at_most: self.rooms().map(|(bound, _)| bound).collect(),
+            at_most: self.rooms().map(|(bound, _)| bound).chain(back).collect(),
             without_nodes: self.lessons.avoided().collect(),
             in_flight: self.under_way().collect(),
         }
@@ -196,6 +202,18 @@ impl Payment {
         };
         route.parts.iter().map(own).collect::<Option<_>>().ok_or(Outdated)
     }
+}
+
+/// How money comes back to us: over the channels that we have, and no other that the network may still know, and as much as their peers
+/// hold.
+fn ways_back(payer: NodeId, channels: &[OwnChannel]) -> (Vec<Vec<HintHop>>, Vec<Bound>) {
+    let back = channels.iter().filter_map(|channel| channel.back);
+    let of_way = |WayBack { hop, receivable }: WayBack| {
+        let direction = if hop.node < payer { Direction::FromNode1 } else { Direction::FromNode2 };
+        let bound = Bound { short_channel_id: hop.short_channel_id, direction, most: receivable };
+        (vec![hop], bound)
+    };
+    back.map(of_way).unzip()
 }
 
 fn hint_hop(hop: &astrape_invoice::RouteHint) -> HintHop {

@@ -55,7 +55,15 @@ pub(crate) fn sat(sat: u64) -> Msat {
 pub(crate) fn own(number: u8, peer: u8, sendable: Msat) -> OwnChannel {
     let alias = ShortChannelId(1_000 + u64::from(number));
     let inbound = [None, None];
-    OwnChannel { keys: keys(number), alias, inbound, peer: node(peer), sendable, htlc_minimum: Msat(1) }
+    OwnChannel {
+        keys: keys(number),
+        alias,
+        inbound,
+        peer: node(peer),
+        sendable,
+        htlc_minimum: Msat(1),
+        back: None,
+    }
 }
 
 /// What the payer's node looks at.

@@ -126,7 +126,7 @@ impl Field {
         let snapshot = Arc::clone(&self.snapshot);
         for id in request.without_channels {
             let closed: Vec<u32> = self.edges_over(&snapshot, *id).collect();
-            closed.into_iter().for_each(|edge| self.state_mut(edge).closed = true);
+            closed.into_iter().for_each(|edge| self.close(edge));
         }
         for bound in request.at_most {
             let same = |edge: &u32| self.direction(*edge) == bound.direction;
@@ -144,6 +144,11 @@ impl Field {
                 state.flow = state.flow.saturating_add(busy.amount.0);
             });
         }
+    }
+
+    /// Nothing is sent over an edge.
+    pub(super) fn close(&mut self, edge: u32) {
+        self.state_mut(edge).closed = true;
     }
 
     fn edges_over<'a>(

@@ -24,7 +24,7 @@ pub enum NoRoute {
     #[error("no channel of {0} is known: wait for gossip, or ask for an invoice with a route hint")]
     UnknownNode(NodeId),
     /// All channels that lead to the recipient hold less.
-    #[error("the channels to {to} can hold {} too little", sat(.missing))]
+    #[error("{to} can receive {} less than that over the channels that are known", sat(.missing))]
     NotEnoughInbound {
         /// The recipient.
         to: NodeId,
@@ -40,7 +40,9 @@ pub enum NoRoute {
         bit: usize,
     },
     /// The cheapest way is dearer than allowed.
-    #[error("the cheapest way costs {least} and the limit is {limit}: raise it, or pay less at a time")]
+    #[error(
+        "the cheapest way costs {least} and the limit is {limit}: allow a higher fee, or pay less at a time"
+    )]
     FeeTooHigh {
         /// What the cheapest way that was found costs.
         least: Msat,
@@ -62,7 +64,7 @@ pub enum NoRoute {
         limit: usize,
     },
     /// No single way holds as much, and the limit of parts is met.
-    #[error("{amount} does not fit into {limit} parts: with more parts there is a way")]
+    #[error("{amount} does not fit into so few parts ({limit}): with more parts there is a way")]
     TooManyParts {
         /// What was to arrive.
         amount: Msat,
@@ -73,7 +75,7 @@ pub enum NoRoute {
     #[error("no way has only nodes that support {}", .0.name())]
     NotSupported(Feature),
     /// The network between payer and recipient does not hold as much.
-    #[error("the known network can bring {} too little from the payer to {to}", sat(.missing))]
+    #[error("the known network can bring {} less than that from the payer to {to}", sat(.missing))]
     NotEnoughBetween {
         /// The recipient.
         to: NodeId,

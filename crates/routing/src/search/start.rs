@@ -6,7 +6,7 @@ use super::refusal::NoRoute;
 use super::request::{FirstHop, HintHop, Request, Start};
 use crate::snapshot::{Edge, Place};
 use astrape_primitives::amount::MAX_MONEY_SAT;
-use astrape_primitives::{Feature, NodeId, Sat};
+use astrape_primitives::{Feature, NodeId, Sat, ShortChannelId};
 
 /// Most hops in all hints together that are looked at; an invoice holds fewer.
 const MAX_HINT_HOPS: usize = 256;
@@ -41,6 +41,7 @@ pub(super) fn enter(field: &mut Field, request: &Request<'_>) -> Result<(Aim, Ve
         }
     }
     field.enter(request);
+    close_what_is_not_ours(field, request, target);
     let mut aim = Aim::new(request, source, target);
     aim.max_fee = aim.max_fee.min(Sat(MAX_MONEY_SAT).to_msat().0);
     Ok((aim, barred(field, request, &aim)))
@@ -84,6 +85,20 @@ fn from_us_on<'a>(hint: &'a [HintHop], request: &Request<'_>) -> &'a [HintHop] {
     let Start::Own { node, .. } = request.from else { return hint };
     let ours = hint.iter().rposition(|hop| hop.node == node);
     ours.map_or(hint, |ours| &hint[ours + 1..])
+}
+
+/// Money that goes in a circle comes back over the channels that its hints name: the network may yet tell of others of ours, which are
+/// closed or cannot be used now.
+fn close_what_is_not_ours(field: &mut Field, request: &Request<'_>, target: u32) {
+    let Start::Own { node, .. } = request.from else { return };
+    let is_known = (target as usize) < field.snapshot.bound();
+    if node != request.to || request.hints.is_empty() || !is_known {
+        return;
+    }
+    let named = |id: ShortChannelId| request.hints.iter().flatten().any(|hop| hop.short_channel_id == id);
+    let edges = field.snapshot.edges_to(target).map(super::field::mark);
+    let closed: Vec<u32> = edges.filter(|edge| !named(field.place(*edge).short_channel_id)).collect();
+    closed.into_iter().for_each(|edge| field.close(edge));
 }
 
 fn add_hint(field: &mut Field, hint: &[HintHop], target: u32) {

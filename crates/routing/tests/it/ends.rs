@@ -162,3 +162,29 @@ fn money_goes_in_a_circle_from_one_channel_of_ours_into_another() {
     let wanted = request(ids[0], ids[0], Msat(10_000_000));
     assert_eq!(find(&mut graph, &wanted), Err(NoRoute::ToItself));
 }
+
+/// The network tells for two weeks of channels of ours that are closed; and nothing of private ones.
+#[test]
+fn money_in_a_circle_comes_back_over_the_channels_that_we_name_and_no_other() {
+    let ids = nodes(4);
+    let mut graph = line(&ids[..3]);
+    let channels = [own(5, ids[2], 50_000_000)];
+    let from = Start::Own { node: ids[0], channels: &channels };
+    let hop = HintHop {
+        node: ids[2],
+        short_channel_id: ShortChannelId(77),
+        fee_base_msat: 1,
+        fee_proportional_millionths: 1,
+        cltv_expiry_delta: CltvDelta(6),
+    };
+    let hints = [vec![hop]];
+    let wanted = Request { from, hints: &hints, ..request(ids[0], ids[0], Msat(10_000_000)) };
+    let route = find(&mut graph, &wanted).expect("a circle");
+    let back = route.parts[0].hops.last().expect("it has some");
+    assert_eq!((back.short_channel_id, route.parts[0].hops.len()), (ShortChannelId(77), 2));
+    // One that it knows is named like any other.
+    let known = graph.channels(..).next().expect("the first");
+    let hints = [vec![HintHop { node: ids[1], short_channel_id: known.short_channel_id, ..hop }]];
+    let route = find(&mut graph, &Request { hints: &hints, ..wanted }).expect("a circle");
+    assert_eq!(route.parts[0].hops.iter().map(|hop| hop.node).collect::<Vec<_>>(), [ids[2], ids[1], ids[0]]);
+}

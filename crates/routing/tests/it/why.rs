@@ -3,7 +3,7 @@
 use crate::kit::{find, in_parts, line, nodes, policy, request, sketched};
 use astrape_primitives::{CltvDelta, Msat, Sat, ShortChannelId};
 use astrape_routing::search::{FirstHop, Limits, Start};
-use astrape_routing::{NoRoute, Policy, Request};
+use astrape_routing::{Crossing, Direction, Finder, NoRoute, Outcome, Policy, Request, Scores};
 
 #[test]
 fn too_little_of_our_own_is_told_with_what_is_missing() {
@@ -104,4 +104,24 @@ fn unknown_ends_are_told_apart() {
     let mut graph = line(&ids[..2]);
     assert_eq!(find(&mut graph, &request(ids[3], ids[0], Msat(1_000))), Err(NoRoute::NoChannel));
     assert_eq!(find(&mut graph, &request(ids[0], ids[3], Msat(1_000))), Err(NoRoute::UnknownNode(ids[3])));
+}
+
+/// What was learnt may be over, and is doubted before nothing is found: the limit is all that stands in the way then.
+#[test]
+fn a_limit_is_named_also_where_a_channel_has_failed_before() {
+    let ids = nodes(3);
+    let mut graph = line(&ids);
+    let last = graph.channels(..).last().expect("there are two");
+    let direction = if last.node_1 == ids[1] { Direction::FromNode1 } else { Direction::FromNode2 };
+    let capacity = last.capacity.expect("known").to_msat();
+    let short_channel_id = last.short_channel_id;
+    let wanted = request(ids[0], ids[2], Msat(50_000_000));
+    let mut scores = Scores::new();
+    let crossing = Crossing { short_channel_id, direction, capacity, amount: Msat(10_000_000) };
+    scores.learn(&crossing, Outcome::Stuck, wanted.now);
+    let mut finder = Finder::new(graph.snapshot(), &scores);
+    let fee = finder.find(&wanted).expect("it may have changed").fee;
+    let limits = Limits { max_fee: Msat(fee.0 - 1), ..wanted.limits };
+    let why = finder.find(&Request { limits, ..wanted });
+    assert_eq!(why, Err(NoRoute::FeeTooHigh { least: fee, limit: limits.max_fee }));
 }

@@ -138,6 +138,7 @@ impl World {
                 peer: self.ids[link.ends[1 - end] as usize],
                 sendable: Msat(self.balances[number][end]),
                 htlc_minimum: Msat(1),
+                back: None,
             }
         })
         .collect()
