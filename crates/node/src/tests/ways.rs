@@ -379,8 +379,11 @@ fn balance_comes_back_by_a_private_channel_as_far_as_its_peer_holds_it() {
     assert_eq!(circle(&mut net, AMOUNT), (1, vec![]));
     assert_eq!(balance(&net, 0, &back), Msat(before.0 + AMOUNT.0));
     // More than the peer has is not tried: it is known.
+    let invoice = net.invoice(0, Msat(100_000_000));
+    net.pay(2, &invoice).expect("there is a way");
+    net.run();
     let said = net.times_said(0, "update_add_htlc");
-    let (_, reasons) = circle(&mut net, Msat(537_500_000));
+    let (_, reasons) = circle(&mut net, Msat(500_000_000));
     assert_eq!((reasons.len(), net.times_said(0, "update_add_htlc")), (1, said), "{reasons:?}");
 }
 
