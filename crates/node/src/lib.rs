@@ -55,6 +55,7 @@ pub use restore::RestoreError;
 pub use step::Step;
 pub use turn::Proposals;
 pub use turn::intercept::forward_of;
+pub use turn::pay::RECIPIENT_AWAY;
 pub use view::{MAX_UNCONFIRMED_BLOCKS, Stuck};
 
 /// A [`Input::Tick`] comes at least this often.

@@ -24,7 +24,7 @@ mod once;
 mod open;
 #[cfg(test)]
 pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
-mod pay;
+pub(crate) mod pay;
 pub(crate) mod peer;
 mod policy;
 pub(crate) mod probe;

@@ -239,6 +239,15 @@ impl Node {
         self.reputations.get(keys).copied().unwrap_or_default()
     }
 
+    /// Whether there is a channel with a node that could be used if it were connected.
+    #[must_use]
+    pub fn is_peer_away(&self, peer: &NodeId) -> bool {
+        let ready = |keys: &ChannelKeysId| {
+            self.channels.get(keys).and_then(|channel| channel.open()).is_some_and(Open::is_ready)
+        };
+        !self.peers.contains(peer) && self.index.of_peer(peer).iter().any(ready)
+    }
+
     /// The channels that a payment may begin with.
     #[must_use]
     pub fn own_channels(&self) -> Vec<OwnChannel> {
@@ -252,11 +261,24 @@ impl Node {
                     inbound: [real_scid(open), scid_towards_peer(open)],
                     peer: open.params.peer,
                     sendable: channel.sendable(),
-                    back: self.peer_updates.get(keys).and_then(|update| hints::way_back(open, update)),
+                    back: None,
                     htlc_minimum: open.params.remote.htlc_minimum,
                 })
             })
             .collect()
+    }
+
+    /// The same for a payment to somebody. How money comes back is looked at for a payment to ourselves alone: it takes its time.
+    pub(crate) fn own_channels_towards(&self, destination: &NodeId) -> Vec<OwnChannel> {
+        let mut channels = self.own_channels();
+        if *destination == self.config.node_id {
+            for own in &mut channels {
+                let open = self.channels.get(&own.keys).and_then(|channel| channel.open());
+                let update = self.peer_updates.get(&own.keys);
+                own.back = open.zip(update).and_then(|(open, update)| hints::way_back(open, update));
+            }
+        }
+        channels
     }
 
     /// What path search would be asked for a payment: nothing is sent. The error says why there can be no way.
@@ -264,6 +286,7 @@ impl Node {
     /// # Errors
     /// As when it is paid.
     pub fn route_query(&self, command: PayCommand, now: Timestamp) -> Result<RouteQuery, PayRefusal> {
+        let destination = command.payee.node();
         let request = PayRequest {
             network: self.config.channel.network,
             payee: command.payee,
@@ -275,7 +298,7 @@ impl Node {
         };
         let view = PayView {
             payer: self.config.node_id,
-            channels: &self.own_channels(),
+            channels: &self.own_channels_towards(&destination),
             now,
             tip: self.height(),
             policy: &self.config.payment,

@@ -9,7 +9,7 @@ use super::recover::{RecoverError, Recovered, recover};
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::command::PayCommand;
-use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Refusal, Reply};
+use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, RECIPIENT_AWAY, Refusal, Reply};
 use astrape_payment::PayRefusal;
 use astrape_primitives::{FeeratePerKw, Network, NodeId, PaymentHash, ShortChannelId};
 use astrape_routing::gossip::sync::Progress;
@@ -73,6 +73,9 @@ pub enum RouteError {
     /// Path search finds none.
     #[error(transparent)]
     NoRoute(#[from] NoRoute),
+    /// Nor does it where a channel of ours would do.
+    #[error("{0}; {RECIPIENT_AWAY}")]
+    RecipientAway(NoRoute),
 }
 
 /// A running node. Clones are the same node.
@@ -116,8 +119,14 @@ impl Handle {
     /// # Errors
     /// Says why there is none, and what would help.
     pub async fn find_route(&self, command: PayCommand) -> Result<Route, RouteError> {
-        let query = self.snapshot().route_query(command, clock::now())?;
-        Ok(super::router::find(&self.shared, query).await?)
+        let node = self.snapshot();
+        let recipient = command.payee.node();
+        let query = node.route_query(command, clock::now())?;
+        let found = super::router::find(&self.shared, query).await;
+        found.map_err(|why| match node.is_peer_away(&recipient) {
+            true => RouteError::RecipientAway(why),
+            false => RouteError::NoRoute(why),
+        })
     }
 
     /// The node as it was after the newest commit. Nothing in it can be lost any more, and whatever was answered is in it.

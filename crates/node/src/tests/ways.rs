@@ -523,3 +523,20 @@ fn in_a_network_of_crashes_and_a_node_that_holds_everything_each_payment_ends_on
     let sent = deals.values().filter(|deal| deal.sent == 1).count();
     assert!(sent >= 15 && crashes >= 5 && parts >= 2, "{sent} sent, {crashes} crashes, {parts} parts");
 }
+
+#[test]
+fn a_recipient_with_whom_we_have_a_channel_is_told_to_be_away() {
+    let mut net = net(3, &[(0, 1), (1, 2)]);
+    net.cut(1, 2);
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(1, &invoice).expect("it is begun");
+    wait(&mut net, 90);
+    let (_, reasons) = ends(&net, 1);
+    assert!(reasons[0].ends_with("it is used again when that is back"), "{reasons:?}");
+    // Of another it would not help to say so.
+    let invoice = net.invoice(2, AMOUNT);
+    net.pay(0, &invoice).expect("it is begun");
+    wait(&mut net, 90);
+    let (_, reasons) = ends(&net, 0);
+    assert!(!reasons[0].contains("it is used again"), "{reasons:?}");
+}

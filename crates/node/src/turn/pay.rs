@@ -16,6 +16,10 @@ use std::sync::Arc;
 /// Payments of ours that may be under way at a time: each is a record and some HTLCs.
 pub(crate) const MAX_PAYMENTS: usize = 100_000;
 
+/// What is said beside the reason why a payment has not arrived, where it may be the true one.
+pub const RECIPIENT_AWAY: &str =
+    "we have a channel with the recipient, who is not connected now: it is used again when that is back";
+
 impl Turn<'_> {
     /// The user wants to pay.
     pub(super) fn pay(&mut self, command: PayCommand) -> Result<Reply, Refusal> {
@@ -67,7 +71,7 @@ impl Turn<'_> {
             session_key_seed: self.entropy.draw("session keys"),
             circle: command.circle,
         };
-        let channels = self.node.own_channels();
+        let channels = self.node.own_channels_towards(&request.payee.node());
         let (payment, outputs) = Payment::start(request, &self.pay_view(&config, &channels))?;
         self.take_payment(payment_hash, payment, outputs);
         Ok(Reply::Paying { payment_hash })
@@ -93,7 +97,7 @@ impl Turn<'_> {
             return;
         };
         let config = Arc::clone(&self.node.config);
-        let channels = self.node.own_channels();
+        let channels = self.node.own_channels_towards(&payment.destination);
         let (next, outputs) = go_on(&payment, &self.pay_view(&config, &channels));
         self.take_payment(hash, next, outputs);
     }
@@ -114,11 +118,10 @@ impl Turn<'_> {
             return;
         }
         let config = Arc::clone(&self.node.config);
-        let channels = self.node.own_channels();
         for hash in due {
-            let next = self.payment(&hash);
-            let next = next.and_then(|payment| payment.on_tick(&self.pay_view(&config, &channels)));
-            if let Some((next, outputs)) = next {
+            let Some(payment) = self.payment(&hash) else { continue };
+            let channels = self.node.own_channels_towards(&payment.destination);
+            if let Some((next, outputs)) = payment.on_tick(&self.pay_view(&config, &channels)) {
                 self.take_payment(hash, next, outputs);
             }
         }
@@ -179,6 +182,10 @@ impl Turn<'_> {
                 // Of probes alone.
                 PayOutput::Reached { .. } => continue,
                 PayOutput::Failed { reason } => {
+                    let reason = match self.node.is_peer_away(&destination) {
+                        true => format!("{reason}; {RECIPIENT_AWAY}"),
+                        false => reason,
+                    };
                     Fact::PaymentFailed { payment_hash: hash, amount, destination, reason, rebalance }
                 }
             };
