@@ -4,6 +4,7 @@
 mod anew;
 mod background;
 mod bump;
+mod carrier;
 mod chain;
 mod channel;
 mod coins;

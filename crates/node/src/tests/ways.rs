@@ -540,3 +540,36 @@ fn a_recipient_with_whom_we_have_a_channel_is_told_to_be_away() {
     let (_, reasons) = ends(&net, 0);
     assert!(!reasons[0].contains("it is used again"), "{reasons:?}");
 }
+
+/// A payment of node 0 for node 2 that names this channel of node 1, and how often node 1 failed it.
+fn named(net: &mut Net, alias: astrape_primitives::ShortChannelId, amount: Msat) -> (usize, usize) {
+    let invoice = net.invoice_with(2, amount, |hint| hint.short_channel_id = alias);
+    let (before, failed) = (received(net, 2), net.times_said(1, "update_fail_htlc"));
+    net.pay(0, &invoice).expect("there is a hint");
+    net.run();
+    (received(net, 2) - before, net.times_said(1, "update_fail_htlc") - failed)
+}
+
+#[test]
+fn where_the_channel_that_is_named_cannot_carry_it_another_one_with_the_same_peer_does() {
+    let mut net = Net::new(3);
+    net.announces = true;
+    net.open(0, 1);
+    net.open(0, 1);
+    net.announces = false;
+    let channels = [net.open(1, 2), net.open(1, 2)];
+    let alias = |net: &Net, keys: &ChannelKeysId| {
+        net.members[1].node.channel(keys).and_then(|c| c.open()).expect("open").params.local_alias
+    };
+    // The peer knows a channel by our alias, and so do those whom it tells.
+    let named_first = alias(&net, &channels[0]);
+    let before = channels.map(|channel| balance(&net, 1, &channel));
+    assert_eq!(named(&mut net, named_first, Msat(500_000_000)), (1, 0));
+    assert_eq!(
+        named(&mut net, named_first, Msat(300_000_000)),
+        (1, 0),
+        "though that channel has a third of it"
+    );
+    let after = channels.map(|channel| balance(&net, 1, &channel));
+    assert_eq!((before[0].0 - after[0].0, before[1].0 - after[1].0), (500_000_000, 300_000_000));
+}

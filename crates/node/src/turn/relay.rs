@@ -6,7 +6,6 @@ use astrape_channel::htlc::Direction;
 use astrape_channel::{Command, Event, Htlc, Open, Origin, Phase, Refusal, Resolution};
 use astrape_onion::{Failure, FinalPayload, ForwardPayload, Hop, PeelFailure};
 use astrape_payment::answer;
-use astrape_payment::relay::{RelayTarget, relay};
 use astrape_primitives::{ChannelKeysId, HtlcId, Msat, PaymentHash, PaymentPreimage, Side};
 use astrape_wire::{AttributionData, OnionPacket};
 
@@ -38,18 +37,7 @@ impl Turn<'_> {
         if config.payment.intercept.takes(payload.short_channel_id) {
             return self.hold(keys, htlc, payload);
         }
-        let target = self.node.index.by_scid(payload.short_channel_id);
-        let policies = target.map(|keys| self.node.policies_taken(&keys, self.now)).unwrap_or_default();
-        let inbound = self.node.policies_taken(&keys, self.now);
-        let inbound: Vec<_> = inbound.iter().map(|policy| policy.inbound).collect();
-        let target = target.map(|keys| RelayTarget {
-            keys,
-            policies: &policies,
-            inbound: &inbound,
-            usable: self.usable(keys),
-        });
-        let fresh = self.node.world.stale.is_none();
-        let decided = relay(htlc, keys, payload, next, target, fresh, self.height(), &config.payment);
+        let (target, decided) = self.carried(keys, htlc, payload, next);
         match decided {
             Ok((outgoing, new)) => match self.judge_forward(keys, htlc, outgoing, &new) {
                 Ok(()) => self.drive(outgoing, Event::Command(Command::Add(new))),
@@ -59,8 +47,7 @@ impl Turn<'_> {
                 }
             },
             Err(failure) => {
-                let outgoing = target.map(|target| target.keys);
-                self.forward_failed(keys, htlc, outgoing, Some(failure.to_string()));
+                self.forward_failed(keys, htlc, target, Some(failure.to_string()));
                 self.fail_incoming(keys, htlc, &failure);
             }
         }
