@@ -15,7 +15,6 @@ use crate::state::{
 };
 use crate::step::Step;
 use crate::table::Table;
-use crate::turn::doomed::Rival;
 use crate::turn::intercept::HeldId;
 use crate::turn::told::Failures;
 use crate::turn::unsent::Unsent;
@@ -65,8 +64,6 @@ pub struct Node {
     pub(crate) change: BTreeMap<OutPoint, Sat>,
     /// Volatile: why the network did not take what is owed to it, of what it did not take last.
     pub(crate) refused: BTreeMap<Txid, String>,
-    /// Of those of them that can be in no block: what spends a coin of theirs. Told anew at each start.
-    pub(crate) rivals: BTreeMap<Txid, Rival>,
     pub(crate) chain: Table<(), ChainState>,
     pub(crate) counters: Table<(), Counters>,
     /// Channels that go or went on chain.
@@ -202,7 +199,6 @@ impl Node {
             owed: Table::default(),
             change: BTreeMap::new(),
             refused: BTreeMap::new(),
-            rivals: BTreeMap::new(),
             chain: Table::default(),
             counters: Table::default(),
             resolutions: Table::default(),

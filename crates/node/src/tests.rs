@@ -7,7 +7,6 @@ mod background;
 mod bump;
 mod court;
 mod deadlines;
-mod doomed;
 mod errors;
 mod faults;
 mod floods;

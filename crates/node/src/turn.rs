@@ -10,7 +10,6 @@ mod channel;
 mod coins;
 mod command;
 pub(crate) mod court;
-pub(crate) mod doomed;
 mod gossip;
 mod hour;
 mod jam;

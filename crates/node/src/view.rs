@@ -39,8 +39,6 @@ pub struct Stuck<'a> {
     pub refused: Option<&'a str>,
     /// Blocks since it was first offered, or was in a block that is gone.
     pub blocks: u32,
-    /// What spends one of its coins, if it is in a block: then this one never will be.
-    pub rival: Option<Txid>,
 }
 
 impl Node {
@@ -188,9 +186,8 @@ impl Node {
         self.owed.iter().filter(|(_, owed)| owed.confirmed.is_none()).filter_map(move |(txid, owed)| {
             let refused = self.refused.get(txid).map(String::as_str);
             let blocks = owed.since.map_or(0, |since| tip.0.saturating_sub(since.0));
-            let rival = self.rivals.get(txid).map(|rival| rival.txid);
-            let is_stuck = refused.is_some() || rival.is_some() || blocks >= MAX_UNCONFIRMED_BLOCKS;
-            is_stuck.then_some(Stuck { txid: *txid, refused, blocks, rival })
+            let is_stuck = refused.is_some() || blocks >= MAX_UNCONFIRMED_BLOCKS;
+            is_stuck.then_some(Stuck { txid: *txid, refused, blocks })
         })
     }
 

@@ -114,19 +114,11 @@ fn not_in_the_chain(node: &Node, stuck: &Stuck<'_>) -> String {
         None => "a withdrawal".to_owned(),
     };
     let txid = stuck.txid;
-    if let Some(rival) = stuck.rival {
-        return format!(
-            "transaction {txid}, {what}, can be in no block any more: {rival} has spent one of its coins. Either its sender took a deposit back, \
-             or this wallet's words are in use elsewhere too: never do that. Nothing is built on it, and {} blocks after that one its other \
-             coins are free again",
-            astrape_node::state::OwedTransaction::DEEP
-        );
-    }
     match stuck.refused {
         Some(reason) => format!(
             "the network does not take transaction {txid}, {what} ({reason}): it is offered again with every block, and nothing of it is \
-             lost. If its fee is too low it goes when fees fall, or with `astrape bumpfee {txid}`; if an input is missing, a deposit that it spends has left the chain in a reorganisation \
-             and may come back"
+             lost. If its fee is too low it goes when fees fall, or with `astrape bumpfee {txid}`; if an input is missing or spent, another program has used this wallet's \
+             coins"
         ),
         None => format!(
             "transaction {txid}, {what}, has waited {} blocks for its place in one: its fee is too low for now. It stays offered and goes \

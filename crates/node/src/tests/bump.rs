@@ -13,7 +13,7 @@ use bitcoin::{OutPoint, Transaction, Txid};
 /// What those pay that wait.
 const LOW: FeeratePerKw = FeeratePerKw(253);
 
-pub(super) fn withdraw(net: &mut Net, amount: Option<Sat>) -> Txid {
+fn withdraw(net: &mut Net, amount: Option<Sat>) -> Txid {
     let command = WithdrawCommand {
         script: script(9),
         amount,
@@ -27,7 +27,7 @@ pub(super) fn withdraw(net: &mut Net, amount: Option<Sat>) -> Txid {
     }
 }
 
-pub(super) fn bump(net: &mut Net, txid: Txid, feerate: u32) -> Result<Bumped, Refusal> {
+fn bump(net: &mut Net, txid: Txid, feerate: u32) -> Result<Bumped, Refusal> {
     let command = BumpFeeCommand {
         txid,
         feerate: Some(FeeratePerKw(feerate)),
@@ -40,12 +40,12 @@ pub(super) fn bump(net: &mut Net, txid: Txid, feerate: u32) -> Result<Bumped, Re
     }
 }
 
-pub(super) fn transaction(net: &Net, txid: Txid) -> Transaction {
+fn transaction(net: &Net, txid: Txid) -> Transaction {
     net.members[0].broadcast.iter().find(|tx| tx.compute_txid() == txid).expect("it was broadcast").clone()
 }
 
 /// The wallet finds the change, as it does when a transaction is signed.
-pub(super) fn find_change(net: &mut Net, txid: Txid) -> OutPoint {
+fn find_change(net: &mut Net, txid: Txid) -> OutPoint {
     let tx = transaction(net, txid);
     let (vout, output) = (0..).zip(&tx.output).find(|(_, o)| o.script_pubkey == script(8)).expect("change");
     let outpoint = OutPoint { txid, vout };

@@ -174,8 +174,7 @@ impl Turn<'_> {
 
     /// Transactions of ours that are not confirmed go out again with every block; those that are deep are owed no more.
     fn owe_again(&mut self) {
-        self.give_up_what_is_doomed();
-        let (tip, doomed) = (self.height(), self.node.doomed());
+        let tip = self.height();
         for txid in self.node.owed.keys() {
             let Some(owed) = self.node.owed.get(&txid).cloned() else {
                 continue;
@@ -185,7 +184,6 @@ impl Turn<'_> {
                     self.node.owed.remove(&txid);
                 }
                 Some(_) => {}
-                None if doomed.contains(&txid) => {}
                 None => {
                     if owed.since.is_none() {
                         let since = Some(tip);

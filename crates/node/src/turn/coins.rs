@@ -21,11 +21,9 @@ impl Turn<'_> {
     pub(super) fn coins(&mut self, findings: Vec<WalletFinding>) {
         let mut coins = self.coins_value();
         for finding in findings {
-            self.note_rivals(&finding);
             coins.apply(finding);
         }
         coins.forget_buried(self.height());
-        self.drop_what_is_doomed(&mut coins);
         self.node.change.retain(|outpoint, _| coins.get(outpoint).is_none());
         self.set_coins(coins);
         self.serve_who_waits_for_coins();

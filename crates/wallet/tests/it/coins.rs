@@ -22,7 +22,7 @@ fn every_coin_counts_once_in_the_balance() {
     coins.apply(WalletFinding::Unconfirmed { coin: change(2, 100) });
     coins.apply(WalletFinding::Unconfirmed { coin: found(6, 1_000_000) });
     coins.apply(WalletFinding::Confirmed { coin: reward(3, 1_000), height: TIP });
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: outpoint(99).txid });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
     coins.apply(confirmed(4, 10_000, 1_000));
     coins.apply(WalletFinding::Unconfirmed { coin: change(5, 100_000) });
     coins.reserve(&[outpoint(4)], OPENING).expect("free");
@@ -77,7 +77,7 @@ fn a_finding_names_what_it_changed_and_changes_nothing_the_second_time() {
     for finding in [
         WalletFinding::Unconfirmed { coin: found(1, 50) },
         confirmed(1, 50, 900),
-        WalletFinding::Spent { outpoint: outpoint(1), height: Height(950), by: outpoint(99).txid },
+        WalletFinding::Spent { outpoint: outpoint(1), height: Height(950) },
         WalletFinding::Reorged { from: Height(950) },
         WalletFinding::Reorged { from: Height(900) },
         WalletFinding::Dropped { outpoint: outpoint(1) },
@@ -94,7 +94,7 @@ fn a_finding_names_what_it_changed_and_changes_nothing_the_second_time() {
 fn a_reorganisation_gives_back_what_it_unspends_with_its_reservation() {
     let mut coins = coins(&[50]);
     coins.reserve(&[outpoint(0)], OPENING).expect("free");
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: outpoint(99).txid });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
     assert_eq!(coins.balance(TIP).total(), Sat(0));
     coins.apply(WalletFinding::Reorged { from: TIP });
     assert_eq!(coins.balance(TIP).reserved, Sat(50), "the funding transaction still wants it");
@@ -127,7 +127,7 @@ fn a_reservation_holds_all_of_its_coins_or_none() {
     assert_eq!(coins.reserve(&both, WITHDRAWAL), Err(Refusal::Reserved(outpoint(1))));
     assert_eq!(coins.reserve(&[outpoint(0), outpoint(9)], WITHDRAWAL), Err(Refusal::NoSuchCoin(outpoint(9))));
     assert_eq!(coins, before);
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(2), height: TIP, by: outpoint(99).txid });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(2), height: TIP });
     assert_eq!(coins.reserve(&[outpoint(2)], WITHDRAWAL), Err(Refusal::Spent(outpoint(2))));
 
     assert_eq!(coins.release(WITHDRAWAL), []);
@@ -139,7 +139,7 @@ fn a_reservation_holds_all_of_its_coins_or_none() {
 #[test]
 fn a_spent_coin_is_forgotten_when_its_spend_is_buried() {
     let mut coins = coins(&[1, 2]);
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: outpoint(99).txid });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
     assert_eq!(coins.forget_buried(Height(1_098)), []);
     assert_eq!(coins.forget_buried(Height(1_099)), [outpoint(0)]);
     assert_eq!(coins.iter().map(Coin::outpoint).collect::<Vec<_>>(), [outpoint(1)]);
@@ -157,11 +157,7 @@ fn any_finding() -> impl Strategy<Value = WalletFinding> {
     prop_oneof![
         (coin(), height()).prop_map(|(coin, height)| WalletFinding::Confirmed { coin, height }),
         coin().prop_map(|coin| WalletFinding::Unconfirmed { coin }),
-        (0..6_u32, height()).prop_map(|(n, height)| WalletFinding::Spent {
-            outpoint: outpoint(n),
-            height,
-            by: outpoint(99).txid
-        }),
+        (0..6_u32, height()).prop_map(|(n, height)| WalletFinding::Spent { outpoint: outpoint(n), height }),
         height().prop_map(|from| WalletFinding::Reorged { from }),
         (0..6_u32).prop_map(|n| WalletFinding::Dropped { outpoint: outpoint(n) }),
     ]
