@@ -444,6 +444,17 @@ pub enum Refusal {
          (is it confirmed already? see `astrape listfunds`)"
     )]
     NotWaiting(Txid),
+    /// It can never confirm.
+    #[error(
+        "transaction {txid} cannot be mined: transaction {by}, which is in a block, has spent what it spends or builds on. No fee helps; \
+         once that block is seven deep it is given up, and its other coins are free again"
+    )]
+    Beaten {
+        /// It.
+        txid: Txid,
+        /// What has spent its coin.
+        by: Txid,
+    },
     /// No such forward waits.
     #[error("no such HTLC waits for an application (any more)")]
     NoSuchHtlc,

@@ -16,6 +16,7 @@ mod hold_times;
 mod hostile;
 mod intercepts;
 mod jamming;
+mod lost;
 mod money;
 mod net;
 mod openings;

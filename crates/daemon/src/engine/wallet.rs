@@ -365,6 +365,10 @@ impl Inner {
         let tx = Arc::new(tx);
         self.wallet.apply_unconfirmed_txs([(Arc::clone(&tx), clock::now().secs())]);
         self.save()?;
+        if self.wallet.get_tx(tx.compute_txid()).is_none() {
+            // A block has something else that spends the same: what this makes will never be there.
+            return Ok(Vec::new());
+        }
         Ok(findings::of_unconfirmed(&self.wallet, &tx))
     }
 

@@ -4,7 +4,7 @@ use super::NodeService;
 use super::channels::state;
 use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
 use astrape_channel::{Channel, How, Phase};
-use astrape_node::{Node, Stuck};
+use astrape_node::{Node, SpentBy, Stuck};
 use astrape_primitives::ChannelKeysId;
 use tonic::Status;
 
@@ -114,6 +114,23 @@ fn not_in_the_chain(node: &Node, stuck: &Stuck<'_>) -> String {
         None => "a withdrawal".to_owned(),
     };
     let txid = stuck.txid;
+    if let Some(SpentBy { by, height }) = stuck.beaten_by {
+        return format!(
+            "transaction {txid}, {what}, cannot be mined: transaction {by} in block {height} has spent what it spends, or what it builds \
+             on. Once that block is seven deep it is given up by itself, and its other coins are free again; nothing is built on it \
+             meanwhile. If you have not made that other transaction, somebody else has the words of this wallet: move its coins to \
+             another one"
+        );
+    }
+    if let Some((coin, reason)) = stuck.lost_deposit.zip(stuck.refused) {
+        return format!(
+            "the network does not take transaction {txid}, {what} ({reason}): it spends {coin}, which a reorganisation has taken out of \
+             the chain. It goes as soon as that is in a block again: ask whoever paid you by transaction {} to broadcast it once more, \
+             with a higher fee if need be. Until then its other coins stay set aside, and new ones can be sent to an address of \
+             `astrape newaddr`",
+            coin.txid
+        );
+    }
     match stuck.refused {
         Some(reason) => format!(
             "the network does not take transaction {txid}, {what} ({reason}): it is offered again with every block, and nothing of it is \

@@ -187,6 +187,10 @@ fn each_fact_is_a_line() {
             "withdrawn 5 sat, fee 1 sat, transaction t",
         ),
         (
+            Fact::NeverConfirmed(NeverConfirmed { txid: "t".into(), spent_by_txid: "u".into() }),
+            "transaction t can never confirm: u has spent what it spends or builds on. What else it was to spend is free again",
+        ),
+        (
             Fact::FeeBumped(BumpFeeResponse {
                 txid: id("cd"),
                 child_txid: "t".into(),

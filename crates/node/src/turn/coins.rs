@@ -21,9 +21,11 @@ impl Turn<'_> {
     pub(super) fn coins(&mut self, findings: Vec<WalletFinding>) {
         let mut coins = self.coins_value();
         for finding in findings {
+            self.note_spender(&coins, &finding);
             coins.apply(finding);
         }
         coins.forget_buried(self.height());
+        self.forget_spenders(&coins);
         self.node.change.retain(|outpoint, _| coins.get(outpoint).is_none());
         self.set_coins(coins);
         self.serve_who_waits_for_coins();
