@@ -67,6 +67,7 @@ pub use core::Stopped;
 pub use handle::{AddressError, CommandError, Handle};
 pub use invoice::{InvoiceError, InvoiceRequest, InvoiceSecret};
 pub use peers::dial::ConnectError;
+pub use wallet::Reading;
 
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};

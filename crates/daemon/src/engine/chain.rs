@@ -75,7 +75,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
         let coins = shared.published.get().coins().cloned().collect();
         let begun = shared.wallet.begin(&*source, recent.clone(), birthplace, coins).await;
         let found = found(shared, begun)?;
-        shared.core.input(Input::Coins(found)).await?;
+        tell_found(shared, found).await?;
     }
     warn_of_pruned(shared, &*source, recent.last().copied()).await;
     let mut settings = FollowerSettings::for_network(shared.network);
@@ -173,7 +173,7 @@ async fn block_below(source: &dyn ChainSource, height: Height) -> Result<Option<
 async fn read_on(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
     let _order = shared.wallet.order.lock().await;
     let found = found(shared, shared.wallet.catch_up(source, tip.height).await)?;
-    if found.is_empty() { Ok(()) } else { shared.core.input(Input::Coins(found)).await }
+    tell_found(shared, found).await
 }
 
 async fn unreachable(shared: &Shared, error: &SourceError) -> Result<(), Stopped> {
@@ -208,10 +208,19 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
     late(shared, &change, &event).await?;
     shared.gossip.block(&change);
-    if !found.is_empty() {
-        shared.core.input(Input::Coins(found)).await?;
+    tell_found(shared, found).await
+}
+
+/// Tells the core what the wallet found. What is commanded after that goes by it.
+async fn tell_found(shared: &Shared, coins: Vec<WalletFinding>) -> Result<(), Stopped> {
+    if !coins.is_empty() {
+        shared.core.input(Input::Coins(coins)).await?;
     }
-    Ok(())
+    let told = shared.wallet.core_is_told().await;
+    told.map_err(|error| {
+        shared.shutdown.fail(error);
+        Stopped
+    })
 }
 
 /// What the wallet found. Its failure is the disk's: the node stops.

@@ -4,6 +4,7 @@ use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
 use super::peers::dial::{ConnectError, dial};
 use super::peers::prepare::fresh_keys;
+use super::wallet::Reading;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::command::PayCommand;
@@ -213,6 +214,12 @@ impl Handle {
         let begun = tokio::time::timeout(BEGIN_TIMEOUT, self.shared.wallet.begun()).await;
         begun.map_err(|_| AddressError::NotBegun)?;
         Ok(self.shared.wallet.new_address(keychain).await?)
+    }
+
+    /// How far the on-chain wallet is, while it reads old blocks: coins above are missing in all sums.
+    #[must_use]
+    pub fn wallet_reading(&self) -> Option<Reading> {
+        self.shared.wallet.reading(self.snapshot().height(), &self.chain_status())
     }
 
     /// Keys for a channel that does not exist yet.

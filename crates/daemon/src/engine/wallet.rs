@@ -5,10 +5,13 @@
 //! blocks that it misses and tells everything that it knows once more, and the core takes each finding once.
 
 mod findings;
+mod reading;
+
+pub use reading::Reading;
 
 use super::{Shared, clock};
 use anyhow::{Context as _, anyhow};
-use astrape_chain::{ChainSource, SourceError};
+use astrape_chain::{ChainSource, SourceError, Status};
 use astrape_node::state::ChainState;
 use astrape_node::{Input, JournalError};
 use astrape_primitives::{BlockId, Height, Network};
@@ -20,7 +23,7 @@ use bdk_wallet::chain::Merge as _;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -47,6 +50,8 @@ pub(crate) struct Wallet {
     has_begun: watch::Sender<bool>,
     /// Whether there are blocks that it has yet to read.
     is_behind: AtomicBool,
+    /// Height of the newest block of which the core knows what it has for us.
+    told: AtomicU32,
 }
 
 struct Inner {
@@ -90,8 +95,9 @@ impl Wallet {
         let mut inner = Inner { wallet, store, unsaved_blocks: 0 };
         inner.save()?;
         let has_begun = watch::Sender::new(inner.tip().height > Height(0));
-        let (inner, is_behind) = (Arc::new(Mutex::new(inner)), AtomicBool::new(false));
-        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind })
+        let (told, is_behind) = (AtomicU32::new(inner.tip().height.0), AtomicBool::new(false));
+        let inner = Arc::new(Mutex::new(inner));
+        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind, told })
     }
 
     /// Uses the wallet on a thread that may block.
@@ -131,6 +137,7 @@ impl Wallet {
             None => inner.begin_above(&recent),
         };
         self.with(beginning).await??;
+        self.core_is_told().await?;
         self.has_begun.send_replace(true);
         let mut found = Vec::new();
         match source.state().await {
@@ -170,6 +177,18 @@ impl Wallet {
     /// Whether there are blocks that the wallet has yet to read, by [`catch_up`](Self::catch_up).
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// How far it is, if it has more to read than a few blocks. Before it has [`begun`](Self::begun) there is nothing to tell.
+    pub(crate) fn reading(&self, core: Height, source: &Status) -> Option<Reading> {
+        let told = Height(self.told.load(Ordering::Relaxed));
+        if *self.has_begun.borrow() { Reading::of(told, core, source) } else { None }
+    }
+
+    /// The core was told of all that was found, by one that holds the [`order`](Self::order).
+    pub(crate) async fn core_is_told(&self) -> anyhow::Result<()> {
+        self.told.store(self.height().await?.0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Up to where the wallet has read.

@@ -17,6 +17,13 @@ impl NodeService {
         let opening =
             [ChannelState::Opening, ChannelState::AwaitingConfirmations, ChannelState::AwaitingPeer];
         let closing = [ChannelState::ShuttingDown, ChannelState::Closing, ChannelState::ForceClosing];
+        let reading = self.handle.wallet_reading();
+        let mut alarms = alarms(&node, (!chain.is_reliable()).then(|| chain.to_string()));
+        alarms.extend(reading.map(|reading| {
+            format!(
+                "{reading}: sums do not count coins above, and nothing is withdrawn and no channel opened until it has read them all"
+            )
+        }));
         let (progress, graph_channels, graph_nodes) = self.handle.graph_progress();
         Ok(GetInfoResponse {
             node_id: self.handle.node_id().to_string(),
@@ -34,7 +41,8 @@ impl NodeService {
             graph_status: super::graph::progress(progress),
             graph_channels: saturate(graph_channels),
             graph_nodes: saturate(graph_nodes),
-            alarms: alarms(&node, (!chain.is_reliable()).then(|| chain.to_string())),
+            alarms,
+            wallet_reading: reading.map(super::money::wallet_reading),
             commitment_signatures: self.handle.commitment_signatures(),
         })
     }

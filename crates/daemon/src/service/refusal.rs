@@ -1,6 +1,6 @@
 //! Refusals of the node as statuses of gRPC.
 
-use crate::engine::{AddressError, CommandError, ConnectError, Stopped};
+use crate::engine::{AddressError, CommandError, ConnectError, Reading, Stopped};
 use crate::render::words::time;
 use astrape_node::{JournalError, Refusal};
 use tonic::Status;
@@ -32,6 +32,14 @@ pub(crate) fn address(error: AddressError) -> Status {
         AddressError::NotBegun => Status::failed_precondition(error.to_string()),
         AddressError::Failed(error) => internal(error),
     }
+}
+
+/// The on-chain wallet does not know all coins yet.
+pub(crate) fn reading(reading: &Reading) -> Status {
+    Status::failed_precondition(format!(
+        "{reading}, and does not know yet what is in the blocks above: try again when it has read them (`astrape getinfo` says how far it is; \
+         if it does not go on, the log says which blocks bitcoind lacks)"
+    ))
 }
 
 /// There is no connection.
