@@ -77,6 +77,7 @@ use astrape_storage::SqliteJournal;
 use astrape_transactions::signing::Signer;
 use astrape_transport::LocalInit;
 use chain::broadcast::WaitingBroadcasts;
+use chain::hearing::Hearing;
 use chain::watches::Watches;
 use commands::Commands;
 use core::CoreSender;
@@ -92,7 +93,7 @@ use signal::{Shutdown, Signal};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -133,11 +134,19 @@ pub(crate) struct Shared {
     pub(crate) broadcasts: WaitingBroadcasts,
     pub(crate) source: Arc<dyn ChainSource>,
     pub(crate) chain_status: watch::Sender<Status>,
+    pub(crate) hearing: Mutex<Hearing>,
     pub(crate) shutdown: Shutdown,
     /// Signatures sent for commitments of peers, those of their HTLCs included.
     pub(crate) commitment_signatures: AtomicU64,
     /// All is over.
     pub(crate) ended: Signal,
+}
+
+impl Shared {
+    /// What was heard of the chain source.
+    pub(crate) fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A running engine, to wait for its end. Dropped, it goes on until it is stopped by a [`Handle`].
@@ -212,6 +221,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         broadcasts: WaitingBroadcasts::default(),
         source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
+        hearing: Mutex::new(Hearing::new(clock::now())),
         shutdown: Shutdown::new(),
         commitment_signatures: AtomicU64::new(0),
         ended: Signal::new(),

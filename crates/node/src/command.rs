@@ -444,6 +444,12 @@ pub enum Refusal {
          (is it confirmed already? see `astrape listfunds`)"
     )]
     NotWaiting(Txid),
+    /// Nobody has said what a transaction should pay.
+    #[error(
+        "no feerate is known: the chain source has told none since this node started. Try again in a minute (`astrape getinfo` says what is \
+         wrong if that lasts), or choose one (--feerate-perkw)"
+    )]
+    NoFeerate,
     /// It can never confirm.
     #[error(
         "transaction {txid} cannot be mined: transaction {by}, which is in a block, has spent what it spends or builds on. No fee helps; \

@@ -9,6 +9,7 @@ mod court;
 mod deadlines;
 mod errors;
 mod faults;
+mod feerates;
 mod floods;
 mod gossip;
 mod hold;

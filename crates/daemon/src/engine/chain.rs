@@ -5,11 +5,13 @@
 //! | [`embedded`] | a regtest chain inside this process, as a source |
 //! | `watches` | what the core waits for |
 //! | `tell` | what the core is told beside blocks |
+//! | `hearing` | since when the source says nothing of fees or of its mempool |
 //! | `late` | spends in blocks that were told before it was known that they count |
 //! | `broadcast` | transactions on their way out |
 
 pub(crate) mod broadcast;
 pub mod embedded;
+pub(crate) mod hearing;
 mod late;
 mod tell;
 pub(crate) mod watches;
@@ -95,6 +97,9 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let mut reading_due = tokio::time::interval(READING_INTERVAL);
     reading_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Told::default();
+    // Before the first block: what is commanded once that is there needs them.
+    tell_fees(shared, &*source, &mut told).await?;
+    fees_due.reset();
     loop {
         tokio::select! {
             update = follower.next() => match update {

@@ -216,6 +216,18 @@ impl Handle {
         Ok(self.shared.wallet.new_address(keychain).await?)
     }
 
+    /// What is wrong with what the chain source tells of fees and of its mempool, in words.
+    #[must_use]
+    pub fn source_alarms(&self) -> Vec<String> {
+        self.shared.hearing().alarms(clock::now(), self.shared.network)
+    }
+
+    /// For how many minutes no feerate was told, where that is too long to pay by the last one.
+    #[must_use]
+    pub fn fees_too_old(&self) -> Option<u64> {
+        self.shared.hearing().fees_too_old(clock::now())
+    }
+
     /// How far the on-chain wallet is, while it reads old blocks: coins above are missing in all sums.
     #[must_use]
     pub fn wallet_reading(&self) -> Option<Reading> {

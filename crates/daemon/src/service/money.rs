@@ -12,13 +12,16 @@ use astrape_channel::{Open, Phase};
 use astrape_node::command::{BumpFeeCommand, WithdrawCommand};
 use astrape_node::request::Errand;
 use astrape_node::{Command, Node, Reply};
-use astrape_primitives::{ChannelKeysId, Height, Msat, Network, Side};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
 
 impl NodeService {
-    /// Coins are spent, and channels opened with them, only once the wallet has read what has become of them.
-    pub(super) fn check_wallet(&self) -> Result<(), Status> {
+    /// Coins are spent, and channels opened with them, only once the wallet has read what has become of them, and by a feerate of today.
+    pub(super) fn check_wallet(&self, feerate: Option<FeeratePerKw>) -> Result<(), Status> {
+        if let Some(minutes) = self.handle.fees_too_old().filter(|_| feerate.is_none()) {
+            return Err(refusal::old_fees(minutes));
+        }
         match self.handle.wallet_reading() {
             Some(reading) => Err(refusal::reading(&reading)),
             None => Ok(()),
@@ -88,7 +91,7 @@ impl NodeService {
         };
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
-        self.check_wallet()?;
+        self.check_wallet(feerate)?;
         let spend_reserve = request.spend_reserve;
         let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
         let command = Errand::Withdraw(Box::new(command)).by(named);
@@ -101,7 +104,7 @@ impl NodeService {
         let txid = argument::txid("txid", &request.txid)?;
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
-        self.check_wallet()?;
+        self.check_wallet(feerate)?;
         let spend_reserve = request.spend_reserve;
         let command = BumpFeeCommand { txid, feerate, spend_reserve, change_script };
         let reply = self.handle.command(Command::BumpFee(Box::new(command))).await;

@@ -34,6 +34,13 @@ pub(crate) fn address(error: AddressError) -> Status {
     }
 }
 
+/// The last estimate of fees is of another time.
+pub(crate) fn old_fees(minutes: u64) -> Status {
+    Status::failed_precondition(format!(
+        "bitcoind has told no feerate for {minutes} minutes (`astrape getinfo` says why): choose one (--feerate-perkw), or put that right first"
+    ))
+}
+
 /// The on-chain wallet does not know all coins yet.
 pub(crate) fn reading(reading: &Reading) -> Status {
     Status::failed_precondition(format!(
