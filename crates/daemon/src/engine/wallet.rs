@@ -5,6 +5,7 @@
 //! blocks that it misses and tells everything that it knows once more, and the core takes each finding once.
 
 mod findings;
+mod fork;
 mod reading;
 
 pub use reading::Reading;
@@ -22,6 +23,7 @@ use astrape_wallet::{Coin, WalletFinding};
 use bdk_wallet::chain::Merge as _;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
+use fork::Fork;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -225,18 +227,20 @@ impl Wallet {
             Ok(ours) => ours,
             Err(error) => return Ok(Err(error)),
         };
-        let mut fork = None;
-        for block in ours {
-            if source.hash_at(block.height).await? == Some(block.hash) {
-                fork = Some(block.height);
-                break;
+        let fork = match Fork::find(source, &ours).await? {
+            Fork::Above(height) => height,
+            Fork::Unknown => {
+                tracing::warn!(
+                    "the chain source lacks the blocks that the on-chain wallet has read: it reads on once they are back"
+                );
+                return Ok(Ok(false));
             }
-        }
-        let Some(fork) = fork else {
-            tracing::error!(
-                "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
-            );
-            return Ok(Ok(false));
+            Fork::BelowAll => {
+                tracing::error!(
+                    "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
+                );
+                return Ok(Ok(false));
+            }
         };
         if fork < to {
             tracing::info!(above = %fork, %to, "the on-chain wallet reads blocks");
