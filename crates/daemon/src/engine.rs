@@ -124,6 +124,8 @@ pub(crate) struct Shared {
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
     pub(crate) wallet_birthday: Option<Height>,
+    /// Why the database seems to be an old copy, if it did at this start.
+    pub(crate) stale: Option<String>,
     pub(crate) gossip: GossipEngine,
     pub(crate) router: Router,
     pub(crate) trips: Trips,
@@ -184,14 +186,15 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let local_init = LocalInit::new(config.node.features.clone(), config.network)?;
     let (journal, opened) = SqliteJournal::open(&config.data_dir, config.network, node_id)?;
     if let Some(reason) = &opened.stale {
-        tracing::error!(%reason, channels = opened.suspect.len(), "the node's state may be old");
+        tracing::error!(%reason, channels = opened.suspect.len(), "the node's state may be old: {}", alarms::OLD_COPY);
     }
     let mut choices = config.node;
     choices.suspect.extend(opened.suspect);
     choices.led.extend(opened.led);
     let (node, owed) = Node::restore(choices, &journal)?;
     alarms::tell_of(&node);
-    let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
+    let wallet =
+        Wallet::open(&config.signer, config.network, journal.wallet_changesets()?, opened.stale.is_some())?;
     let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;
     let (listeners, listening) = bind(&config.listen).await?;
     let (core, requests) = CoreSender::new();
@@ -211,6 +214,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
         wallet_birthday: config.wallet_birthday,
+        stale: opened.stale,
         gossip,
         router: Router::open(&config.data_dir),
         trips: Trips::default(),

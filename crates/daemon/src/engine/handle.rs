@@ -222,6 +222,12 @@ impl Handle {
         self.shared.hearing().alarms(clock::now(), self.shared.network)
     }
 
+    /// What to know of coins where the database seemed to be an old copy at the start, in words.
+    #[must_use]
+    pub fn old_copy_alarm(&self) -> Option<String> {
+        self.shared.stale.as_deref().map(super::alarms::old_copy)
+    }
+
     /// For how many minutes no feerate was told, where that is too long to pay by the last one.
     #[must_use]
     pub fn fees_too_old(&self) -> Option<u64> {

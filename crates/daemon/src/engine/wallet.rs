@@ -21,6 +21,7 @@ use astrape_storage::WalletChangesets;
 use astrape_transactions::Keychain;
 use astrape_wallet::{Coin, WalletFinding};
 use bdk_wallet::chain::Merge as _;
+use bdk_wallet::chain::keychain_txout::DEFAULT_LOOKAHEAD;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
 use fork::Fork;
@@ -36,8 +37,8 @@ const MAX_UNSAVED_BLOCKS: u32 = 144;
 /// Blocks that are read at once by a wallet that is behind: what else the chain brings waits meanwhile.
 const MAX_BLOCKS_AT_ONCE: u32 = 200;
 
-/// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words: as many as an earlier
-/// one may have given out in a row without being paid to.
+/// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words, or
+/// put back from an old copy: as many as an earlier one may have given out in a row without being paid to.
 const RESTORED_LOOKAHEAD: u32 = 1_000;
 
 /// Changesets from which on they are merged into one at the start.
@@ -63,7 +64,7 @@ struct Inner {
 }
 
 impl Wallet {
-    /// Opens the wallet of a signer, or makes one.
+    /// Opens the wallet of a signer, or makes one. One that is an old copy does not know how many addresses it has given out.
     ///
     /// # Errors
     /// When what is stored cannot be read or is of other keys.
@@ -71,6 +72,7 @@ impl Wallet {
         signer: &InProcessSigner,
         network: Network,
         mut store: WalletChangesets,
+        is_old_copy: bool,
     ) -> anyhow::Result<Self> {
         let texts = store.read()?;
         let stored = stored(&texts)?;
@@ -79,7 +81,9 @@ impl Wallet {
         }
         let external = signer.wallet_descriptor(Keychain::External);
         let internal = signer.wallet_descriptor(Keychain::Internal);
+        let lookahead = if is_old_copy { RESTORED_LOOKAHEAD } else { DEFAULT_LOOKAHEAD };
         let loaded = bdk_wallet::Wallet::load()
+            .lookahead(lookahead)
             .descriptor(KeychainKind::External, Some(external.clone()))
             .descriptor(KeychainKind::Internal, Some(internal.clone()))
             .check_network(network.to_bitcoin())

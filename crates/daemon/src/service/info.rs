@@ -20,6 +20,7 @@ impl NodeService {
         let reading = self.handle.wallet_reading();
         let mut alarms = alarms(&node, (!chain.is_reliable()).then(|| chain.to_string()));
         alarms.extend(self.handle.source_alarms());
+        alarms.extend(self.handle.old_copy_alarm());
         alarms.extend(reading.map(|reading| {
             format!(
                 "{reading}: sums do not count coins above, and nothing is withdrawn and no channel opened until it has read them all"

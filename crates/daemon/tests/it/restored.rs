@@ -218,3 +218,32 @@ async fn a_node_put_back_from_an_old_copy_raises_an_alarm_and_does_not_pretend_t
     alice.end().await;
     bob.stop().await.unwrap();
 }
+
+// attack 48
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_put_back_from_an_old_copy_finds_what_comes_to_addresses_that_were_given_out_since() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(48, &chain).await;
+    alice.fund(Sat(100_000)).await;
+    let dir = alice.config().data_dir;
+    let copy = TempDir::new().unwrap();
+    let alice = alice.stopped().await;
+    put(&dir, copy.path());
+    let alice = alice.start().await;
+    for _ in 0..300 {
+        alice.handle.new_address().await.unwrap();
+    }
+    let paid = alice.handle.new_address().await.unwrap();
+    chain.change(|chain| chain.fund(&paid.script_pubkey(), Sat(20_000))).unwrap();
+    chain.mine(1);
+    confirmed(&alice, Sat(120_000)).await;
+    let alice = alice.stopped().await;
+    // The copy was made without the file that stands beside the database and tells of it.
+    put(copy.path(), &dir);
+    std::fs::remove_file(dir.join("journal.mark")).unwrap();
+    let mut alice = serve(alice.start().await).await;
+    confirmed(&alice.member, Sat(120_000)).await;
+    let info = alice.client.get_info(GetInfoRequest {}).await.unwrap().into_inner();
+    assert!(info.alarms.iter().any(|alarm| alarm.contains("--wallet-birthday HEIGHT")), "{:?}", info.alarms);
+    alice.end().await;
+}

@@ -26,7 +26,7 @@ impl Alone {
         let (journal, _) = SqliteJournal::open(dir.path(), Network::Regtest, node).expect("it can be made");
         let signer = InProcessSigner::new(&Seed::from_entropy([9; 32]), Network::Regtest);
         let store = journal.wallet_changesets().expect("it can be opened once more");
-        let wallet = Wallet::open(&signer, Network::Regtest, store).expect("a new one");
+        let wallet = Wallet::open(&signer, Network::Regtest, store, false).expect("a new one");
         let mut alone = Self { wallet, chain: EmbeddedChain::new(), coins: Coins::default(), _dir: dir };
         alone.starts().await;
         alone
