@@ -69,6 +69,7 @@ pub use handle::{AddressError, CommandError, Handle};
 pub use invoice::{InvoiceError, InvoiceRequest, InvoiceSecret};
 pub use peers::dial::ConnectError;
 pub use recover::RecoverError;
+pub use wallet::Reading;
 
 use anyhow::Context as _;
 use astrape_chain::{ChainSource, Status};
@@ -78,6 +79,7 @@ use astrape_storage::SqliteJournal;
 use astrape_transactions::signing::Signer;
 use astrape_transport::LocalInit;
 use chain::broadcast::WaitingBroadcasts;
+use chain::hearing::Hearing;
 use chain::watches::Watches;
 use commands::Commands;
 use core::CoreSender;
@@ -94,7 +96,7 @@ use signal::{Shutdown, Signal};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -125,6 +127,8 @@ pub(crate) struct Shared {
     pub(crate) backoffs: Backoffs,
     pub(crate) wallet: Wallet,
     pub(crate) wallet_birthday: Option<Height>,
+    /// Why the database seems to be an old copy, if it did at this start.
+    pub(crate) stale: Option<String>,
     pub(crate) gossip: GossipEngine,
     pub(crate) router: Router,
     pub(crate) trips: Trips,
@@ -137,11 +141,19 @@ pub(crate) struct Shared {
     pub(crate) chain_status: watch::Sender<Status>,
     /// Held while the chain is searched for what peers paid out of unknown channels.
     pub(crate) recovering: tokio::sync::Mutex<()>,
+    pub(crate) hearing: Mutex<Hearing>,
     pub(crate) shutdown: Shutdown,
     /// Signatures sent for commitments of peers, those of their HTLCs included.
     pub(crate) commitment_signatures: AtomicU64,
     /// All is over.
     pub(crate) ended: Signal,
+}
+
+impl Shared {
+    /// What was heard of the chain source.
+    pub(crate) fn hearing(&self) -> MutexGuard<'_, Hearing> {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A running engine, to wait for its end. Dropped, it goes on until it is stopped by a [`Handle`].
@@ -179,7 +191,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
     let local_init = LocalInit::new(config.node.features.clone(), config.network)?;
     let (journal, opened) = SqliteJournal::open(&config.data_dir, config.network, node_id)?;
     if let Some(reason) = &opened.stale {
-        tracing::error!(%reason, channels = opened.suspect.len(), "the node's state may be old");
+        tracing::error!(%reason, channels = opened.suspect.len(), "the node's state may be old: {}", alarms::OLD_COPY);
     }
     let mut choices = config.node;
     choices.suspect.extend(opened.suspect);
@@ -189,7 +201,8 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         alarms::tell_of_lost(&node);
     }
     alarms::tell_of(&node);
-    let wallet = Wallet::open(&config.signer, config.network, journal.wallet_changesets()?)?;
+    let wallet =
+        Wallet::open(&config.signer, config.network, journal.wallet_changesets()?, opened.stale.is_some())?;
     let gossip = GossipEngine::open(&config.data_dir, config.network, node_id, node.height())?;
     let (listeners, listening) = bind(&config.listen).await?;
     let (core, requests) = CoreSender::new();
@@ -209,6 +222,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         backoffs: Backoffs::new(config.dev_fast),
         wallet,
         wallet_birthday: config.wallet_birthday,
+        stale: opened.stale,
         gossip,
         router: Router::open(&config.data_dir),
         trips: Trips::default(),
@@ -220,6 +234,7 @@ pub async fn start(config: EngineConfig) -> anyhow::Result<(Handle, Running)> {
         source: config.chain.source(),
         chain_status: watch::Sender::new(Status::Starting),
         recovering: tokio::sync::Mutex::default(),
+        hearing: Mutex::new(Hearing::new(clock::now())),
         shutdown: Shutdown::new(),
         commitment_signatures: AtomicU64::new(0),
         ended: Signal::new(),

@@ -444,6 +444,23 @@ pub enum Refusal {
          (is it confirmed already? see `astrape listfunds`)"
     )]
     NotWaiting(Txid),
+    /// Nobody has said what a transaction should pay.
+    #[error(
+        "no feerate is known: the chain source has told none since this node started. Try again in a minute (`astrape getinfo` says what is \
+         wrong if that lasts), or choose one (--feerate-perkw)"
+    )]
+    NoFeerate,
+    /// It can never confirm.
+    #[error(
+        "transaction {txid} cannot be mined: transaction {by}, which is in a block, has spent what it spends or builds on. No fee helps; \
+         once that block is seven deep it is given up, and its other coins are free again"
+    )]
+    Beaten {
+        /// It.
+        txid: Txid,
+        /// What has spent its coin.
+        by: Txid,
+    },
     /// No such forward waits.
     #[error("no such HTLC waits for an application (any more)")]
     NoSuchHtlc,

@@ -123,6 +123,14 @@ pub enum Fact {
         /// What it costs.
         fee: Sat,
     },
+    /// A transaction of our coins can never confirm: another has spent what it spends, or what it builds on does, and is buried. What
+    /// else it was to spend is free again; nothing of what the ledger tells of it has happened.
+    NeverConfirmed {
+        /// The transaction.
+        txid: Txid,
+        /// What has spent its coin, or that of the one that it builds on.
+        by: Txid,
+    },
     /// Coins left the wallet by the user's wish.
     Withdrawn {
         /// The transaction.

@@ -50,6 +50,7 @@ pub use journal::{
 };
 pub use ledger::{ChannelFact, Fact};
 pub use node::{ConnectedPeer, Node};
+pub use owed::SpentBy;
 pub use request::{Outcome, PastRequest, Request, RequestId};
 pub use restore::RestoreError;
 pub use step::Step;

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::index::Index;
 use crate::input::{CommandId, Input};
 use crate::journal::Writes;
+use crate::owed::SpentBy;
 use crate::state::{
     ChainState, Counters, FailedByPeer, KnownPeer, OwedTransaction, OwnNode, OwnUpdate, PeerUpdate,
 };
@@ -62,6 +63,8 @@ pub struct Node {
     pub(crate) owed: Table<Txid, OwedTransaction>,
     /// Volatile: change of withdrawals, until the wallet has found it.
     pub(crate) change: BTreeMap<OutPoint, Sat>,
+    /// Volatile: what has spent coins that are set aside or owed, as the wallet has told since the start.
+    pub(crate) spenders: BTreeMap<OutPoint, SpentBy>,
     /// Volatile: why the network did not take what is owed to it, of what it did not take last.
     pub(crate) refused: BTreeMap<Txid, String>,
     pub(crate) chain: Table<(), ChainState>,
@@ -198,6 +201,7 @@ impl Node {
             held: Table::default(),
             owed: Table::default(),
             change: BTreeMap::new(),
+            spenders: BTreeMap::new(),
             refused: BTreeMap::new(),
             chain: Table::default(),
             counters: Table::default(),

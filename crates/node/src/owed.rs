@@ -3,14 +3,23 @@
 use crate::effect::Broadcast;
 use crate::node::Node;
 use crate::state::OwedTransaction;
-use astrape_primitives::Sat;
+use astrape_primitives::{Height, Sat};
 use astrape_transactions::signing::WalletRequest;
 use astrape_wallet::Package;
-use bitcoin::Txid;
-use std::collections::BTreeSet;
+use bitcoin::{OutPoint, Txid};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most parents that go out with a child: with it they are the 25 transactions that a package may have (Bitcoin Core).
 const MAX_PARENTS: usize = 24;
+
+/// A transaction in a block of the best chain that has spent a coin of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpentBy {
+    /// Which.
+    pub by: Txid,
+    /// Height of its block.
+    pub height: Height,
+}
 
 impl OwedTransaction {
     fn to_request(&self) -> WalletRequest {
@@ -34,6 +43,50 @@ impl Node {
     /// One that is in no block.
     fn waiting(&self, txid: &Txid) -> Option<&OwedTransaction> {
         self.owed.get(txid).filter(|owed| owed.confirmed.is_none())
+    }
+
+    /// What has spent a coin that a transaction spends which waits, if something else has. Of several, the deepest.
+    pub(crate) fn rival_of(&self, txid: &Txid) -> Option<SpentBy> {
+        let owed = self.waiting(txid).filter(|_| !self.spenders.is_empty())?;
+        let spenders = owed.tx.input.iter().filter_map(|input| self.spenders.get(&input.previous_output));
+        spenders.filter(|spender| spender.by != *txid).min_by_key(|spender| spender.height).copied()
+    }
+
+    /// Those that wait and cannot confirm while something else has spent a coin of theirs, or of what they build on: each with what
+    /// has. What they make is not there.
+    pub(crate) fn beaten(&self) -> BTreeMap<Txid, SpentBy> {
+        let rivals = self.owed.iter().filter_map(|(txid, _)| Some((*txid, self.rival_of(txid)?)));
+        self.with_those_that_build_on(rivals.collect())
+    }
+
+    /// These, and all that wait and build on them, with what hinders those.
+    pub(crate) fn with_those_that_build_on(
+        &self,
+        mut beaten: BTreeMap<Txid, SpentBy>,
+    ) -> BTreeMap<Txid, SpentBy> {
+        let mut open: Vec<Txid> = beaten.keys().copied().collect();
+        // Each is looked at once.
+        while let Some(parent) = open.pop() {
+            let spender = beaten[&parent];
+            for (txid, owed) in self.owed.iter().filter(|(_, owed)| owed.confirmed.is_none()) {
+                let builds = owed.tx.input.iter().any(|input| input.previous_output.txid == parent);
+                if builds && !beaten.contains_key(txid) {
+                    beaten.insert(*txid, spender);
+                    open.push(*txid);
+                }
+            }
+        }
+        beaten
+    }
+
+    /// A coin that a transaction spends which waits, and that a reorganisation has taken out of the chain: who has paid it to us may
+    /// have spent the money elsewhere.
+    pub(crate) fn lost_deposit_of(&self, txid: &Txid) -> Option<OutPoint> {
+        let (owed, coins) = (self.waiting(txid)?, self.coins.get(&())?);
+        let is_lost = |outpoint: &OutPoint| {
+            coins.get(outpoint).is_some_and(|coin| coin.confirmed.is_none() && !coin.found.ours_change)
+        };
+        owed.tx.input.iter().map(|input| input.previous_output).find(is_lost)
     }
 
     /// A transaction as the network is to have it: with those that it builds on and that wait too.

@@ -3,13 +3,14 @@
 //! that it cannot pay (attack 27).
 
 use crate::node::Node;
+use crate::owed::SpentBy;
 use astrape_channel::{Channel, Phase};
 use astrape_primitives::{FeeratePerKw, Sat, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_transactions::trim::commitment_weight;
 use astrape_wallet::Coins;
-use bitcoin::OutPoint;
-use std::collections::BTreeSet;
+use bitcoin::{OutPoint, Txid};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a commitment and its child are reckoned to pay together: 40 sat/vbyte, a busy day. On a busier one it is still
 /// enough for some of the channels, and those that have least time go first.
@@ -78,23 +79,29 @@ impl Node {
         inputs.map(|input| input.previous_output).collect()
     }
 
-    /// Our coins without those that transactions of ours spend.
+    /// Our coins without those that transactions of ours spend, and those that they would make and cannot.
     pub(crate) fn coins_left(&self) -> Coins {
-        let spent = self.spent_by_us();
-        self.coins().filter(|coin| !spent.contains(&coin.outpoint())).cloned().collect()
+        let (spent, beaten) = (self.spent_by_us(), self.beaten());
+        let is_left = |outpoint: OutPoint| !spent.contains(&outpoint) && !beaten.contains_key(&outpoint.txid);
+        self.coins().filter(|coin| is_left(coin.outpoint())).cloned().collect()
     }
 
     /// What comes back of the coins that fund channels or are withdrawn, as long as the wallet has not seen it in a transaction.
     pub(crate) fn change_to_come(&self) -> Sat {
+        let beaten = self.beaten();
         let is_unseen = |outpoint: &OutPoint| {
             self.owed.contains(&outpoint.txid)
+                && !beaten.contains_key(&outpoint.txid)
                 && self.coins.get(&()).is_none_or(|coins| coins.get(outpoint).is_none())
         };
         let of_withdrawals = self.change.iter().filter(|(outpoint, _)| is_unseen(outpoint));
-        of_withdrawals.map(|(_, amount)| *amount).sum::<Sat>().saturating_add(self.change_of_fundings())
+        of_withdrawals
+            .map(|(_, amount)| *amount)
+            .sum::<Sat>()
+            .saturating_add(self.change_of_fundings(&beaten))
     }
 
-    fn change_of_fundings(&self) -> Sat {
+    fn change_of_fundings(&self, beaten: &BTreeMap<Txid, SpentBy>) -> Sat {
         let open = self.channels().filter_map(|(_, channel)| channel.open());
         let by_us = open.filter(|open| open.params.opener == Side::Local);
         let fundings: BTreeSet<OutPoint> = by_us.map(|open| open.funding.terms.outpoint).collect();
@@ -104,6 +111,9 @@ impl Node {
         };
         let of_owed = fundings.iter().filter_map(|funding| {
             let owed = self.owed.get(&funding.txid).filter(|owed| owed.confirmed.is_none())?;
+            if beaten.contains_key(&funding.txid) {
+                return None;
+            }
             let outputs = (0..).zip(&owed.tx.output);
             let change = outputs.filter(|(vout, _)| is_change(&OutPoint { txid: funding.txid, vout: *vout }));
             Some(change.map(|(_, output)| Sat::from(output.value)).sum::<Sat>())

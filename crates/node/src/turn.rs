@@ -16,6 +16,7 @@ mod jam;
 mod money;
 pub(crate) use gossip::{announcement_of, public_update, scid_towards_peer};
 pub(crate) mod intercept;
+mod lost;
 mod negotiating;
 #[cfg(test)]
 pub(crate) use negotiating::CLOSING_FEE_MILLIS;

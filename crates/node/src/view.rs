@@ -5,6 +5,7 @@ mod hints;
 use crate::command::PayCommand;
 use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
+use crate::owed::SpentBy;
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
 use crate::turn::{incoming_htlc, scid_towards_peer};
 use astrape_channel::{Channel, Htlc, Open};
@@ -20,7 +21,7 @@ use astrape_primitives::{
 };
 use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
-use bitcoin::{ScriptBuf, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Txid};
 use std::sync::Arc;
 
 /// Channels of others under HTLCs of our other payments that path search is told of: what more would tell it is worth less
@@ -37,6 +38,11 @@ pub struct Stuck<'a> {
     pub txid: Txid,
     /// Why the network did not take it when it was offered last, in the words of the chain source, if it did not.
     pub refused: Option<&'a str>,
+    /// What has spent a coin of it, or of what it builds on, if something has: it is given up once that is
+    /// [deep](OwedTransaction::DEEP).
+    pub beaten_by: Option<SpentBy>,
+    /// A coin that it spends and that a reorganisation has taken out of the chain.
+    pub lost_deposit: Option<OutPoint>,
     /// Blocks since it was first offered, or was in a block that is gone.
     pub blocks: u32,
 }
@@ -170,8 +176,10 @@ impl Node {
 
     /// Our coins that are there and that no transaction of ours spends.
     pub fn own_coins(&self) -> impl Iterator<Item = &Coin> {
-        let (tip, spent) = (self.height(), self.spent_by_us());
-        self.coins().filter(move |coin| coin.is_there(tip) && !spent.contains(&coin.outpoint()))
+        let (tip, spent, beaten) = (self.height(), self.spent_by_us(), self.beaten());
+        let is_left =
+            move |outpoint: OutPoint| !spent.contains(&outpoint) && !beaten.contains_key(&outpoint.txid);
+        self.coins().filter(move |coin| coin.is_there(tip) && is_left(coin.outpoint()))
     }
 
     /// Channels that both sides close, and whose closing fee has not been agreed on in ten minutes with the peer there: they stand
@@ -180,14 +188,16 @@ impl Node {
         self.negotiating.iter().filter(|(_, of)| of.is_late).map(|(keys, _)| *keys)
     }
 
-    /// Transactions of our coins that the network does not take, or that no block has taken within [`MAX_UNCONFIRMED_BLOCKS`].
+    /// Transactions of our coins that the network does not take, that no block has taken within [`MAX_UNCONFIRMED_BLOCKS`], or whose
+    /// coins something else has spent.
     pub fn stuck_transactions(&self) -> impl Iterator<Item = Stuck<'_>> {
-        let tip = self.height();
+        let (tip, beaten) = (self.height(), self.beaten());
         self.owed.iter().filter(|(_, owed)| owed.confirmed.is_none()).filter_map(move |(txid, owed)| {
+            let (beaten_by, lost_deposit) = (beaten.get(txid).copied(), self.lost_deposit_of(txid));
             let refused = self.refused.get(txid).map(String::as_str);
             let blocks = owed.since.map_or(0, |since| tip.0.saturating_sub(since.0));
-            let is_stuck = refused.is_some() || blocks >= MAX_UNCONFIRMED_BLOCKS;
-            is_stuck.then_some(Stuck { txid: *txid, refused, blocks })
+            let is_stuck = refused.is_some() || beaten_by.is_some() || blocks >= MAX_UNCONFIRMED_BLOCKS;
+            is_stuck.then_some(Stuck { txid: *txid, refused, beaten_by, lost_deposit, blocks })
         })
     }
 

@@ -76,7 +76,8 @@ impl Wallet {
             let spent: Vec<OutPoint> =
                 tx.input.iter().map(|i| i.previous_output).filter(|o| known.contains(o)).collect();
             let ours = !tx.input.is_empty() && spent.len() == tx.input.len();
-            findings.extend(spent.into_iter().map(|outpoint| WalletFinding::Spent { outpoint, height }));
+            let by = tx.compute_txid();
+            findings.extend(spent.into_iter().map(|outpoint| WalletFinding::Spent { outpoint, height, by }));
             for coin in self.coins_of(tx, ours) {
                 known.push(coin.outpoint);
                 findings.push(WalletFinding::Confirmed { coin, height });
@@ -102,7 +103,12 @@ impl Wallet {
                 let spent: Vec<OutPoint> =
                     tx.input.iter().map(|i| i.previous_output).filter(|o| ours.contains(o)).collect();
                 let own = spent.len() == tx.input.len();
-                findings.extend(spent.into_iter().map(|outpoint| WalletFinding::Spent { outpoint, height }));
+                let by = tx.compute_txid();
+                findings.extend(spent.into_iter().map(|outpoint| WalletFinding::Spent {
+                    outpoint,
+                    height,
+                    by,
+                }));
                 for coin in self.coins_of(tx, own) {
                     ours.push(coin.outpoint);
                     findings.push(WalletFinding::Confirmed { coin, height });

@@ -185,6 +185,7 @@ fn payment_of(fact: &Fact) -> Option<&PaymentHash> {
         | Fact::ForwardFailed { .. }
         | Fact::Channel { .. }
         | Fact::FeeBumped { .. }
+        | Fact::NeverConfirmed { .. }
         | Fact::Withdrawn { .. } => None,
     }
 }

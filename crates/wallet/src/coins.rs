@@ -3,7 +3,7 @@
 use crate::coin::{Coin, FoundCoin, Reservation};
 use crate::select::Refusal;
 use astrape_primitives::{Height, Sat};
-use bitcoin::OutPoint;
+use bitcoin::{OutPoint, Txid};
 use std::collections::BTreeMap;
 
 /// Confirmations of a spend after which the spent coin is forgotten. Deeper reorganisations have never been seen; a coin
@@ -31,6 +31,8 @@ pub enum WalletFinding {
         outpoint: OutPoint,
         /// Height of the block with the spend.
         height: Height,
+        /// What spends it: another transaction than the one that it was set aside for can never confirm beside it.
+        by: Txid,
     },
     /// Blocks left the best chain: what they made waits again, what they spent is unspent again.
     Reorged {
@@ -118,7 +120,7 @@ impl Coins {
             // A block's reward without its block is nothing.
             WalletFinding::Unconfirmed { coin } if coin.is_coinbase => self.dropped(coin.outpoint),
             WalletFinding::Unconfirmed { coin } => self.found(coin, None),
-            WalletFinding::Spent { outpoint, height } => self.spent(outpoint, height),
+            WalletFinding::Spent { outpoint, height, by: _ } => self.spent(outpoint, height),
             WalletFinding::Reorged { from } => self.reorged(from),
             WalletFinding::Dropped { outpoint } => self.dropped(outpoint),
         }

@@ -4,6 +4,15 @@ use astrape_channel::{How, Phase};
 use astrape_node::{ChannelFact, Entry, Fact, Node};
 use astrape_primitives::{ChannelId, NodeId};
 
+/// What is told of the coins of a node that was put back from a copy.
+pub(super) const OLD_COPY: &str = "the on-chain wallet looks further than it knows to have given out addresses; if coins are missing all the \
+     same, or the node is started again before they come, start it with `--wallet-birthday HEIGHT`, a block before the copy was made";
+
+/// The same as an alarm.
+pub(super) fn old_copy(reason: &str) -> String {
+    format!("the node's state may be old ({reason}). Until the next start {OLD_COPY}")
+}
+
 /// What is told of a channel of which the peer has proven to know more than this node.
 #[must_use]
 pub fn old_state(channel: &ChannelId, peer: &NodeId) -> String {

@@ -5,11 +5,13 @@
 //! | [`embedded`] | a regtest chain inside this process, as a source |
 //! | `watches` | what the core waits for |
 //! | `tell` | what the core is told beside blocks |
+//! | `hearing` | since when the source says nothing of fees or of its mempool |
 //! | `late` | spends in blocks that were told before it was known that they count |
 //! | `broadcast` | transactions on their way out |
 
 pub(crate) mod broadcast;
 pub mod embedded;
+pub(crate) mod hearing;
 mod late;
 mod tell;
 pub(crate) mod watches;
@@ -75,7 +77,7 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
         let coins = shared.published.get().coins().cloned().collect();
         let begun = shared.wallet.begin(&*source, recent.clone(), birthplace, coins).await;
         let found = found(shared, begun)?;
-        shared.core.input(Input::Coins(found)).await?;
+        tell_found(shared, found).await?;
     }
     warn_of_pruned(shared, &*source, recent.last().copied()).await;
     let mut settings = FollowerSettings::for_network(shared.network);
@@ -95,6 +97,9 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let mut reading_due = tokio::time::interval(READING_INTERVAL);
     reading_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Told::default();
+    // Before the first block: what is commanded once that is there needs them.
+    tell_fees(shared, &*source, &mut told).await?;
+    fees_due.reset();
     loop {
         tokio::select! {
             update = follower.next() => match update {
@@ -173,7 +178,7 @@ async fn block_below(source: &dyn ChainSource, height: Height) -> Result<Option<
 async fn read_on(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
     let _order = shared.wallet.order.lock().await;
     let found = found(shared, shared.wallet.catch_up(source, tip.height).await)?;
-    if found.is_empty() { Ok(()) } else { shared.core.input(Input::Coins(found)).await }
+    tell_found(shared, found).await
 }
 
 async fn unreachable(shared: &Shared, error: &SourceError) -> Result<(), Stopped> {
@@ -208,10 +213,19 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
     late(shared, &change, &event).await?;
     shared.gossip.block(&change);
-    if !found.is_empty() {
-        shared.core.input(Input::Coins(found)).await?;
+    tell_found(shared, found).await
+}
+
+/// Tells the core what the wallet found. What is commanded after that goes by it.
+async fn tell_found(shared: &Shared, coins: Vec<WalletFinding>) -> Result<(), Stopped> {
+    if !coins.is_empty() {
+        shared.core.input(Input::Coins(coins)).await?;
     }
-    Ok(())
+    let told = shared.wallet.core_is_told().await;
+    told.map_err(|error| {
+        shared.shutdown.fail(error);
+        Stopped
+    })
 }
 
 /// What the wallet found. Its failure is the disk's: the node stops.

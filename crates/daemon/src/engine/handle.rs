@@ -6,6 +6,7 @@ use super::peers::dial::{ConnectError, Dialled, dial};
 use super::peers::places;
 use super::peers::prepare::fresh_keys;
 use super::recover::{RecoverError, Recovered, recover};
+use super::wallet::Reading;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::command::PayCommand;
@@ -255,6 +256,30 @@ impl Handle {
     /// When the chain source cannot be searched, or the node does not see the tip.
     pub async fn recover(&self, feerate: Option<FeeratePerKw>) -> Result<Recovered, RecoverError> {
         recover(&self.shared, feerate).await
+    }
+
+    /// What is wrong with what the chain source tells of fees and of its mempool, in words.
+    #[must_use]
+    pub fn source_alarms(&self) -> Vec<String> {
+        self.shared.hearing().alarms(clock::now(), self.shared.network)
+    }
+
+    /// What to know of coins where the database seemed to be an old copy at the start, in words.
+    #[must_use]
+    pub fn old_copy_alarm(&self) -> Option<String> {
+        self.shared.stale.as_deref().map(super::alarms::old_copy)
+    }
+
+    /// For how many minutes no feerate was told, where that is too long to pay by the last one.
+    #[must_use]
+    pub fn fees_too_old(&self) -> Option<u64> {
+        self.shared.hearing().fees_too_old(clock::now())
+    }
+
+    /// How far the on-chain wallet is, while it reads old blocks: coins above are missing in all sums.
+    #[must_use]
+    pub fn wallet_reading(&self) -> Option<Reading> {
+        self.shared.wallet.reading(self.snapshot().height(), &self.chain_status())
     }
 
     /// Keys for a channel that does not exist yet.

@@ -5,10 +5,14 @@
 //! blocks that it misses and tells everything that it knows once more, and the core takes each finding once.
 
 mod findings;
+mod fork;
+mod reading;
+
+pub use reading::Reading;
 
 use super::{Shared, clock};
 use anyhow::{Context as _, anyhow};
-use astrape_chain::{ChainSource, SourceError};
+use astrape_chain::{ChainSource, SourceError, Status};
 use astrape_node::state::ChainState;
 use astrape_node::{Input, JournalError};
 use astrape_primitives::{BlockId, Height, Network};
@@ -17,10 +21,12 @@ use astrape_storage::WalletChangesets;
 use astrape_transactions::Keychain;
 use astrape_wallet::{Coin, WalletFinding};
 use bdk_wallet::chain::Merge as _;
+use bdk_wallet::chain::keychain_txout::DEFAULT_LOOKAHEAD;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
+use fork::Fork;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -31,8 +37,8 @@ const MAX_UNSAVED_BLOCKS: u32 = 144;
 /// Blocks that are read at once by a wallet that is behind: what else the chain brings waits meanwhile.
 const MAX_BLOCKS_AT_ONCE: u32 = 200;
 
-/// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words: as many as an earlier
-/// one may have given out in a row without being paid to.
+/// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words, or
+/// put back from an old copy: as many as an earlier one may have given out in a row without being paid to.
 const RESTORED_LOOKAHEAD: u32 = 1_000;
 
 /// Changesets from which on they are merged into one at the start.
@@ -47,6 +53,8 @@ pub(crate) struct Wallet {
     has_begun: watch::Sender<bool>,
     /// Whether there are blocks that it has yet to read.
     is_behind: AtomicBool,
+    /// Height of the newest block of which the core knows what it has for us.
+    told: AtomicU32,
 }
 
 struct Inner {
@@ -56,7 +64,7 @@ struct Inner {
 }
 
 impl Wallet {
-    /// Opens the wallet of a signer, or makes one.
+    /// Opens the wallet of a signer, or makes one. One that is an old copy does not know how many addresses it has given out.
     ///
     /// # Errors
     /// When what is stored cannot be read or is of other keys.
@@ -64,6 +72,7 @@ impl Wallet {
         signer: &InProcessSigner,
         network: Network,
         mut store: WalletChangesets,
+        is_old_copy: bool,
     ) -> anyhow::Result<Self> {
         let texts = store.read()?;
         let stored = stored(&texts)?;
@@ -72,7 +81,9 @@ impl Wallet {
         }
         let external = signer.wallet_descriptor(Keychain::External);
         let internal = signer.wallet_descriptor(Keychain::Internal);
+        let lookahead = if is_old_copy { RESTORED_LOOKAHEAD } else { DEFAULT_LOOKAHEAD };
         let loaded = bdk_wallet::Wallet::load()
+            .lookahead(lookahead)
             .descriptor(KeychainKind::External, Some(external.clone()))
             .descriptor(KeychainKind::Internal, Some(internal.clone()))
             .check_network(network.to_bitcoin())
@@ -90,8 +101,9 @@ impl Wallet {
         let mut inner = Inner { wallet, store, unsaved_blocks: 0 };
         inner.save()?;
         let has_begun = watch::Sender::new(inner.tip().height > Height(0));
-        let (inner, is_behind) = (Arc::new(Mutex::new(inner)), AtomicBool::new(false));
-        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind })
+        let (told, is_behind) = (AtomicU32::new(inner.tip().height.0), AtomicBool::new(false));
+        let inner = Arc::new(Mutex::new(inner));
+        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind, told })
     }
 
     /// Uses the wallet on a thread that may block.
@@ -131,6 +143,7 @@ impl Wallet {
             None => inner.begin_above(&recent),
         };
         self.with(beginning).await??;
+        self.core_is_told().await?;
         self.has_begun.send_replace(true);
         let mut found = Vec::new();
         match source.state().await {
@@ -172,6 +185,18 @@ impl Wallet {
         self.is_behind.load(Ordering::Relaxed)
     }
 
+    /// How far it is, if it has more to read than a few blocks. Before it has [`begun`](Self::begun) there is nothing to tell.
+    pub(crate) fn reading(&self, core: Height, source: &Status) -> Option<Reading> {
+        let told = Height(self.told.load(Ordering::Relaxed));
+        if *self.has_begun.borrow() { Reading::of(told, core, source) } else { None }
+    }
+
+    /// The core was told of all that was found, by one that holds the [`order`](Self::order).
+    pub(crate) async fn core_is_told(&self) -> anyhow::Result<()> {
+        self.told.store(self.height().await?.0, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Up to where the wallet has read.
     pub(crate) async fn height(&self) -> anyhow::Result<Height> {
         self.with(|inner| inner.tip().height).await
@@ -206,18 +231,20 @@ impl Wallet {
             Ok(ours) => ours,
             Err(error) => return Ok(Err(error)),
         };
-        let mut fork = None;
-        for block in ours {
-            if source.hash_at(block.height).await? == Some(block.hash) {
-                fork = Some(block.height);
-                break;
+        let fork = match Fork::find(source, &ours).await? {
+            Fork::Above(height) => height,
+            Fork::Unknown => {
+                tracing::warn!(
+                    "the chain source lacks the blocks that the on-chain wallet has read: it reads on once they are back"
+                );
+                return Ok(Ok(false));
             }
-        }
-        let Some(fork) = fork else {
-            tracing::error!(
-                "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
-            );
-            return Ok(Ok(false));
+            Fork::BelowAll => {
+                tracing::error!(
+                    "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
+                );
+                return Ok(Ok(false));
+            }
         };
         if fork < to {
             tracing::info!(above = %fork, %to, "the on-chain wallet reads blocks");
@@ -365,6 +392,10 @@ impl Inner {
         let tx = Arc::new(tx);
         self.wallet.apply_unconfirmed_txs([(Arc::clone(&tx), clock::now().secs())]);
         self.save()?;
+        if self.wallet.get_tx(tx.compute_txid()).is_none() {
+            // A block has something else that spends the same: what this makes will never be there.
+            return Ok(Vec::new());
+        }
         Ok(findings::of_unconfirmed(&self.wallet, &tx))
     }
 

@@ -47,6 +47,12 @@ fn fact(fact: Option<&Fact>) -> String {
                 sat(done.fee_sat)
             )
         }
+        Some(Fact::NeverConfirmed(lost)) => {
+            format!(
+                "transaction {} can never confirm: {} has spent what it spends or builds on. What else it was to spend is free again",
+                lost.txid, lost.spent_by_txid
+            )
+        }
         Some(Fact::Withdrawn(done)) => {
             format!(
                 "withdrawn {}, fee {}, transaction {}",

@@ -27,7 +27,14 @@ pub fn balance(balance: &GetBalanceResponse) -> String {
     );
     let warning =
         reserve_warning(balance.reserve_missing_sat).map_or_else(String::new, |text| wrapped(&text, 0));
-    list(&rows) + &warning
+    let reading = balance.wallet_reading.as_ref().map_or_else(String::new, |reading| {
+        let text = format!(
+            "Warning: the on-chain wallet has read block {} of {}: coins in the blocks above are not counted yet.",
+            reading.read_height, reading.tip_height
+        );
+        wrapped(&text, 0)
+    });
+    list(&rows) + &warning + &reading
 }
 
 /// What to say when coins are missing for closing channels in time.

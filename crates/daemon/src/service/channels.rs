@@ -48,6 +48,7 @@ impl NodeService {
         if peer == self.handle.node_id() {
             return Err(argument::invalid("node_id", "this is the node itself"));
         }
+        self.check_wallet(feerate)?;
         let is_connected = self.snapshot().connected_peers().any(|(id, _)| id == peer);
         if !is_connected {
             self.connect(peer, address.as_ref()).await?;

@@ -5,7 +5,7 @@ use crate::engine::Stopped;
 use astrape_api::v1::event::Fact as FactMessage;
 use astrape_api::v1::{
     BumpFeeResponse, ChannelEvent, ChannelEventKind, CustomRecord, Event, EventsRequest, Forward,
-    InvoiceEvent, InvoiceState, Payment, PaymentDirection, PaymentState, WithdrawResponse,
+    InvoiceEvent, InvoiceState, NeverConfirmed, Payment, PaymentDirection, PaymentState, WithdrawResponse,
 };
 use astrape_node::{ChannelFact, Entry, Fact};
 use astrape_primitives::Msat;
@@ -145,6 +145,10 @@ pub(super) fn event(entry: &Entry) -> Event {
             child_txid: child.to_string(),
             fee_sat: fee.0,
             ..BumpFeeResponse::default()
+        })),
+        Fact::NeverConfirmed { txid, by } => Some(FactMessage::NeverConfirmed(NeverConfirmed {
+            txid: txid.to_string(),
+            spent_by_txid: by.to_string(),
         })),
         Fact::Withdrawn { txid, amount, fee } => Some(FactMessage::Withdrawn(WithdrawResponse {
             txid: txid.to_string(),

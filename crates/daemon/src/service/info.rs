@@ -4,7 +4,7 @@ use super::NodeService;
 use super::channels::state;
 use astrape_api::v1::{ChannelState, GetInfoRequest, GetInfoResponse, StopRequest, StopResponse};
 use astrape_channel::{Channel, How, Phase};
-use astrape_node::{Node, Stuck};
+use astrape_node::{Node, SpentBy, Stuck};
 use astrape_primitives::ChannelKeysId;
 use tonic::Status;
 
@@ -17,6 +17,15 @@ impl NodeService {
         let opening =
             [ChannelState::Opening, ChannelState::AwaitingConfirmations, ChannelState::AwaitingPeer];
         let closing = [ChannelState::ShuttingDown, ChannelState::Closing, ChannelState::ForceClosing];
+        let reading = self.handle.wallet_reading();
+        let mut alarms = alarms(&node, (!chain.is_reliable()).then(|| chain.to_string()));
+        alarms.extend(self.handle.source_alarms());
+        alarms.extend(self.handle.old_copy_alarm());
+        alarms.extend(reading.map(|reading| {
+            format!(
+                "{reading}: sums do not count coins above, and nothing is withdrawn and no channel opened until it has read them all"
+            )
+        }));
         let (progress, graph_channels, graph_nodes) = self.handle.graph_progress();
         Ok(GetInfoResponse {
             node_id: self.handle.node_id().to_string(),
@@ -34,7 +43,8 @@ impl NodeService {
             graph_status: super::graph::progress(progress),
             graph_channels: saturate(graph_channels),
             graph_nodes: saturate(graph_nodes),
-            alarms: alarms(&node, (!chain.is_reliable()).then(|| chain.to_string())),
+            alarms,
+            wallet_reading: reading.map(super::money::wallet_reading),
             commitment_signatures: self.handle.commitment_signatures(),
         })
     }
@@ -114,6 +124,23 @@ fn not_in_the_chain(node: &Node, stuck: &Stuck<'_>) -> String {
         None => "a withdrawal".to_owned(),
     };
     let txid = stuck.txid;
+    if let Some(SpentBy { by, height }) = stuck.beaten_by {
+        return format!(
+            "transaction {txid}, {what}, cannot be mined: transaction {by} in block {height} has spent what it spends, or what it builds \
+             on. Once that block is seven deep it is given up by itself, and its other coins are free again; nothing is built on it \
+             meanwhile. If you have not made that other transaction, somebody else has the words of this wallet: move its coins to \
+             another one"
+        );
+    }
+    if let Some((coin, reason)) = stuck.lost_deposit.zip(stuck.refused) {
+        return format!(
+            "the network does not take transaction {txid}, {what} ({reason}): it spends {coin}, which a reorganisation has taken out of \
+             the chain. It goes as soon as that is in a block again: ask whoever paid you by transaction {} to broadcast it once more, \
+             with a higher fee if need be. Until then its other coins stay set aside, and new ones can be sent to an address of \
+             `astrape newaddr`",
+            coin.txid
+        );
+    }
     match stuck.refused {
         Some(reason) => format!(
             "the network does not take transaction {txid}, {what} ({reason}): it is offered again with every block, and nothing of it is \

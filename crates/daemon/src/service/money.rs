@@ -2,20 +2,32 @@
 
 use super::channels::{settled, state};
 use super::{NodeService, argument, once, refusal};
+use crate::engine::Reading;
 use astrape_api::v1::{
     BumpFeeRequest, BumpFeeResponse, ChannelFunds, Coin, CoinState, GetBalanceRequest, GetBalanceResponse,
     ListFundsRequest, ListFundsResponse, NewAddressRequest, NewAddressResponse, RecoverRequest,
-    RecoverResponse, RecoveredOutput, RecoverySweep, WithdrawRequest, WithdrawResponse,
+    RecoverResponse, RecoveredOutput, RecoverySweep, WalletReading, WithdrawRequest, WithdrawResponse,
 };
 use astrape_channel::{Open, Phase};
 use astrape_node::command::{BumpFeeCommand, WithdrawCommand};
 use astrape_node::request::Errand;
 use astrape_node::{Command, Node, Reply};
-use astrape_primitives::{ChannelKeysId, Height, Msat, Network, Side};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Height, Msat, Network, Side};
 use bitcoin::Address;
 use tonic::Status;
 
 impl NodeService {
+    /// Coins are spent, and channels opened with them, only once the wallet has read what has become of them, and by a feerate of today.
+    pub(super) fn check_wallet(&self, feerate: Option<FeeratePerKw>) -> Result<(), Status> {
+        if let Some(minutes) = self.handle.fees_too_old().filter(|_| feerate.is_none()) {
+            return Err(refusal::old_fees(minutes));
+        }
+        match self.handle.wallet_reading() {
+            Some(reading) => Err(refusal::reading(&reading)),
+            None => Ok(()),
+        }
+    }
+
     pub(super) async fn new_address(&self, _: NewAddressRequest) -> Result<NewAddressResponse, Status> {
         let address = self.handle.new_address().await.map_err(refusal::address)?;
         Ok(NewAddressResponse { address: address.to_string() })
@@ -24,6 +36,7 @@ impl NodeService {
     pub(super) async fn get_balance(&self, _: GetBalanceRequest) -> Result<GetBalanceResponse, Status> {
         let node = self.snapshot();
         let coins = node.coin_balance();
+        let reading = self.handle.wallet_reading();
         let mut balance = GetBalanceResponse {
             confirmed_sat: coins.confirmed.0,
             unconfirmed_sat: coins.unconfirmed.0,
@@ -31,6 +44,7 @@ impl NodeService {
             reserved_sat: coins.reserved.0,
             reserve_sat: node.anchor_reserve().0,
             reserve_missing_sat: node.missing_reserve().0,
+            wallet_reading: reading.map(wallet_reading),
             ..GetBalanceResponse::default()
         };
         for (keys, channel) in node.channels() {
@@ -77,6 +91,7 @@ impl NodeService {
         };
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
+        self.check_wallet(feerate)?;
         let spend_reserve = request.spend_reserve;
         let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
         let command = Errand::Withdraw(Box::new(command)).by(named);
@@ -89,6 +104,7 @@ impl NodeService {
         let txid = argument::txid("txid", &request.txid)?;
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
+        self.check_wallet(feerate)?;
         let spend_reserve = request.spend_reserve;
         let command = BumpFeeCommand { txid, feerate, spend_reserve, change_script };
         let reply = self.handle.command(Command::BumpFee(Box::new(command))).await;
@@ -128,6 +144,11 @@ impl NodeService {
         });
         Ok(RecoverResponse { outputs: outputs.collect(), sweeps: sweeps.collect() })
     }
+}
+
+/// How far the wallet is.
+pub(super) fn wallet_reading(reading: Reading) -> WalletReading {
+    WalletReading { read_height: reading.read.0, tip_height: reading.tip.0 }
 }
 
 /// What is ours in a channel. Once its funding is spent the chain says so output by output, and what is claimed of it is a coin.

@@ -1,6 +1,6 @@
 //! Refusals of the node as statuses of gRPC.
 
-use crate::engine::{AddressError, CommandError, ConnectError, RecoverError, Stopped};
+use crate::engine::{AddressError, CommandError, ConnectError, Reading, RecoverError, Stopped};
 use crate::render::words::time;
 use astrape_node::{JournalError, Refusal};
 use tonic::Status;
@@ -42,6 +42,21 @@ pub(crate) fn recover(error: RecoverError) -> Status {
         }
         RecoverError::Failed(error) => internal(error),
     }
+}
+
+/// The last estimate of fees is of another time.
+pub(crate) fn old_fees(minutes: u64) -> Status {
+    Status::failed_precondition(format!(
+        "bitcoind has told no feerate for {minutes} minutes (`astrape getinfo` says why): choose one (--feerate-perkw), or put that right first"
+    ))
+}
+
+/// The on-chain wallet does not know all coins yet.
+pub(crate) fn reading(reading: &Reading) -> Status {
+    Status::failed_precondition(format!(
+        "{reading}, and does not know yet what is in the blocks above: try again when it has read them (`astrape getinfo` says how far it is; \
+         if it does not go on, the log says which blocks bitcoind lacks)"
+    ))
 }
 
 /// There is no connection.

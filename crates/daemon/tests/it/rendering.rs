@@ -43,6 +43,7 @@ fn the_node_says_who_it_is_and_raises_alarms() {
         graph_nodes: 7,
         alarms: vec!["the disk is almost full".into()],
         commitment_signatures: 7,
+        wallet_reading: None,
     };
     shows(
         &render::node::info(&info),
@@ -119,6 +120,10 @@ fn money_is_summed_up_and_listed() {
         in closing channels    1 sat
         ",
     );
+    let reading = Some(WalletReading { read_height: 200, tip_height: 900 });
+    let text = render::money::balance(&GetBalanceResponse { wallet_reading: reading, ..balance });
+    let told = text.replace('\n', " ");
+    assert!(told.contains("Warning: the on-chain wallet has read block 200 of 900"), "{text}");
     let coin = Coin {
         outpoint: format!("{}:1", id("ee")),
         amount_sat: 5_000_000_000,
@@ -185,6 +190,10 @@ fn each_fact_is_a_line() {
         (
             Fact::Withdrawn(WithdrawResponse { txid: "t".into(), amount_sat: 5, fee_sat: 1, warning: None }),
             "withdrawn 5 sat, fee 1 sat, transaction t",
+        ),
+        (
+            Fact::NeverConfirmed(NeverConfirmed { txid: "t".into(), spent_by_txid: "u".into() }),
+            "transaction t can never confirm: u has spent what it spends or builds on. What else it was to spend is free again",
         ),
         (
             Fact::FeeBumped(BumpFeeResponse {

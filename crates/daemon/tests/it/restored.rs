@@ -1,12 +1,13 @@
 //! A node that is made again from its words: coins on chain come back by them alone.
 
 use crate::api::serve;
-use crate::support::{Member, until};
-use astrape_api::v1::{CloseChannelRequest, GetInfoRequest};
+use crate::support::{Member, PATIENCE, until};
+use astrape_api::v1::{CloseChannelRequest, GetInfoRequest, WithdrawRequest};
 use astrape_daemon::config::values::HostPort;
 use astrape_daemon::engine::{EmbeddedChain, start};
 use astrape_daemon::service::server::offer;
 use astrape_primitives::{Height, Msat, Sat};
+use astrape_regtest::RegtestChain;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -52,6 +53,37 @@ async fn a_node_made_of_the_words_of_an_earlier_one_finds_its_coins() {
     let forgetful = forgetful.start().await;
     confirmed(&forgetful, Sat(121_500)).await;
     forgetful.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wallet_that_still_reads_old_blocks_says_how_far_it_is_and_spends_nothing() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(47, &chain).await;
+    alice.fund(Sat(100_000)).await;
+    chain.mine(2 * MANY);
+    alice.fund(Sat(20_000)).await;
+    alice.stop().await.unwrap();
+    let birthday = Some(Height(0));
+    let member = Member::start_with(47, &chain, |config| config.wallet_birthday = birthday).await;
+    let mut alice = serve(member).await;
+    let to = RegtestChain::faucet_script();
+    let address = bitcoin::Address::from_script(&to, bitcoin::Network::Regtest).unwrap().to_string();
+    let withdraw = WithdrawRequest { address, all: true, ..WithdrawRequest::default() };
+    let mut refused = Vec::new();
+    let sent = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match alice.client.clone().withdraw(withdraw.clone()).await {
+                Ok(sent) => break sent.into_inner(),
+                Err(why) => refused.push(why.message().to_owned()),
+            }
+        }
+    });
+    let sent = sent.await.expect("it reads on");
+    assert!(sent.amount_sat + sent.fee_sat == 120_000, "not without the later coin: {sent:?}");
+    let is_reading = |why: &String| why.contains("the on-chain wallet has read block ");
+    assert!(refused.iter().any(is_reading), "{refused:?}");
+    assert_eq!(alice.balance().await.wallet_reading, None, "it is complete");
+    alice.end().await;
 }
 
 /// Of a shop that gives one out for each order, most of which are never paid.
@@ -185,4 +217,33 @@ async fn a_node_put_back_from_an_old_copy_raises_an_alarm_and_does_not_pretend_t
     }
     alice.end().await;
     bob.stop().await.unwrap();
+}
+
+// attack 48
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_put_back_from_an_old_copy_finds_what_comes_to_addresses_that_were_given_out_since() {
+    let chain = EmbeddedChain::new();
+    let alice = Member::start(48, &chain).await;
+    alice.fund(Sat(100_000)).await;
+    let dir = alice.config().data_dir;
+    let copy = TempDir::new().unwrap();
+    let alice = alice.stopped().await;
+    put(&dir, copy.path());
+    let alice = alice.start().await;
+    for _ in 0..300 {
+        alice.handle.new_address().await.unwrap();
+    }
+    let paid = alice.handle.new_address().await.unwrap();
+    chain.change(|chain| chain.fund(&paid.script_pubkey(), Sat(20_000))).unwrap();
+    chain.mine(1);
+    confirmed(&alice, Sat(120_000)).await;
+    let alice = alice.stopped().await;
+    // The copy was made without the file that stands beside the database and tells of it.
+    put(copy.path(), &dir);
+    std::fs::remove_file(dir.join("journal.mark")).unwrap();
+    let mut alice = serve(alice.start().await).await;
+    confirmed(&alice.member, Sat(120_000)).await;
+    let info = alice.client.get_info(GetInfoRequest {}).await.unwrap().into_inner();
+    assert!(info.alarms.iter().any(|alarm| alarm.contains("--wallet-birthday HEIGHT")), "{:?}", info.alarms);
+    alice.end().await;
 }

@@ -73,6 +73,7 @@ fn each_command_ends_with_the_code_that_scripts_expect() -> Result<()> {
         vec!["decode", ""],
         vec!["withdraw", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", "1k"],
         vec!["withdraw", "nowhere", "1k"],
+        vec!["connect", NOBODY],
     ] {
         ends(a, &args, 1)?;
     }
@@ -85,7 +86,6 @@ fn each_command_ends_with_the_code_that_scripts_expect() -> Result<()> {
         vec!["open", NOBODY, "-5"],
         vec!["open", NOBODY, "1msat"],
         vec!["open", NOBODY, "100k", "--feerate-perkw", "1"],
-        vec!["connect", NOBODY],
         vec!["connect", "x@y:0"],
         vec!["invoice", "0", "nothing"],
         vec!["invoice", "1k"],

@@ -10,7 +10,7 @@ use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::turn::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 use astrape_channel::{Channel, Opening, Phase};
-use astrape_primitives::{ChannelId, ChannelKeysId, Msat, NodeId, Sat};
+use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, NodeId, Sat};
 use astrape_wire::{FundingCreated, Message, OpenChannel};
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash as _;
@@ -387,7 +387,7 @@ fn a_temporary_id_is_not_used_twice_with_a_peer() {
             funding: Sat(100_000),
             push: Msat::ZERO,
             announce: false,
-            feerate: None,
+            feerate: Some(FeeratePerKw::FLOOR),
             keys: keys.clone(),
             change_script: super::net::script(9),
             upfront_shutdown_script: None,

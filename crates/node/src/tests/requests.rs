@@ -7,7 +7,7 @@ use crate::journal::Journal as _;
 use crate::ledger::Fact;
 use crate::request::{Errand, Outcome, PastRequest, Request, RequestId};
 use astrape_payment::Payee;
-use astrape_primitives::{Msat, PaymentPreimage, Sat};
+use astrape_primitives::{FeeratePerKw, Msat, PaymentPreimage, Sat};
 use std::collections::BTreeMap;
 
 fn request(id: &str, digest: u8) -> Request {
@@ -18,7 +18,7 @@ fn withdrawal(amount: u64) -> Errand {
     Errand::Withdraw(Box::new(WithdrawCommand {
         script: script(9),
         amount: Some(Sat(amount)),
-        feerate: None,
+        feerate: Some(FeeratePerKw::FLOOR),
         spend_reserve: false,
         change_script: script(8),
     }))

@@ -13,8 +13,11 @@ use std::sync::Arc;
 impl Turn<'_> {
     pub(super) fn bump_fee(&mut self, command: &BumpFeeCommand) -> Result<Bumped, Refusal> {
         let parent = self.node.last_built_on(command.txid).ok_or(Refusal::NotWaiting(command.txid))?;
+        if let Some(rival) = self.node.beaten().get(&parent) {
+            return Err(Refusal::Beaten { txid: command.txid, by: rival.by });
+        }
         let package = self.node.package_of(parent);
-        let terms = self.terms(command.feerate.unwrap_or(self.node.world.feerate), &command.change_script);
+        let terms = self.terms(self.feerate_or_estimate(command.feerate)?, &command.change_script);
         let reserve = if command.spend_reserve { Sat::ZERO } else { self.node.anchor_reserve() };
         let left = self.node.coins_left();
         let selection = beside_reserve(reserve, &terms, |terms| left.select_child(&parent, &package, terms))?;

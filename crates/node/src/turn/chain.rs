@@ -61,6 +61,7 @@ impl Turn<'_> {
             self.drive(channel, Event::Tip(block.height));
         }
         self.block_for_courts();
+        self.give_up_what_is_lost();
         self.owe_again();
         self.deadlines();
         self.give_back_what_is_late();
@@ -143,6 +144,7 @@ impl Turn<'_> {
             }
         }
         self.reorg_for_courts(block.height);
+        self.node.spenders.retain(|_, spender| spender.height < block.height);
         for txid in self.node.owed.keys() {
             if let Some(owed) =
                 self.node.owed.get(&txid).filter(|o| o.confirmed >= Some(block.height)).cloned()

@@ -21,9 +21,11 @@ impl Turn<'_> {
     pub(super) fn coins(&mut self, findings: Vec<WalletFinding>) {
         let mut coins = self.coins_value();
         for finding in findings {
+            self.note_spender(&coins, &finding);
             coins.apply(finding);
         }
         coins.forget_buried(self.height());
+        self.forget_spenders(&coins);
         self.node.change.retain(|outpoint, _| coins.get(outpoint).is_none());
         self.set_coins(coins);
         self.serve_who_waits_for_coins();
@@ -45,6 +47,13 @@ impl Turn<'_> {
             reserve: Sat::ZERO,
             change_script: change_script.clone(),
         }
+    }
+
+    /// What a transaction shall pay: what is asked for, or the estimate. The least that is relayed is no estimate: it may be in no block
+    /// for weeks.
+    pub(super) fn feerate_or_estimate(&self, asked: Option<FeeratePerKw>) -> Result<FeeratePerKw, Refusal> {
+        let world = &self.node.world;
+        asked.or_else(|| world.is_feerate_told.then_some(world.feerate)).ok_or(Refusal::NoFeerate)
     }
 
     /// Whether there are coins for a funding, before the peer is asked: those that closes need are not taken, the close of this
@@ -108,7 +117,7 @@ impl Turn<'_> {
         coins: &Coins,
         command: &WithdrawCommand,
     ) -> Result<(astrape_wallet::Selection, TxOut), Refusal> {
-        let terms = self.terms(command.feerate.unwrap_or(self.node.world.feerate), &command.change_script);
+        let terms = self.terms(self.feerate_or_estimate(command.feerate)?, &command.change_script);
         let select = |terms: &Terms| match command.amount {
             Some(amount) => {
                 let output = TxOut { value: amount.into(), script_pubkey: command.script.clone() };

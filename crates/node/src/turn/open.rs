@@ -84,7 +84,7 @@ impl Turn<'_> {
             return Err(Refusal::NotConnected(command.peer));
         };
         let features = connected.features.clone();
-        let feerate = command.feerate.unwrap_or(self.node.world.feerate);
+        let feerate = self.feerate_or_estimate(command.feerate)?;
         let channel = command.keys.id;
         let request = OpenRequest {
             peer: command.peer,

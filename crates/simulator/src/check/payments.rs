@@ -86,6 +86,7 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
         Fact::ForwardFailed { .. }
         | Fact::Channel { .. }
         | Fact::FeeBumped { .. }
+        | Fact::NeverConfirmed { .. }
         | Fact::Withdrawn { .. } => {}
     }
     Ok(())

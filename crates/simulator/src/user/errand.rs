@@ -133,7 +133,7 @@ impl World {
             funding: wanted.funding,
             push: wanted.push,
             announce: false,
-            feerate: None,
+            feerate: Some(self.feerate),
             change_script,
             upfront_shutdown_script,
             keys,

@@ -174,6 +174,9 @@ impl Row {
                 detail: Some(txid.to_string()),
                 ..row
             },
+            Fact::NeverConfirmed { txid, by } => {
+                Row { txid: Some(txid.to_byte_array()), detail: Some(by.to_string()), ..row }
+            }
             Fact::Withdrawn { txid, amount, fee } => Row {
                 txid: Some(txid.to_byte_array()),
                 amount_sat: Some(amount.0),
@@ -279,6 +282,10 @@ impl Row {
                 child: Txid::from_byte_array(self.txid?),
                 fee: Sat(self.fee_sat?),
             },
+            "never_confirmed" => Fact::NeverConfirmed {
+                txid: Txid::from_byte_array(self.txid?),
+                by: self.detail?.parse().ok()?,
+            },
             "withdrawn" => Fact::Withdrawn {
                 txid: Txid::from_byte_array(self.txid?),
                 amount: Sat(self.amount_sat?),
@@ -339,6 +346,7 @@ fn names(fact: &Fact) -> (&'static str, &'static str) {
         Fact::Forwarded { .. } => (FORWARD, "forwarded"),
         Fact::ForwardFailed { .. } => (FORWARD, "forward_failed"),
         Fact::FeeBumped { .. } => (WALLET, "fee_bumped"),
+        Fact::NeverConfirmed { .. } => (WALLET, "never_confirmed"),
         Fact::Withdrawn { .. } => (WALLET, "withdrawn"),
         Fact::Channel { event, .. } => (
             CHANNEL,

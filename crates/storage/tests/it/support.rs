@@ -152,6 +152,7 @@ pub(crate) fn facts() -> Vec<Fact> {
             reason: reason.clone(),
         },
         Fact::FeeBumped { txid: Txid::from_byte_array([7; 32]), child: outpoint.txid, fee: Sat(9) },
+        Fact::NeverConfirmed { txid: Txid::from_byte_array([7; 32]), by: outpoint.txid },
         Fact::Withdrawn { txid: outpoint.txid, amount: Sat(100), fee: Sat(1) },
         Fact::PaymentReceived {
             payment_hash,

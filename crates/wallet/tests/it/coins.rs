@@ -3,10 +3,17 @@
 use crate::support::{TIP, coins, confirmed, found, outpoint};
 use astrape_primitives::{ChannelKeysId, Height, Sat};
 use astrape_wallet::{Balance, Coin, Coins, FoundCoin, Refusal, Reservation, WalletFinding};
+use bitcoin::Txid;
+use bitcoin::hashes::Hash as _;
 use proptest::prelude::*;
 
 const OPENING: Reservation = Reservation::Opening(ChannelKeysId([1; 32]));
 const WITHDRAWAL: Reservation = Reservation::Withdrawal([2; 32]);
+
+/// Some transaction.
+fn spender() -> Txid {
+    Txid::from_byte_array([8; 32])
+}
 
 fn change(n: u32, amount: u64) -> FoundCoin {
     FoundCoin { ours_change: true, ..found(n, amount) }
@@ -22,7 +29,7 @@ fn every_coin_counts_once_in_the_balance() {
     coins.apply(WalletFinding::Unconfirmed { coin: change(2, 100) });
     coins.apply(WalletFinding::Unconfirmed { coin: found(6, 1_000_000) });
     coins.apply(WalletFinding::Confirmed { coin: reward(3, 1_000), height: TIP });
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: spender() });
     coins.apply(confirmed(4, 10_000, 1_000));
     coins.apply(WalletFinding::Unconfirmed { coin: change(5, 100_000) });
     coins.reserve(&[outpoint(4)], OPENING).expect("free");
@@ -77,7 +84,7 @@ fn a_finding_names_what_it_changed_and_changes_nothing_the_second_time() {
     for finding in [
         WalletFinding::Unconfirmed { coin: found(1, 50) },
         confirmed(1, 50, 900),
-        WalletFinding::Spent { outpoint: outpoint(1), height: Height(950) },
+        WalletFinding::Spent { outpoint: outpoint(1), height: Height(950), by: spender() },
         WalletFinding::Reorged { from: Height(950) },
         WalletFinding::Reorged { from: Height(900) },
         WalletFinding::Dropped { outpoint: outpoint(1) },
@@ -94,7 +101,7 @@ fn a_finding_names_what_it_changed_and_changes_nothing_the_second_time() {
 fn a_reorganisation_gives_back_what_it_unspends_with_its_reservation() {
     let mut coins = coins(&[50]);
     coins.reserve(&[outpoint(0)], OPENING).expect("free");
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: spender() });
     assert_eq!(coins.balance(TIP).total(), Sat(0));
     coins.apply(WalletFinding::Reorged { from: TIP });
     assert_eq!(coins.balance(TIP).reserved, Sat(50), "the funding transaction still wants it");
@@ -127,7 +134,7 @@ fn a_reservation_holds_all_of_its_coins_or_none() {
     assert_eq!(coins.reserve(&both, WITHDRAWAL), Err(Refusal::Reserved(outpoint(1))));
     assert_eq!(coins.reserve(&[outpoint(0), outpoint(9)], WITHDRAWAL), Err(Refusal::NoSuchCoin(outpoint(9))));
     assert_eq!(coins, before);
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(2), height: TIP });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(2), height: TIP, by: spender() });
     assert_eq!(coins.reserve(&[outpoint(2)], WITHDRAWAL), Err(Refusal::Spent(outpoint(2))));
 
     assert_eq!(coins.release(WITHDRAWAL), []);
@@ -139,7 +146,7 @@ fn a_reservation_holds_all_of_its_coins_or_none() {
 #[test]
 fn a_spent_coin_is_forgotten_when_its_spend_is_buried() {
     let mut coins = coins(&[1, 2]);
-    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP });
+    coins.apply(WalletFinding::Spent { outpoint: outpoint(0), height: TIP, by: spender() });
     assert_eq!(coins.forget_buried(Height(1_098)), []);
     assert_eq!(coins.forget_buried(Height(1_099)), [outpoint(0)]);
     assert_eq!(coins.iter().map(Coin::outpoint).collect::<Vec<_>>(), [outpoint(1)]);
@@ -157,7 +164,11 @@ fn any_finding() -> impl Strategy<Value = WalletFinding> {
     prop_oneof![
         (coin(), height()).prop_map(|(coin, height)| WalletFinding::Confirmed { coin, height }),
         coin().prop_map(|coin| WalletFinding::Unconfirmed { coin }),
-        (0..6_u32, height()).prop_map(|(n, height)| WalletFinding::Spent { outpoint: outpoint(n), height }),
+        (0..6_u32, height()).prop_map(|(n, height)| WalletFinding::Spent {
+            outpoint: outpoint(n),
+            height,
+            by: spender()
+        }),
         height().prop_map(|from| WalletFinding::Reorged { from }),
         (0..6_u32).prop_map(|n| WalletFinding::Dropped { outpoint: outpoint(n) }),
     ]

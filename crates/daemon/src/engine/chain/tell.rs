@@ -1,7 +1,7 @@
 //! What the core is told beside blocks: whether the view is fresh, what fees are asked, what waits in the mempool.
 
-use crate::engine::Shared;
 use crate::engine::core::Stopped;
+use crate::engine::{Shared, clock};
 use astrape_chain::{ChainSource, FeeEstimates, MempoolView, Status};
 use astrape_node::{ChainInput, Freshness, Input};
 use astrape_primitives::{BlockId, FeeratePerKw, Feerates};
@@ -57,30 +57,45 @@ pub(super) async fn warn_of_pruned(shared: &Shared, source: &dyn ChainSource, ti
     }
 }
 
+/// Tells the core what fees are asked. A feerate that stands in for the source's estimates is not asked for.
 pub(super) async fn tell_fees(
     shared: &Shared,
     source: &dyn ChainSource,
     told: &mut Told,
 ) -> Result<(), Stopped> {
-    match source.fees().await {
-        Ok(fees) => tell_estimates(shared, &fees, told).await,
-        Err(error) => {
-            tracing::debug!(%error, "no feerate");
-            Ok(())
-        }
-    }
+    let fees = match shared.estimate {
+        Some(_) => None,
+        None => match source.fees().await {
+            Ok(fees) => Some(fees),
+            Err(error) => {
+                if shared.hearing().no_fees(error.to_string()) {
+                    tracing::warn!(%error, "the chain source tells no feerate");
+                }
+                return Ok(());
+            }
+        },
+    };
+    let is_guessed = fees.as_ref().is_some_and(FeeEstimates::is_guessed);
+    shared.hearing().fees(clock::now(), is_guessed);
+    let fixed = shared.estimate.map(|feerate| (feerate, Feerates::flat(feerate)));
+    let known = fees.map(|fees| (fees.for_target(FEE_TARGET), fees.curve()));
+    let Some((feerate, estimates)) = fixed.or(known) else { return Ok(()) };
+    tell_estimates(shared, (feerate, is_guessed), estimates, told).await
 }
 
 /// The curve for claims and the one feerate for commitments, each when it is another than before.
-async fn tell_estimates(shared: &Shared, fees: &FeeEstimates, told: &mut Told) -> Result<(), Stopped> {
-    let feerate = shared.estimate.unwrap_or_else(|| fees.for_target(FEE_TARGET));
-    let estimates = shared.estimate.map_or_else(|| fees.curve(), Feerates::flat);
+async fn tell_estimates(
+    shared: &Shared,
+    (feerate, guessed): (FeeratePerKw, bool),
+    estimates: Feerates,
+    told: &mut Told,
+) -> Result<(), Stopped> {
     if told.estimates != Some(estimates) {
         told.estimates = Some(estimates);
         shared.core.input(Input::Chain(ChainInput::Estimates(estimates))).await?;
     }
     if told.feerate != Some(feerate) {
-        tracing::info!(%feerate, guessed = fees.is_guessed(), "feerate");
+        tracing::info!(%feerate, guessed, "feerate");
         told.feerate = Some(feerate);
         shared.core.input(Input::Chain(ChainInput::Feerate(feerate))).await?;
     }
@@ -97,12 +112,18 @@ pub(super) async fn tell_mempool(
         let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.watch().outpoints().copied().collect()
     };
-    match view.look(source, &outpoints).await {
-        Ok(Some(txs)) => shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await,
-        Ok(None) => Ok(()),
+    let seen = match view.look(source, &outpoints).await {
+        Ok(seen) => seen,
         Err(error) => {
-            tracing::debug!(%error, "the mempool cannot be looked at");
-            Ok(())
+            if shared.hearing().no_mempool(clock::now(), error.to_string()) {
+                tracing::warn!(%error, "the mempool cannot be looked at");
+            }
+            return Ok(());
         }
+    };
+    shared.hearing().mempool();
+    match seen {
+        Some(txs) => shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await,
+        None => Ok(()),
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn lowest_undone(all: &[WalletFinding], coins: &[Coin], tip: Height) 
     for finding in all {
         match finding {
             WalletFinding::Confirmed { coin, height } => drop(confirmed.insert((coin.outpoint, *height))),
-            WalletFinding::Spent { outpoint, height } => drop(spent.insert((*outpoint, *height))),
+            WalletFinding::Spent { outpoint, height, .. } => drop(spent.insert((*outpoint, *height))),
             _ => {}
         }
     }
@@ -95,8 +95,9 @@ fn made(wallet: &Wallet, tx: &Transaction, height: Option<Height>) -> Vec<Wallet
 }
 
 fn spent(wallet: &Wallet, tx: &Transaction, height: Height) -> Vec<WalletFinding> {
+    let by = tx.compute_txid();
     let ours = tx.input.iter().filter(|input| wallet.spk_index().txout(input.previous_output).is_some());
-    ours.map(|input| WalletFinding::Spent { outpoint: input.previous_output, height }).collect()
+    ours.map(|input| WalletFinding::Spent { outpoint: input.previous_output, height, by }).collect()
 }
 
 /// Whether all that a transaction spends is ours.

@@ -6,7 +6,9 @@ use astrape_regtest::RegtestChain;
 use astrape_signer::Seed;
 use astrape_storage::SqliteJournal;
 use astrape_wallet::Coins;
-use bitcoin::OutPoint;
+use bitcoin::absolute::LockTime;
+use bitcoin::transaction::Version;
+use bitcoin::{Amount, OutPoint, ScriptBuf, TxIn, TxOut};
 use tempfile::TempDir;
 
 /// A wallet alone beside a chain, with the coins that the core would have.
@@ -24,7 +26,7 @@ impl Alone {
         let (journal, _) = SqliteJournal::open(dir.path(), Network::Regtest, node).expect("it can be made");
         let signer = InProcessSigner::new(&Seed::from_entropy([9; 32]), Network::Regtest);
         let store = journal.wallet_changesets().expect("it can be opened once more");
-        let wallet = Wallet::open(&signer, Network::Regtest, store).expect("a new one");
+        let wallet = Wallet::open(&signer, Network::Regtest, store, false).expect("a new one");
         let mut alone = Self { wallet, chain: EmbeddedChain::new(), coins: Coins::default(), _dir: dir };
         alone.starts().await;
         alone
@@ -72,6 +74,38 @@ async fn a_block_that_goes_and_comes_again_is_told_again() {
     let again = alone.sees_tip().await;
     alone.take(&again);
     assert_eq!(alone.coins.get(&coin).and_then(|coin| coin.confirmed), Some(tip.height));
+}
+
+#[tokio::test]
+async fn a_transaction_of_ours_that_a_block_has_beaten_makes_no_coin_and_what_has_beaten_it_is_named() {
+    let mut alone = Alone::begin().await;
+    let coin = alone.is_paid(Sat(70_000)).await;
+    alone.chain.mine(1);
+    let found = alone.sees_tip().await;
+    alone.take(&found);
+    let own = alone.wallet.new_address(Keychain::Internal).await.expect("a disk").script_pubkey();
+    let pay = |script: ScriptBuf, value| Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![TxIn { previous_output: coin, ..TxIn::default() }],
+        output: vec![TxOut { value: Amount::from_sat(value), script_pubkey: script }],
+    };
+    let (ours, other) = (pay(own, 60_000), pay(RegtestChain::faucet_script(), 50_000));
+    let notes = async |tx: &Transaction| {
+        let tx = tx.clone();
+        alone.wallet.with(move |inner| inner.note_unconfirmed(tx)).await.expect("a thread").expect("a disk")
+    };
+    assert!(matches!(&notes(&ours).await[..], [WalletFinding::Unconfirmed { .. }]));
+    // A block by somebody who has the same words; whether its scripts hold is not the wallet's business.
+    let tip = alone.chain.look(RegtestChain::tip);
+    let mut block = (*alone.chain.look(|chain| chain.block(&tip.hash)).expect("it was mined")).clone();
+    block.header.prev_blockhash = tip.hash;
+    block.txdata = vec![other.clone()];
+    let id = BlockId { height: tip.height.plus(1), hash: block.block_hash() };
+    let found = alone.wallet.connected(&alone.chain, id, &Arc::new(block)).await.expect("a disk");
+    let spent = WalletFinding::Spent { outpoint: coin, height: id.height, by: other.compute_txid() };
+    assert_eq!(found, [spent]);
+    assert_eq!(notes(&ours).await, [], "it is offered once more, and brings nothing");
 }
 
 #[tokio::test]

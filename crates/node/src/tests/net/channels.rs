@@ -4,7 +4,7 @@ use super::{Net, script};
 use crate::command::{Command, OpenChannelCommand, Reply};
 use crate::input::{ChainInput, FreshKeys, Input};
 use astrape_channel::{Opening, Phase};
-use astrape_primitives::{BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, Height, Msat, Sat};
+use astrape_primitives::{BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Height, Msat, Sat};
 use astrape_signer::InProcessSigner;
 use astrape_transactions::signing::{Keychain, Signer as _};
 use astrape_wallet::{FoundCoin, WalletFinding};
@@ -73,7 +73,7 @@ impl Net {
             funding: Sat(1_000_000),
             push: Msat(400_000_000),
             announce: self.announces,
-            feerate: None,
+            feerate: Some(FeeratePerKw::FLOOR),
             keys: self.fresh_keys(from),
             change_script: script(77),
             upfront_shutdown_script: None,

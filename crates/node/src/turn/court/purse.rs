@@ -112,7 +112,11 @@ mod tests {
         let mut court = Gen(3).court(keys);
         court.claims = [claim(1, &first)].into_iter().collect();
         turn.set_aside_coins_of(keys, &court);
-        turn.coins(vec![WalletFinding::Spent { outpoint: first.outpoint(), height: Height(101) }]);
+        turn.coins(vec![WalletFinding::Spent {
+            outpoint: first.outpoint(),
+            height: Height(101),
+            by: bitcoin::hashes::Hash::from_byte_array([8; 32]),
+        }]);
         court.claims.extend([claim(2, &second)]);
         turn.set_aside_coins_of(keys, &court);
         turn.coins(vec![WalletFinding::Reorged { from: Height(101) }]);
