@@ -23,8 +23,18 @@ pub fn old_state(channel: &ChannelId, peer: &NodeId) -> String {
     )
 }
 
-/// A fact became durable: says in the log what cannot wait until somebody looks.
+/// A fact became durable: the log has the life of channels and coins, and says what cannot wait until somebody looks.
 pub(crate) fn tell(entry: &Entry) {
+    match &entry.fact {
+        Fact::Channel { channel_id, peer, event, .. } => {
+            tracing::info!(channel = %channel_id, %peer, ?event, "a channel's story goes on");
+        }
+        Fact::Withdrawn { .. } | Fact::FeeBumped { .. } | Fact::NeverConfirmed { .. } => {
+            tracing::info!(fact = ?entry.fact, "coins");
+        }
+        // There may be a thousand in a second.
+        fact => tracing::debug!(?fact, "a fact"),
+    }
     if let Fact::Channel { channel_id, peer, event: ChannelFact::WaitingForPeersCommitment { .. }, .. } =
         &entry.fact
     {

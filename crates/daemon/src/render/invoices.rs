@@ -37,6 +37,9 @@ pub fn invoice(invoice: &Invoice) -> String {
             ("expires", time(invoice.expires_at)),
         ]);
     }
+    if invoice.invoice.is_empty() && !invoice.description.is_empty() {
+        rows.push(("description", invoice.description.clone()));
+    }
     if invoice.received_msat > 0 {
         rows.push(("received", msat(invoice.received_msat)));
     }

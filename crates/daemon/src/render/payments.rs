@@ -48,6 +48,7 @@ pub fn payment(payment: &Payment) -> String {
     if !is_received {
         rows.push(("fee", msat(payment.fee_msat)));
     }
+    rows.extend(payment.description.clone().map(|what| ("description", what)));
     rows.extend(payment.reason.clone().map(|reason| ("reason", reason)));
     rows.extend(payment.destination.clone().map(|node| ("payee", node)));
     rows.extend(payment.preimage.clone().map(|preimage| ("proof", preimage)));
@@ -135,7 +136,11 @@ fn row(payment: &Payment) -> Row {
             fee,
             short(&payment.payment_hash),
         ],
-        below: vec![parts, payment.reason.clone().unwrap_or_default()],
+        below: vec![
+            payment.description.clone().unwrap_or_default(),
+            parts,
+            payment.reason.clone().unwrap_or_default(),
+        ],
     }
 }
 

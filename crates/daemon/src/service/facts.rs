@@ -186,19 +186,26 @@ pub(super) fn payment(entry: &Entry) -> Option<Payment> {
             rebalance: *rebalance,
             ..ended(PaymentState::Failed, PaymentDirection::Sent, *amount)
         }),
-        Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance } => {
-            Some(Payment {
-                payment_hash: payment_hash.to_string(),
-                preimage: Some(preimage.reveal_hex()),
-                keysend: *keysend,
-                rebalance: *rebalance,
-                custom_records: custom_records
-                    .iter()
-                    .map(|(r#type, value)| CustomRecord { r#type: *r#type, value: hex::encode(value) })
-                    .collect(),
-                ..ended(PaymentState::Succeeded, PaymentDirection::Received, *amount)
-            })
-        }
+        Fact::PaymentReceived {
+            payment_hash,
+            preimage,
+            amount,
+            keysend,
+            custom_records,
+            rebalance,
+            description,
+        } => Some(Payment {
+            description: (!description.is_empty()).then(|| description.clone()),
+            payment_hash: payment_hash.to_string(),
+            preimage: Some(preimage.reveal_hex()),
+            keysend: *keysend,
+            rebalance: *rebalance,
+            custom_records: custom_records
+                .iter()
+                .map(|(r#type, value)| CustomRecord { r#type: *r#type, value: hex::encode(value) })
+                .collect(),
+            ..ended(PaymentState::Succeeded, PaymentDirection::Received, *amount)
+        }),
         _ => None,
     }
 }

@@ -72,8 +72,9 @@ fn ended(entry: &Entry) -> Option<Invoice> {
         ..Invoice::default()
     };
     match &entry.fact {
-        Fact::PaymentReceived { payment_hash, preimage, amount, .. } => Some(Invoice {
+        Fact::PaymentReceived { payment_hash, preimage, amount, description, .. } => Some(Invoice {
             received_msat: amount.0,
+            description: description.clone(),
             preimage: Some(preimage.reveal_hex()),
             ..invoice(payment_hash, InvoiceState::Paid)
         }),

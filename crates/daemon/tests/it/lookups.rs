@@ -69,9 +69,11 @@ async fn an_invoice_and_its_payment_are_found_by_their_hash_at_both_ends_whateve
     let (mut alice, mut bob) = (alice.restart().await, bob.restart().await);
     let paid = invoice(&mut bob, hash).await.unwrap();
     assert_eq!((paid.state(), paid.received_msat), (InvoiceState::Paid, 5_000_000));
+    assert_eq!(paid.description, "tea", "what was sold is known by it");
     assert_eq!((&paid.preimage, paid.invoice.as_str()), (&sent.preimage, ""));
     let received = payment(&mut bob, hash).await.unwrap();
     assert_eq!((received.direction(), received.ended_at_ms), (PaymentDirection::Received, paid.ended_at_ms));
+    assert_eq!(received.description.as_deref(), Some("tea"));
     let again = payment(&mut alice, hash).await.unwrap();
     assert_eq!((again.state(), again.number, again.fee_msat), (PaymentState::Succeeded, sent.number, 0));
 

@@ -88,13 +88,21 @@ impl Turn<'_> {
         let Arrived { preimage, amount, keysend, custom_records } = arrived;
         let payment_hash = preimage.payment_hash();
         self.node.receiving.remove(&payment_hash);
+        let invoice = self.node.invoices.get(&payment_hash);
+        let description = invoice.map(|invoice| invoice.description.clone()).unwrap_or_default();
         self.node.invoices.remove(&payment_hash);
         let us = self.node.config.node_id;
         let rebalance =
             self.node.payments.get(&payment_hash).is_some_and(|payment| payment.destination == us);
-        let fact =
-            Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance };
-        let fact = self.record(fact);
+        let fact = self.record(Fact::PaymentReceived {
+            payment_hash,
+            preimage,
+            amount,
+            keysend,
+            custom_records,
+            rebalance,
+            description,
+        });
         self.node.recent.end(Ended { payment_hash, fact });
         for part in parts {
             self.settle_part(part, preimage);

@@ -114,11 +114,13 @@ impl Row {
                 keysend: _,
                 custom_records,
                 rebalance: _,
+                description,
             } => Row {
                 payment_hash: Some(payment_hash.0),
                 preimage: Some(preimage.0),
                 amount_msat: Some(amount.0),
                 custom: custom_bytes(custom_records),
+                detail: (!description.is_empty()).then(|| description.clone()),
                 ..row
             },
             Fact::InvoiceHeld { payment_hash, amount, until } => Row {
@@ -245,6 +247,7 @@ impl Row {
                 keysend: self.kind == "keysend_received",
                 custom_records: custom_of(&self.custom.unwrap_or_default())?,
                 rebalance: self.kind == "rebalance_received",
+                description: self.detail.unwrap_or_default(),
             },
             "invoice_held" => Fact::InvoiceHeld {
                 payment_hash: PaymentHash(self.payment_hash?),

@@ -124,6 +124,7 @@ pub(crate) fn facts() -> Vec<Fact> {
             keysend: false,
             custom_records: BTreeMap::new(),
             rebalance: false,
+            description: "tea".to_owned(),
         },
         Fact::Forwarded {
             payment_hash,
@@ -161,6 +162,7 @@ pub(crate) fn facts() -> Vec<Fact> {
             keysend: true,
             custom_records: BTreeMap::from([(65_537, vec![1, 2]), (u64::MAX, Vec::new())]),
             rebalance: false,
+            description: "tea".to_owned(),
         },
         Fact::InvoiceHeld { payment_hash, amount: Msat(8), until: Height(u32::MAX) },
         Fact::InvoiceCanceled { payment_hash, amount: Msat(8), reason: reason.clone() },

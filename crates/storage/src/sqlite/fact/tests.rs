@@ -8,7 +8,15 @@ fn entry(fact: Fact) -> Entry {
 fn a_fact_that_the_first_version_knew_has_the_checksum_of_the_first_version() {
     let (payment_hash, preimage, amount) = (PaymentHash([1; 32]), PaymentPreimage([2; 32]), Msat(5));
     let (keysend, custom_records, rebalance) = (false, BTreeMap::new(), false);
-    let fact = Fact::PaymentReceived { payment_hash, preimage, amount, keysend, custom_records, rebalance };
+    let fact = Fact::PaymentReceived {
+        payment_hash,
+        preimage,
+        amount,
+        keysend,
+        custom_records,
+        rebalance,
+        description: String::new(),
+    };
     let values = values(&entry(fact));
     let first = checksum::of_values("ledger", &values[..FIRST_WIDTH]);
     assert_eq!(values.last(), Some(&Value::Blob(first.to_vec())));
@@ -76,6 +84,7 @@ fn a_payment_in_a_circle_is_told_from_others_and_what_was_written_before_is_none
                 keysend: false,
                 custom_records: BTreeMap::new(),
                 rebalance,
+                description: "two teas".to_owned(),
             },
         ];
         for (fact, kind) in facts.into_iter().zip(kinds) {
