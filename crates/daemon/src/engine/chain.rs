@@ -97,9 +97,6 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     let mut reading_due = tokio::time::interval(READING_INTERVAL);
     reading_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = Told::default();
-    // Before the first block: what is commanded once that is there needs them.
-    tell_fees(shared, &*source, &mut told).await?;
-    fees_due.reset();
     loop {
         tokio::select! {
             update = follower.next() => match update {
@@ -108,7 +105,13 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
                     look_back(shared, &*source, follower.tip()).await?;
                     mempool_due.reset_immediately();
                 }
-                Update::Status(status) => tell_freshness(shared, &status).await?,
+                Update::Status(status) => {
+                    tell_freshness(shared, &status).await?;
+                    // What is commanded now that the end of the chain is there needs them.
+                    if status.is_at_tip() && told.knows_no_fees() {
+                        tell_fees(shared, &*source, &mut told).await?;
+                    }
+                }
             },
             _ = reading_due.tick(), if shared.wallet.is_behind() => {
                 read_on(shared, &*source, follower.tip()).await?;

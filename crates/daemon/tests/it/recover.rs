@@ -11,10 +11,11 @@ const FUNDING: Sat = Sat(200_000);
 const PUSHED: Sat = Sat(50_000);
 const FEERATE: FeeratePerKw = FeeratePerKw(500);
 
-/// Mines until the channel of a node is on its way to the chain, and in a block.
+/// Waits until the commitment of a channel waits for a block, mines one, and waits until a node has seen it.
 async fn closed(chain: &EmbeddedChain, member: &Member) {
+    until("the commitment is offered", async || chain.change(|chain| !chain.mempool().is_empty())).await;
+    chain.mine(1);
     until("the channel is closed on chain", async || {
-        chain.mine(1);
         let node = member.handle.snapshot();
         let spent =
             |phase: &Phase| matches!(phase, Phase::Closing(closing) if closing.open.funding.spent.is_some());

@@ -19,6 +19,13 @@ pub(super) struct Told {
     pub(super) mempool: MempoolView,
 }
 
+impl Told {
+    /// Whether no feerate was told yet.
+    pub(super) fn knows_no_fees(&self) -> bool {
+        self.feerate.is_none()
+    }
+}
+
 /// Tells the core whether what it sees of the chain can be relied on.
 pub(super) async fn tell_freshness(shared: &Shared, status: &Status) -> Result<(), Stopped> {
     shared.core.input(Input::Chain(freshness(status))).await
