@@ -1,8 +1,8 @@
 //! What forwarding has earned.
 
 use super::table::table;
-use super::words::{bare, minute, short};
-use astrape_api::v1::{ChannelStats, ForwardStats, GetStatsResponse, PeriodStats};
+use super::words::{bare, day, minute, short, time};
+use astrape_api::v1::{ChannelStats, ForwardStats, GetStatsResponse};
 
 /// In all, by period and by channel.
 #[must_use]
@@ -11,7 +11,11 @@ pub fn stats(answer: &GetStatsResponse) -> String {
     if total == ForwardStats::default() {
         return "Nothing was forwarded in that time.\n".to_owned();
     }
-    let periods = answer.periods.iter().map(period).chain([all(&total)]).collect();
+    let by_period = answer
+        .periods
+        .iter()
+        .map(|of| row(label(of.from, answer.period_secs), &of.stats.unwrap_or_default()));
+    let periods = by_period.chain([all(&total)]).collect();
     let headings = ["from (utc)", "passed", "failed", "(here)", "success", "amount (sat)", "earned"];
     let periods = table(&headings, &[1, 2, 3, 4, 5, 6], periods);
     let headings = ["channel", "came in", "success", "went out", "success", "out (sat)", "earned"];
@@ -19,8 +23,13 @@ pub fn stats(answer: &GetStatsResponse) -> String {
     format!("{periods}\n{channels}")
 }
 
-fn period(period: &PeriodStats) -> Vec<String> {
-    row(minute(period.from), &period.stats.unwrap_or_default())
+/// When a period begins, as fine as periods are.
+fn label(from: u64, period_secs: u64) -> String {
+    match period_secs {
+        secs if secs > 0 && secs.is_multiple_of(86_400) => day(from),
+        secs if secs.is_multiple_of(60) => minute(from),
+        _ => time(from),
+    }
 }
 
 fn all(total: &ForwardStats) -> Vec<String> {

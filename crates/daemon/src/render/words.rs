@@ -86,6 +86,13 @@ pub fn minute(secs: u64) -> String {
     text.rsplit_once(':').map_or(text.clone(), |(minute, _)| minute.to_owned())
 }
 
+/// The day of a time, in UTC.
+#[must_use]
+pub fn day(secs: u64) -> String {
+    let (year, month, day) = date(secs / 86_400);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// The day so many days after 1970-01-01, in the Gregorian calendar.
 fn date(days: u64) -> (u64, u64, u64) {
     // Years begin in March here, so that the leap day is the last day of its year; 400 of them are an era.

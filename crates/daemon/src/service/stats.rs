@@ -31,7 +31,9 @@ impl NodeService {
             let field = if request.since.is_some() { "since" } else { "until" };
             return Err(argument::invalid(field, "the end must come after the begin"));
         }
-        if period == 0 || (until - since).div_ceil(period) > MAX_PERIODS {
+        // Periods begin where those of everybody do, days at midnight: the first and the last may be told in part.
+        let periods = (until - 1).checked_div(period).map(|last| last - since / period + 1);
+        if periods.is_none_or(|periods| periods > MAX_PERIODS) {
             let why = format!("there would be more than {MAX_PERIODS} periods: ask for longer ones");
             let field = if request.period_secs.is_some() { "period_secs" } else { "since" };
             return Err(argument::invalid(field, why));
@@ -48,13 +50,14 @@ impl NodeService {
         let node = self.snapshot();
         let shown = || channels.iter().take(limit);
         let names = self.channel_names(shown().map(|tally| ChannelKeysId(tally.channel)).collect()).await?;
-        let period = |(number, tally): &(u64, Tally)| PeriodStats {
-            from: since.saturating_add(number.saturating_mul(period)),
+        let told = |(number, tally): &(u64, Tally)| PeriodStats {
+            from: number.saturating_mul(period),
             stats: Some(stats(tally)),
         };
         Ok(GetStatsResponse {
             total: Some(stats(&total)),
-            periods: periods.iter().map(period).collect(),
+            periods: periods.iter().map(told).collect(),
+            period_secs: period,
             channels: shown().map(|tally| channel(&node, tally, &names)).collect(),
         })
     }

@@ -395,6 +395,7 @@ async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
     let total = stats.total.unwrap();
     assert_eq!((total.forwarded, total.fee_msat, total.success_per_mille), (1, 4_000, 1_000));
     assert_eq!((stats.periods.len(), stats.channels.len()), (1, 2));
+    assert!(stats.periods[0].from.is_multiple_of(86_400), "days begin at midnight");
     assert_eq!(stats.channels[0].keys_id, to_carol.keys_id, "who earned most comes first");
     let forwards =
         bob.client.list_forwards(ListForwardsRequest::default()).await.unwrap().into_inner().forwards;

@@ -75,7 +75,7 @@ const SUMS: &str = "
     COALESCE(SUM(fee_msat) FILTER (WHERE kind = 'forwarded'), 0),
     COALESCE(SUM(took_ms) FILTER (WHERE kind = 'forwarded'), 0)";
 
-/// Forwards from a time on and before another, by periods from the first on that have any.
+/// Forwards from a time on and before another, by those periods that have any, counted from 1970 on.
 pub(super) fn by_period(
     conn: &Connection,
     from_ms: u64,
@@ -83,7 +83,7 @@ pub(super) fn by_period(
     period_ms: u64,
 ) -> Result<Vec<(u64, Tally)>, JournalError> {
     let sql = format!(
-        "SELECT (at_ms - ?1) / ?3, {SUMS} FROM ledger WHERE topic = 'forward' AND at_ms >= ?1 AND at_ms < ?2
+        "SELECT at_ms / ?3, {SUMS} FROM ledger WHERE topic = 'forward' AND at_ms >= ?1 AND at_ms < ?2
          GROUP BY 1 ORDER BY 1 LIMIT {MAX_PERIODS}"
     );
     let period = signed(period_ms.max(1));

@@ -178,7 +178,9 @@ fn forwards_are_found_and_counted_by_time_and_by_channel() {
         took_ms: 200,
         ..Tally::default()
     };
-    assert_eq!(reader.forwards_by_period(1_000, 4_000, 1_000).unwrap(), [(0, first), (2, third)]);
+    assert_eq!(reader.forwards_by_period(1_000, 4_000, 1_000).unwrap(), [(1, first), (3, third)]);
+    let later = reader.forwards_by_period(1_500, 4_000, 1_000).unwrap();
+    assert_eq!(later[0], (1, Tally { failed_here: 1, ..Tally::default() }), "periods begin where they did");
     assert_eq!(
         reader.forwards_by_period(1_000, 4_000, 0).unwrap().len(),
         4,

@@ -191,18 +191,23 @@ fn what_forwarding_has_earned_is_shown_by_period_and_by_channel() {
             incoming: None,
             outgoing: Some(some),
         }],
+        period_secs: 86_400,
     };
     shows(
         &render::stats::stats(&stats),
         "
-        FROM (UTC)        PASSED  FAILED  (HERE)  SUCCESS  AMOUNT (SAT)  EARNED
-        2027-01-15 08:00       3       3     (1)   50.0 %         5,000   1.500
-        in all                 3       3     (1)   50.0 %         5,000   1.500
+        FROM (UTC)  PASSED  FAILED  (HERE)  SUCCESS  AMOUNT (SAT)  EARNED
+        2027-01-15       3       3     (1)   50.0 %         5,000   1.500
+        in all           3       3     (1)   50.0 %         5,000   1.500
 
         CHANNEL        CAME IN  SUCCESS  WENT OUT  SUCCESS  OUT (SAT)  EARNED
         abababababab…        0        -         3   50.0 %      5,000   1.500
         ",
     );
+    for (period_secs, label) in [(3_600, "2027-01-15 08:00  "), (45, "2027-01-15 08:00:00  ")] {
+        let finer = render::stats::stats(&GetStatsResponse { period_secs, ..stats.clone() });
+        assert!(finer.contains(label), "{finer}");
+    }
     assert!(render::stats::stats(&GetStatsResponse::default()).contains("Nothing was forwarded"));
 }
 

@@ -90,7 +90,12 @@ fn no_list_of_payments_or_forwards_is_wider_than_a_terminal() {
         ..ChannelStats::default()
     };
     let periods = vec![PeriodStats { from: 1_800_000_000, stats: Some(stats()) }];
-    fits(&render::stats::stats(&GetStatsResponse { total: Some(stats()), periods, channels: vec![channel] }));
+    fits(&render::stats::stats(&GetStatsResponse {
+        total: Some(stats()),
+        periods,
+        channels: vec![channel],
+        period_secs: 3_600,
+    }));
     let hop = RouteHop {
         short_channel_id: "912345x2345x1".into(),
         node_id: A.into(),
