@@ -23,10 +23,8 @@ impl NodeService {
         let limit = argument::limit("limit", request.limit)?;
         // What happens in this very second belongs to it too.
         let until = request.until.unwrap_or_else(|| clock::now().secs() + 1);
+        let since = request.since.unwrap_or_else(|| until.saturating_sub(USUAL_SECS));
         let period = request.period_secs.unwrap_or(USUAL_PERIOD_SECS);
-        // Days begin at midnight (utc), and the same ones whenever it is asked.
-        let usual = until.saturating_sub(USUAL_SECS) / period.max(1) * period;
-        let since = request.since.unwrap_or(usual);
         if since >= until {
             let field = if request.since.is_some() { "since" } else { "until" };
             return Err(argument::invalid(field, "the end must come after the begin"));
