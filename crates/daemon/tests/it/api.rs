@@ -391,7 +391,6 @@ async fn a_channel_asks_something_else_and_what_is_earned_is_told() {
     let sent = alice.pay(&carol.invoice(amount).await).await;
     assert!(matches!(sent, astrape_node::Fact::PaymentSent { fee, .. } if fee.0 == 4_000), "{sent:?}");
     let stats = bob.client.get_stats(GetStatsRequest::default()).await.unwrap().into_inner();
-    assert!(stats.periods.iter().all(|day| day.from % 86_400 == 0), "days begin at midnight");
     let total = stats.total.unwrap();
     assert_eq!((total.forwarded, total.fee_msat, total.success_per_mille), (1, 4_000, 1_000));
     assert_eq!((stats.periods.len(), stats.channels.len()), (1, 2));
