@@ -40,12 +40,12 @@ fn bump(net: &mut Net, txid: Txid, feerate: u32) -> Result<Bumped, Refusal> {
     }
 }
 
-fn transaction(net: &Net, txid: Txid) -> Transaction {
+pub(super) fn transaction(net: &Net, txid: Txid) -> Transaction {
     net.members[0].broadcast.iter().find(|tx| tx.compute_txid() == txid).expect("it was broadcast").clone()
 }
 
 /// The wallet finds the change, as it does when a transaction is signed.
-fn find_change(net: &mut Net, txid: Txid) -> OutPoint {
+pub(super) fn find_change(net: &mut Net, txid: Txid) -> OutPoint {
     let tx = transaction(net, txid);
     let (vout, output) = (0..).zip(&tx.output).find(|(_, o)| o.script_pubkey == script(8)).expect("change");
     let outpoint = OutPoint { txid, vout };

@@ -1,6 +1,7 @@
 //! Transactions of our coins of which something else has spent a coin: nothing is built on them, and once that is buried they are
 //! given up.
 
+use super::bump::{find_change, transaction};
 use super::net::{Net, script};
 use crate::command::{BumpFeeCommand, Command, Refusal, Reply, WithdrawCommand};
 use crate::input::{ChainInput, Input};
@@ -8,11 +9,10 @@ use crate::ledger::{ChannelFact, Fact};
 use crate::owed::SpentBy;
 use crate::state::OwedTransaction;
 use astrape_primitives::{ChainEvent, FeeratePerKw, Height, Sat};
-use astrape_transactions::Keychain;
-use astrape_wallet::{FoundCoin, WalletFinding};
+use astrape_wallet::WalletFinding;
 use astrape_wire::Message;
 use bitcoin::hashes::Hash as _;
-use bitcoin::{OutPoint, Transaction, Txid};
+use bitcoin::{OutPoint, Txid};
 
 const DEEP: u32 = OwedTransaction::DEEP;
 
@@ -38,29 +38,6 @@ fn withdraw(net: &mut Net, amount: Sat) -> Result<Txid, Refusal> {
         Reply::Withdrawing { txid, .. } => Ok(txid),
         other => panic!("{other:?}"),
     }
-}
-
-fn transaction(net: &Net, txid: Txid) -> Transaction {
-    net.members[0].broadcast.iter().find(|tx| tx.compute_txid() == txid).expect("it was broadcast").clone()
-}
-
-/// The wallet finds the change of a transaction, as it does when it is signed.
-fn find_change(net: &mut Net, txid: Txid, change: u8) -> OutPoint {
-    let tx = transaction(net, txid);
-    let is_change = |output: &bitcoin::TxOut| output.script_pubkey == script(change);
-    let (vout, output) = (0..).zip(&tx.output).find(|(_, output)| is_change(output)).expect("change");
-    let outpoint = OutPoint { txid, vout };
-    let coin = FoundCoin {
-        outpoint,
-        keychain: Keychain::Internal,
-        index: 0,
-        amount: output.value.into(),
-        script_pubkey: output.script_pubkey.clone(),
-        is_coinbase: false,
-        ours_change: true,
-    };
-    net.input(0, Input::Coins(vec![WalletFinding::Unconfirmed { coin }]));
-    outpoint
 }
 
 /// The newest block has something else that spends the first coin of a transaction; that coin.
@@ -95,7 +72,7 @@ fn the_change_of_a_withdrawal_whose_coin_was_spent_elsewhere_is_neither_counted_
     assert!(balance(&net) > free, "its change is to come");
     beat(&mut net, txid);
     assert_eq!(balance(&net), free, "it never comes");
-    let change = find_change(&mut net, txid, 8);
+    let change = find_change(&mut net, txid);
     assert_eq!(balance(&net), free, "also where the wallet still names it");
     assert!(net.members[0].node.own_coins().all(|coin| coin.outpoint() != change));
     let next = withdraw(&mut net, Sat(138_000_000)).expect("all other coins");
@@ -117,7 +94,7 @@ fn the_change_of_a_withdrawal_whose_coin_was_spent_elsewhere_is_neither_counted_
 fn a_withdrawal_whose_coin_was_spent_elsewhere_is_given_up_once_that_is_buried_with_all_that_builds_on_it() {
     let mut net = Net::new(1);
     let txid = withdraw(&mut net, Sat(15_000_000)).expect("there are coins");
-    let change = find_change(&mut net, txid, 8);
+    let change = find_change(&mut net, txid);
     let bump = BumpFeeCommand {
         txid,
         feerate: Some(FeeratePerKw(5_000)),
