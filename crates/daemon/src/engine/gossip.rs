@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `work` | the threads that check signatures |
 //! | `announcer` | what we say ourselves, signed, in its order |
+//! | `asked` | what a peer asks for, taken as far as it may wait |
 //! | `asker` | the chain is asked for fundings, by block |
 //! | `backlog` | which filter of a peer waits to be told what is known |
 //! | `questions` | which channels it is asked for, in turns |
@@ -22,6 +23,7 @@
 //! | [`view`] | what the API shows |
 
 mod announcer;
+mod asked;
 mod asker;
 mod backlog;
 mod conversation;
@@ -35,11 +37,11 @@ mod work;
 use super::Shared;
 use super::peers::link::Link;
 use super::published::Published;
+use asked::Unanswered;
 use astrape_chain::BlockChange;
 use astrape_node::{Announcement, Speech};
 use astrape_primitives::{ChannelId, Feature, Features, Height, Network, NodeId, Sat, ShortChannelId};
 use astrape_routing::Gossip;
-use astrape_routing::gossip::serve::{IdsAnswer, QueryFault, RangeAnswer};
 use astrape_routing::gossip::sync::{Say, Standing, Sync};
 use astrape_routing::gossip::{FairQueue, Filter, Heard, Job, Offered, Said};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, Warning};
@@ -94,13 +96,6 @@ struct OfPeer {
     told: Told,
     faults: u32,
     to_core: ToCore,
-}
-
-/// Whether a query of each kind is being answered: there is no second one before the answer is complete (BOLT 7).
-#[derive(Debug, Default)]
-struct Unanswered {
-    ids: bool,
-    range: bool,
 }
 
 impl GossipEngine {
@@ -187,14 +182,8 @@ impl GossipEngine {
                 self.hear(peer, message);
                 return for_core;
             }
-            Message::QueryShortChannelIds(query) => match IdsAnswer::new(query) {
-                Ok(answer) => self.asked(peer, |unanswered| &mut unanswered.ids, ToServe::Ids(answer)),
-                Err(fault) => self.lock().warn(&peer, &fault.to_string()),
-            },
-            Message::QueryChannelRange(query) => {
-                let answer = RangeAnswer::new(query);
-                self.asked(peer, |unanswered| &mut unanswered.range, ToServe::Range(answer));
-            }
+            Message::QueryShortChannelIds(query) => self.asked_for_ids(peer, query),
+            Message::QueryChannelRange(query) => self.asked_for_range(peer, query),
             Message::GossipTimestampFilter(filter) => self.filter(peer, &filter),
             Message::ReplyChannelRange(reply) => {
                 self.answered(peer, |sync, now, gossip| sync.range_reply(now, peer, &reply, gossip))
@@ -251,62 +240,6 @@ impl GossipEngine {
         let mut state = self.lock();
         let is_known = state.gossip.graph().contains(id);
         state.peers.get_mut(peer).is_none_or(|of_peer| of_peer.to_core.passes(own, is_known))
-    }
-
-    /// Takes a query, unless one of its kind is being answered: what a peer can make wait is one of each.
-    fn asked(&self, peer: NodeId, kind: impl FnOnce(&mut Unanswered) -> &mut bool, answer: ToServe) {
-        let mut state = self.lock();
-        let Some(of_peer) = state.peers.get_mut(&peer) else {
-            return;
-        };
-        if std::mem::replace(kind(&mut of_peer.unanswered), true) {
-            state.warn(&peer, &QueryFault::TooEarly.to_string());
-            return;
-        }
-        drop(state);
-        self.serve(peer, answer);
-    }
-
-    /// The last part of an answer is on its way: the peer may ask again when it has read it.
-    fn answered_in_full(&self, peer: &NodeId, kind: impl FnOnce(&mut Unanswered) -> &mut bool) {
-        if let Some(of_peer) = self.lock().peers.get_mut(peer) {
-            *kind(&mut of_peer.unanswered) = false;
-        }
-    }
-
-    fn serve(&self, peer: NodeId, work: ToServe) {
-        let mut state = self.lock();
-        let full = state.peers.get(&peer).is_some_and(|of_peer| of_peer.to_serve.try_send(work).is_err());
-        if full {
-            state.warn(&peer, "more queries than were answered");
-        }
-    }
-
-    fn filter(&self, peer: NodeId, message: &astrape_wire::GossipTimestampFilter) {
-        let mut state = self.lock();
-        if message.chain_hash != state.gossip.chain_hash() {
-            return;
-        }
-        let Some(of_peer) = state.peers.get_mut(&peer) else {
-            return;
-        };
-        let filter = Filter::new(message);
-        of_peer.filter = Some(filter);
-        let begins = of_peer.untold.put(filter);
-        drop(state);
-        if begins {
-            self.serve(peer, ToServe::Backlog);
-        }
-    }
-
-    /// The filter of which a peer was not told what is known, if there is one; it is taken up by whoever asks.
-    fn take_backlog(&self, peer: &NodeId) -> Option<Filter> {
-        self.lock().peers.get_mut(peer)?.untold.take()
-    }
-
-    /// Whether a peer has sent another filter meanwhile.
-    fn has_backlog(&self, peer: &NodeId) -> bool {
-        self.lock().peers.get(peer).is_some_and(|of_peer| of_peer.untold.is_some())
     }
 
     fn answered<E: std::fmt::Display>(
