@@ -23,6 +23,7 @@ mod checksum;
 pub mod file;
 pub mod gossip;
 pub mod graph;
+mod lot;
 pub mod score;
 pub mod search;
 pub mod snapshot;

@@ -3,9 +3,9 @@
 
 use super::Found;
 use crate::graph::NodeInfo;
+use crate::lot::lot;
 use astrape_primitives::NodeId;
 use astrape_wire::Address;
-use bitcoin::hashes::{Hash as _, HashEngine as _, sha256};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -38,13 +38,6 @@ fn socket(address: &Address) -> Option<SocketAddr> {
         Address::Ipv6(ip, port) => Some((*ip, *port).into()),
         Address::TorV3(..) | Address::Hostname(..) => None,
     }
-}
-
-fn lot(entropy: &[u8; 32], node_id: &NodeId) -> sha256::Hash {
-    let mut engine = sha256::Hash::engine();
-    engine.input(entropy);
-    engine.input(node_id.as_bytes());
-    sha256::Hash::from_engine(engine)
 }
 
 /// Whether a node of the network can be at an address: not in the machine itself, nor in a network of one household or company.

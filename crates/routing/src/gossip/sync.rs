@@ -11,14 +11,16 @@ mod range;
 
 use super::Gossip;
 use crate::graph::MAX_CHANNELS;
+use crate::lot::lot;
 use astrape_primitives::{Height, NodeId, ShortChannelId};
 use astrape_wire::tlv::BigSize;
 use astrape_wire::{
     Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange, ReplyShortChannelIdsEnd,
     WANT_CHECKSUMS, WANT_TIMESTAMPS,
 };
+use bitcoin::hashes::sha256;
 use history::History;
-use live::{filter, lot};
+use live::filter;
 use range::take_part;
 use std::collections::BTreeMap;
 
@@ -125,7 +127,7 @@ pub struct Sync {
 struct Peer {
     standing: Standing,
     /// Among peers of which nothing else makes one come before the other the lower lot does.
-    lot: u64,
+    lot: sha256::Hash,
     /// Since when it tells us what is new, if it does.
     live_since: Option<u64>,
     /// Until when it did.
@@ -192,7 +194,7 @@ impl Sync {
 
     /// A peer is connected. `now` is in milliseconds.
     pub fn connected(&mut self, now: u64, peer: NodeId, standing: Standing, gossip: &Gossip) -> Vec<Say> {
-        let lot = lot(self.seed, &peer);
+        let lot = lot(&self.seed.to_be_bytes(), &peer);
         let (live_since, live_until) = (None, 0);
         let state = Peer { standing, lot, live_since, live_until, was_asked: false, owes: Owes::default() };
         self.peers.insert(peer, state);

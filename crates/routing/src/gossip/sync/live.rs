@@ -5,7 +5,6 @@ use crate::gossip::Gossip;
 use crate::gossip::check::MAX_AGE_SECS;
 use astrape_primitives::NodeId;
 use astrape_wire::{GossipTimestampFilter, Message};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// Live peers tell from so many seconds before now on: what came while we were not connected.
 const LIVE_FROM_SECS: u32 = 60 * 60;
@@ -74,13 +73,6 @@ impl Sync {
         said.extend(self.go_live(now, gossip));
         said
     }
-}
-
-/// A lot that nobody can foresee who does not know the seed.
-pub(super) fn lot(seed: u64, peer: &NodeId) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (seed, peer).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Asks a peer to tell what is of a range of time.
