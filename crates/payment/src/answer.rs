@@ -9,6 +9,10 @@ use astrape_onion::{
 use astrape_primitives::PaymentPreimage;
 use astrape_wire::{AttributionData, ChannelUpdate};
 
+/// Longest `reason` of a failure that is passed on, in bytes. What BOLT 4 knows is padded to 292; nothing that it foresees is half as
+/// long. Failures of a full channel that are longer are said all at once, and would fill what waits for a peer.
+pub const MAX_RELAYED_REASON: usize = 2_048;
+
 /// Fails an HTLC at this node. Where its onion could not be peeled, the answer is what the onion asks for and not `failure`.
 /// `held_ms` is for how long it was here. The amount that the recipient of a payment in parts tells is that of each part.
 ///
@@ -59,7 +63,7 @@ fn with_amount_of(incoming: &Htlc, failure: &Failure) -> Failure {
 /// Passes on how the outgoing HTLC of a forward ended: `how` is [`Resolution::Failed`] or [`Resolution::Malformed`].
 ///
 /// What the next node could not read is told to the sender as a failure of ours, with the next node's code and hash
-/// (BOLT 2, "Removing an HTLC").
+/// (BOLT 2, "Removing an HTLC"), and so is a failure beyond [`MAX_RELAYED_REASON`].
 ///
 /// # Panics
 /// On an HTLC that we offered: there is nobody to answer.
@@ -68,6 +72,9 @@ pub fn fail_from_downstream(incoming: &Htlc, how: &Resolution, held_ms: u64) -> 
     let hold_time = HoldTime::from_millis(held_ms);
     match (how, secret(incoming)) {
         (_, Err(malformed)) => malformed,
+        (Resolution::Failed(packet), Ok(_)) if packet.reason.len() > MAX_RELAYED_REASON => {
+            fail(incoming, &Failure::TemporaryChannelFailure, held_ms)
+        }
         (Resolution::Failed(packet), Ok((shared, _))) => {
             Resolution::Failed(relay_failure(shared, packet.clone(), hold_time))
         }

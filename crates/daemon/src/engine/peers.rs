@@ -8,7 +8,7 @@
 //! | `reader` | decrypts, decodes, asks the session, prepares, hands to the core |
 //! | `prepare` | messages as the core takes them: peeled, with fresh keys, with what lookups found |
 //! | `writer` | signs, encodes, encrypts, sends |
-//! | `link` | what the rest of the engine holds of a connection |
+//! | `link`, `room` | what the rest of the engine holds of a connection, and how much may wait to be said |
 //! | `listen`, `dial`, `reconnect` | where connections come from |
 //! | `places` | where a peer may be reached |
 //!
@@ -24,12 +24,13 @@ pub(crate) mod places;
 pub(crate) mod prepare;
 pub(crate) mod reader;
 pub(crate) mod reconnect;
+mod room;
 pub(crate) mod shake;
 pub(crate) mod writer;
 
 use astrape_primitives::NodeId;
 use link::Link;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedMutexGuard};
@@ -63,8 +64,8 @@ pub(crate) struct Peers {
 #[derive(Default)]
 struct State {
     links: BTreeMap<NodeId, (Arc<Link>, Instant)>,
-    /// Peers with which we have channels: always let in.
-    of_channels: BTreeSet<NodeId>,
+    /// Peers with which we have channels, and how many: always let in.
+    of_channels: BTreeMap<NodeId, usize>,
     /// The engine stops: nobody comes in any more.
     closed: bool,
 }
@@ -119,6 +120,7 @@ impl Peers {
             return Ok(Some(Arc::clone(older)));
         }
         state.make_room(link)?;
+        link.make_room(state.of_channels.get(&link.peer).copied().unwrap_or_default());
         state.links.insert(link.peer, (Arc::clone(link), Instant::now()));
         Ok(None)
     }
@@ -149,30 +151,40 @@ impl Peers {
         self.lock().closed = true;
     }
 
-    /// Says with whom we have channels.
-    pub(crate) fn set_of_channels(&self, peers: BTreeSet<NodeId>) {
-        self.lock().of_channels = peers;
+    /// Says with whom we have channels, and how many.
+    pub(crate) fn set_of_channels(&self, peers: BTreeMap<NodeId, usize>) {
+        let mut state = self.lock();
+        state.of_channels = peers;
+        for (peer, (link, _)) in &state.links {
+            link.make_room(state.of_channels.get(peer).copied().unwrap_or_default());
+        }
     }
 
     /// Whether we have a channel with a peer.
     pub(crate) fn has_channels(&self, peer: &NodeId) -> bool {
-        self.lock().of_channels.contains(peer)
+        self.lock().of_channels.contains_key(peer)
     }
 
-    /// One more peer has a channel with us.
+    /// There is one channel more with a peer.
     pub(crate) fn add_of_channels(&self, peer: NodeId) {
-        self.lock().of_channels.insert(peer);
+        let mut state = self.lock();
+        let channels = state.of_channels.entry(peer).or_default();
+        *channels += 1;
+        let channels = *channels;
+        if let Some((link, _)) = state.links.get(&peer) {
+            link.make_room(channels);
+        }
     }
 }
 
 impl State {
     /// Whether there is room for a connection. Peers of our channels are always let in.
     fn make_room(&self, link: &Link) -> Result<(), NotTaken> {
-        if !link.inbound || self.of_channels.contains(&link.peer) {
+        if !link.inbound || self.of_channels.contains_key(&link.peer) {
             return Ok(());
         }
         let is_stranger = |(peer, (link, _)): &(&NodeId, &(Arc<Link>, Instant))| {
-            link.inbound && !self.of_channels.contains(peer)
+            link.inbound && !self.of_channels.contains_key(peer)
         };
         let strangers = self.links.iter().filter(is_stranger).count();
         if strangers >= MAX_INBOUND { Err(NotTaken::Full) } else { Ok(()) }

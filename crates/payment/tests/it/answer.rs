@@ -11,7 +11,7 @@ use astrape_onion::{
     Failure, FailurePacket, FailureSource, HoldTime, PeelFailure, create_failure, create_fulfill_attribution,
     decode_failure, read_fulfill_attribution,
 };
-use astrape_payment::answer;
+use astrape_payment::answer::{self, MAX_RELAYED_REASON};
 use astrape_primitives::{HtlcId, Msat, Side};
 
 fn forwarded() -> Htlc {
@@ -104,6 +104,23 @@ fn a_failure_from_downstream_is_passed_on_with_both_hold_times() {
     let decoded = decode_failure(&[secret_of(1), secret_of(2)], packet);
     assert_eq!(decoded.source, FailureSource::Hop { index: 1, failure: Failure::TemporaryChannelFailure });
     assert_eq!(decoded.hold_times, [HoldTime(9), HoldTime(3)]);
+}
+
+// attack 63: whatever the next node makes of its failures, those of a full channel fit what may wait for a peer.
+#[test]
+fn a_failure_longer_than_any_of_the_bolts_is_told_as_one_of_ours() {
+    let told = |length| {
+        let how = Resolution::Failed(FailurePacket { reason: vec![7; length], attribution_data: None });
+        failed(answer::fail_from_downstream(&forwarded(), &how, 900))
+    };
+    assert_eq!(told(MAX_RELAYED_REASON).reason.len(), MAX_RELAYED_REASON);
+    for length in [MAX_RELAYED_REASON + 1, 65_000] {
+        let packet = told(length);
+        assert!(packet.reason.len() < 400, "{}", packet.reason.len());
+        let decoded = decode_failure(&[secret_of(1)], packet);
+        let failure = Failure::TemporaryChannelFailure;
+        assert_eq!(decoded.source, FailureSource::Hop { index: 0, failure });
+    }
 }
 
 // BOLT 2.removing-an-htlc-update_fulfill_htlc-update_fail_htlc-and-update_fail_malformed_htlc.16

@@ -1,24 +1,13 @@
 //! What the rest of the engine holds of a connection: a bounded queue of what is to be said, and ways to end it.
 
+use super::room::Room;
 use crate::engine::signal::Signal;
-use astrape_channel::Outgoing;
 use astrape_node::Speech;
 use astrape_primitives::NodeId;
 use astrape_wire::Message;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
-
-/// What may wait to be said to one peer: several full commitments' worth of messages. A peer for which more waits does not
-/// read, and is disconnected; what it missed is told when it comes back.
-pub(crate) const MAX_UNSAID: usize = 4_096;
-
-/// And in bytes: room for as many usual messages. Only what others have made long (reasons of failures, of up to 64 KiB each) reaches
-/// it sooner.
-const MAX_UNSAID_BYTES: usize = MAX_UNSAID * USUAL_BYTES;
-
-/// What a message takes at least while it waits: `update_add_htlc` with its onion, or what a commitment is signed from.
-const USUAL_BYTES: usize = 2_048;
 
 /// Answers of the session (pongs, of up to 64 KiB each) that wait to be sent. While they do, the peer is not read from.
 const MAX_ANSWERS: usize = 4;
@@ -62,17 +51,23 @@ pub(crate) struct Link {
     /// The core wants a sign of life.
     pub(crate) probe: Notify,
     state: AtomicU8,
-    unsaid: mpsc::Sender<ToPeer>,
-    unsaid_bytes: Arc<Semaphore>,
+    /// Each but the one [`ToPeer::Close`] holds a permit of what follows, which is what bounds it.
+    unsaid: mpsc::UnboundedSender<ToPeer>,
+    closes: AtomicBool,
+    room: Room,
     answers: Arc<Semaphore>,
     gossip_bytes: Arc<Semaphore>,
 }
 
 impl Link {
     /// A connection, and what its writer reads from.
-    pub(crate) fn new(peer: NodeId, inbound: bool, address: String) -> (Arc<Self>, mpsc::Receiver<ToPeer>) {
+    pub(crate) fn new(
+        peer: NodeId,
+        inbound: bool,
+        address: String,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<ToPeer>) {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let (unsaid, to_say) = mpsc::channel(MAX_UNSAID);
+        let (unsaid, to_say) = mpsc::unbounded_channel();
         let link = Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             peer,
@@ -83,7 +78,8 @@ impl Link {
             probe: Notify::new(),
             state: AtomicU8::new(0),
             unsaid,
-            unsaid_bytes: Arc::new(Semaphore::new(MAX_UNSAID_BYTES)),
+            closes: AtomicBool::new(false),
+            room: Room::new(),
             answers: Arc::new(Semaphore::new(MAX_ANSWERS)),
             gossip_bytes: Arc::new(Semaphore::new(MAX_GOSSIP_BYTES)),
         };
@@ -110,37 +106,39 @@ impl Link {
         self.state.store(UP, Ordering::Release);
     }
 
+    /// There are so many channels with the peer: what they have to say fits.
+    pub(crate) fn make_room(&self, channels: usize) {
+        self.room.grow(channels);
+    }
+
     /// Says something of the core's, never waiting: a peer that does not read is disconnected.
     pub(crate) fn say(&self, speech: Speech) {
-        match speech {
-            Speech::Probe => self.probe.notify_one(),
-            speech => match Arc::clone(&self.unsaid_bytes).try_acquire_many_owned(weight(&speech)) {
-                Ok(permit) => self.queue(ToPeer::Speech(Box::new(speech), permit)),
-                Err(_) => self.overflows(),
-            },
+        match (&speech, self.room.take(&speech)) {
+            (Speech::Probe, _) => self.probe.notify_one(),
+            (_, Some(permit)) => self.queue(ToPeer::Speech(Box::new(speech), permit)),
+            (_, None) => {
+                tracing::warn!(peer = %self.peer, "the peer does not read what is sent: disconnecting");
+                self.gone.raise();
+            }
         }
     }
 
     /// Closes the connection after what was said before.
     pub(crate) fn close(&self) {
-        self.queue(ToPeer::Close);
-    }
-
-    fn queue(&self, item: ToPeer) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.unsaid.try_send(item) {
-            self.overflows();
+        if !self.closes.swap(true, Ordering::AcqRel) {
+            self.queue(ToPeer::Close);
         }
     }
 
-    fn overflows(&self) {
-        tracing::warn!(peer = %self.peer, "the peer does not read what is sent: disconnecting");
-        self.gone.raise();
+    fn queue(&self, item: ToPeer) {
+        // When the writer has ended the connection is over.
+        drop(self.unsaid.send(item));
     }
 
     /// Says something of the session's; waits while the peer does not read. Fails when the writer has ended.
     pub(crate) async fn answer(&self, message: Message) -> Result<(), WriterGone> {
         let permit = Arc::clone(&self.answers).acquire_owned().await.map_err(|_| WriterGone)?;
-        self.unsaid.send(ToPeer::Session(message, permit)).await.map_err(|_| WriterGone)
+        self.unsaid.send(ToPeer::Session(message, permit)).map_err(|_| WriterGone)
     }
 
     /// Says something of the gossip's, type and all; waits while the peer does not read. Fails when the writer has ended.
@@ -148,25 +146,8 @@ impl Link {
         let counted = permits(bytes.len().clamp(MIN_GOSSIP_BYTES, MAX_GOSSIP_BYTES));
         let permit =
             Arc::clone(&self.gossip_bytes).acquire_many_owned(counted).await.map_err(|_| WriterGone)?;
-        self.unsaid.send(ToPeer::Gossip(bytes, permit)).await.map_err(|_| WriterGone)
+        self.unsaid.send(ToPeer::Gossip(bytes, permit)).map_err(|_| WriterGone)
     }
-
-    /// How much waits to be said.
-    #[cfg(test)]
-    pub(crate) fn unsaid(&self) -> usize {
-        MAX_UNSAID - self.unsaid.capacity()
-    }
-}
-
-/// What something takes while it waits, in bytes.
-fn weight(speech: &Speech) -> u32 {
-    let length = match speech {
-        Speech::Plain(message) | Speech::Channel(Outgoing::Plain(message)) => {
-            message.encode().map_or(0, |bytes| bytes.len())
-        }
-        Speech::Channel(_) | Speech::Probe | Speech::SignChannelUpdate(_) => 0,
-    };
-    permits(length.max(USUAL_BYTES))
 }
 
 fn permits(bytes: usize) -> u32 {
@@ -179,11 +160,12 @@ pub(crate) struct WriterGone;
 
 #[cfg(test)]
 mod tests {
+    use super::super::room::{USUAL_BYTES, USUAL_MESSAGES};
     use super::*;
     use astrape_wire::{Ping, Pong};
     use std::time::Duration;
 
-    fn link() -> (Arc<Link>, mpsc::Receiver<ToPeer>) {
+    fn link() -> (Arc<Link>, mpsc::UnboundedReceiver<ToPeer>) {
         let peer =
             "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798".parse().expect("a point");
         Link::new(peer, true, "somewhere".into())
@@ -196,26 +178,26 @@ mod tests {
     // attack 63: a peer that does not read costs no more than its queue.
     #[test]
     fn a_peer_for_which_too_much_waits_is_disconnected() {
-        let (link, _queue) = link();
+        let (link, queue) = link();
         let short = || Speech::Plain(Message::Ping(Ping { num_pong_bytes: 0, ignored: vec![0; 1_500] }));
-        for _ in 0..MAX_UNSAID {
+        for _ in 0..USUAL_MESSAGES {
             link.say(short());
         }
         assert!(!link.gone.is_raised());
         link.say(short());
         assert!(link.gone.is_raised());
-        assert_eq!(link.unsaid(), MAX_UNSAID);
+        assert_eq!(queue.len(), USUAL_MESSAGES);
     }
 
     // attack 63
     #[tokio::test]
     async fn a_peer_for_which_few_long_messages_wait_is_disconnected_by_their_bytes() {
         let (link, mut queue) = link();
-        let most = MAX_UNSAID_BYTES / 60_000;
+        let most = USUAL_MESSAGES * USUAL_BYTES / 60_000;
         for _ in 0..most {
             link.say(Speech::Plain(pong()));
         }
-        assert!(!link.gone.is_raised() && most < MAX_UNSAID / 10);
+        assert!(!link.gone.is_raised() && most < USUAL_MESSAGES / 10);
         // What is written counts no more.
         drop(queue.recv().await);
         link.say(Speech::Plain(pong()));
@@ -226,11 +208,11 @@ mod tests {
 
     /// How much gossip of a length waits before there is no room.
     async fn waiting_gossip(length: usize) -> usize {
-        let (link, _queue) = link();
+        let (link, queue) = link();
         let soon = Duration::from_millis(50);
         let message: Arc<[u8]> = vec![0; length].into();
         while tokio::time::timeout(soon, link.gossip(Arc::clone(&message))).await.is_ok() {}
-        link.unsaid()
+        queue.len()
     }
 
     // attack 63
@@ -250,6 +232,6 @@ mod tests {
         assert!(further.is_err(), "the peer is not read from meanwhile");
         drop(queue.recv().await);
         link.answer(pong()).await.expect("there is room again");
-        assert_eq!(link.unsaid(), MAX_ANSWERS);
+        assert_eq!(queue.len(), MAX_ANSWERS);
     }
 }

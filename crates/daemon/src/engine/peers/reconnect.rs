@@ -6,7 +6,7 @@ use super::places;
 use crate::engine::{Shared, clock};
 use astrape_node::Node;
 use astrape_primitives::NodeId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -148,20 +148,24 @@ async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, wante
 }
 
 /// Whom to stay connected with, by what is remembered of it.
-fn wanted(node: &Node, of_channels: &BTreeSet<NodeId>) -> BTreeMap<NodeId, Wanted> {
+fn wanted(node: &Node, of_channels: &BTreeMap<NodeId, usize>) -> BTreeMap<NodeId, Wanted> {
     let mut wanted: BTreeMap<NodeId, Wanted> = BTreeMap::new();
     for (peer, known) in node.known_peers() {
         wanted.entry(peer).or_default().remembered.clone_from(&known.addresses);
     }
-    for peer in of_channels {
+    for peer in of_channels.keys() {
         wanted.entry(*peer).or_default().has_channel = true;
     }
     wanted
 }
 
-/// With whom we have channels.
-fn of_channels(node: &Node) -> BTreeSet<NodeId> {
-    node.channels().map(|(_, channel)| channel.peer()).collect()
+/// With whom we have channels, and how many.
+fn of_channels(node: &Node) -> BTreeMap<NodeId, usize> {
+    let mut of_channels = BTreeMap::new();
+    for (_, channel) in node.channels() {
+        *of_channels.entry(channel.peer()).or_default() += 1;
+    }
+    of_channels
 }
 
 #[cfg(test)]

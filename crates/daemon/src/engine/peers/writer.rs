@@ -62,7 +62,7 @@ pub(crate) async fn run<W: AsyncWrite + Unpin>(
     link: Arc<Link>,
     socket: W,
     encryptor: Encryptor,
-    queue: mpsc::Receiver<ToPeer>,
+    queue: mpsc::UnboundedReceiver<ToPeer>,
 ) {
     let mut writer = Writer { shared, link, socket, encryptor, out: Vec::new() };
     match writer.serve(queue).await {
@@ -91,7 +91,7 @@ struct Writer<W> {
 }
 
 impl<W: AsyncWrite + Unpin> Writer<W> {
-    async fn serve(&mut self, mut queue: mpsc::Receiver<ToPeer>) -> Result<(), WriteError> {
+    async fn serve(&mut self, mut queue: mpsc::UnboundedReceiver<ToPeer>) -> Result<(), WriteError> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         loop {
             tokio::select! {
