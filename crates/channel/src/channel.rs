@@ -282,11 +282,13 @@ impl Channel {
         }
     }
 
-    /// Whether HTLCs may be offered now: up, ready, not closing.
+    /// Whether HTLCs may be offered now: up, ready, its funding in the chain, not closing.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        matches!(self.link, Link::Up(_))
-            && matches!(&self.phase, Phase::Open(open) if open.is_ready() && open.shutdown == Shutdown::default())
+        let is_open = |open: &Open| {
+            open.is_ready() && !open.has_lost_its_funding() && open.shutdown == Shutdown::default()
+        };
+        matches!(self.link, Link::Up(_)) && matches!(&self.phase, Phase::Open(open) if is_open(open))
     }
 }
 

@@ -158,6 +158,8 @@ pub(crate) struct World {
     pub(crate) behind_since: Height,
     /// Our tip when we came to that of the chain, but for moments in which we missed nothing.
     pub(crate) fresh_since: Option<Height>,
+    /// Our tip when we came to that of the chain for the first time since the start.
+    pub(crate) first_fresh: Option<Height>,
     /// Whether blocks that are there already have not been read.
     pub(crate) is_behind: bool,
     /// Channels that are older than this start, and whose peers have not told where they are since.
@@ -178,6 +180,7 @@ impl Node {
             stale: None,
             behind_since: Height(0),
             fresh_since: None,
+            first_fresh: None,
             is_behind: false,
             unmet: BTreeSet::new(),
             is_catching_up: false,

@@ -22,6 +22,7 @@ use astrape_primitives::{
 use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
 use bitcoin::{OutPoint, ScriptBuf, Txid};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Channels of others under HTLCs of our other payments that path search is told of: what more would tell it is worth less
@@ -277,9 +278,18 @@ impl Node {
 
     /// The same for a payment to somebody. How money comes back is looked at for a payment to ourselves alone: it takes its time.
     pub(crate) fn own_channels_towards(&self, destination: &NodeId) -> Vec<OwnChannel> {
-        let mut channels = self.own_channels();
+        self.with_ways_back(&self.own_channels(), destination).into_owned()
+    }
+
+    /// Our channels with how money comes back by them, where it is to come back.
+    pub(crate) fn with_ways_back<'a>(
+        &self,
+        channels: &'a [OwnChannel],
+        destination: &NodeId,
+    ) -> Cow<'a, [OwnChannel]> {
+        let mut channels = Cow::Borrowed(channels);
         if *destination == self.config.node_id {
-            for own in &mut channels {
+            for own in channels.to_mut() {
                 let open = self.channels.get(&own.keys).and_then(|channel| channel.open());
                 let update = self.peer_updates.get(&own.keys);
                 own.back = open.zip(update).and_then(|(open, update)| hints::way_back(open, update));

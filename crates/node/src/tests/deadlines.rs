@@ -194,8 +194,12 @@ fn blocks_that_come_hours_late_or_by_a_wrong_clock_count_all_the_same() {
 /// A node that has just been started, long after it stopped or from an old copy: it has the preimage of an HTLC that the peer may
 /// take back from block 110 on.
 fn started_late(tip: u32) -> (Node, ChannelKeysId) {
+    started_before(tip, 110)
+}
+
+fn started_before(tip: u32, expiry: u32) -> (Node, ChannelKeysId) {
     let mut theirs = channel(1, peer(2));
-    let mut htlc = pending(astrape_primitives::Side::Remote, 110);
+    let mut htlc = pending(astrape_primitives::Side::Remote, expiry);
     let attribution = astrape_channel::htlc::Attribution::Silent;
     let preimage = astrape_primitives::PaymentPreimage([7; 32]);
     htlc.removal = Some(astrape_channel::htlc::Removal {
@@ -233,6 +237,38 @@ fn a_deadline_at_a_start_waits_until_the_peer_could_tell_that_our_state_is_old()
     // With little time left it is one block.
     let (mut node, _) = started_late(105);
     assert!(goes_on_chain(&block(&mut node)));
+}
+
+// attack 48
+#[test]
+fn what_a_peer_failed_and_what_left_the_chain_wait_at_a_start_as_a_deadline_does() {
+    let (mut node, keys) = started_late(100);
+    let failed = crate::state::FailedByPeer { since: Height(20), words: "long ago".to_owned() };
+    node.failed_by_peer.set(keys, failed);
+    let mut turn = crate::turn::Turn::new(&mut node, NOW, astrape_primitives::Entropy::new([1; 32]));
+    turn.deadlines();
+    turn.go_in_place_of_what_left(keys);
+    assert!(matches!(turn.node.channels.get(&keys).expect("there").phase, Phase::Open(_)));
+    for _ in 0..2 {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    assert!(goes_on_chain(&block(&mut node)));
+}
+
+// attack 48
+#[test]
+fn an_outage_of_the_chain_source_gives_a_peer_that_was_never_there_no_more_time() {
+    let (mut node, keys) = started_before(100, 210);
+    let told = |freshness| Input::Chain(crate::ChainInput::Freshness(freshness));
+    for _ in 0..20 {
+        assert!(!goes_on_chain(&block(&mut node)));
+    }
+    step(&mut node, NOW, told(crate::Freshness::Behind("no answer".to_owned())));
+    while node.chain().height() < Height(200) {
+        block(&mut node);
+    }
+    let (_, effects) = step(&mut node, NOW, told(crate::Freshness::Fresh));
+    assert!(goes_on_chain(&effects) && !is_open(&node, keys), "it had a hundred blocks");
 }
 
 /// How the payment that came in will end, if that is decided.

@@ -102,7 +102,7 @@ fn only<T>(all: Vec<T>) -> T {
 // BOLT 7.the-channel_update-message.9
 // BOLT 7.the-channel_update-message.10
 // BOLT 7.the-channel_update-message.11
-// BOLT 7.the-channel_update-message.12
+// BOLT 7.the-channel_update-message.19
 // BOLT 7.the-channel_update-message.13
 // BOLT 7.the-channel_update-message.14
 // BOLT 7.the-channel_update-message.15
@@ -498,6 +498,23 @@ fn a_clock_that_is_years_ahead_for_an_hour_leaves_nothing_behind_in_gossip() {
     }
     let next = said_at(&tick(&mut node, later(11 * DAY + MINUTE))).expect("it is old");
     assert_eq!(next, later(11 * DAY + MINUTE).secs());
+}
+
+// BOLT 7.the-channel_update-message.19
+/// The chain tells the hour: what is said meanwhile is taken, and so is what is said later.
+#[test]
+fn a_clock_that_is_days_behind_says_nothing_that_the_network_does_not_take() {
+    let mut node = node_with(Config::new(peer(1), Network::Bitcoin), vec![announced(1, peer(2))]);
+    let days = later(5 * DAY);
+    block_of(&mut node, days);
+    let first = said_at(&tick(&mut node, days.plus(2 * MINUTE))).expect("nothing was said before");
+    // The clock goes back to the day on which the node was made.
+    node.gossip_looked_at = NOW;
+    let mut changed = node.config().clone();
+    changed.payment.forward.fee_base = Msat(7);
+    node.config = Arc::new(changed);
+    let behind = said_at(&tick(&mut node, later(2 * MINUTE))).expect("it is news");
+    assert!(behind > first, "{behind} after {first}");
 }
 
 /// As an older version may have left it.

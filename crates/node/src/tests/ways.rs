@@ -573,3 +573,15 @@ fn where_the_channel_that_is_named_cannot_carry_it_another_one_with_the_same_pee
     let after = channels.map(|channel| balance(&net, 1, &channel));
     assert_eq!((before[0].0 - after[0].0, before[1].0 - after[1].0), (500_000_000, 300_000_000));
 }
+
+#[test]
+fn nothing_goes_back_by_the_channel_that_it_came_by_in_place_of_the_one_that_is_named() {
+    let mut net = Net::new(2);
+    net.announces = true;
+    let [came_by, named, other] = [net.open(0, 1), net.open(0, 1), net.open(0, 1)];
+    let entropy = astrape_primitives::Entropy::new([1; 32]);
+    let now = net.now;
+    let turn = crate::turn::Turn::new(&mut net.members[0].node, now, entropy);
+    assert_eq!(turn.in_its_stead(named, came_by), [other]);
+    assert_eq!(turn.in_its_stead(came_by, came_by).len(), 2, "it was named so");
+}

@@ -23,7 +23,7 @@ impl Turn<'_> {
         let named = self.node.index.by_scid(payload.short_channel_id);
         let decided = self.judged(keys, htlc, payload, next, named);
         // What a channel carries is looked at only where there is another.
-        let others = named.map(|named| self.in_its_stead(named)).filter(|others| !others.is_empty());
+        let others = named.map(|named| self.in_its_stead(named, keys)).filter(|others| !others.is_empty());
         let Some((named, others)) = named.zip(others).filter(|(named, _)| !self.carries(*named, payload))
         else {
             return (named, decided);
@@ -35,12 +35,14 @@ impl Turn<'_> {
     }
 
     /// The other channels with its peer that are as public as it is: one that nobody else knows is not found out by another's name.
-    fn in_its_stead(&self, named: ChannelKeysId) -> Vec<ChannelKeysId> {
+    /// Not the one that the HTLC came by: a circle would pay for nothing.
+    pub(crate) fn in_its_stead(&self, named: ChannelKeysId, came_by: ChannelKeysId) -> Vec<ChannelKeysId> {
         let Some(open) = self.open_of(named) else { return Vec::new() };
         let is_public = open.params.announce;
         let mut others = self.node.index.of_peer(&open.params.peer);
         others.retain(|other| {
-            *other != named && self.open_of(*other).is_some_and(|other| other.params.announce == is_public)
+            ![named, came_by].contains(other)
+                && self.open_of(*other).is_some_and(|other| other.params.announce == is_public)
         });
         others
     }

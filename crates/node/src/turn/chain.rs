@@ -233,6 +233,7 @@ impl Turn<'_> {
                 if world.fresh_since.is_none() || tip > world.behind_since.plus(MAX_DELAYED_BLOCKS) {
                     world.fresh_since = Some(tip);
                 }
+                self.node.world.first_fresh.get_or_insert(tip);
                 self.deadlines();
             }
             _ => {}

@@ -137,10 +137,11 @@ impl Turn<'_> {
         }
     }
 
-    /// What had spent the funding does not come back: ours goes out, unless it may be old.
-    fn go_in_place_of_what_left(&mut self, keys: ChannelKeysId) {
+    /// What had spent the funding does not come back: ours goes out, unless it may be old. It is asked for with each block.
+    pub(crate) fn go_in_place_of_what_left(&mut self, keys: ChannelKeysId) {
         let channel = self.node.channels.get(&keys).filter(|_| !self.node.suspect.contains(&keys));
-        if channel.is_some_and(|channel| !is_on_its_way(channel)) {
+        let may_go = |channel: &Channel| !is_on_its_way(channel) && !self.waits_for_its_peer(&keys, channel);
+        if channel.is_some_and(|channel| may_go(channel)) {
             let reason = "what had spent the funding left the chain and has not come back".to_owned();
             self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
         }

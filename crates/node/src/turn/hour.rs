@@ -1,7 +1,7 @@
 //! What time it is for what lasts: no clock of a machine that is wrong once may be believed for ever.
 //!
 //! Timestamps of gossip only grow, and an invoice that is forgotten does not come back. So the clock is not believed in these where it
-//! is far ahead of the chain.
+//! is far ahead of the chain, nor where it is behind: what is said with an older timestamp than before nobody takes.
 
 use super::Turn;
 use astrape_primitives::{Network, Timestamp};
@@ -10,14 +10,19 @@ use astrape_primitives::{Network, Timestamp};
 /// gossip.
 const MAX_AHEAD_SECS: u64 = 24 * 60 * 60;
 
+/// The time of a block may be so far ahead of the hour, in seconds: nodes take no other (Bitcoin Core).
+const MAX_BLOCK_AHEAD_SECS: u64 = 2 * 60 * 60;
+
 impl Turn<'_> {
-    /// The hour by the clock, or the latest that the chain allows. On regtest blocks come on demand and tell nothing of the hour.
+    /// The hour by the clock, or the latest or earliest that the chain allows. On regtest blocks come on demand and tell nothing of the hour.
     pub(super) fn credible_now(&self) -> Timestamp {
         let tip_time = self.node.chain.get(&()).map_or(0, |chain| chain.tip_time);
         if self.node.config.channel.network == Network::Regtest || tip_time == 0 {
             return self.now;
         }
-        self.now.min(Timestamp::from_secs(u64::from(tip_time) + MAX_AHEAD_SECS))
+        let tip_time = u64::from(tip_time);
+        let earliest = Timestamp::from_secs(tip_time.saturating_sub(MAX_BLOCK_AHEAD_SECS));
+        self.now.clamp(earliest, Timestamp::from_secs(tip_time + MAX_AHEAD_SECS))
     }
 
     /// A timestamp for gossip, greater than any before (BOLT 7). One that a wrong clock has left far ahead is not followed: the network

@@ -1,9 +1,10 @@
-//! Transactions of our coins that can never confirm: something else has spent what they spend, since a deposit was taken back by a
-//! reorganisation, or another program has used the words of this wallet. Until that is buried they are owed all the same, only what
+//! Transactions of our coins that can never confirm: something else has spent what they spend, since another program has used the
+//! words of this wallet, or a reorganisation has changed which of ours was first. Until that is buried they are owed all the same, only what
 //! they would make is not counted or spent; then they are given up, with all that builds on them.
 //!
 //! Only what the wallet has seen in a block counts, never what merely waits or is missing: a funding that may still confirm is not given
-//! up.
+//! up. So one that spends a deposit which a reorganisation took back waits for ever where who paid it spends the money elsewhere: what
+//! spends coins of others is not looked at.
 
 use super::{Turn, is_opening};
 use crate::ledger::Fact;

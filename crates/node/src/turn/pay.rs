@@ -118,9 +118,11 @@ impl Turn<'_> {
             return;
         }
         let config = Arc::clone(&self.node.config);
+        let channels = self.node.own_channels();
         for hash in due {
             let Some(payment) = self.payment(&hash) else { continue };
-            let channels = self.node.own_channels_towards(&payment.destination);
+            // Nothing is offered here, only asked and given up: all of them see the same channels.
+            let channels = self.node.with_ways_back(&channels, &payment.destination);
             if let Some((next, outputs)) = payment.on_tick(&self.pay_view(&config, &channels)) {
                 self.take_payment(hash, next, outputs);
             }

@@ -25,7 +25,7 @@ impl Turn<'_> {
     /// Whether channels must go on chain for their HTLCs. Only at the tip of the chain that is there, never in a channel whose
     /// state may be old, and never for what is not worth it. A tip that seems too old is a tip: blocks that are kept from us for
     /// hours, or a clock that is wrong, do not stop what is counted in blocks (attack 43).
-    pub(in crate::turn) fn deadlines(&mut self) {
+    pub(crate) fn deadlines(&mut self) {
         if self.node.world.is_behind {
             return;
         }
@@ -64,9 +64,10 @@ impl Turn<'_> {
     }
 
     /// Whether a peer that has not told where it is since our start may still do so.
-    fn waits_for_its_peer(&self, keys: &ChannelKeysId, channel: &Channel) -> bool {
+    pub(super) fn waits_for_its_peer(&self, keys: &ChannelKeysId, channel: &Channel) -> bool {
         let world = &self.node.world;
-        let Some(since) = world.fresh_since.filter(|_| world.unmet.contains(keys)) else { return false };
+        // An outage of the chain source later gives no more time: the peer had it.
+        let Some(since) = world.first_fresh.filter(|_| world.unmet.contains(keys)) else { return false };
         let tip = self.height();
         let is_late = tip.plus(HASTE_BLOCKS) >= first_expiry(channel);
         tip < since.plus(if is_late { BLOCKS_TO_MEET_IN_HASTE } else { BLOCKS_TO_MEET })
@@ -80,11 +81,13 @@ impl Turn<'_> {
             let Some(failed) = self.node.failed_by_peer.get(&keys).cloned() else { continue };
             let is_unspent = |c: &Channel| c.open().is_some_and(|open| open.funding.spent.is_none());
             let channel = self.node.channels.get(&keys);
-            if !channel.is_some_and(|channel| is_unspent(channel) && !is_on_its_way(channel)) {
+            let Some(channel) = channel.filter(|channel| is_unspent(channel) && !is_on_its_way(channel))
+            else {
                 self.node.failed_by_peer.remove(&keys);
-            } else if tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT)
-                && !self.node.suspect.contains(&keys)
-            {
+                continue;
+            };
+            let is_due = tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT);
+            if is_due && !self.node.suspect.contains(&keys) && !self.waits_for_its_peer(&keys, channel) {
                 self.node.failed_by_peer.remove(&keys);
                 let reason = failed.words;
                 self.drive(keys, ChannelEvent::Command(astrape_channel::Command::ForceClose { reason }));
