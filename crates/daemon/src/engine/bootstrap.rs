@@ -64,7 +64,7 @@ async fn keep_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Option<
         let knows_network = shared.gossip.progress().1 > 0;
         // Who knows the network can do with one peer, and waits for its own.
         let enough = if knows_network { 1 } else { WANTED };
-        if peers(shared) >= enough {
+        if shared.peers.chosen() >= enough {
             accompanied_at = Instant::now();
         } else if !knows_network || accompanied_at.elapsed() >= alone {
             look_for_peers(shared, seeds, name_server).await;
@@ -80,7 +80,7 @@ async fn look_for_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Opt
     let strangers = shared.gossip.strangers(MAX_CALLS, clock::fresh32(), |ip| is_local || is_public(ip));
     call(shared, strangers).await;
     for seed in seeds {
-        if peers(shared) > 0 && (peers(shared) >= WANTED || shared.gossip.progress().1 > 0) {
+        if shared.peers.chosen() > 0 && (shared.peers.chosen() >= WANTED || shared.gossip.progress().1 > 0) {
             return;
         }
         match ask(seed, name_server).await {
@@ -93,15 +93,10 @@ async fn look_for_peers(shared: &Arc<Shared>, seeds: &[String], name_server: Opt
     }
 }
 
-/// With how many peers we are connected.
-fn peers(shared: &Shared) -> usize {
-    shared.peers.all().len()
-}
-
 /// Dials some of them, one after the other.
 async fn call(shared: &Arc<Shared>, found: Vec<Found>) {
     for Found { node_id, address } in found {
-        if peers(shared) >= WANTED {
+        if shared.peers.chosen() >= WANTED {
             return;
         }
         match tokio::time::timeout(DIAL_PATIENCE, dial(shared, node_id, &address)).await {

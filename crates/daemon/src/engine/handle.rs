@@ -173,7 +173,14 @@ impl Handle {
             return Ok(());
         }
         let mut refused = ConnectError::NoAddress(peer);
-        for address in places::known(&self.shared, peer) {
+        let remembered = places::remembered(&self.shared, &peer);
+        for address in &remembered {
+            match self.connect(peer, address).await {
+                Ok(()) => return Ok(()),
+                Err(error) => refused = error,
+            }
+        }
+        for address in places::announced(&self.shared, &peer, &remembered).await {
             match self.connect(peer, &address).await {
                 Ok(()) => return Ok(()),
                 Err(error) => refused = error,

@@ -146,6 +146,13 @@ impl Peers {
         self.lock().links.values().map(|(link, _)| Arc::clone(link)).collect()
     }
 
+    /// With how many peers we are connected that are ours by choice: who only came to us may be there to keep others away.
+    pub(crate) fn chosen(&self) -> usize {
+        let state = self.lock();
+        let is_chosen = |link: &Link| !link.inbound || state.of_channels.contains_key(&link.peer);
+        state.links.values().filter(|(link, _)| link.is_up() && is_chosen(link)).count()
+    }
+
     /// Nobody comes in any more.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

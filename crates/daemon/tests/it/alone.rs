@@ -44,9 +44,13 @@ async fn a_node_that_is_left_alone_calls_nodes_of_the_network_and_no_strangers_w
     let carol = carol.stopped().await.start_with(|config| config.dns_seeds = Some(Vec::new())).await;
     until("bob is called", async || carol.handle.peer_address(&bob.id()) == Some((place.to_string(), false)))
         .await;
-    // Whenever it is alone.
+    // Whenever it is alone; who came to it by itself is no company.
+    let dave = Member::start(17, &chain).await;
+    dave.connect(&carol).await;
     carol.handle.disconnect(bob.id()).await.unwrap();
     until("bob is called again", async || carol.handle.peer_address(&bob.id()).is_some()).await;
+    assert!(carol.handle.peer_address(&dave.id()).is_some_and(|(_, inbound)| inbound));
+    dave.stop().await.unwrap();
     stop([alice, bob, carol]).await;
 }
 

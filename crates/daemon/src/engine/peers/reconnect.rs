@@ -97,6 +97,9 @@ impl Backoffs {
     }
 }
 
+/// How long one attempt may take, at all places of a peer together: others wait for its turn.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Up to a half more, so that nodes which lost each other do not try in step.
 fn jitter(pause: Duration) -> Duration {
     let [byte, ..] = clock::fresh32();
@@ -132,19 +135,36 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 
 async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, wanted: Wanted) {
     let Ok(_permit) = dials.acquire().await else { return };
-    let Wanted { remembered, has_channel } = wanted;
-    let addresses = if has_channel { places::with_announced(&shared, peer, remembered) } else { remembered };
-    let mut connected = false;
-    for address in addresses {
-        match dial(&shared, peer, &address).await {
-            Ok(_) => {
-                connected = true;
-                break;
-            }
-            Err(error) => tracing::debug!(%peer, %error, "cannot reconnect"),
+    let trying = tokio::time::timeout(ATTEMPT_TIMEOUT, is_reached(&shared, peer, &wanted));
+    shared.backoffs.ended(peer, trying.await.unwrap_or(false));
+}
+
+/// Tries the places where a peer may be, one after the other.
+async fn is_reached(shared: &Arc<Shared>, peer: NodeId, wanted: &Wanted) -> bool {
+    for address in &wanted.remembered {
+        if is_reached_at(shared, peer, address).await {
+            return true;
         }
     }
-    shared.backoffs.ended(peer, connected);
+    if !wanted.has_channel {
+        return false;
+    }
+    for address in places::announced(shared, &peer, &wanted.remembered).await {
+        if is_reached_at(shared, peer, &address).await {
+            return true;
+        }
+    }
+    false
+}
+
+async fn is_reached_at(shared: &Arc<Shared>, peer: NodeId, address: &str) -> bool {
+    match dial(shared, peer, address).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(%peer, %error, "cannot reconnect");
+            false
+        }
+    }
 }
 
 /// Whom to stay connected with, by what is remembered of it.
