@@ -166,7 +166,8 @@ impl Gossip {
         let stored = self.append(&Record::Message(heard.bytes.clone()));
         let item = Item { stored, timestamp: m.timestamp, from };
         let channel = self.graph.channel(id);
-        let is_first = channel.as_ref().is_some_and(|c| c.policies == [None, None]);
+        let is_passed_on = self.is_passed_on(id);
+        let is_first = is_passed_on && channel.as_ref().is_some_and(|c| c.policies == [None, None]);
         // BOLT 7: a channel is passed on with its first update, and before it; so are its ends, if they have no other.
         if is_first && let Some(channel) = channel {
             if let Some(stored) = channel.stored {
@@ -174,7 +175,7 @@ impl Gossip {
             }
             [channel.node_1, channel.node_2].iter().for_each(|node| self.pass_on_first(node));
         }
-        if self.graph.set_policy(id, direction, policy(m, Some(stored))).is_ok() {
+        if self.graph.set_policy(id, direction, policy(m, Some(stored))).is_ok() && is_passed_on {
             self.outgoing.update(id, direction, item);
         }
     }

@@ -4,7 +4,7 @@
 use crate::graph::{Direction, StoredAt};
 use astrape_primitives::{NodeId, ShortChannelId};
 use astrape_wire::GossipTimestampFilter;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often what was gathered is flushed, in milliseconds.
 pub const FLUSH_MILLIS: u64 = 60_000;
@@ -115,6 +115,24 @@ impl Outgoing {
 }
 
 impl super::Gossip {
+    /// Whether others are told of a channel: its funding is there unspent, or the channel is ours. One that was believed where the chain
+    /// source could not tell is of use to path search alone: whoever checks what we tell would count it against us.
+    #[must_use]
+    pub fn is_passed_on(&self, id: ShortChannelId) -> bool {
+        let is_ours = || {
+            let channel = self.graph.channel(id);
+            channel.is_some_and(|channel| [channel.node_1, channel.node_2].contains(&self.our_id))
+        };
+        !self.is_closed(id) && (self.fundings.contains_key(&id) || is_ours())
+    }
+
+    /// The nodes that have such a channel: nobody has made them up for nothing.
+    #[must_use]
+    pub fn nodes_with_funding(&self) -> BTreeSet<NodeId> {
+        let channels = self.fundings.keys().filter_map(|id| self.graph.channel(*id));
+        channels.flat_map(|channel| [channel.node_1, channel.node_2]).collect()
+    }
+
     /// What was gathered since the last flush. Called every [`FLUSH_MILLIS`].
     pub fn flush(&mut self, now: u32) -> Batch {
         self.update_limits.sweep(now);

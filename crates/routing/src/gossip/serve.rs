@@ -2,8 +2,8 @@
 //! beginning of time ever takes more memory than one piece (attack 62). The shell asks for the next piece when the peer has
 //! read the last.
 //!
-//! Never: a channel whose funding is spent is told of, although it is kept for 72 blocks. Who asked would find the output gone,
-//! and LND bans whoever told it of a hundred such.
+//! Never: a channel whose funding is spent is told of, although it is kept for 72 blocks, or one whose funding was never seen. Who
+//! asked would find no output, and LND bans whoever told it of a hundred such.
 
 use crate::gossip::{Filter, Gossip};
 use crate::graph::StoredAt;
@@ -58,7 +58,7 @@ impl RangeAnswer {
         let last = first_of(self.end().min(1 << 24).saturating_sub(1)).0 | ((1 << 40) - 1);
         let mut marks: Vec<_> = if is_ours && self.from.0 <= last && self.end() > self.first {
             let range = (Bound::Included(self.from), Bound::Included(ShortChannelId(last)));
-            let marks = gossip.graph().marks(range).filter(|m| !gossip.is_closed(m.short_channel_id));
+            let marks = gossip.graph().marks(range).filter(|m| gossip.is_passed_on(m.short_channel_id));
             marks.take(MAX_IDS_IN_REPLY + 1).collect()
         } else {
             Vec::new()
@@ -192,7 +192,7 @@ impl IdsAnswer {
 
     fn tell_of(&mut self, gossip: &Gossip, id: ShortChannelId, flags: u64, piece: &mut Vec<StoredAt>) {
         let graph = gossip.graph();
-        let Some(channel) = graph.channel(id).filter(|_| !gossip.is_closed(id)) else {
+        let Some(channel) = graph.channel(id).filter(|_| gossip.is_passed_on(id)) else {
             return;
         };
         let wants = |bit: u64| flags & bit != 0;
@@ -251,7 +251,7 @@ impl Backlog {
             let updates = channel.policies.iter().flatten().filter(|p| self.filter.wants(p.timestamp));
             let updates: Vec<StoredAt> = updates.filter_map(|policy| policy.stored).collect();
             // Without an update nothing is told of a channel, nor once it is closed (BOLT 7).
-            if !updates.is_empty() && !gossip.is_closed(channel.short_channel_id) {
+            if !updates.is_empty() && gossip.is_passed_on(channel.short_channel_id) {
                 piece.extend(channel.stored);
                 piece.extend(updates);
             }

@@ -1,13 +1,19 @@
 //! The queries of others, answered.
 
-use crate::kit::{NOW, Net, TIP, channel_message, chosen, funding, node, node_announcement, scid};
+use crate::kit::{
+    CAPACITY, NOW, Net, TIP, channel, channel_message, chosen, funding, node, node_announcement, scid, update,
+};
 use astrape_primitives::{Height, Network, ShortChannelId};
 use astrape_routing::Gossip;
-use astrape_routing::gossip::Record;
-use astrape_routing::gossip::serve::{IdsAnswer, MAX_IDS_IN_REPLY, Piece, QueryFault, RangeAnswer};
+use astrape_routing::gossip::serve::{Backlog, IdsAnswer, MAX_IDS_IN_REPLY, Piece, QueryFault, RangeAnswer};
 use astrape_routing::gossip::sync::{Say, Sync};
+use astrape_routing::gossip::{ChainAnswer, Filter, Record};
 use astrape_wire::tlv::BigSize;
-use astrape_wire::{Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange};
+use astrape_wire::{
+    GossipTimestampFilter, Message, QueryChannelRange, QueryFlags, QueryShortChannelIds, ReplyChannelRange,
+};
+use bitcoin::hashes::Hash as _;
+use bitcoin::{OutPoint, Txid};
 
 fn range(first: u32, count: u32, options: Option<u64>) -> QueryChannelRange {
     QueryChannelRange {
@@ -162,7 +168,9 @@ fn large(count: usize, in_a_block: usize, apart: usize) -> Gossip {
         message.short_channel_id =
             ShortChannelId::new(u32::try_from(block).unwrap(), u32::try_from(index).unwrap(), 0).unwrap();
         let bytes = Message::ChannelAnnouncement(message.clone()).encode().expect("short").into();
-        assert!(gossip.replay(&Record::Channel { bytes, funding: None, received: NOW }, 1));
+        let funding =
+            u32::try_from(n).ok().map(|vout| (OutPoint { txid: Txid::all_zeros(), vout }, CAPACITY));
+        assert!(gossip.replay(&Record::Channel { bytes, funding, received: NOW }, 1));
     }
     gossip
 }
@@ -186,6 +194,38 @@ fn a_large_range_is_answered_in_parts_that_follow_each_other() {
         }));
         assert!(taken_by_another(&said));
     }
+}
+
+/// Anybody can invent a channel where the chain source cannot tell, and whoever checks it bans who has passed it on.
+#[test]
+fn nobody_is_told_of_a_channel_whose_funding_was_never_seen() {
+    let mut net = some();
+    let before = parts(&net, &range(0, 1_000, None))[0].encoded_short_ids.clone();
+    let invented = scid(955);
+    net.hear(channel(8, 9, invented));
+    net.answer(invented, &ChainAnswer::Unknown);
+    net.hear(update(8, 9, invented, NOW - 50));
+    let known = net.gossip.graph().channel(invented).expect("it is of use to path search");
+    assert!(known.policies.iter().any(Option::is_some));
+    assert_eq!(parts(&net, &range(0, 1_000, None))[0].encoded_short_ids, before);
+    let query = QueryShortChannelIds {
+        chain_hash: net.gossip.chain_hash(),
+        encoded_short_ids: vec![invented],
+        query_flags: None,
+    };
+    let mut answer = IdsAnswer::new(query).expect("it has no flags");
+    assert!(matches!(answer.next(&net.gossip, true), Some(Piece::End(_))));
+    let stored = known.stored.expect("it is kept");
+    assert!(net.gossip.flush(NOW).iter().all(|item| item.stored != stored && item.timestamp != NOW - 50));
+    let everything = GossipTimestampFilter {
+        chain_hash: net.gossip.chain_hash(),
+        first_timestamp: 0,
+        timestamp_range: u32::MAX,
+    };
+    let mut backlog = Backlog::new(Filter::new(&everything));
+    let told: Vec<_> = std::iter::from_fn(|| backlog.next(&net.gossip)).flatten().collect();
+    assert!(!told.contains(&stored));
+    assert!(!net.gossip.nodes_with_funding().contains(&known.node_1));
 }
 
 #[test]

@@ -110,7 +110,10 @@ impl GossipEngine {
         entropy: [u8; 32],
         may_be_called: impl Fn(IpAddr) -> bool,
     ) -> Vec<Found> {
-        strangers::strangers(self.lock().gossip.graph().nodes(), most, entropy, may_be_called)
+        let state = self.lock();
+        let with_funding = state.gossip.nodes_with_funding();
+        let nodes = state.gossip.graph().nodes().filter(|(id, _)| with_funding.contains(id));
+        strangers::strangers(nodes, most, entropy, may_be_called)
     }
 
     /// The graph as path search reads it.
