@@ -138,6 +138,18 @@ impl Gossip {
         self.our_id
     }
 
+    /// Announcements of a peer whose funding the chain has not been asked about yet.
+    #[must_use]
+    pub fn waiting_of(&self, peer: &NodeId) -> usize {
+        self.waiting.of(peer)
+    }
+
+    /// How many channels the chain was asked about since the start.
+    #[must_use]
+    pub fn chain_answers(&self) -> u64 {
+        self.waiting.answered()
+    }
+
     /// Channels whose funding the chain has not been asked about yet.
     #[must_use]
     pub fn waiting_count(&self) -> usize {

@@ -36,6 +36,9 @@ pub const MAX_REPLIES: usize = 4_000;
 /// A peer that owes an answer and brings nothing of it for so long, in milliseconds, is left.
 pub const SILENCE_MILLIS: u64 = 60_000;
 
+/// So many answers of the chain hold a sync at most: more than can have waited when it was held.
+const MAX_ANSWERS_HELD: u64 = 10_000;
+
 /// So long, in milliseconds, the whole list or one portion may take: a slow peer says a megabyte meanwhile.
 pub const STAGE_MILLIS: u64 = 10 * 60_000;
 
@@ -166,8 +169,8 @@ enum Stage {
     Fetching {
         wanted: Vec<(ShortChannelId, u64)>,
         portion: Vec<ShortChannelId>,
-        /// The chain is asked first for what the last portions brought.
-        is_held: bool,
+        /// The chain is asked first for what the last portions brought; how much it had answered before.
+        held_at: Option<u64>,
         /// The list was much shorter than what is known.
         is_partial: bool,
     },
@@ -233,7 +236,7 @@ impl Sync {
     }
 
     fn go_on(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
-        if let Some(Full { stage: Stage::Fetching { is_held: true, .. }, .. }) = &self.full {
+        if let Some(Full { stage: Stage::Fetching { held_at: Some(_), .. }, .. }) = &self.full {
             // Not the peer is slow, but the chain.
             return self.fetch(now, gossip);
         }
@@ -328,7 +331,7 @@ impl Sync {
         // Two parts may name the channels of the block between them.
         wanted.sort_unstable();
         wanted.dedup_by_key(|(id, _)| *id);
-        full.stage = Stage::Fetching { wanted, portion: Vec::new(), is_held: false, is_partial };
+        full.stage = Stage::Fetching { wanted, portion: Vec::new(), held_at: None, is_partial };
         Ok(self.fetch(now, gossip))
     }
 
@@ -365,21 +368,27 @@ impl Sync {
         }
     }
 
-    /// Asks for the next portion, or is done; waits with either while the chain is behind.
+    /// Asks for the next portion, or is done; waits with either while the chain is behind with what this peer has told. What others tell
+    /// meanwhile, or invent, holds nobody.
     fn fetch(&mut self, now: u64, gossip: &Gossip) -> Vec<Say> {
         let Some(Full { peer, stage, since, heard_at }) = &mut self.full else {
             return Vec::new();
         };
-        let Stage::Fetching { wanted, portion: asked, is_held, is_partial } = stage else {
+        let Stage::Fetching { wanted, portion: asked, held_at, is_partial } = stage else {
             return Vec::new();
         };
-        // What waits at the end may be what others invent.
         let was_long = wanted.is_empty() && now.saturating_sub(*since) >= STAGE_MILLIS;
         let may_wait = if wanted.is_empty() { 0 } else { MAX_UNCHECKED };
-        *is_held = gossip.waiting_count() > may_wait && !was_long;
-        if *is_held {
-            return Vec::new();
+        if gossip.waiting_of(peer) > may_wait && !was_long {
+            let since = *held_at.get_or_insert(gossip.chain_answers());
+            if gossip.chain_answers() - since < MAX_ANSWERS_HELD {
+                return Vec::new();
+            }
+            // All that waited was answered, and as much waits again: it tells faster than anything can be checked.
+            self.full = None;
+            return self.begin(now, gossip);
         }
+        *held_at = None;
         if wanted.is_empty() {
             let is_partial = *is_partial;
             self.full = None;

@@ -35,6 +35,8 @@ pub(super) struct Waiting {
     channels: BTreeMap<ShortChannelId, WaitingChannel>,
     /// How many announcements of each peer wait.
     of_peers: BTreeMap<NodeId, usize>,
+    /// Channels that waited and do no more.
+    answered: u64,
 }
 
 /// One of them.
@@ -49,6 +51,16 @@ pub(super) struct WaitingChannel {
 impl Waiting {
     pub(super) fn len(&self) -> usize {
         self.channels.len()
+    }
+
+    /// How many announcements of a peer wait.
+    pub(super) fn of(&self, peer: &NodeId) -> usize {
+        self.of_peers.get(peer).copied().unwrap_or_default()
+    }
+
+    /// How many channels have waited and do no more.
+    pub(super) fn answered(&self) -> u64 {
+        self.answered
     }
 
     pub(super) fn contains(&self, id: ShortChannelId) -> bool {
@@ -67,7 +79,7 @@ impl Waiting {
 
     /// Whether one more announcement of a peer may wait.
     pub(super) fn has_room_of(&self, peer: &NodeId) -> bool {
-        self.of_peers.get(peer).is_none_or(|waiting| *waiting < MAX_WAITING_OF_PEER)
+        self.of(peer) < MAX_WAITING_OF_PEER
     }
 
     /// Whether the chain is to be asked: it is, when this is the first announcement of the channel.
@@ -93,6 +105,7 @@ impl Waiting {
 
     pub(super) fn take(&mut self, id: ShortChannelId) -> Option<WaitingChannel> {
         let taken = self.channels.remove(&id)?;
+        self.answered += 1;
         for from in taken.rivals.iter().filter_map(|(_, from)| *from) {
             if let Entry::Occupied(mut waiting) = self.of_peers.entry(from) {
                 *waiting.get_mut() -= 1;

@@ -277,17 +277,19 @@ pub(crate) fn flooded(count: u32, from: impl Fn(u32) -> NodeId) -> Net {
     for n in 0..count {
         let mut message = one.clone();
         message.short_channel_id = ShortChannelId::new(1_000 + n, 1, 0).expect("small");
-        let job = match net.gossip.offer(net.now, heard(message)) {
-            astrape_routing::gossip::Offered::Verify(job) => job,
-            other => {
-                assert_eq!(other, astrape_routing::gossip::Offered::Ignored(Ignored::TooMany));
-                continue;
-            }
-        };
-        // As if the signature held: ten thousand are too many to sign in a test.
-        drop(net.gossip.checked(net.now, Some(from(n)), *job, true));
+        invent(&mut net, message, from(n));
     }
     net
+}
+
+/// As if the signatures held: ten thousand are too many to sign in a test.
+pub(crate) fn invent(net: &mut Net, message: ChannelAnnouncement, from: NodeId) {
+    match net.gossip.offer(net.now, heard(message)) {
+        astrape_routing::gossip::Offered::Verify(job) => {
+            drop(net.gossip.checked(net.now, Some(from), *job, true));
+        }
+        other => assert_eq!(other, astrape_routing::gossip::Offered::Ignored(Ignored::TooMany)),
+    }
 }
 
 #[test]

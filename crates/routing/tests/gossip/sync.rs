@@ -1,6 +1,6 @@
 //! Our own queries: whom we ask, for what, and when we stop asking.
 
-use crate::kit::{NOW, Net, channel_message, chosen, peer, scid, stranger};
+use crate::kit::{NOW, Net, channel_message, chosen, peer, scid, signed_channel, stranger};
 use astrape_primitives::{Height, Network, NodeId, ShortChannelId};
 use astrape_routing::gossip::Record;
 use astrape_routing::gossip::sync::{
@@ -532,6 +532,39 @@ fn the_next_portion_waits_for_the_chain_and_so_does_the_end() {
     }
     sync.tick(MILLIS + hour, &net.gossip);
     assert_eq!(sync.progress(), Progress::Complete);
+}
+
+#[test]
+fn neither_what_others_invent_nor_what_the_peer_does_holds_the_sync_for_ever() {
+    let all: Vec<ShortChannelId> = (1..=501).map(scid).collect();
+    let listed = |net: &Net| {
+        let mut sync = Sync::default();
+        sync.connected(MILLIS, peer(1), chosen(false), &net.gossip);
+        sync.connected(MILLIS, peer(2), chosen(false), &net.gossip);
+        let part = reply(&all, 0, u32::MAX, true);
+        let said = sync.range_reply(MILLIS, peer(1), &part, &net.gossip).expect("good");
+        (sync, ids_of(&said).len())
+    };
+    let of_others = crate::channels::flooded(2_500, |_| peer(9));
+    assert_eq!(listed(&of_others).1, 500);
+    // Who is asked tells ever more of what is not there.
+    let mut net = crate::channels::flooded(1_001, |_| peer(1));
+    let (mut sync, asked) = listed(&net);
+    assert_eq!(asked, 0);
+    let one = signed_channel(channel_message(1, 2, scid(900)), 1, 2);
+    let mut n = 1_001;
+    while sync.progress() == Progress::Fetching(501) {
+        assert!(n < 12_000, "it is held");
+        let mut message = one.clone();
+        message.short_channel_id = ShortChannelId::new(1_000 + n, 1, 0).expect("small");
+        crate::channels::invent(&mut net, message, peer(1));
+        let oldest = ShortChannelId::new(n - 1, 1, 0).expect("small");
+        net.answer(oldest, &astrape_routing::gossip::ChainAnswer::Gone);
+        n += 1;
+        sync.tick(MILLIS, &net.gossip);
+    }
+    assert_eq!(sync.progress(), Progress::Listing, "another one is asked");
+    assert!(n > 10_000);
 }
 
 #[test]
