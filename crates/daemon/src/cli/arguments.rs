@@ -232,6 +232,9 @@ pub struct Rebalance {
     /// How long to try: 60, 90s, 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Show its parts, with their hops and how long each held it
+    #[arg(long)]
+    pub parts: bool,
 }
 
 /// Show the way that a payment would take.
@@ -284,6 +287,9 @@ pub struct Pay {
     /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Show its parts, with their hops and how long each held it
+    #[arg(long)]
+    pub parts: bool,
 }
 
 /// A part of a list.

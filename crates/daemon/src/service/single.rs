@@ -54,7 +54,7 @@ impl NodeService {
             }
         };
         let none = || Status::not_found("no payment of this node has this hash: see `astrape payments`");
-        let payment = with_parts(payment.ok_or_else(none)?, &self.handle.trips());
+        let payment = with_parts(payment.ok_or_else(none)?, &node, &self.handle.trips());
         Ok(GetPaymentResponse { payment: Some(payment) })
     }
 }

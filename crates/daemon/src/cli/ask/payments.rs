@@ -12,6 +12,7 @@ use astrape_api::v1::{
 use astrape_invoice::{Invoice, PaymentLink};
 use astrape_primitives::{NodeId, PaymentHash, PaymentPreimage};
 use std::io::IsTerminal as _;
+use std::time::Instant;
 use tonic::Status;
 
 impl Asking {
@@ -31,9 +32,11 @@ impl Asking {
             request_id: pay.request_id.clone(),
         };
         let lost = |status| lost(status, hash_of(pay), pay.request_id.as_deref());
+        let began = Instant::now();
         let answer = self.client.pay(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
-        self.show(&payment, render::payments::ended)?;
+        let took = began.elapsed();
+        self.show(&payment, |payment| render::payments::ended(payment, took, pay.parts))?;
         verdict(&payment)
     }
 
@@ -47,9 +50,11 @@ impl Asking {
             request_id: rebalance.request_id.clone(),
         };
         let lost = |status| lost(status, None, rebalance.request_id.as_deref());
+        let began = Instant::now();
         let answer = self.client.rebalance(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
-        self.show(&payment, render::payments::ended)?;
+        let took = began.elapsed();
+        self.show(&payment, |payment| render::payments::ended(payment, took, rebalance.parts))?;
         verdict(&payment)
     }
 

@@ -338,6 +338,8 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     rows.extend(each("rebalance", "max_fee", circle, &["lots", "-1", "", huge], 2, "--max-fee"));
     let circle = &["1", "--from", "abcd", "--timeout", "?"];
     rows.extend(each("rebalance", "timeout", circle, &["soon", "0", "-1", "", huge], 2, TIME));
+    rows.push(row("rebalance", "parts", &["1", "--from", "abcd", "--parts=no"], 2, UNEXPECTED));
+    rows.push(row("pay", "parts", &["lnbcrt1", "--parts=no"], 2, UNEXPECTED));
     rows.push(row("route", "", &["x", "1", "2"], 2, UNEXPECTED));
     rows.push(row("route", "invoice", &[""], 1, "invoice: it is missing"));
     rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
