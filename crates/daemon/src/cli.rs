@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`exit`] | how a command ends, for scripts |
 //! | [`amounts`] | amounts and times as people write them |
+//! | [`feerate`] | feerates as people write them |
 //! | [`arguments`] | what each command takes |
 //! | `files` | how many files and sockets the process may have open |
 //! | `run` | the node as a process: start, serve, stop |
@@ -15,6 +16,7 @@ pub mod amounts;
 pub mod arguments;
 mod ask;
 pub mod exit;
+pub mod feerate;
 mod files;
 mod output;
 mod run;

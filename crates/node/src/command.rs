@@ -447,7 +447,7 @@ pub enum Refusal {
     /// Nobody has said what a transaction should pay.
     #[error(
         "no feerate is known: the chain source has told none since this node started. Try again in a minute (`astrape getinfo` says what is \
-         wrong if that lasts), or choose one (--feerate-perkw)"
+         wrong if that lasts), or choose one (--feerate)"
     )]
     NoFeerate,
     /// It can never confirm.

@@ -97,10 +97,10 @@ pub(crate) fn feerate(field: &str, per_kw: Option<u32>) -> Result<Option<Feerate
         return Ok(None);
     };
     if !(FeeratePerKw::FLOOR..=MAX_FEERATE).contains(&feerate) {
-        let (least, most) = (FeeratePerKw::FLOOR.0, MAX_FEERATE.0);
+        let (least, most) = (FeeratePerKw::FLOOR.for_people(), MAX_FEERATE.for_people());
         return Err(invalid(
             field,
-            format!("it is in satoshi per 1000 weight units, from {least} to {most}"),
+            format!("it is from {least} to {most}, and not {}", feerate.for_people()),
         ));
     }
     Ok(Some(feerate))

@@ -16,7 +16,7 @@ impl Asking {
             amount_sat: open.amount.0.0,
             push_msat: open.push.0,
             private: open.private,
-            feerate_perkw: open.feerate_perkw,
+            feerate_perkw: open.fees.per_kw(),
             spend_reserve: open.spend_reserve,
             request_id: open.request_id.clone(),
         };

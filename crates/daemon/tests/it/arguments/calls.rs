@@ -143,7 +143,7 @@ impl Table {
 
 const NO_MONEY: &str = "there is not so much bitcoin";
 const NOT_ZERO: &str = "it must be above zero";
-const FEERATE: &str = "it is in satoshi per 1000 weight units, from 253 to 250000";
+const FEERATE: &str = "it is from 1.012 sat/vB (253 per kw) to 1000 sat/vB (250000 per kw)";
 const NO_ADDRESS: &str = "this is no address of network regtest";
 const NO_HOST: &str = "write it as host:port";
 const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";

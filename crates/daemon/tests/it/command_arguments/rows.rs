@@ -185,6 +185,26 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "cannot be used with",
     ));
+    for (command, words) in [
+        ("withdraw", &[MAINNET, "1k"][..]),
+        ("open", &[NOBODY, "50k"]),
+        ("bumpfee", &["ab"]),
+        ("recover", &[]),
+    ] {
+        let words = [words, &["--feerate", "?"]].concat();
+        rows.extend(each(
+            command,
+            "feerate",
+            &words,
+            &["x", "", "-5", "5,5", huge],
+            2,
+            "is written 5, 5sat/vb",
+        ));
+        rows.extend(each(command, "feerate", &words, &["0", "1", "252perkw"], 2, "is less than is relayed"));
+        rows.extend(each(command, "feerate", &words, &["5.001"], 2, "steps of 0.004 sat/vB"));
+        let twice = [&words[..words.len() - 1], &["5", "--feerate-perkw", "1250"]].concat();
+        rows.push(row(command, "feerate", &twice, 2, "cannot be used with"));
+    }
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
@@ -210,7 +230,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
         "feerate_perkw",
         &[NOBODY, "50k", "--feerate-perkw", "250001"],
         1,
-        "from 253 to 250000",
+        "it is from 1.012 sat/vB (253 per kw) to 1000 sat/vB (250000 per kw)",
     ));
     rows.extend(each("open", "push", &[NOBODY, "50k", "--push", "?"], &["-1", "x", "", huge], 2, "--push"));
     rows.push(row("open", "push", &[NOBODY, "50k", "--push", "51k"], 1, "more than the channel is to hold"));
