@@ -32,7 +32,7 @@ pub mod values;
 
 pub use options::{PlaceOptions, RunOptions};
 pub use place::Place;
-pub use read::{Invocation, read};
+pub use read::{Invocation, Sourced, read};
 pub use settings::{Developer, Settings};
 
 /// Why the options cannot be used.

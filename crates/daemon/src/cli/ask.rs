@@ -9,6 +9,7 @@ mod node;
 mod payments;
 
 use super::exit::Failure;
+use super::fields::{in_words_of, set_elsewhere};
 use super::{Action, output};
 use crate::config::Invocation;
 use astrape_api::{Client, connect};
@@ -25,8 +26,11 @@ pub(crate) fn ask(invocation: &Invocation) -> Result<(), Failure> {
     let runtime = runtime.map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
     runtime.block_on(async {
         let place = &invocation.place;
-        let client = connect(&place.data_dir, &place.rpc_to_call().to_string()).await?;
-        Asking { client, json: invocation.cli.json }.perform(&invocation.cli.action).await
+        let connected = connect(&place.data_dir, &place.rpc_to_call().to_string()).await;
+        let client = connected
+            .map_err(|error| Failure::from(error).with(&set_elsewhere(&invocation.place_sources)))?;
+        let asking = Asking { client, json: invocation.cli.json };
+        asking.perform(&invocation.cli.action).await.map_err(|failure| in_words_of(invocation, failure))
     })
 }
 

@@ -207,7 +207,7 @@ fn description(request: &CreateInvoiceRequest) -> Result<Description, Status> {
         Some(hash) => Ok(Description::Hash(argument::hex32("description_hash", hash)?)),
         None if request.description.len() > MAX_DESCRIPTION => Err(argument::invalid(
             "description",
-            format!("it has at most {MAX_DESCRIPTION} bytes: give description_hash for a longer text"),
+            format!("it has at most {MAX_DESCRIPTION} bytes: give the hash of a longer text instead"),
         )),
         None => Ok(Description::Text(request.description.clone())),
     }

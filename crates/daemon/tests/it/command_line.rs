@@ -326,3 +326,36 @@ fn a_node_without_its_seed_does_not_start_as_another() {
     assert!(err(&output).contains("24 words"), "{}", err(&output));
     assert!(!dir.join("seed").exists());
 }
+
+#[test]
+fn what_was_set_by_the_environment_or_a_file_is_told_with_what_has_set_it() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    let file_name = file.to_str().unwrap();
+    let mut by_env = astrape(home.path(), &["getinfo"]);
+    by_env.env("ASTRAPE_NETWORK", "mars");
+    let mut of_run = astrape(home.path(), &["run"]);
+    of_run.env("ASTRAPE_FEE_PPM", "many");
+    let mut resolved = astrape(home.path(), &["run"]);
+    resolved.env("ASTRAPE_ALIAS", "a".repeat(33));
+    fs::write(&file, "bitcoind-user = 'u'\n").unwrap();
+    let in_file = astrape(home.path(), &["--config", file_name, "run"]);
+    let mut elsewhere = astrape(home.path(), &["getinfo"]);
+    elsewhere.env("ASTRAPE_DATA_DIR", "/nowhere");
+    for (mut command, code, told) in [
+        (by_env, 2, "ASTRAPE_NETWORK"),
+        (of_run, 2, "ASTRAPE_FEE_PPM"),
+        (resolved, 2, "by ASTRAPE_ALIAS"),
+        (in_file, 2, file_name),
+        (elsewhere, 3, "data-dir is set to /nowhere by ASTRAPE_DATA_DIR"),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        assert!(err(&output).contains(told), "{told}: {}", err(&output));
+    }
+    // A flag goes first, and is told as it was typed.
+    let mut typed = astrape(home.path(), &["--network", "venus", "getinfo"]);
+    typed.env("ASTRAPE_NETWORK", "mars");
+    let text = err(&typed.output().unwrap());
+    assert!(text.contains("--network") && !text.contains("ASTRAPE_NETWORK"), "{text}");
+}

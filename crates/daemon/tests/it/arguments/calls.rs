@@ -267,7 +267,7 @@ fn invoices(table: &mut Table) {
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.wrong("description", text("x".repeat(640)), "at most 639 bytes");
     table.wrong("description", text("é".repeat(320)), "at most 639 bytes");
-    table.wrong("description", text("x".repeat(60_000)), "give description_hash");
+    table.wrong("description", text("x".repeat(60_000)), "give the hash of a longer text");
     table.row("description", None, Outcome::Taken);
     table.wrong("description_hash", text("00".repeat(32)), "give either a description or the hash");
     table.wrong("description_hash", text("x".repeat(60_000)), "give either a description or the hash");

@@ -86,7 +86,14 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
     for command in ["payments", "invoices"] {
-        rows.extend(each(command, "payment_hash", &["?"], &["", "more", "abcd", &long], 1, "payment_hash: "));
+        rows.extend(each(
+            command,
+            "payment_hash",
+            &["?"],
+            &["", "more", "abcd", &long],
+            1,
+            "<PAYMENT_HASH>: ",
+        ));
         rows.push(row(command, "payment_hash", &[&"ab".repeat(32)], 1, "no "));
         rows.push(row(command, "payment_hash", &["ab", "--limit", "5"], 2, "cannot be used with"));
     }
@@ -99,7 +106,7 @@ pub(super) fn rows() -> Vec<Row> {
     ] {
         for bad in ["", "é", "\u{202e}", "a\nb", &long] {
             let words = [words, &["--request-id", bad]].concat();
-            rows.push(row(command, "request_id", &words, 1, "request_id: it is 1 to 64 printable"));
+            rows.push(row(command, "request_id", &words, 1, "--request-id: it is 1 to 64 printable"));
         }
     }
     rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
@@ -109,9 +116,9 @@ pub(super) fn rows() -> Vec<Row> {
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
     }
-    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "after: "));
+    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "--after: "));
     rows.push(row("onchain", "after", &["--after", "ab", "--before", "1"], 2, "cannot be used with"));
-    rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "channel: "));
+    rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "--channel: "));
     rows.push(row("forwards", "channel", &["--channel", "abcd"], 1, "astrape channels"));
     for argument in ["since", "until"] {
         let option = format!("--{argument}");
@@ -139,16 +146,22 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(row("graph", "", &["more"], 2, "unrecognized subcommand"));
     rows.push(row("graph", "", &["node"], 2, REQUIRED));
     rows.push(row("graph", "", &["channel"], 2, REQUIRED));
-    rows.extend(each("graph", "", &["node", "?"], &["me", "", &long], 1, "node_id: "));
-    rows.extend(each("graph", "", &["channel", "?"], &["1x2", "", &long], 1, "short_channel_id: "));
+    rows.extend(each("graph", "", &["node", "?"], &["me", "", &long], 1, "<NODE_ID>: "));
+    rows.extend(each("graph", "", &["channel", "?"], &["1x2", "", &long], 1, "<SHORT_CHANNEL_ID>: "));
     rows.push(row("graph", "", &["node", NOBODY], 1, "no channel of this node is known"));
     rows.push(row("graph", "", &["channel", "1x2x3"], 1, "this channel is not known"));
     rows
 }
 
 fn money(huge: &str, long: &str) -> Vec<Row> {
-    let mut rows =
-        each("withdraw", "address", &["?", "1k"], &["nowhere", "", MAINNET, "\u{202e}", long], 1, "address");
+    let mut rows = each(
+        "withdraw",
+        "address",
+        &["?", "1k"],
+        &["nowhere", "", MAINNET, "\u{202e}", long],
+        1,
+        "<ADDRESS>: ",
+    );
     rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["5msat", "1001msat"], 2, PLACES));
     rows.extend(each(
         "withdraw",
@@ -169,7 +182,7 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--feerate-perkw",
     ));
-    rows.extend(each("bumpfee", "txid", &["?"], &["", "abcd", "\u{202e}", long], 1, "txid: "));
+    rows.extend(each("bumpfee", "txid", &["?"], &["", "abcd", "\u{202e}", long], 1, "<TRANSACTION>: "));
     rows.push(row("bumpfee", "txid", &[&"ab".repeat(32)], 1, "waits for a block"));
     let words = ["ab", "--feerate-perkw", "?"];
     rows.extend(each("bumpfee", "feerate_perkw", &words, &feerate, 2, "--feerate-perkw"));
@@ -215,7 +228,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.push(row("open", "peer", &[NOBODY, "50k"], 1, "give it as ID@HOST:PORT"));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["1msat", "5msat"], 2, PLACES));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["lots", "", "all", huge], 2, NO_AMOUNT));
-    rows.push(row("open", "amount", &[NOBODY, "0"], 1, "amount_sat: it must be above zero"));
+    rows.push(row("open", "amount", &[NOBODY, "0"], 1, "<AMOUNT>: it must be above zero"));
     let feerate = ["0", "252", "x", huge];
     rows.extend(each(
         "open",
@@ -274,7 +287,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.extend(each("stats", "period", &["--period", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
     rows.push(row("stats", "period", &["--since", "30d", "--period", "1s"], 1, "more than 366 periods"));
     rows.extend(each("stats", "limit", &["--limit", "?"], &["0", "1001", "-1", "x", "", huge], 2, "--limit"));
-    rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "address"));
+    rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "--to: "));
     rows.push(row("close", "to", &["abcd", "--to", MAINNET, "--force"], 2, "cannot be used with"));
     rows.push(row("close", "force", &["abcd", "--force=no"], 2, UNEXPECTED));
     rows.push(row("close", "yes", &["abcd", "--yes"], 2, REQUIRED));
@@ -293,8 +306,8 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
             2,
             "cannot be used with",
         ),
-        row("pay", "invoice", &[""], 1, "invoice: it is missing"),
-        row("decode", "invoice", &[""], 1, "invoice: it is missing"),
+        row("pay", "invoice", &[""], 1, "<INVOICE>: it is missing"),
+        row("decode", "invoice", &[""], 1, "<INVOICE>: it is missing"),
     ];
     rows.extend(each("invoice", "amount", &["?", "tea"], &["1.5msat", "lots", "", huge], 2, "or `any`"));
     let hash = ["", "00", "xx", &"ab".repeat(33), long];
@@ -304,9 +317,9 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         &["any", "--description-hash", "?"],
         &hash,
         1,
-        "description_hash: ",
+        "--description-hash: ",
     ));
-    rows.extend(each("invoice", "preimage", &["any", "tea", "--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each("invoice", "preimage", &["any", "tea", "--preimage", "?"], &hash, 1, "--preimage: "));
     rows.extend(each(
         "invoice",
         "expiry",
@@ -315,14 +328,14 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         2,
         TIME,
     ));
-    rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "expiry_secs: "));
+    rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "--expiry: "));
     rows.extend(each(
         "invoice",
         "payment_hash",
         &["any", "tea", "--hold", "--payment-hash", "?"],
         &hash,
         1,
-        "payment_hash: ",
+        "--payment-hash: ",
     ));
     rows.push(row("invoice", "payment_hash", &["any", "tea", "--payment-hash", "00"], 2, REQUIRED));
     rows.push(row("invoice", "hold", &["any", "tea", "--hold=no"], 2, UNEXPECTED));
@@ -335,11 +348,11 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--hold-blocks",
     ));
-    rows.extend(each("settle", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.extend(each("settle", "payment_hash", &["?"], &hash, 1, "<PAYMENT_HASH>: "));
     rows.push(row("settle", "payment_hash", &[], 2, REQUIRED));
     rows.push(row("settle", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
-    rows.extend(each("settle", "preimage", &["--preimage", "?"], &hash, 1, "preimage: "));
-    rows.extend(each("cancel", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.extend(each("settle", "preimage", &["--preimage", "?"], &hash, 1, "--preimage: "));
+    rows.extend(each("cancel", "payment_hash", &["?"], &hash, 1, "<PAYMENT_HASH>: "));
     rows.push(row("cancel", "payment_hash", &[], 2, REQUIRED));
     rows.push(row("cancel", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
     for command in ["invoices", "settle", "cancel"] {
@@ -347,12 +360,12 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     }
     let bad = ["0", "1001", "-1", "x", "", huge];
     rows.extend(each("invoices", "limit", &["--limit", "?"], &bad, 2, "--limit"));
-    rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "after: "));
+    rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "--after: "));
     rows.push(row("rebalance", "", &["1", "2"], 2, UNEXPECTED));
     rows.push(row("rebalance", "amount", &[], 2, REQUIRED));
     rows.extend(each("rebalance", "amount", &["?", "--from", "abcd"], &["lots", "", huge], 2, "AMOUNT"));
     rows.push(row("rebalance", "from", &["1"], 2, REQUIRED));
-    rows.extend(each("rebalance", "from", &["1", "--from", "?"], &["", "abc", "1x2"], 1, "from: "));
+    rows.extend(each("rebalance", "from", &["1", "--from", "?"], &["", "abc", "1x2"], 1, "--from: "));
     rows.push(row("rebalance", "to", &["1", "--from", "abcd", "--to", "abcd"], 1, "astrape channels"));
     let circle = &["1", "--from", "abcd", "--max-fee", "?"];
     rows.extend(each("rebalance", "max_fee", circle, &["lots", "-1", "", huge], 2, "--max-fee"));
@@ -361,12 +374,12 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     rows.push(row("rebalance", "parts", &["1", "--from", "abcd", "--parts=no"], 2, UNEXPECTED));
     rows.push(row("pay", "parts", &["lnbcrt1", "--parts=no"], 2, UNEXPECTED));
     rows.push(row("route", "", &["x", "1", "2"], 2, UNEXPECTED));
-    rows.push(row("route", "invoice", &[""], 1, "invoice: it is missing"));
+    rows.push(row("route", "invoice", &[""], 1, "<INVOICE>: it is missing"));
     rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
     let dear = ["lots", "-1", "", huge];
     rows.extend(each("route", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
     rows.push(row("probe", "", &["x", "1", "2"], 2, UNEXPECTED));
-    rows.push(row("probe", "dest", &[""], 1, "invoice: it is missing"));
+    rows.push(row("probe", "dest", &[""], 1, "<DEST>: it is missing"));
     rows.extend(each("probe", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
     rows.extend(each("probe", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
     let late = ["soon", "0", "-1", "", huge];
@@ -374,10 +387,17 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     let node = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     let records = ["", "x", "65536", "65535=00", "65536=0", "65536=zz", long];
     let pay_node = &[node, "--amount", "1", "--record", "?"];
-    rows.extend(each("pay", "records", pay_node, &records, 1, "custom_records: "));
-    rows.extend(each("pay", "preimage", &[node, "--amount", "1", "--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each("pay", "records", pay_node, &records, 1, "--record: "));
+    rows.extend(each(
+        "pay",
+        "preimage",
+        &[node, "--amount", "1", "--preimage", "?"],
+        &hash,
+        1,
+        "--preimage: ",
+    ));
     for command in ["pay", "route", "decode"] {
-        rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "invoice: "));
+        rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "<INVOICE>: "));
     }
     rows.extend(each(
         "pay",
