@@ -53,7 +53,7 @@ pub struct Cli {
     #[command(flatten)]
     pub place: PlaceOptions,
     /// Print JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "json")]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]

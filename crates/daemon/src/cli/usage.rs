@@ -3,7 +3,7 @@
 use super::exit::{Failure, USAGE};
 use super::fields::{option_named, variable_of};
 use crate::config::secrets::without_secrets;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -19,6 +19,9 @@ pub(super) fn wants_json(argv: &[OsString]) -> bool {
 /// standard output and end well.
 pub(super) fn report(error: clap::Error, argv: &[OsString], as_json: bool) -> ExitCode {
     let error = without_long_values(by_its_source(without_secrets(error), argv));
+    if let Some(words) = given_twice(&error) {
+        return Failure::Usage(words).report(as_json);
+    }
     if as_json && error.use_stderr() {
         return Failure::Usage(words(&error)).report(true);
     }
@@ -40,6 +43,18 @@ fn by_its_source(mut error: clap::Error, argv: &[OsString]) -> clap::Error {
         error.insert(ContextKind::InvalidArg, ContextValue::String(told));
     }
     error
+}
+
+/// What is said of an option that stands there more than once: of two values none is better than the other.
+fn given_twice(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let (option, before) = text(ContextKind::InvalidArg).zip(text(ContextKind::PriorArg))?;
+    let is_twice = error.kind() == ErrorKind::ArgumentConflict && option == before;
+    is_twice.then(|| format!("{option} is there more than once: give it once"))
 }
 
 /// As much of what was written as a person would read.

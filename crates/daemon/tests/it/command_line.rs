@@ -359,3 +359,28 @@ fn what_was_set_by_the_environment_or_a_file_is_told_with_what_has_set_it() {
     let text = err(&typed.output().unwrap());
     assert!(text.contains("--network") && !text.contains("ASTRAPE_NETWORK"), "{text}");
 }
+
+#[test]
+fn an_option_that_is_there_twice_is_refused_plainly_and_json_is_not() {
+    let home = home();
+    for words in [
+        &["--json", "--json", "run", "--show-config"][..],
+        &["--json", "run", "--json", "--show-config", "--json"],
+        &["run", "--show-config", "--json", "--json"],
+    ] {
+        let output = run(home.path(), words);
+        assert!(output.status.success(), "{words:?}: {}", err(&output));
+        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{words:?}");
+    }
+    for (words, option) in [
+        (&["run", "--fee-ppm", "1", "--fee-ppm", "2"][..], "--fee-ppm"),
+        (&["withdraw", "x", "1k", "--spend-reserve", "--spend-reserve"], "--spend-reserve"),
+        (&["pay", "x", "--timeout", "1", "--timeout", "1"], "--timeout"),
+    ] {
+        let output = run(home.path(), words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        let told = err(&output);
+        assert!(told.contains(option) && told.contains("is there more than once: give it once"), "{told}");
+        assert!(!told.contains("Usage"), "{told}");
+    }
+}
