@@ -9,6 +9,7 @@
 //! | `connections` | how many there are, and how long they have to show the token |
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
+//! | `kind` | what is given to be paid and is no invoice |
 //! | `named` | a channel by one of its names |
 //! | `once` | calls that their caller has named, so that each is carried out once |
 //! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
@@ -23,6 +24,7 @@ mod graph;
 mod info;
 mod intercept;
 mod invoices;
+mod kind;
 mod money;
 mod named;
 mod once;

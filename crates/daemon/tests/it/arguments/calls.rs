@@ -145,6 +145,7 @@ const NO_MONEY: &str = "there is not so much bitcoin";
 const NOT_ZERO: &str = "it must be above zero";
 const FEERATE: &str = "it is from 1.012 sat/vB (253 per kw) to 1000 sat/vB (250000 per kw)";
 const NO_ADDRESS: &str = "this is no address of network regtest";
+const OTHER_NETWORK: &str = "this is an address of network bitcoin, and the node is on regtest";
 const NO_HOST: &str = "write it as host:port";
 const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";
 const MISSING: &str = "it is missing";
@@ -171,8 +172,8 @@ fn money(table: &mut Table) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("Withdraw");
     table.missing("address", MISSING).nonsense("address", NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS.to_uppercase()), NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), OTHER_NETWORK);
+    table.wrong("address", text(MAINNET_ADDRESS.to_uppercase()), OTHER_NETWORK);
     table.row("amount_sat", None, Outcome::Refused(Code::InvalidArgument, "`all` is not asked for"));
     table.numbers("amount_sat", &[0], NOT_ZERO);
     table.numbers("amount_sat", &[ALL_MONEY_SAT + 1, u64::MAX], NO_MONEY);
@@ -256,7 +257,7 @@ fn channels(table: &mut Table, here: &Here) {
         table.not_found("channel", text(name), "astrape channels");
     }
     table.wrong("address", text(""), MISSING).nonsense("address", NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), OTHER_NETWORK);
     table.not_found("force", Value::Flag(true), "astrape channels");
     table.wrong("dry_run", Value::Flag(true), "only a forced close is reckoned before");
 }

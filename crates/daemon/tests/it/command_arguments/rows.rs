@@ -162,6 +162,15 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         1,
         "<ADDRESS>: ",
     );
+    let elsewhere = "<ADDRESS>: this is an address of network bitcoin, and the node is on regtest";
+    rows.push(row("withdraw", "address", &[MAINNET, "1k"], 1, elsewhere));
+    rows.push(row(
+        "close",
+        "to",
+        &["abcd", "--to", MAINNET],
+        1,
+        "--to: this is an address of network bitcoin",
+    ));
     rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["5msat", "1001msat"], 2, PLACES));
     rows.extend(each(
         "withdraw",
@@ -399,6 +408,22 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     for command in ["pay", "route", "decode"] {
         rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "<INVOICE>: "));
     }
+    for command in ["pay", "route", "decode"] {
+        for (text, says) in [
+            (
+                "lno1qgsqvgnwgcg35z6ee2h3yczraddm72xrfua9uve2rlrm9deu7xyfzrc",
+                "<INVOICE>: this is an offer (BOLT 12)",
+            ),
+            ("lnr1qqyqqqqqqqqqqqqqqcp4256ypqqkgzshgysy6ct5", "<INVOICE>: this asks for an invoice"),
+            ("lni1qqgds4gweqxey37gexf5jus4kcrwu", "<INVOICE>: this is an invoice of BOLT 12"),
+            ("lightning:LNURL1DP68GURN8GHJ7UM9WFMXJCM99E3K7MF0V9CXJ", "LNURL"),
+            ("satoshi@pay.example", "<INVOICE>: this is a Lightning address"),
+            (MAINNET, "<INVOICE>: this is an address on chain, of network bitcoin: `astrape withdraw"),
+        ] {
+            rows.push(row(command, "invoice", &[text], 1, says));
+        }
+    }
+    rows.push(row("pay", "invoice", &[&format!("bitcoin:{MAINNET}")], 1, "the link carries no invoice"));
     rows.extend(each(
         "pay",
         "amount",
