@@ -239,7 +239,7 @@ fn perform(argv: Vec<OsString>) -> Result<Result<(), Failure>, ConfigError> {
         Action::Run(options) => {
             let settings = Settings::resolve(invocation.place.clone(), options.as_ref().clone());
             let settings = settings.map_err(|error| sourced(error, &invocation))?;
-            if options.show_config { output::config(&invocation) } else { run::run(&settings) }
+            if options.show_config { output::config(&invocation, &settings) } else { run::run(&settings) }
         }
         _ => ask::ask(&invocation),
     })

@@ -384,3 +384,30 @@ fn an_option_that_is_there_twice_is_refused_plainly_and_json_is_not() {
         assert!(!told.contains("Usage"), "{told}");
     }
 }
+
+#[test]
+fn all_options_are_shown_with_their_values_and_where_each_is_from() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    fs::write(&file, "fee-ppm = 7\nbitcoind-password = 'hunter2'\n").unwrap();
+    let mut command =
+        astrape(home.path(), &["--network", "signet", "--config", file.to_str().unwrap(), "run"]);
+    command.env("ASTRAPE_BITCOIND_USER", "u").args(["--show-config", "--alias", "tea"]);
+    let text = out(&command.output().unwrap());
+    let has = |option: &str, words: &[&str]| {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(option));
+        let line = line.unwrap_or_else(|| panic!("{option}: {text}"));
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");
+    };
+    has("alias", &["tea", "flag --alias"]);
+    has("network", &["signet", "flag --network"]);
+    has("bitcoind-user", &["environment ASTRAPE_BITCOIND_USER"]);
+    has("bitcoind-password", &["(not shown)", "file ", "options.toml"]);
+    has("fee-ppm", &["7", "file ", "options.toml"]);
+    has("fee-base-msat", &["1000", "default"]);
+    has("listen", &["0.0.0.0:39735", "default"]);
+    has("minimum-depth", &["(3 to 6, by the amount)", "default"]);
+    has("data-dir", &[".astrape/signet", "default"]);
+    has("dev-node-key", &["(none)", "default"]);
+    assert!(!text.contains("hunter2"), "{text}");
+}
