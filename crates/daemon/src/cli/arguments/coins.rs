@@ -22,6 +22,9 @@ pub struct Withdraw {
     /// Take also what should stay in the wallet to close channels in time
     #[arg(long)]
     pub spend_reserve: bool,
+    /// Do it also where the fee is more than what is sent
+    #[arg(long)]
+    pub accept_high_fee: bool,
 }
 
 /// Have a withdrawal or a funding mined sooner.
@@ -65,6 +68,9 @@ pub struct Open {
     /// Take also what should stay in the wallet to close channels in time, this one among them
     #[arg(long)]
     pub spend_reserve: bool,
+    /// Do it also where the fee of the funding is more than the channel is to hold
+    #[arg(long)]
+    pub accept_high_fee: bool,
     /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
     #[arg(long, value_name = "ID")]
     pub request_id: Option<String>,

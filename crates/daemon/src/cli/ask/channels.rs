@@ -18,6 +18,7 @@ impl Asking {
             private: open.private,
             feerate_perkw: open.fees.per_kw(),
             spend_reserve: open.spend_reserve,
+            accept_high_fee: open.accept_high_fee,
             request_id: open.request_id.clone(),
         };
         let opened = self.client.open_channel(request).await?.into_inner();

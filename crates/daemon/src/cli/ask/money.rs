@@ -37,6 +37,7 @@ impl Asking {
             all,
             feerate_perkw: withdraw.fees.per_kw(),
             spend_reserve: withdraw.spend_reserve,
+            accept_high_fee: withdraw.accept_high_fee,
             request_id: withdraw.request_id.clone(),
         };
         let done = self.client.withdraw(request).await?.into_inner();

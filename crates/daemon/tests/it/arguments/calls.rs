@@ -182,6 +182,7 @@ fn money(table: &mut Table) {
     table.wrong("all", Value::Flag(true), "amount_sat: give either an amount or all");
     table.numbers("feerate_perkw", &feerates, FEERATE);
     table.not_now("spend_reserve", Value::Flag(true), "missing");
+    table.not_now("accept_high_fee", Value::Flag(true), "missing");
     table.no_ids().not_now("request_id", text("rent"), "missing");
     table.of("BumpFee");
     table.missing("txid", MISSING).nonsense("txid", "64 hexadecimal digits");
@@ -214,6 +215,7 @@ fn channels(table: &mut Table, here: &Here) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("OpenChannel");
     table.not_now("spend_reserve", Value::Flag(true), NO_PLACE);
+    table.not_now("accept_high_fee", Value::Flag(true), NO_PLACE);
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
     table.not_now("node_id", text(NOBODY), NO_PLACE);

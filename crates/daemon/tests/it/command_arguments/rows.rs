@@ -227,6 +227,8 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         let twice = [&words[..words.len() - 1], &["5", "--feerate-perkw", "1250"]].concat();
         rows.push(row(command, "feerate", &twice, 2, "cannot be used with"));
     }
+    rows.push(row("open", "accept_high_fee", &[NOBODY, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
+    rows.push(row("withdraw", "accept_high_fee", &[MAINNET, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
