@@ -160,7 +160,8 @@ impl NodeService {
         if request.force {
             super::forced::check(&node, channel)?;
         }
-        let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
+        let forced =
+            request.force.then(|| forced_close(&node, node.channel(&channel)?, !request.dry_run)).flatten();
         if request.dry_run {
             return Ok(close_response(&node, channel, None, forced));
         }

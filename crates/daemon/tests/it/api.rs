@@ -258,6 +258,7 @@ async fn a_forced_close_is_reckoned_and_not_done(alice: &mut Served, channel: &s
     assert!(forced.fee_sat > 0 && forced.fee_sat < 50_000, "{forced:?}");
     let blocks = format!("{} blocks", forced.delay_blocks);
     assert!(forced.warning.contains(&blocks) && forced.warning.contains("350,000 sat"), "{}", forced.warning);
+    assert!(forced.warning.contains("without --force first"), "{}", forced.warning);
     assert_eq!((answer.status.as_str(), answer.closing_txid), ("ready", None), "nothing was done");
     let unforced = CloseChannelRequest { force: false, ..ask };
     is_refused("close_channel", "dry_run", alice.client.close_channel(unforced).await);

@@ -98,6 +98,37 @@ async fn every_command_refuses_what_is_wrong_with_the_code_that_scripts_expect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_behind_the_last_page_is_told_as_such() {
+    let node = Member::start(93, &EmbeddedChain::new()).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let offered = offer(node.handle.clone(), None, dir.path(), &HostPort::new("127.0.0.1", 0)).await.unwrap();
+    let at = dir.path().display().to_string();
+    let told = tokio::task::spawn_blocking(move || {
+        let first = [&["payments"][..], &["forwards"], &["invoices"], &["onchain"]];
+        let behind = [
+            &["payments", "--before", "1"][..],
+            &["forwards", "--before", "1"],
+            &["onchain", "--before", "1"],
+        ];
+        let ask = |words: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+            let output = command.env_clear().args(["--data-dir", &at]).args(words).output().expect("it runs");
+            (words.join(" "), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        (first.map(ask), behind.map(ask))
+    });
+    let (first, behind) = told.await.unwrap();
+    offered.close().await;
+    node.stop().await.unwrap();
+    for (words, text) in first {
+        assert!(!text.contains("no more") && !text.is_empty(), "{words}: {text}");
+    }
+    for (words, text) in behind {
+        assert!(text.starts_with("There are no more "), "{words}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_is_on_another_network_than_was_said_is_not_asked() {
     let node = Member::start(92, &EmbeddedChain::new()).await;
     let home = tempfile::tempdir().expect("a directory");

@@ -54,7 +54,11 @@ impl Asking {
             after: onchain.after.clone(),
         };
         let closes = self.client.list_closes(request).await?.into_inner();
+        let is_behind = onchain.before.is_some() || onchain.after.is_some();
         self.show(&closes, |closes| {
+            if closes.closes.is_empty() && is_behind {
+                return render::words::no_more("channels that were closed");
+            }
             let page = render::closes::closes(closes, onchain.channel.is_some());
             page + &render::closes::next_page(closes, onchain.limit)
         })

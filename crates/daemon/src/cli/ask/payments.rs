@@ -93,7 +93,11 @@ impl Asking {
         let payments = self.client.list_payments(request).await?.into_inner();
         let render =
             if asked.parts { render::payments::payments_with_parts } else { render::payments::payments };
-        self.show(&payments, render)
+        let is_behind = asked.page.before.is_some();
+        self.show(&payments, |page| match page.payments.is_empty() && is_behind {
+            true => render::words::no_more("payments"),
+            false => render(page),
+        })
     }
 
     pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {
@@ -116,8 +120,13 @@ impl Asking {
             since: forwards.since.map(ago),
             until: forwards.until.map(ago),
         };
-        let forwards = self.client.list_forwards(request).await?.into_inner();
-        self.show(&forwards, render::payments::forwards)
+        let is_part = request.channel.is_some() || request.since.is_some() || request.until.is_some();
+        let answer = self.client.list_forwards(request).await?.into_inner();
+        self.show(&answer, |page| match page.forwards.is_empty() {
+            true if forwards.page.before.is_some() => render::words::no_more("forwards"),
+            true if is_part => "Nothing was forwarded then and there.\n".to_owned(),
+            _ => render::payments::forwards(page),
+        })
     }
 }
 
