@@ -12,7 +12,7 @@
 //! | `kind` | what is given to be paid and is no invoice |
 //! | `named` | a channel by one of its names |
 //! | `once` | calls that their caller has named, so that each is carried out once |
-//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `open_invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -28,6 +28,7 @@ mod kind;
 mod money;
 mod named;
 mod once;
+mod open_invoices;
 mod payable;
 mod payments;
 mod peers;

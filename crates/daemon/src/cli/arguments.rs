@@ -143,7 +143,7 @@ pub struct Invoices {
     /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
-    /// Only those after this payment hash: for the next page
+    /// Only those behind this place, which a page that is not the last tells: for the next page
     #[arg(long, value_name = "HEX")]
     pub after: Option<String>,
 }

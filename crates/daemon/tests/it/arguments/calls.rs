@@ -293,6 +293,9 @@ fn invoices(table: &mut Table) {
     table.of("ListInvoices");
     table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
     table.wrong("after", text(""), MISSING).nonsense("after", HEX32);
+    table.wrong("after", text("ab".repeat(32)), "give what the page before told as `next`");
+    table.wrong("after", text("zz".repeat(40)), "it is no `next` of a page");
+    table.taken("after", text("ab".repeat(40)));
     table.of("GetInvoice");
     table.missing("payment_hash", MISSING).nonsense("payment_hash", HEX32);
     table.not_found("payment_hash", text("ab".repeat(32)), "astrape invoices");

@@ -289,7 +289,7 @@ fn unpaid_invoices_are_a_line_each() {
         ..open.clone()
     };
     shows(
-        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held] }),
+        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held], next: None }),
         "
         EXPIRES (UTC)     AMOUNT (SAT)  RECEIVED (SAT)  STATE
         2027-01-15 09:00           any               0  open, to be held
