@@ -4,7 +4,9 @@
 //! |---|---|
 //! | [`exit`] | how a command ends, for scripts |
 //! | [`amounts`] | amounts and times as people write them |
+//! | [`feerate`] | feerates as people write them |
 //! | [`arguments`] | what each command takes |
+//! | `fields` | what a node refuses, in words of the command line |
 //! | `files` | how many files and sockets the process may have open |
 //! | `run` | the node as a process: start, serve, stop |
 //! | `ask` | commands that ask a node |
@@ -15,13 +17,15 @@ pub mod amounts;
 pub mod arguments;
 mod ask;
 pub mod exit;
+pub mod feerate;
+mod fields;
 mod files;
 mod output;
 mod run;
 mod usage;
 
 use crate::config::values::PeerAt;
-use crate::config::{ConfigError, PlaceOptions, RunOptions, Settings, read};
+use crate::config::{ConfigError, Invocation, PlaceOptions, RunOptions, Settings, read};
 use arguments::{
     BumpFee, Close, Forwards, Invoice, Invoices, Onchain, Open, Pay, Payments, Probe, Rebalance, Recover,
     Route, SetChannel, Settle, Stats, Withdraw,
@@ -49,7 +53,7 @@ pub struct Cli {
     #[command(flatten)]
     pub place: PlaceOptions,
     /// Print JSON, for programs
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "json")]
     pub json: bool,
     /// What to do.
     #[command(subcommand)]
@@ -211,9 +215,9 @@ pub(crate) fn command() -> Command {
 pub fn main(argv: impl IntoIterator<Item = OsString>) -> ExitCode {
     let argv: Vec<OsString> = argv.into_iter().collect();
     let json = usage::wants_json(&argv);
-    let done = match perform(argv) {
+    let done = match perform(argv.clone()) {
         Ok(done) => done,
-        Err(ConfigError::CommandLine(error)) => return usage::report(error, json),
+        Err(ConfigError::CommandLine(error)) => return usage::report(error, &argv, json),
         Err(ConfigError::Refused(words)) => Err(Failure::Usage(words)),
     };
     match done {
@@ -233,11 +237,23 @@ fn perform(argv: Vec<OsString>) -> Result<Result<(), Failure>, ConfigError> {
     let invocation = read(argv)?;
     Ok(match &invocation.cli.action {
         Action::Run(options) => {
-            let settings = Settings::resolve(invocation.place.clone(), options.as_ref().clone())?;
-            if options.show_config { output::config(&invocation) } else { run::run(&settings) }
+            let settings = Settings::resolve(invocation.place.clone(), options.as_ref().clone());
+            let settings = settings.map_err(|error| sourced(error, &invocation))?;
+            if options.show_config { output::config(&invocation, &settings) } else { run::run(&settings) }
         }
         _ => ask::ask(&invocation),
     })
+}
+
+/// A refusal of options, with what has set those that nobody has typed.
+fn sourced(error: ConfigError, invocation: &Invocation) -> ConfigError {
+    match error {
+        ConfigError::Refused(words) => {
+            let elsewhere = fields::set_elsewhere(fields::named_in(&words, &invocation.sources));
+            ConfigError::Refused(words + &elsewhere)
+        }
+        error => error,
+    }
 }
 
 fn complete(shell: Shell) -> Result<(), Failure> {

@@ -11,6 +11,7 @@
 //! | [`place`] | which node: network, data directory, address of the API |
 //! | [`mod@read`] | the three sources as one |
 //! | [`settings`] | what they come to, with defaults, and what is refused |
+//! | [`shown`] | all of them, with where each is from |
 //! | [`secrets`] | options that are secrets |
 //! | [`seed`] | the seed file |
 //! | [`private`] | modes of secret files, mended at start |
@@ -28,11 +29,12 @@ pub mod read;
 pub mod secrets;
 pub mod seed;
 pub mod settings;
+pub mod shown;
 pub mod values;
 
 pub use options::{PlaceOptions, RunOptions};
 pub use place::Place;
-pub use read::{Invocation, read};
+pub use read::{Invocation, Sourced, read};
 pub use settings::{Developer, Settings};
 
 /// Why the options cannot be used.

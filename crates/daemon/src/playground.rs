@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use astrape_node::{ChannelFact, Fact};
 use astrape_primitives::{Msat, Sat};
 use node::PlaygroundNode;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use story::Story;
 
@@ -51,23 +51,28 @@ struct Playground {
     story: Story,
 }
 
-/// Tells the story; with `keep`, leaves the nodes running until it is interrupted.
+/// Tells the story; with `keep`, leaves the nodes running until it is asked to stop. Asked to stop, or without a reader, it ends early
+/// and leaves nothing behind.
 ///
 /// # Errors
-/// When a step of the story does not come out as it should.
-pub async fn run(keep: bool) -> anyhow::Result<()> {
+/// When a step of the story does not come out as it should: the disks are left then, and it is told where.
+pub async fn run(keep: bool, asked_to_stop: impl Future<Output = &'static str>) -> anyhow::Result<()> {
     let began = Instant::now();
     let dir = directory()?;
+    let left = || format!("the disks of the nodes are left in {}", dir.display());
     let story = Story::new();
     story.title("Three Lightning nodes on a private Bitcoin chain");
-    let chain = EmbeddedChain::new();
-    let alice = PlaygroundNode::start("Alice", &dir, &chain).await?;
-    let bob = PlaygroundNode::start("Bob", &dir, &chain).await?;
-    let carol = PlaygroundNode::start("Carol", &dir, &chain).await?;
-    let playground = Playground { chain, alice, bob, carol, story };
-    let told = playground.tell(keep, began).await;
+    let playground = Playground::start(&dir, story).await.with_context(left)?;
+    let told = tokio::select! {
+        told = playground.tell(keep, began) => told,
+        signal = asked_to_stop => {
+            playground.story.line(&format!("{signal}: the nodes stop, and their disks are removed."));
+            Ok(())
+        }
+        closed = playground.story.closed() => closed.context("cannot write to standard output"),
+    };
     if let Err(error) = &told {
-        playground.story.failed(error);
+        playground.story.failed(error, &left());
     }
     for node in [playground.alice, playground.bob, playground.carol] {
         node.stop().await?;
@@ -87,6 +92,14 @@ fn directory() -> anyhow::Result<PathBuf> {
 }
 
 impl Playground {
+    async fn start(dir: &Path, story: Story) -> anyhow::Result<Self> {
+        let chain = EmbeddedChain::new();
+        let alice = PlaygroundNode::start("Alice", dir, &chain).await?;
+        let bob = PlaygroundNode::start("Bob", dir, &chain).await?;
+        let carol = PlaygroundNode::start("Carol", dir, &chain).await?;
+        Ok(Self { chain, alice, bob, carol, story })
+    }
+
     fn nodes(&self) -> [&PlaygroundNode; 3] {
         [&self.alice, &self.bob, &self.carol]
     }
@@ -270,10 +283,8 @@ impl Playground {
         self.story.line("A block is mined every 10 seconds. Ctrl-C ends it and removes the disks.");
         let mut block = tokio::time::interval(BLOCK_INTERVAL);
         loop {
-            tokio::select! {
-                _ = block.tick() => drop(self.chain.mine(1)),
-                interrupted = tokio::signal::ctrl_c() => return interrupted.context("cannot wait for Ctrl-C"),
-            }
+            block.tick().await;
+            self.chain.mine(1);
         }
     }
 }

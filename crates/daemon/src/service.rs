@@ -9,9 +9,10 @@
 //! | `connections` | how many there are, and how long they have to show the token |
 //! | `argument` | fields of calls as values, or what is wrong with them |
 //! | `refusal` | refusals as statuses of gRPC |
+//! | `kind` | what is given to be paid and is no invoice |
 //! | `named` | a channel by one of its names |
 //! | `once` | calls that their caller has named, so that each is carried out once |
-//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
+//! | `info`, `peers`, `money`, `channels`, `closes`, `policies`, `forced`, `invoices`, `open_invoices`, `payments`, `single`, `payable`, `route`, `probe`, `rebalance`, `stats`, `graph`, `intercept`, `facts` | the calls |
 
 mod argument;
 mod channels;
@@ -23,9 +24,11 @@ mod graph;
 mod info;
 mod intercept;
 mod invoices;
+mod kind;
 mod money;
 mod named;
 mod once;
+mod open_invoices;
 mod payable;
 mod payments;
 mod peers;

@@ -134,6 +134,8 @@ pub struct OpenChannelCommand {
     pub upfront_shutdown_script: Option<ScriptBuf>,
     /// Whether it may take what should stay for the closes of channels ([`crate::Node::anchor_reserve`]), this one among them.
     pub spend_reserve: bool,
+    /// Whether the funding may cost more than the channel is to hold.
+    pub accept_high_fee: bool,
 }
 
 /// What a channel is to ask for forwarding. What is absent stays as it is.
@@ -265,6 +267,8 @@ pub struct WithdrawCommand {
     pub feerate: Option<FeeratePerKw>,
     /// Whether it may take what should stay for the closes of channels ([`crate::Node::anchor_reserve`]).
     pub spend_reserve: bool,
+    /// Whether it may cost more than it sends.
+    pub accept_high_fee: bool,
     /// A fresh script of our wallet for the change.
     pub change_script: ScriptBuf,
 }
@@ -359,6 +363,19 @@ pub enum Refusal {
         /// What the wallet says without it.
         wallet: astrape_wallet::Refusal,
     },
+    /// It would cost more than it moves.
+    #[error(
+        "the fee would be {fee} at {}, which is more than the {amount} that it is for: nothing was done. Choose a lower feerate \
+         (--feerate), move more at a time, or take it as it is (--accept-high-fee)", .feerate.for_people()
+    )]
+    HighFee {
+        /// What it would cost.
+        fee: Sat,
+        /// What it would move.
+        amount: Sat,
+        /// What it would pay.
+        feerate: FeeratePerKw,
+    },
     /// The payment is not possible.
     #[error("{0}")]
     Pay(#[from] astrape_payment::PayRefusal),
@@ -447,7 +464,7 @@ pub enum Refusal {
     /// Nobody has said what a transaction should pay.
     #[error(
         "no feerate is known: the chain source has told none since this node started. Try again in a minute (`astrape getinfo` says what is \
-         wrong if that lasts), or choose one (--feerate-perkw)"
+         wrong if that lasts), or choose one (--feerate)"
     )]
     NoFeerate,
     /// It can never confirm.

@@ -50,8 +50,10 @@ pub enum Fact {
         custom_records: BTreeMap<u64, Vec<u8>>,
         /// Whether it went in a circle, from us to ourselves: balance moved between channels.
         rebalance: bool,
-        /// What its invoice was for: what is left of the invoice. Empty without one, and in what older versions have written.
+        /// What its invoice was for. Empty without one, and in what older versions have written.
         description: String,
+        /// The text of its invoice, likewise.
+        bolt11: String,
     },
     /// All of a payment for a hold invoice of ours is here: it waits to be settled or cancelled.
     InvoiceHeld {

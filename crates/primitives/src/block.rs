@@ -82,6 +82,15 @@ impl FeeratePerKw {
     pub const fn from_sat_per_vb(sat: u32) -> FeeratePerKw {
         FeeratePerKw(sat.saturating_mul(250))
     }
+
+    /// As people read feerates, and exactly: `5 sat/vB (1250 per kw)`.
+    #[must_use]
+    pub fn for_people(self) -> String {
+        let thousandths = u64::from(self.0) * 4;
+        let number = format!("{}.{:03}", thousandths / 1_000, thousandths % 1_000);
+        let number = number.trim_end_matches('0').trim_end_matches('.');
+        format!("{number} sat/vB ({} per kw)", self.0)
+    }
 }
 
 impl fmt::Display for FeeratePerKw {

@@ -111,7 +111,7 @@ pub enum Refusal {
     )]
     NoChange(Txid),
     /// More is not needed.
-    #[error("it pays {} satoshi per 1000 weight units already, with all that it builds on: ask for more (--feerate-perkw)", .0.0)]
+    #[error("it pays {} already, with all that it builds on: ask for more (--feerate)", .0.for_people())]
     PaysEnough(FeeratePerKw),
     /// A transaction is asked for with other outputs than its coins were selected for.
     #[error("the outputs are not those that the coins were selected for")]

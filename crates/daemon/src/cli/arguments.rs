@@ -1,77 +1,13 @@
 //! What each command takes, where that is more than a word.
 
-use super::amounts::{AmountOrAll, AmountOrAny, Seconds, WholeSat};
-use crate::config::values::PeerAt;
+mod coins;
+
+pub use coins::{BumpFee, Open, Recover, Withdraw};
+
+use super::amounts::{AmountOrAny, Seconds};
 use astrape_payment::policy::{MAX_CLTV_EXPIRY_DELTA, MAX_FEE_MILLIONTHS, MIN_CLTV_EXPIRY_DELTA};
 use astrape_primitives::Msat;
 use clap::Args;
-
-/// Send coins to an address on chain.
-#[derive(Args, Clone, Debug)]
-pub struct Withdraw {
-    /// Where to
-    pub address: String,
-    /// How much, or `all`
-    pub amount: AmountOrAll,
-    /// Feerate in satoshi per 1000 weight units, instead of the node's estimate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
-    pub feerate_perkw: Option<u32>,
-    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
-    #[arg(long, value_name = "ID")]
-    pub request_id: Option<String>,
-    /// Take also what should stay in the wallet to close channels in time
-    #[arg(long)]
-    pub spend_reserve: bool,
-}
-
-/// Have a withdrawal or a funding mined sooner.
-#[derive(Args, Clone, Debug)]
-pub struct BumpFee {
-    /// The transaction that waits
-    #[arg(value_name = "TRANSACTION")]
-    pub txid: String,
-    /// What both are to pay, in satoshi per 1000 weight units, instead of the node's estimate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
-    pub feerate_perkw: Option<u32>,
-    /// Take also what should stay in the wallet to close channels in time
-    #[arg(long)]
-    pub spend_reserve: bool,
-}
-
-/// Search for what peers have paid out.
-#[derive(Args, Clone, Debug)]
-pub struct Recover {
-    /// What the sweep is to pay, in satoshi per 1000 weight units, instead of the node's estimate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..), conflicts_with = "only_look")]
-    pub feerate_perkw: Option<u32>,
-    /// Sweep nothing: only tell what is there
-    #[arg(long)]
-    pub only_look: bool,
-}
-
-/// Open a channel.
-#[derive(Args, Clone, Debug)]
-pub struct Open {
-    /// With whom: ID@HOST:PORT, or ID alone where the node is connected or knows an address
-    pub peer: PeerAt,
-    /// Its capacity
-    pub amount: WholeSat,
-    /// Feerate of the funding in satoshi per 1000 weight units, instead of the node's estimate
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(253..))]
-    pub feerate_perkw: Option<u32>,
-    /// Do not tell the network of it
-    #[arg(long)]
-    pub private: bool,
-    /// Take also what should stay in the wallet to close channels in time, this one among them
-    #[arg(long)]
-    pub spend_reserve: bool,
-    /// Your name for this command, up to 64 characters and never used for another: repeated with it, it is carried out once
-    #[arg(long, value_name = "ID")]
-    pub request_id: Option<String>,
-    /// Give the peer this much of it, as a gift
-    #[arg(long, value_name = "AMOUNT", default_value = "0")]
-    pub push: Msat,
-}
 
 /// Ask something else for forwarding over a channel. What was asked before is taken for ten minutes.
 #[derive(Args, Clone, Debug)]
@@ -207,7 +143,7 @@ pub struct Invoices {
     /// How many at most, up to 1000
     #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
-    /// Only those after this payment hash: for the next page
+    /// Only those behind this place, which a page that is not the last tells: for the next page
     #[arg(long, value_name = "HEX")]
     pub after: Option<String>,
 }
@@ -232,6 +168,9 @@ pub struct Rebalance {
     /// How long to try: 60, 90s, 10m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Show its parts, with their hops and how long each held it
+    #[arg(long)]
+    pub parts: bool,
 }
 
 /// Show the way that a payment would take.
@@ -284,6 +223,9 @@ pub struct Pay {
     /// How long to try: 60, 90s, 10m; what is in flight then is still waited for
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<Seconds>,
+    /// Show its parts, with their hops and how long each held it
+    #[arg(long)]
+    pub parts: bool,
 }
 
 /// A part of a list.

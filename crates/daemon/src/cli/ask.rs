@@ -7,11 +7,13 @@ mod invoices;
 mod money;
 mod node;
 mod payments;
+mod place;
 
 use super::exit::Failure;
+use super::fields::in_words_of;
 use super::{Action, output};
 use crate::config::Invocation;
-use astrape_api::{Client, connect};
+use astrape_api::Client;
 
 /// A node to ask, and how to show its answers.
 struct Asking {
@@ -24,9 +26,9 @@ pub(crate) fn ask(invocation: &Invocation) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
     runtime.block_on(async {
-        let place = &invocation.place;
-        let client = connect(&place.data_dir, &place.rpc_to_call().to_string()).await?;
-        Asking { client, json: invocation.cli.json }.perform(&invocation.cli.action).await
+        let client = place::reach(invocation).await?;
+        let asking = Asking { client, json: invocation.cli.json };
+        asking.perform(&invocation.cli.action).await.map_err(|failure| in_words_of(invocation, failure))
     })
 }
 

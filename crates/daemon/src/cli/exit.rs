@@ -43,6 +43,15 @@ impl Failure {
         }
     }
 
+    /// The same with more to say behind it.
+    #[must_use]
+    pub(super) fn with(mut self, more: &str) -> Self {
+        if let Failure::Refused(words) | Failure::Usage(words) | Failure::Unreachable(words) = &mut self {
+            words.push_str(more);
+        }
+        self
+    }
+
     fn words(&self) -> Option<&str> {
         match self {
             Failure::Refused(words)

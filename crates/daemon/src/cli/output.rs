@@ -1,7 +1,8 @@
 //! Tables for people, JSON for programs.
 
 use super::exit::Failure;
-use crate::config::Invocation;
+use crate::config::shown::{self, Shown};
+use crate::config::{Invocation, Settings};
 use crate::render;
 use serde::Serialize;
 use std::io::{self, Write as _};
@@ -45,27 +46,21 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Shows the options in force.
-pub(crate) fn config(invocation: &Invocation) -> Result<(), Failure> {
+pub(crate) fn config(invocation: &Invocation, settings: &Settings) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Line<'a> {
         option: &'a str,
-        value: &'a str,
+        value: Option<&'a str>,
         from: &'a str,
     }
-    let place = &invocation.place;
-    let (data_dir, rpc) = (place.data_dir.display().to_string(), place.rpc_to_offer().to_string());
-    let found = [("network", place.network.name()), ("data-dir", &data_dir), ("rpc-addr", &rpc)];
-    let given = |name: &str| invocation.sources.iter().any(|source| source.name == name);
-    let mut lines: Vec<Line<'_>> = invocation
-        .sources
+    let shown = shown::all(invocation, settings);
+    let lines: Vec<Line<'_>> = shown
         .iter()
-        .map(|source| Line { option: &source.name, value: &source.value, from: &source.from })
+        .map(|of| Line { option: &of.option, value: of.value.as_deref(), from: &of.from })
         .collect();
-    let missing = found.iter().filter(|(name, _)| !given(name));
-    lines.extend(missing.map(|(option, value)| Line { option, value, from: "default" }));
-    lines.sort_by_key(|line| line.option);
-    show(invocation.cli.json, &lines, |lines| {
-        let rows = lines.iter().map(|line| [line.option, line.value, line.from].map(str::to_owned).to_vec());
+    show(invocation.cli.json, &lines, |_| {
+        let value = |of: &Shown| of.value.clone().unwrap_or_else(|| format!("({})", of.without));
+        let rows = shown.iter().map(|of| vec![of.option.clone(), value(of), of.from_in_words()]);
         render::table::table(&["option", "value", "from"], &[], rows.collect())
     })
 }

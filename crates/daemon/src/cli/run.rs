@@ -30,7 +30,10 @@ pub(crate) fn playground(keep: bool) -> Result<(), Failure> {
     log::init(&log::LogFilter::errors(), log::LogFormat::Text);
     let runtime =
         tokio::runtime::Runtime::new().map_err(|e| Failure::Refused(format!("cannot start: {e}")))?;
-    let told = runtime.block_on(crate::playground::run(keep));
+    let told = runtime.block_on(async {
+        let mut signals = Signals::listen().context("cannot listen for signals")?;
+        crate::playground::run(keep, signals.next()).await
+    });
     runtime.shutdown_background();
     Ok(told?)
 }

@@ -1,6 +1,7 @@
 //! How the node logs: to standard error, filtered. What peers wrote is escaped where it is logged
 //! ([`astrape_wire::text::printable`]).
 
+use core::fmt;
 use core::str::FromStr;
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +23,12 @@ impl LogFilter {
     #[must_use]
     pub fn errors() -> Self {
         Self("error".to_owned())
+    }
+}
+
+impl fmt::Display for LogFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

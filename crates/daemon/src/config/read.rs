@@ -8,7 +8,7 @@ use super::{ConfigError, Place, PlaceOptions, RunOptions};
 use crate::cli::{Action, Cli, command};
 use astrape_primitives::Network;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args as _, Command, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -19,6 +19,10 @@ pub struct Invocation {
     pub cli: Cli,
     /// By or with which node.
     pub place: Place,
+    /// The names of the command, and of its part if it has parts.
+    pub command: Vec<String>,
+    /// The options that say which node, with where each is from that is given.
+    pub place_sources: Vec<Sourced>,
     /// Every option of `run` that has a value, with where it is from.
     pub sources: Vec<Sourced>,
 }
@@ -32,6 +36,14 @@ pub struct Sourced {
     pub value: String,
     /// Flag, variable or file.
     pub from: String,
+}
+
+impl Sourced {
+    /// Whether it was typed.
+    #[must_use]
+    pub fn is_flag(&self) -> bool {
+        self.from.starts_with("--")
+    }
 }
 
 /// Reads the command line, the environment and the file, for a command that concerns a node.
@@ -54,7 +66,31 @@ pub fn read(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, Conf
         (Action::Run(_), Some((_, run))) => sources(run, &from_file, &file),
         _ => Vec::new(),
     };
-    Ok(Invocation { cli, place, sources })
+    let (command, place_sources) = (path_of(&matches), place_sources(&matches, &file));
+    Ok(Invocation { cli, place, command, place_sources, sources })
+}
+
+/// The names of the command that is asked for, and of its part.
+fn path_of(matches: &ArgMatches) -> Vec<String> {
+    let parts = core::iter::successors(matches.subcommand(), |(_, of)| of.subcommand());
+    parts.map(|(name, _)| name.to_owned()).collect()
+}
+
+/// The options that say which node, as far as they are given.
+fn place_sources(matches: &ArgMatches, file: &OptionFile) -> Vec<Sourced> {
+    let known = PlaceOptions::augment_args(Command::new("astrape"));
+    let given = |arg: &Arg| {
+        let name = arg.get_long()?;
+        let raw =
+            || matches.get_raw(&id_of(name)).into_iter().flatten().map(|v| v.to_string_lossy()).collect();
+        let (value, from) = match matches.value_source(&id_of(name)) {
+            Some(ValueSource::EnvVariable) => (raw(), arg.get_env()?.to_string_lossy().into_owned()),
+            Some(ValueSource::CommandLine) => (raw(), format!("--{name}")),
+            _ => (file.get(name)?.to_owned(), file.path.as_ref()?.display().to_string()),
+        };
+        Some(Sourced { name: name.to_owned(), value, from })
+    };
+    known.get_arguments().filter_map(given).collect()
 }
 
 /// All options of a node as arguments of one command: what a file may say.

@@ -79,7 +79,7 @@ impl Handle {
     /// When BOLT 11 cannot say it, its hash was used before, or the engine stops.
     pub async fn make_invoice(&self, request: InvoiceRequest) -> Result<Invoice, InvoiceError> {
         let node = self.snapshot();
-        let policy = &node.config().payment;
+        let (policy, now) = (&node.config().payment, clock::now());
         let draft = InvoiceDraft {
             amount: request.amount,
             expiry: request.expiry_secs.unwrap_or(policy.default_expiry_secs),
@@ -91,7 +91,7 @@ impl Handle {
             ..InvoiceDraft::new(
                 self.network(),
                 self.node_id(),
-                clock::now().secs(),
+                now.secs(),
                 request.secret.payment_hash(),
                 PaymentSecret(self.random()),
                 request.description,
@@ -99,7 +99,7 @@ impl Handle {
         };
         let unsigned = draft.to_unsigned()?;
         let invoice = unsigned.finish_own(&self.signer().sign_message(unsigned.signing_digest()))?;
-        let open = waited_for(&invoice, request.secret, request.hold_blocks.is_some());
+        let open = waited_for(&invoice, now, request.secret, request.hold_blocks.is_some());
         let errand = Errand::Invoice { invoice: Box::new(open), earlier: request.earlier };
         match self.command(errand.by(request.named)).await? {
             Reply::DoneBefore(outcome) => made_before(&outcome),
@@ -121,7 +121,8 @@ pub(crate) fn made_before(outcome: &Outcome) -> Result<Invoice, InvoiceError> {
     }
 }
 
-fn waited_for(invoice: &Invoice, secret: InvoiceSecret, hold: bool) -> OpenInvoice {
+/// What the core keeps of it: that it was made at that time is known more exactly than the invoice says, for the order of a list.
+fn waited_for(invoice: &Invoice, created_at: Timestamp, secret: InvoiceSecret, hold: bool) -> OpenInvoice {
     OpenInvoice {
         payment_hash: invoice.payment_hash(),
         preimage: match secret {
@@ -135,7 +136,7 @@ fn waited_for(invoice: &Invoice, secret: InvoiceSecret, hold: bool) -> OpenInvoi
         metadata: None,
         expires_at: Timestamp::from_secs(invoice.expires_at()),
         min_final_cltv_expiry_delta: invoice.min_final_cltv_expiry_delta(),
-        created_at: Timestamp::from_secs(invoice.timestamp()),
+        created_at,
         description: match invoice.description() {
             Description::Text(text) => text.clone(),
             Description::Hash(hash) => hex::encode(hash),

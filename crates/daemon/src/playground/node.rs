@@ -160,6 +160,7 @@ impl PlaygroundNode {
             change_script: self.handle.change_script().await?,
             upfront_shutdown_script: None,
             spend_reserve: false,
+            accept_high_fee: false,
         };
         let Reply::Opening { channel } = self.handle.command(Command::OpenChannel(Box::new(command))).await?
         else {

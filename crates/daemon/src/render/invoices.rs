@@ -12,7 +12,11 @@ pub fn invoices(answer: &ListInvoicesResponse) -> String {
         return "No unpaid invoices.\n".to_owned();
     }
     let headings = ["expires (utc)", "amount (sat)", "received (sat)", "state"];
-    table_with_notes(&headings, &[1, 2], answer.invoices.iter().map(row).collect())
+    let more = answer
+        .next
+        .as_ref()
+        .map_or_else(String::new, |next| format!("\nThere are more: `astrape invoices --after {next}`\n"));
+    table_with_notes(&headings, &[1, 2], answer.invoices.iter().map(row).collect()) + &more
 }
 
 /// How an invoice stands, in words.

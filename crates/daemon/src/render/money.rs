@@ -5,6 +5,7 @@ use super::words::{bare, bare_sat, channel_state, coin_state, msat, sat, short, 
 use astrape_api::v1::{
     BumpFeeResponse, GetBalanceResponse, ListFundsResponse, RecoverResponse, WithdrawResponse,
 };
+use astrape_primitives::FeeratePerKw;
 
 /// What the node owns, summed up.
 #[must_use]
@@ -148,6 +149,6 @@ pub fn bumped(done: &BumpFeeResponse) -> String {
         ("transaction", done.txid.clone()),
         ("is paid for by", done.child_txid.clone()),
         ("which costs", sat(done.fee_sat)),
-        ("they pay", format!("{} sat per 1000 weight units", done.feerate_perkw)),
+        ("they pay", FeeratePerKw(done.feerate_perkw).for_people()),
     ]) + &warning
 }

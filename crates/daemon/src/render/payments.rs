@@ -1,38 +1,85 @@
 //! Payments of this node, and of others through it.
 
-use super::table::{Row, list, table_with_notes};
+use super::table::{Row, list, table_with_notes, wrapped};
 use super::words::{bare, channel_name, minute, msat, payment_state, short, time};
 use astrape_api::v1::{
     Forward, ListForwardsResponse, ListPaymentsResponse, Payment, PaymentDirection, PaymentPart, PaymentState,
 };
+use std::time::Duration;
 
-/// How a payment of ours ended.
+/// How a payment of ours ended, `took` after it was asked for. Its parts only where they are asked for.
 #[must_use]
-pub fn ended(payment: &Payment) -> String {
+pub fn ended(payment: &Payment, took: Duration, with_parts: bool) -> String {
     let amount = msat(payment.amount_msat);
     let mut rows = vec![("payment", payment.payment_hash.clone())];
     let headline = match payment.state() {
         PaymentState::Succeeded => {
             rows.extend(payment.preimage.clone().map(|preimage| ("proof", preimage)));
-            let done = if payment.rebalance { "Moved" } else { "Paid" };
-            let fee = msat(payment.fee_msat);
-            match payment.ended_at_ms.filter(|_| payment.paid_before) {
-                Some(at) => format!(
-                    "Paid before: {amount} at {} (utc), for a fee of {fee}. Nothing was paid now.",
-                    time(at / 1_000)
-                ),
-                None => format!("{done} {amount}, for a fee of {fee}."),
-            }
+            succeeded(payment, took)
         }
         PaymentState::Failed => {
-            let reason = payment.reason.as_deref().unwrap_or("the reason is not known");
-            format!("Not paid: {reason}. Nothing of the {amount} has left the node.")
+            let reason = payment.reason.as_deref().unwrap_or("the reason is not known").trim_end_matches('.');
+            format!(
+                "Not paid: {reason}. Nothing of the {amount} has left the node. What was tried is told by `astrape payments {}`; the same \
+                 command tries again, and goes by what was learnt.",
+                payment.payment_hash
+            )
         }
-        PaymentState::Pending | PaymentState::Unspecified => {
-            format!("The payment of {amount} is still under way: see `astrape payments`.")
-        }
+        PaymentState::Pending | PaymentState::Unspecified => format!(
+            "The payment of {amount} is still under way: `astrape payments {}` tells how it stands.",
+            payment.payment_hash
+        ),
     };
-    format!("{headline}\n{}{}", list(&rows), parts(payment))
+    let parts = if with_parts { parts(payment) } else { String::new() };
+    format!("{}{}{parts}", wrapped(&headline, 0), list(&rows))
+}
+
+/// What was paid to whom, how fast and for how much.
+fn succeeded(payment: &Payment, took: Duration) -> String {
+    let (amount, fee) = (msat(payment.amount_msat), fee_and_share(payment));
+    let to = match (&payment.destination, payment.rebalance) {
+        (Some(node), false) => format!(" to {}", short(node)),
+        _ => String::new(),
+    };
+    if let Some(at) = payment.ended_at_ms.filter(|_| payment.paid_before) {
+        let at = time(at / 1_000);
+        return format!("Paid before: {amount}{to} at {at} (utc); fee {fee}. Nothing was paid now.");
+    }
+    let done = if payment.rebalance { "Moved" } else { "Paid" };
+    format!("{done} {amount}{to} in {}; fee {fee}{}.", seconds(took), carried_in(payment))
+}
+
+/// The fee, and what share of the amount it is.
+fn fee_and_share(payment: &Payment) -> String {
+    let fee = msat(payment.fee_msat);
+    let millionths =
+        (u128::from(payment.fee_msat) * 1_000_000).checked_div(u128::from(payment.amount_msat)).unwrap_or(0);
+    match millionths {
+        _ if payment.fee_msat == 0 => fee,
+        0..10 => format!("{fee} (less than 0.001 %)"),
+        10..100 => format!("{fee} (0.00{} %)", millionths / 10),
+        100..1_000 => format!("{fee} (0.0{} %)", millionths / 100),
+        _ => format!("{fee} ({}.{} %)", millionths / 10_000, millionths / 1_000 % 10),
+    }
+}
+
+/// In how many parts the money went, where there were several: those that came back carried none.
+fn carried_in(payment: &Payment) -> String {
+    let count = |state| payment.parts.iter().filter(|part| part.state() == state).count();
+    match (count(PaymentState::Succeeded), count(PaymentState::Pending)) {
+        (0, _) | (1, 0) => String::new(),
+        (parts, 0) => format!(", {parts} parts"),
+        (over, under_way) => format!(", {} parts, {under_way} of them under way still", over + under_way),
+    }
+}
+
+/// A time to tenths of a second, or to what there is below.
+fn seconds(time: Duration) -> String {
+    match time.as_millis() {
+        ms @ 0..100 => format!("{ms} ms"),
+        ms @ 100..60_000 => format!("{}.{} s", ms / 1_000, ms / 100 % 10),
+        ms => took(u64::try_from(ms).unwrap_or(u64::MAX)),
+    }
 }
 
 /// One payment, sent or received, as far as it got.

@@ -60,6 +60,12 @@ pub fn count(number: u32, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
+/// What is said of a page behind the last.
+#[must_use]
+pub fn no_more(things: &str) -> String {
+    format!("There are no more {things}.\n")
+}
+
 /// About how long so many seconds are.
 #[must_use]
 pub fn about(secs: u64) -> String {

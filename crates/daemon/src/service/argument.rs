@@ -1,5 +1,6 @@
 //! Fields of calls as values, or what is wrong with them: by the field's name, without repeating what was sent.
 
+use super::kind;
 use crate::config::values::HostPort;
 use astrape_invoice::Invoice;
 use astrape_primitives::amount::MAX_MONEY_SAT;
@@ -57,7 +58,11 @@ pub(crate) fn script(field: &str, text: &str, network: Network) -> Result<Script
         return Err(wrong());
     }
     let address: Address<NetworkUnchecked> = text.parse().map_err(|_| wrong())?;
-    let address = address.require_network(network.to_bitcoin()).map_err(|_| wrong())?;
+    let networks = kind::networks_of(&address);
+    let address = address.require_network(network.to_bitcoin()).map_err(|_| {
+        let why = format!("this is an address of network {networks}, and the node is on {network}");
+        invalid(field, why)
+    })?;
     Ok(address.script_pubkey())
 }
 
@@ -97,10 +102,10 @@ pub(crate) fn feerate(field: &str, per_kw: Option<u32>) -> Result<Option<Feerate
         return Ok(None);
     };
     if !(FeeratePerKw::FLOOR..=MAX_FEERATE).contains(&feerate) {
-        let (least, most) = (FeeratePerKw::FLOOR.0, MAX_FEERATE.0);
+        let (least, most) = (FeeratePerKw::FLOOR.for_people(), MAX_FEERATE.for_people());
         return Err(invalid(
             field,
-            format!("it is in satoshi per 1000 weight units, from {least} to {most}"),
+            format!("it is from {least} to {most}, and not {}", feerate.for_people()),
         ));
     }
     Ok(Some(feerate))
@@ -123,6 +128,9 @@ pub(crate) fn invoice(field: &str, text: &str) -> Result<Invoice, Status> {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("lightning") => rest,
         _ => text,
     };
+    if let Some(what) = kind::other_than_invoice(without_scheme) {
+        return Err(invalid(field, what));
+    }
     if !without_scheme.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("ln")) {
         return Err(invalid(
             field,
@@ -201,6 +209,21 @@ mod tests {
             is_refused(script("field", text, Network::Testnet4));
         }
         assert!(script("field", "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4", Network::Bitcoin).is_ok());
+        for (address, on, told) in [
+            (
+                "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+                Network::Signet,
+                "of network bitcoin, and the node is on signet",
+            ),
+            (
+                "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx",
+                Network::Bitcoin,
+                "of network testnet4 or signet, and the node is on bitcoin",
+            ),
+        ] {
+            let refused = script("field", address, on).expect_err("another network");
+            assert!(refused.message().contains(told), "{}", refused.message());
+        }
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl NodeService {
             change_script: self.handle.change_script().await.map_err(refusal::address)?,
             upfront_shutdown_script: None,
             spend_reserve: request.spend_reserve,
+            accept_high_fee: request.accept_high_fee,
         };
         let mut facts = self.handle.facts();
         let command = Errand::Open(Box::new(command)).by(named);
@@ -159,7 +160,8 @@ impl NodeService {
         if request.force {
             super::forced::check(&node, channel)?;
         }
-        let forced = request.force.then(|| forced_close(&node, node.channel(&channel)?)).flatten();
+        let forced =
+            request.force.then(|| forced_close(&node, node.channel(&channel)?, !request.dry_run)).flatten();
         if request.dry_run {
             return Ok(close_response(&node, channel, None, forced));
         }

@@ -194,6 +194,7 @@ pub(super) fn payment(entry: &Entry) -> Option<Payment> {
             custom_records,
             rebalance,
             description,
+            bolt11: _,
         } => Some(Payment {
             description: (!description.is_empty()).then(|| description.clone()),
             payment_hash: payment_hash.to_string(),

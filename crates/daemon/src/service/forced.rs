@@ -1,7 +1,7 @@
 //! What a forced close costs, and when the money comes back: told before it is done.
 
 use super::channels::settled;
-use crate::render::words::{about, count, msat, sat};
+use crate::render::words::{about, count, msat, sat, short};
 use astrape_api::v1::ForcedClose;
 use astrape_channel::{Channel, Open, Phase};
 use astrape_node::reserve::CHILD_WEIGHT;
@@ -29,8 +29,9 @@ pub(super) fn check(node: &Node, keys: ChannelKeysId) -> Result<(), Status> {
     }
 }
 
-/// What a forced close of this channel costs; `None` while it is not funded.
-pub(super) fn forced_close(node: &Node, channel: &Channel) -> Option<ForcedClose> {
+/// What a forced close of this channel costs; `None` while it is not funded. What is told of one that is done gives no advice
+/// against it.
+pub(super) fn forced_close(node: &Node, channel: &Channel, is_done: bool) -> Option<ForcedClose> {
     let open = channel.open()?;
     let in_flight: Msat = open.htlcs.values().map(|htlc| htlc.amount).sum();
     let last_expiry = open.htlcs.values().map(|htlc| htlc.cltv_expiry.0).max();
@@ -45,7 +46,11 @@ pub(super) fn forced_close(node: &Node, channel: &Channel) -> Option<ForcedClose
         htlc_blocks: last_expiry.map_or(0, |expiry| expiry.saturating_sub(node.height().0)),
         warning: String::new(),
     };
-    forced.warning = warning(&forced);
+    let advice = match is_done {
+        true => format!("`astrape onchain {}` tells how it goes on.", short(&channel.channel_id().to_string())),
+        false => "A close with the peer's consent costs less and locks nothing: try `astrape close` without --force first.".into(),
+    };
+    forced.warning = format!("{} {advice}", warning(&forced));
     Some(forced)
 }
 
@@ -82,5 +87,5 @@ fn warning(forced: &ForcedClose) -> String {
             about(u64::from(forced.htlc_blocks) * BLOCK_SECS),
         );
     }
-    text + " A close with the peer's consent costs less and locks nothing: try `astrape close` without --force first."
+    text
 }

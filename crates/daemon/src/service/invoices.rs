@@ -5,8 +5,8 @@ use crate::engine::invoice::made_before;
 use crate::engine::{CommandError, InvoiceError, InvoiceRequest, InvoiceSecret, clock};
 use astrape_api::v1::{
     CancelInvoiceRequest, CancelInvoiceResponse, CreateInvoiceRequest, CreateInvoiceResponse,
-    DecodeInvoiceRequest, DecodeInvoiceResponse, InvoiceState, ListInvoicesRequest, ListInvoicesResponse,
-    RouteHint, RouteHintHop, SettleInvoiceRequest, SettleInvoiceResponse,
+    DecodeInvoiceRequest, DecodeInvoiceResponse, InvoiceState, RouteHint, RouteHintHop, SettleInvoiceRequest,
+    SettleInvoiceResponse,
 };
 use astrape_invoice::{Description, Invoice};
 use astrape_node::{Command, Node};
@@ -14,7 +14,6 @@ use astrape_payment::OpenInvoice;
 use astrape_payment::policy::{DEFAULT_HOLD_BLOCKS, MAX_HOLD_BLOCKS};
 use astrape_primitives::{Msat, PaymentHash, PaymentPreimage, Timestamp};
 use astrape_wire::text::printable;
-use std::collections::BTreeSet;
 use tonic::Status;
 
 /// Longest description (BOLT 11: 1023 groups of five bits).
@@ -97,25 +96,6 @@ impl NodeService {
         let command = Command::CancelInvoice { payment_hash, earlier: None };
         self.handle.command(command).await.map_err(refusal::command)?;
         Ok(CancelInvoiceResponse {})
-    }
-
-    pub(super) async fn list_invoices(
-        &self,
-        request: ListInvoicesRequest,
-    ) -> Result<ListInvoicesResponse, Status> {
-        let limit = argument::limit("limit", request.limit)?;
-        let after = request.after.as_deref().map(|hex| argument::hex32("after", hex)).transpose()?;
-        let (node, now) = (self.snapshot(), clock::now());
-        // Those of moves between channels are nobody's but the node's own.
-        let us = self.handle.node_id();
-        let to_us = node.payments().filter(|payment| payment.destination == us);
-        let own: BTreeSet<PaymentHash> = to_us.map(|payment| payment.payment_hash).collect();
-        let is_asked = |i: &&OpenInvoice| after.is_none_or(|after| i.payment_hash.0 > after);
-        let mut invoices: Vec<&OpenInvoice> =
-            node.invoices().filter(is_asked).filter(|i| !own.contains(&i.payment_hash)).collect();
-        invoices.sort_unstable_by_key(|invoice| invoice.payment_hash);
-        let page = invoices.into_iter().take(limit).map(|invoice| unpaid(&node, invoice, now));
-        Ok(ListInvoicesResponse { invoices: page.collect() })
     }
 
     pub(super) async fn decode_invoice(
@@ -207,7 +187,7 @@ fn description(request: &CreateInvoiceRequest) -> Result<Description, Status> {
         Some(hash) => Ok(Description::Hash(argument::hex32("description_hash", hash)?)),
         None if request.description.len() > MAX_DESCRIPTION => Err(argument::invalid(
             "description",
-            format!("it has at most {MAX_DESCRIPTION} bytes: give description_hash for a longer text"),
+            format!("it has at most {MAX_DESCRIPTION} bytes: give the hash of a longer text instead"),
         )),
         None => Ok(Description::Text(request.description.clone())),
     }

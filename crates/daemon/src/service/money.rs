@@ -92,8 +92,9 @@ impl NodeService {
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
         let change_script = self.handle.change_script().await.map_err(refusal::address)?;
         self.check_wallet(feerate)?;
-        let spend_reserve = request.spend_reserve;
-        let command = WithdrawCommand { script, amount, feerate, spend_reserve, change_script };
+        let WithdrawRequest { spend_reserve, accept_high_fee, .. } = request;
+        let command =
+            WithdrawCommand { script, amount, feerate, spend_reserve, accept_high_fee, change_script };
         let command = Errand::Withdraw(Box::new(command)).by(named);
         let reply = self.handle.command(command).await.map_err(refusal::command)?;
         let sent = once::withdrawn(&once::outcome(reply)?)?;

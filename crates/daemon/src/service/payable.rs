@@ -70,7 +70,8 @@ fn read(text: &str) -> Result<Invoice, Status> {
 
 fn linked(text: &str) -> Result<(Invoice, Option<Msat>), Status> {
     let link = PaymentLink::read(text).map_err(|error| argument::invalid("invoice", error))?;
-    let none = "the link carries no invoice: send coins to its address with `astrape withdraw`";
+    let none =
+        "the link carries no invoice: `astrape withdraw ADDRESS AMOUNT` sends coins to its address on chain";
     let invoice = link.lightning.ok_or_else(|| argument::invalid("invoice", none))?;
     Ok((read(&invoice)?, link.amount))
 }

@@ -11,14 +11,23 @@ use astrape_api::v1::{
 };
 use astrape_node::command::PayCommand;
 use astrape_node::request::Errand;
-use astrape_node::{Entry, Fact, Refusal, Reply, Request};
+use astrape_node::{Entry, Fact, Node, Refusal, Reply, Request};
 use astrape_payment::TripEnd;
 use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 use tonic::Status;
 
 /// Payments under way in one answer, beside those that ended: as many as of these.
 const MAX_UNDER_WAY: usize = 1_000;
+
+/// How often the parts of a payment that has just ended are looked at until all of them are there, and after how long again. A part
+/// may be missing for longer: only the last of all payments are remembered.
+const MAX_LOOKS: u32 = 10;
+
+/// See [`MAX_LOOKS`].
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Longest time for which a payment is tried again.
 pub(super) const MAX_TIMEOUT_SECS: u64 = 86_400;
@@ -65,17 +74,37 @@ impl NodeService {
             Ok(other) => return self.paid_before(&once::outcome(other)?).await,
             Err(error) => return Err(refusal::command(error)),
         };
-        Ok(self.paid(&entry, &hash, is_before))
+        Ok(self.paid(&entry, &hash, is_before).await)
     }
 
     /// How a payment has ended, with its parts as far as they are remembered.
-    pub(super) fn paid(&self, end: &Entry, hash: &PaymentHash, paid_before: bool) -> PayResponse {
-        let payment = facts::payment(end).map(|payment| {
-            let parts =
-                self.handle.trips_of(hash).iter().map(|part| ended(part, part.known_hold_times())).collect();
-            Payment { parts, paid_before, ..payment }
-        });
-        PayResponse { payment }
+    pub(super) async fn paid(&self, end: &Entry, hash: &PaymentHash, paid_before: bool) -> PayResponse {
+        let Some(payment) = facts::payment(end) else { return PayResponse { payment: None } };
+        let is_whole = |parts: &[PaymentPart]| {
+            let sent = parts.iter().filter(|part| part.state() != PaymentState::Failed);
+            payment.state() != PaymentState::Succeeded
+                || sent.map(|part| part.amount_msat).sum::<u64>() >= payment.amount_msat
+        };
+        let mut parts = self.parts_of(hash);
+        // A part that has just ended is not in flight any more a moment before it is remembered.
+        for _ in 0..MAX_LOOKS {
+            if paid_before || is_whole(&parts) {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            parts = self.parts_of(hash);
+        }
+        PayResponse { payment: Some(Payment { parts, paid_before, ..payment }) }
+    }
+
+    /// The parts of a payment: those that ended and are remembered, then those in flight. All are paid by one preimage, and each ends
+    /// by itself: with the first the payment has succeeded.
+    fn parts_of(&self, hash: &PaymentHash) -> Vec<PaymentPart> {
+        // In this order: one that ends meanwhile is remembered as such.
+        let node = self.snapshot();
+        let over = self.handle.trips_of(hash);
+        let in_flight = node.payment(hash).map_or_else(Vec::new, |payment| in_flight(payment, &over));
+        over.iter().map(|part| ended(part, part.known_hold_times())).chain(in_flight).collect()
     }
 
     /// Waits for the fact that ends a payment of ours.
@@ -111,7 +140,7 @@ impl NodeService {
             first.map(pending).chain(ended.iter().filter_map(facts::payment)).collect();
         let trips = self.handle.trips();
         // To read many hold times takes its time.
-        let join = move || payments.into_iter().map(|payment| with_parts(payment, &trips)).collect();
+        let join = move || payments.into_iter().map(|payment| with_parts(payment, &node, &trips)).collect();
         let payments = tokio::task::spawn_blocking(join).await;
         let payments = payments.map_err(|error| Status::internal(format!("hold times: {error}")))?;
         Ok(ListPaymentsResponse { payments, under_way: count as u64 })
@@ -175,7 +204,7 @@ fn end_of(entry: &Entry) -> Option<(PaymentHash, Timestamp)> {
     }
 }
 
-/// A payment that has not ended.
+/// A payment that has not ended. [`with_parts`] adds its parts.
 pub(super) fn pending(payment: &astrape_payment::Payment, us: NodeId) -> Payment {
     let (_, fee) = payment.in_flight();
     Payment {
@@ -186,11 +215,17 @@ pub(super) fn pending(payment: &astrape_payment::Payment, us: NodeId) -> Payment
         fee_msat: fee.0,
         destination: Some(payment.destination.to_string()),
         reason: payment.last_failure.clone(),
-        parts: payment.parts.values().map(part).collect(),
         attempts: payment.attempts,
         rebalance: payment.destination == us,
         ..Payment::default()
     }
+}
+
+/// The parts in flight of a payment, without those that have ended since. What is sent ahead to try a way carries nothing.
+fn in_flight(payment: &astrape_payment::Payment, over: &[Arc<Ended>]) -> Vec<PaymentPart> {
+    let is_over = |part: &astrape_payment::PaymentPart| over.iter().any(|ended| ended.trip().part == *part);
+    let parts = payment.parts.values().filter(|part| !payment.is_scout(part) && !is_over(part));
+    parts.map(part).collect()
 }
 
 /// A part in flight.
@@ -221,11 +256,19 @@ fn ended(ended: &Ended, hold_times: &[u64]) -> PaymentPart {
 }
 
 /// A payment with those of its parts that ended and are remembered, before those in flight.
-pub(super) fn with_parts(payment: Payment, trips: &ByPayment) -> Payment {
-    let is_sent = payment.direction() == PaymentDirection::Sent;
-    let Some(over) = trips.get(&payment.payment_hash).filter(|_| is_sent) else {
+pub(super) fn with_parts(payment: Payment, node: &Node, trips: &ByPayment) -> Payment {
+    if payment.direction() != PaymentDirection::Sent {
         return payment;
-    };
-    let parts = over.iter().map(|part| ended(part, part.hold_times())).chain(payment.parts).collect();
+    }
+    let over = trips.get(&payment.payment_hash).map_or(&[][..], Vec::as_slice);
+    let live = payment.payment_hash.parse().ok().and_then(|hash: PaymentHash| node.payment(&hash));
+    // Of one that has succeeded some may still be in flight.
+    let live = live.filter(|live| match payment.state() {
+        PaymentState::Pending => live.preimage.is_none(),
+        PaymentState::Succeeded => live.preimage.is_some(),
+        PaymentState::Failed | PaymentState::Unspecified => false,
+    });
+    let in_flight = live.map_or_else(Vec::new, |live| in_flight(live, over));
+    let parts = over.iter().map(|part| ended(part, part.hold_times())).chain(in_flight).collect();
     Payment { parts, ..payment }
 }

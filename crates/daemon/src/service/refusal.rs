@@ -47,7 +47,7 @@ pub(crate) fn recover(error: RecoverError) -> Status {
 /// The last estimate of fees is of another time.
 pub(crate) fn old_fees(minutes: u64) -> Status {
     Status::failed_precondition(format!(
-        "bitcoind has told no feerate for {minutes} minutes (`astrape getinfo` says why): choose one (--feerate-perkw), or put that right first"
+        "bitcoind has told no feerate for {minutes} minutes (`astrape getinfo` says why): choose one (--feerate), or put that right first"
     ))
 }
 

@@ -54,7 +54,7 @@ impl NodeService {
             }
         };
         let none = || Status::not_found("no payment of this node has this hash: see `astrape payments`");
-        let payment = with_parts(payment.ok_or_else(none)?, &self.handle.trips());
+        let payment = with_parts(payment.ok_or_else(none)?, &node, &self.handle.trips());
         Ok(GetPaymentResponse { payment: Some(payment) })
     }
 }
@@ -72,13 +72,25 @@ fn ended(entry: &Entry) -> Option<Invoice> {
         ..Invoice::default()
     };
     match &entry.fact {
-        Fact::PaymentReceived { payment_hash, preimage, amount, description, .. } => Some(Invoice {
+        Fact::PaymentReceived { payment_hash, preimage, amount, description, bolt11, .. } => Some(Invoice {
             received_msat: amount.0,
             description: description.clone(),
             preimage: Some(preimage.reveal_hex()),
-            ..invoice(payment_hash, InvoiceState::Paid)
+            ..with_text(invoice(payment_hash, InvoiceState::Paid), bolt11)
         }),
         Fact::InvoiceCanceled { payment_hash, .. } => Some(invoice(payment_hash, InvoiceState::Canceled)),
         _ => None,
+    }
+}
+
+/// An invoice with what its text says, where that was kept.
+fn with_text(invoice: Invoice, bolt11: &str) -> Invoice {
+    let Ok(read) = bolt11.parse::<astrape_invoice::Invoice>() else { return invoice };
+    Invoice {
+        invoice: bolt11.to_owned(),
+        amount_msat: read.amount().map(|amount| amount.0),
+        created_at: read.timestamp(),
+        expires_at: read.expires_at(),
+        ..invoice
     }
 }

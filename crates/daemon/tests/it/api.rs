@@ -258,6 +258,7 @@ async fn a_forced_close_is_reckoned_and_not_done(alice: &mut Served, channel: &s
     assert!(forced.fee_sat > 0 && forced.fee_sat < 50_000, "{forced:?}");
     let blocks = format!("{} blocks", forced.delay_blocks);
     assert!(forced.warning.contains(&blocks) && forced.warning.contains("350,000 sat"), "{}", forced.warning);
+    assert!(forced.warning.contains("without --force first"), "{}", forced.warning);
     assert_eq!((answer.status.as_str(), answer.closing_txid), ("ready", None), "nothing was done");
     let unforced = CloseChannelRequest { force: false, ..ask };
     is_refused("close_channel", "dry_run", alice.client.close_channel(unforced).await);
@@ -426,4 +427,36 @@ async fn a_move_between_channels_that_fails_leaves_no_invoice_open() {
     assert_eq!(states, [], "the user has made none");
     alice.end().await;
     bob.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invoices_are_listed_newest_first_and_new_ones_move_no_other_page() {
+    let mut node = served(61, &EmbeddedChain::new()).await;
+    let mut made = Vec::new();
+    let make = async |client: &mut Client| {
+        let request = CreateInvoiceRequest { description: "any".into(), ..Default::default() };
+        // Each in a millisecond of its own.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        client.create_invoice(request).await.unwrap().into_inner().payment_hash
+    };
+    for _ in 0..7 {
+        made.insert(0, make(&mut node.client).await);
+    }
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let request = ListInvoicesRequest { limit: Some(3), after: after.clone() };
+        let page = node.client.list_invoices(request).await.unwrap().into_inner();
+        listed.extend(page.invoices.iter().map(|invoice| invoice.payment_hash.clone()));
+        // What comes now belongs before all that was listed.
+        make(&mut node.client).await;
+        let Some(next) = page.next else { break };
+        after = Some(next);
+    }
+    assert_eq!(listed, made, "each once, the newest first");
+    let behind = ListInvoicesRequest { limit: None, after: Some(made[4].clone()) };
+    let behind = node.client.list_invoices(behind).await.unwrap().into_inner();
+    let hashes: Vec<&String> = behind.invoices.iter().map(|invoice| &invoice.payment_hash).collect();
+    assert_eq!(hashes, [&made[5], &made[6]], "a hash stands for its place");
+    assert_eq!(behind.next, None);
+    node.end().await;
 }

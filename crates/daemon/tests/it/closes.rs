@@ -96,7 +96,9 @@ async fn a_forced_close_tells_when_the_money_comes_back_and_what_came() {
     let id = channel_id(&mut alice).await;
     let (before, bob_before) = (alice.balance().await.confirmed_sat, bob.balance().await.confirmed_sat);
     let close = CloseChannelRequest { channel: id.clone(), force: true, ..CloseChannelRequest::default() };
-    alice.client.close_channel(close).await.unwrap();
+    let done = alice.client.close_channel(close).await.unwrap().into_inner();
+    let words = done.forced.expect("it is told what it costs").warning;
+    assert!(words.contains("astrape onchain") && !words.contains("try `astrape close`"), "{words}");
     let open = |member: &Served| member.member.handle.snapshot().channels().count();
     until("the commitment is in the mempool", async || {
         let closes =

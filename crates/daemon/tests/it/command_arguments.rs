@@ -96,3 +96,79 @@ async fn every_command_refuses_what_is_wrong_with_the_code_that_scripts_expect()
     node.stop().await.unwrap();
     assert!(mistakes.is_empty(), "{} of them:\n{}", mistakes.len(), mistakes.join("\n"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_behind_the_last_page_is_told_as_such() {
+    let node = Member::start(93, &EmbeddedChain::new()).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let offered = offer(node.handle.clone(), None, dir.path(), &HostPort::new("127.0.0.1", 0)).await.unwrap();
+    let at = dir.path().display().to_string();
+    let told = tokio::task::spawn_blocking(move || {
+        let first = [&["payments"][..], &["forwards"], &["invoices"], &["onchain"]];
+        let behind = [
+            &["payments", "--before", "1"][..],
+            &["forwards", "--before", "1"],
+            &["onchain", "--before", "1"],
+        ];
+        let ask = |words: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+            let output = command.env_clear().args(["--data-dir", &at]).args(words).output().expect("it runs");
+            (words.join(" "), String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        (first.map(ask), behind.map(ask))
+    });
+    let (first, behind) = told.await.unwrap();
+    offered.close().await;
+    node.stop().await.unwrap();
+    for (words, text) in first {
+        assert!(!text.contains("no more") && !text.is_empty(), "{words}: {text}");
+    }
+    for (words, text) in behind {
+        assert!(text.starts_with("There are no more "), "{words}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_on_another_network_than_was_said_is_not_asked() {
+    let node = Member::start(92, &EmbeddedChain::new()).await;
+    let home = tempfile::tempdir().expect("a directory");
+    // Where a node of network regtest lives when nobody says.
+    let dir = home.path().join(".astrape/regtest");
+    std::fs::create_dir_all(&dir).unwrap();
+    let offered = offer(node.handle.clone(), None, &dir, &HostPort::new("127.0.0.1", 0)).await.unwrap();
+    let path = home.path().to_owned();
+    let asked = tokio::task::spawn_blocking(move || {
+        let ask = |words: &[&str], variable: Option<&str>| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+            command.env_clear().env("HOME", &path).args(words).arg("newaddr");
+            command
+                .envs(variable.map(|network| ("ASTRAPE_NETWORK", network)))
+                .output()
+                .expect("the binary runs")
+        };
+        let at = dir.to_str().unwrap();
+        let by_flag = ask(&["--network", "signet", "--data-dir", at], None);
+        let by_env = ask(&["--data-dir", at], Some("signet"));
+        let nowhere = ask(&["--network", "signet"], None);
+        let right = ask(&["--network", "regtest"], None);
+        let unsaid = ask(&["--data-dir", at], None);
+        (by_flag, by_env, nowhere, right, unsaid)
+    });
+    let (by_flag, by_env, nowhere, right, unsaid) = asked.await.unwrap();
+    offered.close().await;
+    node.stop().await.unwrap();
+    for (refused, source) in [(by_flag, "--network says signet"), (by_env, "ASTRAPE_NETWORK says signet")] {
+        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+        for told in ["is on network regtest", "127.0.0.1:", "Give --network regtest", source] {
+            assert!(said(&refused).contains(told), "{told}: {}", said(&refused));
+        }
+    }
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(
+        said(&nowhere).contains("A node of network regtest runs: --network regtest"),
+        "{}",
+        said(&nowhere)
+    );
+    assert!(right.status.success(), "{}", said(&right));
+    assert!(unsaid.status.success(), "{}", said(&unsaid));
+}

@@ -326,3 +326,88 @@ fn a_node_without_its_seed_does_not_start_as_another() {
     assert!(err(&output).contains("24 words"), "{}", err(&output));
     assert!(!dir.join("seed").exists());
 }
+
+#[test]
+fn what_was_set_by_the_environment_or_a_file_is_told_with_what_has_set_it() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    let file_name = file.to_str().unwrap();
+    let mut by_env = astrape(home.path(), &["getinfo"]);
+    by_env.env("ASTRAPE_NETWORK", "mars");
+    let mut of_run = astrape(home.path(), &["run"]);
+    of_run.env("ASTRAPE_FEE_PPM", "many");
+    let mut resolved = astrape(home.path(), &["run"]);
+    resolved.env("ASTRAPE_ALIAS", "a".repeat(33));
+    fs::write(&file, "bitcoind-user = 'u'\n").unwrap();
+    let in_file = astrape(home.path(), &["--config", file_name, "run"]);
+    let mut elsewhere = astrape(home.path(), &["getinfo"]);
+    elsewhere.env("ASTRAPE_DATA_DIR", "/nowhere");
+    for (mut command, code, told) in [
+        (by_env, 2, "ASTRAPE_NETWORK"),
+        (of_run, 2, "ASTRAPE_FEE_PPM"),
+        (resolved, 2, "by ASTRAPE_ALIAS"),
+        (in_file, 2, file_name),
+        (elsewhere, 3, "data-dir is set to /nowhere by ASTRAPE_DATA_DIR"),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
+        assert!(err(&output).contains(told), "{told}: {}", err(&output));
+    }
+    // A flag goes first, and is told as it was typed.
+    let mut typed = astrape(home.path(), &["--network", "venus", "getinfo"]);
+    typed.env("ASTRAPE_NETWORK", "mars");
+    let text = err(&typed.output().unwrap());
+    assert!(text.contains("--network") && !text.contains("ASTRAPE_NETWORK"), "{text}");
+}
+
+#[test]
+fn an_option_that_is_there_twice_is_refused_plainly_and_json_is_not() {
+    let home = home();
+    for words in [
+        &["--json", "--json", "run", "--show-config"][..],
+        &["--json", "run", "--json", "--show-config", "--json"],
+        &["run", "--show-config", "--json", "--json"],
+    ] {
+        let output = run(home.path(), words);
+        assert!(output.status.success(), "{words:?}: {}", err(&output));
+        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok(), "{words:?}");
+    }
+    for (words, option) in [
+        (&["run", "--fee-ppm", "1", "--fee-ppm", "2"][..], "--fee-ppm"),
+        (&["withdraw", "x", "1k", "--spend-reserve", "--spend-reserve"], "--spend-reserve"),
+        (&["pay", "x", "--timeout", "1", "--timeout", "1"], "--timeout"),
+    ] {
+        let output = run(home.path(), words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        let told = err(&output);
+        assert!(told.contains(option) && told.contains("is there more than once: give it once"), "{told}");
+        assert!(!told.contains("Usage"), "{told}");
+    }
+}
+
+#[test]
+fn all_options_are_shown_with_their_values_and_where_each_is_from() {
+    let home = home();
+    let file = home.path().join("options.toml");
+    fs::write(&file, "fee-ppm = 7\nbitcoind-password = 'hunter2'\n").unwrap();
+    let mut command =
+        astrape(home.path(), &["--network", "signet", "--config", file.to_str().unwrap(), "run"]);
+    command.env("ASTRAPE_BITCOIND_USER", "u").args(["--show-config", "--alias", "tea"]);
+    let text = out(&command.output().unwrap());
+    let has = |option: &str, words: &[&str]| {
+        let line = text.lines().find(|line| line.split_whitespace().next() == Some(option));
+        let line = line.unwrap_or_else(|| panic!("{option}: {text}"));
+        assert!(words.iter().all(|word| line.contains(word)), "{words:?}: {line}");
+    };
+    has("alias", &["tea", "flag --alias"]);
+    has("network", &["signet", "flag --network"]);
+    has("bitcoind-user", &["environment ASTRAPE_BITCOIND_USER"]);
+    has("bitcoind-password", &["(not shown)", "file ", "options.toml"]);
+    has("fee-ppm", &["7", "file ", "options.toml"]);
+    has("fee-base-msat", &["1000", "default"]);
+    has("listen", &["0.0.0.0:39735", "default"]);
+    has("minimum-depth", &["(3 to 6, by the amount)", "default"]);
+    has("data-dir", &[".astrape/signet", "default"]);
+    has("dev-node-key", &["(none)", "default"]);
+    assert!(!text.contains("hunter2"), "{text}");
+}

@@ -70,7 +70,9 @@ async fn an_invoice_and_its_payment_are_found_by_their_hash_at_both_ends_whateve
     let paid = invoice(&mut bob, hash).await.unwrap();
     assert_eq!((paid.state(), paid.received_msat), (InvoiceState::Paid, 5_000_000));
     assert_eq!(paid.description, "tea", "what was sold is known by it");
-    assert_eq!((&paid.preimage, paid.invoice.as_str()), (&sent.preimage, ""));
+    assert_eq!((&paid.preimage, &paid.invoice), (&sent.preimage, &made.invoice), "and its text is kept");
+    let told = (open.amount_msat, open.created_at, open.expires_at);
+    assert_eq!((paid.amount_msat, paid.created_at, paid.expires_at), told);
     let received = payment(&mut bob, hash).await.unwrap();
     assert_eq!((received.direction(), received.ended_at_ms), (PaymentDirection::Received, paid.ended_at_ms));
     assert_eq!(received.description.as_deref(), Some("tea"));

@@ -180,3 +180,47 @@ fn a_node_takes_all_open_files_that_it_may_have_and_says_so_when_they_are_few() 
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("no more than 256 files"), "{log}");
 }
+
+/// The disks of a playground of that process.
+fn playground_of(temporary: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn playground(temporary: &Path, words: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_astrape"));
+    command.env_clear().env("TMPDIR", temporary).arg("playground").args(words);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn a_playground_that_nobody_reads_any_more_ends_quietly_and_leaves_nothing() {
+    use std::io::{BufRead as _, BufReader};
+    let temporary = TempDir::new().unwrap();
+    let mut child = playground(temporary.path(), &[]);
+    let mut line = String::new();
+    // As `head -1` does.
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Three Lightning nodes"), "{line}");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(playground_of(temporary.path()).is_empty());
+}
+
+#[test]
+fn a_playground_that_is_told_to_end_removes_its_disks() {
+    use std::io::{BufRead as _, BufReader};
+    for (words, until) in [(&["--keep"][..], "Ctrl-C"), (&[], "Three nodes start")] {
+        let temporary = TempDir::new().unwrap();
+        let mut child = playground(temporary.path(), words);
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains(until)), "{until}");
+        assert_eq!(playground_of(temporary.path()).len(), 1);
+        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+        let rest: Vec<String> = lines.collect();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        assert!(rest.iter().any(|line| line.contains("their disks are removed")), "{rest:?}");
+        assert!(playground_of(temporary.path()).is_empty(), "{words:?}");
+    }
+}

@@ -205,3 +205,40 @@ async fn a_channel_whose_funding_left_the_chain_says_so_and_raises_an_alarm() {
     alice.end().await;
     bob.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_parts_of_a_payment_come_to_what_is_said_of_it_whenever_it_is_told() {
+    let chain = EmbeddedChain::new();
+    let (mut alice, mut bob) = (served(117, &chain).await, served(118, &chain).await);
+    alice.member.fund(Sat(2_000_000)).await;
+    alice.member.connect(&bob.member).await;
+    for _ in 0..2 {
+        alice.member.open(&bob.member, Sat(500_000), Msat(0)).await;
+    }
+    until("both channels can send", async || {
+        let channels = alice.client.clone().list_channels(ListChannelsRequest {}).await.unwrap().into_inner();
+        channels.channels.iter().map(|channel| channel.sendable_msat).sum::<u64>() > 600_000_000
+    })
+    .await;
+    // More than one channel can carry, so that it goes in parts.
+    let invoice = CreateInvoiceRequest {
+        amount_msat: Some(600_000_000),
+        description: "parts".into(),
+        ..CreateInvoiceRequest::default()
+    };
+    let invoice = bob.client.create_invoice(invoice).await.unwrap().into_inner().invoice;
+    let pay = PayRequest { invoice, ..PayRequest::default() };
+    let paid = alice.client.pay(pay).await.unwrap().into_inner().payment.unwrap();
+    assert_eq!(paid.state(), PaymentState::Succeeded, "{paid:?}");
+    let ask = GetPaymentRequest { payment_hash: paid.payment_hash.clone() };
+    let asked = alice.client.get_payment(ask).await.unwrap().into_inner().payment.unwrap();
+    let list = alice.client.list_payments(ListPaymentsRequest::default()).await.unwrap().into_inner();
+    for told in [&paid, &asked, &list.payments[0]] {
+        let carried = || told.parts.iter().filter(|part| part.state() != PaymentState::Failed);
+        assert!(carried().count() > 1, "{told:?}");
+        assert_eq!(carried().map(|part| part.amount_msat).sum::<u64>(), told.amount_msat, "{told:?}");
+        assert_eq!(carried().map(|part| part.fee_msat).sum::<u64>(), told.fee_msat, "{told:?}");
+    }
+    alice.end().await;
+    bob.end().await;
+}

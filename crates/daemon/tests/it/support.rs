@@ -172,6 +172,7 @@ impl Member {
             change_script: self.handle.change_script().await.unwrap(),
             upfront_shutdown_script: None,
             spend_reserve: false,
+            accept_high_fee: false,
         };
         self.handle.synced().await.unwrap();
         other.handle.synced().await.unwrap();

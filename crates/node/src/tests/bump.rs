@@ -19,6 +19,7 @@ fn withdraw(net: &mut Net, amount: Option<Sat>) -> Txid {
         amount,
         feerate: Some(LOW),
         spend_reserve: false,
+        accept_high_fee: false,
         change_script: script(8),
     };
     match net.command(0, Command::Withdraw(Box::new(command))) {

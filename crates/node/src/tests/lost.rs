@@ -29,6 +29,7 @@ fn command(amount: Sat) -> WithdrawCommand {
         amount: Some(amount),
         feerate: Some(FeeratePerKw(1_000)),
         spend_reserve: true,
+        accept_high_fee: false,
         change_script: script(8),
     }
 }

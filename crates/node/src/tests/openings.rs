@@ -392,6 +392,7 @@ fn a_temporary_id_is_not_used_twice_with_a_peer() {
             change_script: super::net::script(9),
             upfront_shutdown_script: None,
             spend_reserve: false,
+            accept_high_fee: false,
         };
         let command = Command::OpenChannel(Box::new(command));
         step(node, NOW, Input::Command { id: CommandId(1), command });

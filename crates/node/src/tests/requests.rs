@@ -20,6 +20,7 @@ fn withdrawal(amount: u64) -> Errand {
         amount: Some(Sat(amount)),
         feerate: Some(FeeratePerKw::FLOOR),
         spend_reserve: false,
+        accept_high_fee: false,
         change_script: script(8),
     }))
 }

@@ -63,14 +63,15 @@ impl Turn<'_> {
         amount: Sat,
         feerate: FeeratePerKw,
         opening: &PendingOpening,
+        accept_high_fee: bool,
     ) -> Result<(), Refusal> {
         let output = TxOut { value: amount.into(), script_pubkey: ScriptBuf::from(vec![0; P2WSH_LEN]) };
         let own = opening.reserve.map(|own| self.node.reserve_with_openings().saturating_add(own));
         let (coins, terms) = (self.node.coins_left(), self.terms(feerate, &opening.change_script));
-        beside_reserve(own.unwrap_or_default(), &terms, |terms| {
+        let selection = beside_reserve(own.unwrap_or_default(), &terms, |terms| {
             coins.select(std::slice::from_ref(&output), terms)
         })?;
-        Ok(())
+        check_fee(selection.fee, amount, feerate, accept_high_fee)
     }
 
     /// The funding transaction, unsigned, with its coins reserved for the channel.
@@ -117,7 +118,8 @@ impl Turn<'_> {
         coins: &Coins,
         command: &WithdrawCommand,
     ) -> Result<(astrape_wallet::Selection, TxOut), Refusal> {
-        let terms = self.terms(self.feerate_or_estimate(command.feerate)?, &command.change_script);
+        let feerate = self.feerate_or_estimate(command.feerate)?;
+        let terms = self.terms(feerate, &command.change_script);
         let select = |terms: &Terms| match command.amount {
             Some(amount) => {
                 let output = TxOut { value: amount.into(), script_pubkey: command.script.clone() };
@@ -126,7 +128,9 @@ impl Turn<'_> {
             None => coins.select_all(&command.script, terms),
         };
         let reserve = if command.spend_reserve { Sat::ZERO } else { self.node.anchor_reserve() };
-        beside_reserve(reserve, &terms, select)
+        let (selection, output) = beside_reserve(reserve, &terms, select)?;
+        check_fee(selection.fee, output.value.into(), feerate, command.accept_high_fee)?;
+        Ok((selection, output))
     }
 
     /// Change counts from now on, and not only once the wallet has seen it.
@@ -152,6 +156,14 @@ impl Turn<'_> {
         self.record(Fact::Withdrawn { txid, amount, fee: selection.fee });
         Ok((txid, amount, selection.fee))
     }
+}
+
+/// Nobody pays more for moving coins than they are worth without having said so.
+fn check_fee(fee: Sat, amount: Sat, feerate: FeeratePerKw, is_accepted: bool) -> Result<(), Refusal> {
+    if fee > amount && !is_accepted {
+        return Err(Refusal::HighFee { fee, amount, feerate });
+    }
+    Ok(())
 }
 
 /// Selects coins that leave a reserve in the wallet. What would not be possible without a reserve either is refused in the

@@ -105,7 +105,7 @@ impl Turn<'_> {
             change_script: command.change_script,
             reserve: (!command.spend_reserve).then(|| reserve_of_opening(&transition.next)),
         };
-        self.check_coins(command.funding, feerate, &opening)?;
+        self.check_coins(command.funding, feerate, &opening, command.accept_high_fee)?;
         self.node.openings.set(channel, opening);
         self.take_transition(channel, transition);
         Ok(Reply::Opening { channel })

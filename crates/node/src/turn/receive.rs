@@ -89,7 +89,8 @@ impl Turn<'_> {
         let payment_hash = preimage.payment_hash();
         self.node.receiving.remove(&payment_hash);
         let invoice = self.node.invoices.get(&payment_hash);
-        let description = invoice.map(|invoice| invoice.description.clone()).unwrap_or_default();
+        let (description, bolt11) =
+            invoice.map(|invoice| (invoice.description.clone(), invoice.bolt11.clone())).unwrap_or_default();
         self.node.invoices.remove(&payment_hash);
         let us = self.node.config.node_id;
         let rebalance =
@@ -102,6 +103,7 @@ impl Turn<'_> {
             custom_records,
             rebalance,
             description,
+            bolt11,
         });
         self.node.recent.end(Ended { payment_hash, fact });
         for part in parts {

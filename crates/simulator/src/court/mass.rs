@@ -132,7 +132,14 @@ fn rest(world: &mut World, mass: Mass) -> Result<(), Violation> {
 fn join_coins(world: &mut World, mass: Mass) -> Result<(), Violation> {
     let (script, change_script) = (world.fresh_script(US), world.machines[US].wallet.internal(0));
     let feerate = Some(FeeratePerKw::FLOOR);
-    let command = WithdrawCommand { script, amount: None, feerate, spend_reserve: true, change_script };
+    let command = WithdrawCommand {
+        script,
+        amount: None,
+        feerate,
+        spend_reserve: true,
+        accept_high_fee: true,
+        change_script,
+    };
     command_us(world, Command::Withdraw(Box::new(command)))?;
     rest(world, mass)?;
     world.mine(1);

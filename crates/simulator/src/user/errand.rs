@@ -139,6 +139,7 @@ impl World {
             keys,
             // The worlds are to have wallets that hold too little, too.
             spend_reserve: true,
+            accept_high_fee: true,
         };
         self.users.wanted[number].keys = Some(ChannelKeysId(fresh));
         self.command(wanted.from, Errand::Open(number), Command::OpenChannel(Box::new(command)))

@@ -16,10 +16,10 @@ mod row;
 
 /// The columns in their order; the checksum is the last.
 pub(super) const COLUMNS: &str = "number, at_ms, topic, kind, payment_hash, preimage, channel, other_channel, channel_id, \
-     peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, took_ms, height, custom, checksum";
+     peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, took_ms, height, custom, invoice, checksum";
 
 /// How many they are, without the checksum.
-const WIDTH: usize = 21;
+const WIDTH: usize = 22;
 
 /// Those of the first version. What is empty beyond them is not part of the checksum, so that rows of then still fit theirs.
 const FIRST_WIDTH: usize = 18;
@@ -115,12 +115,14 @@ impl Row {
                 custom_records,
                 rebalance: _,
                 description,
+                bolt11,
             } => Row {
                 payment_hash: Some(payment_hash.0),
                 preimage: Some(preimage.0),
                 amount_msat: Some(amount.0),
                 custom: custom_bytes(custom_records),
                 detail: (!description.is_empty()).then(|| description.clone()),
+                invoice: (!bolt11.is_empty()).then(|| bolt11.clone()),
                 ..row
             },
             Fact::InvoiceHeld { payment_hash, amount, until } => Row {
@@ -248,6 +250,7 @@ impl Row {
                 custom_records: custom_of(&self.custom.unwrap_or_default())?,
                 rebalance: self.kind == "rebalance_received",
                 description: self.detail.unwrap_or_default(),
+                bolt11: self.invoice.unwrap_or_default(),
             },
             "invoice_held" => Fact::InvoiceHeld {
                 payment_hash: PaymentHash(self.payment_hash?),

@@ -11,7 +11,8 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i32 = 0x4173_7472;
 
 /// Migrations in their order.
-const MIGRATIONS: [&str; 8] = [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, REQUESTS, NAMES];
+const MIGRATIONS: [&str; 9] =
+    [INITIAL, FORGETTING, EARNING, STORIES, ARCHIVES, AGES, REQUESTS, NAMES, PAID_INVOICES];
 
 /// How many there were before the archived HTLCs moved.
 const BEFORE_ARCHIVES: usize = 4;
@@ -42,6 +43,15 @@ const REQUESTS: &str = "
 
 /// How many there were before new hashes were collected.
 const BEFORE_NAMES: usize = 7;
+
+/// How many there were before paid invoices were kept.
+#[cfg(test)]
+const BEFORE_PAID_INVOICES: usize = 8;
+
+const PAID_INVOICES: &str = "
+    -- Of a payment that was received for an invoice: its text.
+    ALTER TABLE ledger ADD COLUMN invoice TEXT;
+";
 
 /// Hashes come into their indexes some time after their rows (`names`). Of the ledger only
 /// payments and invoices are looked up by theirs, and of invoices there are few facts.

@@ -49,8 +49,8 @@ const PUT_RECORD: &str =
 /// All columns by their names: the table has got some behind its checksum.
 const INSERT_FACT: &str = "INSERT INTO ledger (number, at_ms, topic, kind, payment_hash, preimage, channel, \
     other_channel, channel_id, peer, txid, vout, amount_msat, fee_msat, amount_sat, fee_sat, by_us, detail, took_ms, \
-    height, custom, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-    ?19, ?20, ?21, ?22)";
+    height, custom, invoice, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+    ?19, ?20, ?21, ?22, ?23)";
 
 /// Executes a statement that is planned once.
 ///

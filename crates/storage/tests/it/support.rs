@@ -125,6 +125,7 @@ pub(crate) fn facts() -> Vec<Fact> {
             custom_records: BTreeMap::new(),
             rebalance: false,
             description: "tea".to_owned(),
+            bolt11: "lnbcrt1tea".to_owned(),
         },
         Fact::Forwarded {
             payment_hash,
@@ -163,6 +164,7 @@ pub(crate) fn facts() -> Vec<Fact> {
             custom_records: BTreeMap::from([(65_537, vec![1, 2]), (u64::MAX, Vec::new())]),
             rebalance: false,
             description: "tea".to_owned(),
+            bolt11: String::new(),
         },
         Fact::InvoiceHeld { payment_hash, amount: Msat(8), until: Height(u32::MAX) },
         Fact::InvoiceCanceled { payment_hash, amount: Msat(8), reason: reason.clone() },

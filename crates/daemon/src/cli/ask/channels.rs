@@ -16,8 +16,9 @@ impl Asking {
             amount_sat: open.amount.0.0,
             push_msat: open.push.0,
             private: open.private,
-            feerate_perkw: open.feerate_perkw,
+            feerate_perkw: open.fees.per_kw(),
             spend_reserve: open.spend_reserve,
+            accept_high_fee: open.accept_high_fee,
             request_id: open.request_id.clone(),
         };
         let opened = self.client.open_channel(request).await?.into_inner();
@@ -53,7 +54,11 @@ impl Asking {
             after: onchain.after.clone(),
         };
         let closes = self.client.list_closes(request).await?.into_inner();
+        let is_behind = onchain.before.is_some() || onchain.after.is_some();
         self.show(&closes, |closes| {
+            if closes.closes.is_empty() && is_behind {
+                return render::words::no_more("channels that were closed");
+            }
             let page = render::closes::closes(closes, onchain.channel.is_some());
             page + &render::closes::next_page(closes, onchain.limit)
         })

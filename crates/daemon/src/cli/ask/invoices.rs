@@ -51,7 +51,10 @@ impl Asking {
         }
         let request = ListInvoicesRequest { limit: Some(asked.limit), after: asked.after.clone() };
         let invoices = self.client.list_invoices(request).await?.into_inner();
-        self.show(&invoices, render::invoices::invoices)
+        self.show(&invoices, |page| match page.invoices.is_empty() && asked.after.is_some() {
+            true => render::words::no_more("invoices"),
+            false => render::invoices::invoices(page),
+        })
     }
 
     pub(super) async fn settle(mut self, settle: &Settle) -> Result<(), Failure> {

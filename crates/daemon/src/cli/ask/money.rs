@@ -35,8 +35,9 @@ impl Asking {
             address: withdraw.address.clone(),
             amount_sat,
             all,
-            feerate_perkw: withdraw.feerate_perkw,
+            feerate_perkw: withdraw.fees.per_kw(),
             spend_reserve: withdraw.spend_reserve,
+            accept_high_fee: withdraw.accept_high_fee,
             request_id: withdraw.request_id.clone(),
         };
         let done = self.client.withdraw(request).await?.into_inner();
@@ -44,7 +45,7 @@ impl Asking {
     }
 
     pub(super) async fn recover(mut self, recover: &Recover) -> Result<(), Failure> {
-        let request = RecoverRequest { feerate_perkw: recover.feerate_perkw, only_look: recover.only_look };
+        let request = RecoverRequest { feerate_perkw: recover.fees.per_kw(), only_look: recover.only_look };
         let looking = waiting("bitcoind looks through all unspent outputs, which takes some minutes");
         let done = self.client.recover(request).await;
         looking.finish_and_clear();
@@ -54,7 +55,7 @@ impl Asking {
     pub(super) async fn bumpfee(mut self, bump: &BumpFee) -> Result<(), Failure> {
         let request = BumpFeeRequest {
             txid: bump.txid.clone(),
-            feerate_perkw: bump.feerate_perkw,
+            feerate_perkw: bump.fees.per_kw(),
             spend_reserve: bump.spend_reserve,
         };
         let done = self.client.bump_fee(request).await?.into_inner();

@@ -12,6 +12,7 @@ use astrape_api::v1::{
 use astrape_invoice::{Invoice, PaymentLink};
 use astrape_primitives::{NodeId, PaymentHash, PaymentPreimage};
 use std::io::IsTerminal as _;
+use std::time::Instant;
 use tonic::Status;
 
 impl Asking {
@@ -31,9 +32,11 @@ impl Asking {
             request_id: pay.request_id.clone(),
         };
         let lost = |status| lost(status, hash_of(pay), pay.request_id.as_deref());
+        let began = Instant::now();
         let answer = self.client.pay(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
-        self.show(&payment, render::payments::ended)?;
+        let took = began.elapsed();
+        self.show(&payment, |payment| render::payments::ended(payment, took, pay.parts))?;
         verdict(&payment)
     }
 
@@ -47,9 +50,11 @@ impl Asking {
             request_id: rebalance.request_id.clone(),
         };
         let lost = |status| lost(status, None, rebalance.request_id.as_deref());
+        let began = Instant::now();
         let answer = self.client.rebalance(request).await.map_err(lost)?.into_inner();
         let payment = answer.payment.unwrap_or_default();
-        self.show(&payment, render::payments::ended)?;
+        let took = began.elapsed();
+        self.show(&payment, |payment| render::payments::ended(payment, took, rebalance.parts))?;
         verdict(&payment)
     }
 
@@ -88,7 +93,11 @@ impl Asking {
         let payments = self.client.list_payments(request).await?.into_inner();
         let render =
             if asked.parts { render::payments::payments_with_parts } else { render::payments::payments };
-        self.show(&payments, render)
+        let is_behind = asked.page.before.is_some();
+        self.show(&payments, |page| match page.payments.is_empty() && is_behind {
+            true => render::words::no_more("payments"),
+            false => render(page),
+        })
     }
 
     pub(super) async fn stats(mut self, stats: &Stats) -> Result<(), Failure> {
@@ -111,8 +120,13 @@ impl Asking {
             since: forwards.since.map(ago),
             until: forwards.until.map(ago),
         };
-        let forwards = self.client.list_forwards(request).await?.into_inner();
-        self.show(&forwards, render::payments::forwards)
+        let is_part = request.channel.is_some() || request.since.is_some() || request.until.is_some();
+        let answer = self.client.list_forwards(request).await?.into_inner();
+        self.show(&answer, |page| match page.forwards.is_empty() {
+            true if forwards.page.before.is_some() => render::words::no_more("forwards"),
+            true if is_part => "Nothing was forwarded then and there.\n".to_owned(),
+            _ => render::payments::forwards(page),
+        })
     }
 }
 

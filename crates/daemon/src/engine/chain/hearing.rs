@@ -75,7 +75,7 @@ impl Hearing {
         } else if self.is_guessed && network == Network::Bitcoin {
             alarms.push(
                 "bitcoind has no estimates of fees (it has not run for long, or takes no transactions of others: -blocksonly), and a fixed \
-                 feerate stands in: choose one for what you send (--feerate-perkw) until it has some"
+                 feerate stands in: choose one for what you send (--feerate) until it has some"
                     .to_owned(),
             );
         }
@@ -124,7 +124,7 @@ mod tests {
     fn guessed_fees_are_an_alarm_where_money_is_real() {
         let mut hearing = Hearing::new(START);
         hearing.fees(START, true);
-        assert!(told(&hearing, 1, Network::Bitcoin).contains("--feerate-perkw"));
+        assert!(told(&hearing, 1, Network::Bitcoin).contains("--feerate"));
         assert_eq!(told(&hearing, 1, Network::Regtest), "");
         hearing.fees(START, false);
         assert_eq!(told(&hearing, 1, Network::Bitcoin), "");

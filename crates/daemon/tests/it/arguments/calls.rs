@@ -143,8 +143,9 @@ impl Table {
 
 const NO_MONEY: &str = "there is not so much bitcoin";
 const NOT_ZERO: &str = "it must be above zero";
-const FEERATE: &str = "it is in satoshi per 1000 weight units, from 253 to 250000";
+const FEERATE: &str = "it is from 1.012 sat/vB (253 per kw) to 1000 sat/vB (250000 per kw)";
 const NO_ADDRESS: &str = "this is no address of network regtest";
+const OTHER_NETWORK: &str = "this is an address of network bitcoin, and the node is on regtest";
 const NO_HOST: &str = "write it as host:port";
 const HEX32: &str = "it must be 32 bytes, written as 64 hexadecimal digits";
 const MISSING: &str = "it is missing";
@@ -171,8 +172,8 @@ fn money(table: &mut Table) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("Withdraw");
     table.missing("address", MISSING).nonsense("address", NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS.to_uppercase()), NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), OTHER_NETWORK);
+    table.wrong("address", text(MAINNET_ADDRESS.to_uppercase()), OTHER_NETWORK);
     table.row("amount_sat", None, Outcome::Refused(Code::InvalidArgument, "`all` is not asked for"));
     table.numbers("amount_sat", &[0], NOT_ZERO);
     table.numbers("amount_sat", &[ALL_MONEY_SAT + 1, u64::MAX], NO_MONEY);
@@ -181,6 +182,7 @@ fn money(table: &mut Table) {
     table.wrong("all", Value::Flag(true), "amount_sat: give either an amount or all");
     table.numbers("feerate_perkw", &feerates, FEERATE);
     table.not_now("spend_reserve", Value::Flag(true), "missing");
+    table.not_now("accept_high_fee", Value::Flag(true), "missing");
     table.no_ids().not_now("request_id", text("rent"), "missing");
     table.of("BumpFee");
     table.missing("txid", MISSING).nonsense("txid", "64 hexadecimal digits");
@@ -213,6 +215,7 @@ fn channels(table: &mut Table, here: &Here) {
     let feerates = [0, 1, 252, 250_001, u64::from(u32::MAX)];
     table.of("OpenChannel");
     table.not_now("spend_reserve", Value::Flag(true), NO_PLACE);
+    table.not_now("accept_high_fee", Value::Flag(true), NO_PLACE);
     table.missing("node_id", MISSING).nonsense("node_id", KEY);
     table.wrong("node_id", text(&here.node_id), "this is the node itself");
     table.not_now("node_id", text(NOBODY), NO_PLACE);
@@ -256,7 +259,7 @@ fn channels(table: &mut Table, here: &Here) {
         table.not_found("channel", text(name), "astrape channels");
     }
     table.wrong("address", text(""), MISSING).nonsense("address", NO_ADDRESS);
-    table.wrong("address", text(MAINNET_ADDRESS), NO_ADDRESS);
+    table.wrong("address", text(MAINNET_ADDRESS), OTHER_NETWORK);
     table.not_found("force", Value::Flag(true), "astrape channels");
     table.wrong("dry_run", Value::Flag(true), "only a forced close is reckoned before");
 }
@@ -267,7 +270,7 @@ fn invoices(table: &mut Table) {
     table.numbers("amount_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.wrong("description", text("x".repeat(640)), "at most 639 bytes");
     table.wrong("description", text("é".repeat(320)), "at most 639 bytes");
-    table.wrong("description", text("x".repeat(60_000)), "give description_hash");
+    table.wrong("description", text("x".repeat(60_000)), "give the hash of a longer text");
     table.row("description", None, Outcome::Taken);
     table.wrong("description_hash", text("00".repeat(32)), "give either a description or the hash");
     table.wrong("description_hash", text("x".repeat(60_000)), "give either a description or the hash");
@@ -290,6 +293,9 @@ fn invoices(table: &mut Table) {
     table.of("ListInvoices");
     table.numbers("limit", &[0, 1_001, u64::from(u32::MAX)], "it is from 1 to 1000");
     table.wrong("after", text(""), MISSING).nonsense("after", HEX32);
+    table.wrong("after", text("ab".repeat(32)), "give what the page before told as `next`");
+    table.wrong("after", text("zz".repeat(40)), "it is no `next` of a page");
+    table.taken("after", text("ab".repeat(40)));
     table.of("GetInvoice");
     table.missing("payment_hash", MISSING).nonsense("payment_hash", HEX32);
     table.not_found("payment_hash", text("ab".repeat(32)), "astrape invoices");

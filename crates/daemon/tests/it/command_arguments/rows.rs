@@ -86,7 +86,14 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(row("onchain", "", &["--more"], 2, UNEXPECTED));
     rows.push(row("payments", "parts", &["--parts=no"], 2, UNEXPECTED));
     for command in ["payments", "invoices"] {
-        rows.extend(each(command, "payment_hash", &["?"], &["", "more", "abcd", &long], 1, "payment_hash: "));
+        rows.extend(each(
+            command,
+            "payment_hash",
+            &["?"],
+            &["", "more", "abcd", &long],
+            1,
+            "<PAYMENT_HASH>: ",
+        ));
         rows.push(row(command, "payment_hash", &[&"ab".repeat(32)], 1, "no "));
         rows.push(row(command, "payment_hash", &["ab", "--limit", "5"], 2, "cannot be used with"));
     }
@@ -99,7 +106,7 @@ pub(super) fn rows() -> Vec<Row> {
     ] {
         for bad in ["", "é", "\u{202e}", "a\nb", &long] {
             let words = [words, &["--request-id", bad]].concat();
-            rows.push(row(command, "request_id", &words, 1, "request_id: it is 1 to 64 printable"));
+            rows.push(row(command, "request_id", &words, 1, "--request-id: it is 1 to 64 printable"));
         }
     }
     rows.push(row("onchain", "channel", &["nosuch"], 1, "a channel is named by its id"));
@@ -109,9 +116,9 @@ pub(super) fn rows() -> Vec<Row> {
         rows.extend(each(command, "limit", &["--limit", "?"], &bad, 2, "--limit"));
         rows.extend(each(command, "before", &["--before", "?"], &["-1", "x", "", &huge], 2, "--before"));
     }
-    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "after: "));
+    rows.extend(each("onchain", "after", &["--after", "?"], &["", "abc", "1x2"], 1, "--after: "));
     rows.push(row("onchain", "after", &["--after", "ab", "--before", "1"], 2, "cannot be used with"));
-    rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "channel: "));
+    rows.extend(each("forwards", "channel", &["--channel", "?"], &["", "abc", "1x2"], 1, "--channel: "));
     rows.push(row("forwards", "channel", &["--channel", "abcd"], 1, "astrape channels"));
     for argument in ["since", "until"] {
         let option = format!("--{argument}");
@@ -139,16 +146,31 @@ pub(super) fn rows() -> Vec<Row> {
     rows.push(row("graph", "", &["more"], 2, "unrecognized subcommand"));
     rows.push(row("graph", "", &["node"], 2, REQUIRED));
     rows.push(row("graph", "", &["channel"], 2, REQUIRED));
-    rows.extend(each("graph", "", &["node", "?"], &["me", "", &long], 1, "node_id: "));
-    rows.extend(each("graph", "", &["channel", "?"], &["1x2", "", &long], 1, "short_channel_id: "));
+    rows.extend(each("graph", "", &["node", "?"], &["me", "", &long], 1, "<NODE_ID>: "));
+    rows.extend(each("graph", "", &["channel", "?"], &["1x2", "", &long], 1, "<SHORT_CHANNEL_ID>: "));
     rows.push(row("graph", "", &["node", NOBODY], 1, "no channel of this node is known"));
     rows.push(row("graph", "", &["channel", "1x2x3"], 1, "this channel is not known"));
     rows
 }
 
 fn money(huge: &str, long: &str) -> Vec<Row> {
-    let mut rows =
-        each("withdraw", "address", &["?", "1k"], &["nowhere", "", MAINNET, "\u{202e}", long], 1, "address");
+    let mut rows = each(
+        "withdraw",
+        "address",
+        &["?", "1k"],
+        &["nowhere", "", MAINNET, "\u{202e}", long],
+        1,
+        "<ADDRESS>: ",
+    );
+    let elsewhere = "<ADDRESS>: this is an address of network bitcoin, and the node is on regtest";
+    rows.push(row("withdraw", "address", &[MAINNET, "1k"], 1, elsewhere));
+    rows.push(row(
+        "close",
+        "to",
+        &["abcd", "--to", MAINNET],
+        1,
+        "--to: this is an address of network bitcoin",
+    ));
     rows.extend(each("withdraw", "amount", &[MAINNET, "?"], &["5msat", "1001msat"], 2, PLACES));
     rows.extend(each(
         "withdraw",
@@ -169,7 +191,7 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--feerate-perkw",
     ));
-    rows.extend(each("bumpfee", "txid", &["?"], &["", "abcd", "\u{202e}", long], 1, "txid: "));
+    rows.extend(each("bumpfee", "txid", &["?"], &["", "abcd", "\u{202e}", long], 1, "<TRANSACTION>: "));
     rows.push(row("bumpfee", "txid", &[&"ab".repeat(32)], 1, "waits for a block"));
     let words = ["ab", "--feerate-perkw", "?"];
     rows.extend(each("bumpfee", "feerate_perkw", &words, &feerate, 2, "--feerate-perkw"));
@@ -185,6 +207,28 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         2,
         "cannot be used with",
     ));
+    for (command, words) in [
+        ("withdraw", &[MAINNET, "1k"][..]),
+        ("open", &[NOBODY, "50k"]),
+        ("bumpfee", &["ab"]),
+        ("recover", &[]),
+    ] {
+        let words = [words, &["--feerate", "?"]].concat();
+        rows.extend(each(
+            command,
+            "feerate",
+            &words,
+            &["x", "", "-5", "5,5", huge],
+            2,
+            "is written 5, 5sat/vb",
+        ));
+        rows.extend(each(command, "feerate", &words, &["0", "1", "252perkw"], 2, "is less than is relayed"));
+        rows.extend(each(command, "feerate", &words, &["5.001"], 2, "steps of 0.004 sat/vB"));
+        let twice = [&words[..words.len() - 1], &["5", "--feerate-perkw", "1250"]].concat();
+        rows.push(row(command, "feerate", &twice, 2, "cannot be used with"));
+    }
+    rows.push(row("open", "accept_high_fee", &[NOBODY, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
+    rows.push(row("withdraw", "accept_high_fee", &[MAINNET, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "spend_reserve", &[MAINNET, "1k", "--spend-reserve=no"], 2, UNEXPECTED));
     rows
@@ -195,7 +239,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.push(row("open", "peer", &[NOBODY, "50k"], 1, "give it as ID@HOST:PORT"));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["1msat", "5msat"], 2, PLACES));
     rows.extend(each("open", "amount", &[NOBODY, "?"], &["lots", "", "all", huge], 2, NO_AMOUNT));
-    rows.push(row("open", "amount", &[NOBODY, "0"], 1, "amount_sat: it must be above zero"));
+    rows.push(row("open", "amount", &[NOBODY, "0"], 1, "<AMOUNT>: it must be above zero"));
     let feerate = ["0", "252", "x", huge];
     rows.extend(each(
         "open",
@@ -210,7 +254,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
         "feerate_perkw",
         &[NOBODY, "50k", "--feerate-perkw", "250001"],
         1,
-        "from 253 to 250000",
+        "it is from 1.012 sat/vB (253 per kw) to 1000 sat/vB (250000 per kw)",
     ));
     rows.extend(each("open", "push", &[NOBODY, "50k", "--push", "?"], &["-1", "x", "", huge], 2, "--push"));
     rows.push(row("open", "push", &[NOBODY, "50k", "--push", "51k"], 1, "more than the channel is to hold"));
@@ -254,7 +298,7 @@ fn channels(huge: &str, long: &str) -> Vec<Row> {
     rows.extend(each("stats", "period", &["--period", "?"], &["soon", "0", "-1", "", huge], 2, TIME));
     rows.push(row("stats", "period", &["--since", "30d", "--period", "1s"], 1, "more than 366 periods"));
     rows.extend(each("stats", "limit", &["--limit", "?"], &["0", "1001", "-1", "x", "", huge], 2, "--limit"));
-    rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "address"));
+    rows.extend(each("close", "to", &["abcd", "--to", "?"], &["nowhere", "", MAINNET], 1, "--to: "));
     rows.push(row("close", "to", &["abcd", "--to", MAINNET, "--force"], 2, "cannot be used with"));
     rows.push(row("close", "force", &["abcd", "--force=no"], 2, UNEXPECTED));
     rows.push(row("close", "yes", &["abcd", "--yes"], 2, REQUIRED));
@@ -273,8 +317,8 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
             2,
             "cannot be used with",
         ),
-        row("pay", "invoice", &[""], 1, "invoice: it is missing"),
-        row("decode", "invoice", &[""], 1, "invoice: it is missing"),
+        row("pay", "invoice", &[""], 1, "<INVOICE>: it is missing"),
+        row("decode", "invoice", &[""], 1, "<INVOICE>: it is missing"),
     ];
     rows.extend(each("invoice", "amount", &["?", "tea"], &["1.5msat", "lots", "", huge], 2, "or `any`"));
     let hash = ["", "00", "xx", &"ab".repeat(33), long];
@@ -284,9 +328,9 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         &["any", "--description-hash", "?"],
         &hash,
         1,
-        "description_hash: ",
+        "--description-hash: ",
     ));
-    rows.extend(each("invoice", "preimage", &["any", "tea", "--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each("invoice", "preimage", &["any", "tea", "--preimage", "?"], &hash, 1, "--preimage: "));
     rows.extend(each(
         "invoice",
         "expiry",
@@ -295,14 +339,14 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         2,
         TIME,
     ));
-    rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "expiry_secs: "));
+    rows.push(row("invoice", "expiry", &["any", "tea", "--expiry", "367d"], 1, "--expiry: "));
     rows.extend(each(
         "invoice",
         "payment_hash",
         &["any", "tea", "--hold", "--payment-hash", "?"],
         &hash,
         1,
-        "payment_hash: ",
+        "--payment-hash: ",
     ));
     rows.push(row("invoice", "payment_hash", &["any", "tea", "--payment-hash", "00"], 2, REQUIRED));
     rows.push(row("invoice", "hold", &["any", "tea", "--hold=no"], 2, UNEXPECTED));
@@ -315,11 +359,11 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
         2,
         "--hold-blocks",
     ));
-    rows.extend(each("settle", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.extend(each("settle", "payment_hash", &["?"], &hash, 1, "<PAYMENT_HASH>: "));
     rows.push(row("settle", "payment_hash", &[], 2, REQUIRED));
     rows.push(row("settle", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
-    rows.extend(each("settle", "preimage", &["--preimage", "?"], &hash, 1, "preimage: "));
-    rows.extend(each("cancel", "payment_hash", &["?"], &hash, 1, "payment_hash: "));
+    rows.extend(each("settle", "preimage", &["--preimage", "?"], &hash, 1, "--preimage: "));
+    rows.extend(each("cancel", "payment_hash", &["?"], &hash, 1, "<PAYMENT_HASH>: "));
     rows.push(row("cancel", "payment_hash", &[], 2, REQUIRED));
     rows.push(row("cancel", "payment_hash", &[&"ab".repeat(32)], 1, "astrape invoices"));
     for command in ["invoices", "settle", "cancel"] {
@@ -327,24 +371,26 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     }
     let bad = ["0", "1001", "-1", "x", "", huge];
     rows.extend(each("invoices", "limit", &["--limit", "?"], &bad, 2, "--limit"));
-    rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "after: "));
+    rows.extend(each("invoices", "after", &["--after", "?"], &hash, 1, "--after: "));
     rows.push(row("rebalance", "", &["1", "2"], 2, UNEXPECTED));
     rows.push(row("rebalance", "amount", &[], 2, REQUIRED));
     rows.extend(each("rebalance", "amount", &["?", "--from", "abcd"], &["lots", "", huge], 2, "AMOUNT"));
     rows.push(row("rebalance", "from", &["1"], 2, REQUIRED));
-    rows.extend(each("rebalance", "from", &["1", "--from", "?"], &["", "abc", "1x2"], 1, "from: "));
+    rows.extend(each("rebalance", "from", &["1", "--from", "?"], &["", "abc", "1x2"], 1, "--from: "));
     rows.push(row("rebalance", "to", &["1", "--from", "abcd", "--to", "abcd"], 1, "astrape channels"));
     let circle = &["1", "--from", "abcd", "--max-fee", "?"];
     rows.extend(each("rebalance", "max_fee", circle, &["lots", "-1", "", huge], 2, "--max-fee"));
     let circle = &["1", "--from", "abcd", "--timeout", "?"];
     rows.extend(each("rebalance", "timeout", circle, &["soon", "0", "-1", "", huge], 2, TIME));
+    rows.push(row("rebalance", "parts", &["1", "--from", "abcd", "--parts=no"], 2, UNEXPECTED));
+    rows.push(row("pay", "parts", &["lnbcrt1", "--parts=no"], 2, UNEXPECTED));
     rows.push(row("route", "", &["x", "1", "2"], 2, UNEXPECTED));
-    rows.push(row("route", "invoice", &[""], 1, "invoice: it is missing"));
+    rows.push(row("route", "invoice", &[""], 1, "<INVOICE>: it is missing"));
     rows.extend(each("route", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
     let dear = ["lots", "-1", "", huge];
     rows.extend(each("route", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
     rows.push(row("probe", "", &["x", "1", "2"], 2, UNEXPECTED));
-    rows.push(row("probe", "dest", &[""], 1, "invoice: it is missing"));
+    rows.push(row("probe", "dest", &[""], 1, "<DEST>: it is missing"));
     rows.extend(each("probe", "amount", &["lnbcrt1", "?"], &["lots", "", huge], 2, "AMOUNT"));
     rows.extend(each("probe", "max_fee", &["lnbcrt1", "--max-fee", "?"], &dear, 2, "--max-fee"));
     let late = ["soon", "0", "-1", "", huge];
@@ -352,11 +398,34 @@ fn invoices(huge: &str, long: &str) -> Vec<Row> {
     let node = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     let records = ["", "x", "65536", "65535=00", "65536=0", "65536=zz", long];
     let pay_node = &[node, "--amount", "1", "--record", "?"];
-    rows.extend(each("pay", "records", pay_node, &records, 1, "custom_records: "));
-    rows.extend(each("pay", "preimage", &[node, "--amount", "1", "--preimage", "?"], &hash, 1, "preimage: "));
+    rows.extend(each("pay", "records", pay_node, &records, 1, "--record: "));
+    rows.extend(each(
+        "pay",
+        "preimage",
+        &[node, "--amount", "1", "--preimage", "?"],
+        &hash,
+        1,
+        "--preimage: ",
+    ));
     for command in ["pay", "route", "decode"] {
-        rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "invoice: "));
+        rows.extend(each(command, "invoice", &["?"], &["lnbcrt1", "x", "\u{202e}", long], 1, "<INVOICE>: "));
     }
+    for command in ["pay", "route", "decode"] {
+        for (text, says) in [
+            (
+                "lno1qgsqvgnwgcg35z6ee2h3yczraddm72xrfua9uve2rlrm9deu7xyfzrc",
+                "<INVOICE>: this is an offer (BOLT 12)",
+            ),
+            ("lnr1qqyqqqqqqqqqqqqqqcp4256ypqqkgzshgysy6ct5", "<INVOICE>: this asks for an invoice"),
+            ("lni1qqgds4gweqxey37gexf5jus4kcrwu", "<INVOICE>: this is an invoice of BOLT 12"),
+            ("lightning:LNURL1DP68GURN8GHJ7UM9WFMXJCM99E3K7MF0V9CXJ", "LNURL"),
+            ("satoshi@pay.example", "<INVOICE>: this is a Lightning address"),
+            (MAINNET, "<INVOICE>: this is an address on chain, of network bitcoin: `astrape withdraw"),
+        ] {
+            rows.push(row(command, "invoice", &[text], 1, says));
+        }
+    }
+    rows.push(row("pay", "invoice", &[&format!("bitcoin:{MAINNET}")], 1, "the link carries no invoice"));
     rows.extend(each(
         "pay",
         "amount",

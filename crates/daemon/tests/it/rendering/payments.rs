@@ -3,6 +3,7 @@
 use super::{A, id, shows};
 use astrape_api::v1::*;
 use astrape_daemon::render;
+use std::time::Duration;
 
 pub(super) fn payment(state: PaymentState) -> Payment {
     Payment {
@@ -14,29 +15,88 @@ pub(super) fn payment(state: PaymentState) -> Payment {
     }
 }
 
+const TOOK: Duration = Duration::from_millis(840);
+
+fn ended(payment: &Payment) -> String {
+    render::payments::ended(payment, TOOK, false)
+}
+
 #[test]
 fn the_end_of_a_payment_is_told_in_words() {
-    let paid = Payment { fee_msat: 1_005, preimage: Some(id("34")), ..payment(PaymentState::Succeeded) };
+    let paid = Payment {
+        fee_msat: 1_005,
+        preimage: Some(id("34")),
+        destination: Some(A.into()),
+        ..payment(PaymentState::Succeeded)
+    };
     shows(
-        &render::payments::ended(&paid),
+        &ended(&paid),
         "
-        Paid 50,000 sat, for a fee of 1.005 sat.
+        Paid 50,000 sat to 0279be667ef9… in 0.8 s; fee 1.005 sat (0.002 %).
         payment  1212121212121212121212121212121212121212121212121212121212121212
         proof    3434343434343434343434343434343434343434343434343434343434343434
         ",
     );
     let before = Payment { paid_before: true, ended_at_ms: Some(1_800_000_000_999), ..paid };
-    let told = "Paid before: 50,000 sat at 2027-01-15 08:00:00 (utc), for a fee of 1.005 sat. Nothing was paid now.\n";
-    assert!(render::payments::ended(&before).starts_with(told), "{}", render::payments::ended(&before));
+    let told = "Paid before: 50,000 sat to 0279be667ef9… at 2027-01-15 08:00:00 (utc); fee 1.005 sat (0.002 %). Nothing was paid now.";
+    let text = ended(&before).replace('\n', " ");
+    assert!(text.starts_with(told), "{text}");
     let failed = Payment { reason: Some("no way was found".into()), ..payment(PaymentState::Failed) };
     shows(
-        &render::payments::ended(&failed),
+        &ended(&failed),
         "
-        Not paid: no way was found. Nothing of the 50,000 sat has left the node.
+        Not paid: no way was found. Nothing of the 50,000 sat has left the node. What
+        was tried is told by `astrape payments
+        1212121212121212121212121212121212121212121212121212121212121212`; the same
+        command tries again, and goes by what was learnt.
         payment  1212121212121212121212121212121212121212121212121212121212121212
         ",
     );
-    assert!(render::payments::ended(&payment(PaymentState::Pending)).contains("still under way"));
+    let pending = ended(&payment(PaymentState::Pending));
+    assert!(pending.contains("still under way") && pending.contains("astrape payments"), "{pending}");
+}
+
+#[test]
+fn how_fast_a_payment_was_and_what_share_its_fee_is_are_told_as_people_say_it() {
+    let share = |fee_msat| ended(&Payment { fee_msat, ..payment(PaymentState::Succeeded) });
+    for (fee_msat, told) in [
+        (0, "fee 0 sat."),
+        (1, "fee 0.001 sat (less than 0.001 %)."),
+        (10_000, "fee 10 sat (0.02 %)."),
+        (100_000, "fee 100 sat (0.2 %)."),
+        (2_500_000, "fee 2,500 sat (5.0 %)."),
+        (75_000_000, "fee 75,000 sat (150.0 %)."),
+    ] {
+        assert!(share(fee_msat).lines().next().unwrap().ends_with(told), "{}", share(fee_msat));
+    }
+    for (millis, told) in [(7, "in 7 ms"), (100, "in 0.1 s"), (12_345, "in 12.3 s"), (600_000, "in 10 min")] {
+        let took = Duration::from_millis(millis);
+        let text = render::payments::ended(&payment(PaymentState::Succeeded), took, false);
+        assert!(text.starts_with(&format!("Paid 50,000 sat {told}; ")), "{text}");
+    }
+}
+
+#[test]
+fn the_end_of_a_payment_has_its_parts_only_when_they_are_asked_for_and_none_is_left_out() {
+    let part = |amount_msat, state: PaymentState| PaymentPart {
+        amount_msat,
+        fee_msat: amount_msat / 1_000,
+        hops: vec![A.into()],
+        state: state.into(),
+        ..PaymentPart::default()
+    };
+    let parts = vec![
+        part(30_000_000, PaymentState::Failed),
+        part(20_000_000, PaymentState::Succeeded),
+        part(30_000_000, PaymentState::Pending),
+    ];
+    let paid = Payment { fee_msat: 50_000, parts, ..payment(PaymentState::Succeeded) };
+    let text = ended(&paid);
+    let told = "Paid 50,000 sat in 0.8 s; fee 50 sat (0.1 %), 2 parts, 1 of them under way still.";
+    assert!(text.replace('\n', " ").starts_with(told), "{text}");
+    assert!(!text.contains("PART "), "{text}");
+    let text = render::payments::ended(&paid, TOOK, true);
+    assert!(text.contains("PART ") && text.contains("succeeded") && text.contains("under way"), "{text}");
 }
 
 #[test]
@@ -101,9 +161,9 @@ fn balance_moved_between_channels_is_told_from_payments() {
         ",
     );
     shows(
-        &render::payments::ended(&sent),
+        &ended(&sent),
         "
-        Moved 50,000 sat, for a fee of 2 sat.
+        Moved 50,000 sat in 0.8 s; fee 2 sat (0.004 %).
         payment  1212121212121212121212121212121212121212121212121212121212121212
         ",
     );
@@ -229,7 +289,7 @@ fn unpaid_invoices_are_a_line_each() {
         ..open.clone()
     };
     shows(
-        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held] }),
+        &render::invoices::invoices(&ListInvoicesResponse { invoices: vec![open, held], next: None }),
         "
         EXPIRES (UTC)     AMOUNT (SAT)  RECEIVED (SAT)  STATE
         2027-01-15 09:00           any               0  open, to be held

@@ -165,7 +165,7 @@ fn no_list_of_channels_coins_invoices_or_peers_is_wider_than_a_terminal() {
         until_height: Some(912_345),
         ..Invoice::default()
     };
-    fits(&render::invoices::invoices(&ListInvoicesResponse { invoices: vec![invoice] }));
+    fits(&render::invoices::invoices(&ListInvoicesResponse { invoices: vec![invoice], next: None }));
     let peer = Peer {
         node_id: A.into(),
         connected: true,

@@ -78,6 +78,7 @@ impl Net {
             change_script: script(77),
             upfront_shutdown_script: None,
             spend_reserve: false,
+            accept_high_fee: false,
         }
     }
 

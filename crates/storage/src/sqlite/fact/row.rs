@@ -26,6 +26,7 @@ pub(super) struct Row {
     pub(super) took_ms: Option<u64>,
     pub(super) height: Option<u32>,
     pub(super) custom: Option<Vec<u8>>,
+    pub(super) invoice: Option<String>,
 }
 
 impl Row {
@@ -56,6 +57,7 @@ impl Row {
             number(self.took_ms),
             number(self.height.map(u64::from)),
             self.custom.map_or(Value::Null, Value::Blob),
+            self.invoice.map_or(Value::Null, Value::Text),
         ]
     }
 
@@ -84,6 +86,7 @@ impl Row {
             took_ms: cells.number()?,
             height: cells.number()?.map(u32::try_from).transpose().ok()?,
             custom: cells.blob()?,
+            invoice: cells.text()?,
         })
     }
 }

@@ -16,6 +16,7 @@ fn a_fact_that_the_first_version_knew_has_the_checksum_of_the_first_version() {
         custom_records,
         rebalance,
         description: String::new(),
+        bolt11: String::new(),
     };
     let values = values(&entry(fact));
     let first = checksum::of_values("ledger", &values[..FIRST_WIDTH]);
@@ -85,6 +86,7 @@ fn a_payment_in_a_circle_is_told_from_others_and_what_was_written_before_is_none
                 custom_records: BTreeMap::new(),
                 rebalance,
                 description: "two teas".to_owned(),
+                bolt11: "lnbcrt1x".to_owned(),
             },
         ];
         for (fact, kind) in facts.into_iter().zip(kinds) {

@@ -115,6 +115,53 @@ fn records_of_an_older_database_are_found_as_before_and_keep_their_place_when_th
     assert_eq!(place(key(100)), 101, "what is new comes last");
 }
 
+/// Writes a fact as it was written before paid invoices were kept.
+fn insert_as_before(conn: &Connection, entry: &Entry) {
+    let columns = fact::COLUMNS.replace("invoice, ", "");
+    let sql = format!(
+        "INSERT INTO ledger ({columns}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
+         ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+    );
+    let mut values = fact::values(entry);
+    let of_invoice = values.len() - 2;
+    assert_eq!(values.remove(of_invoice), Value::Null, "there was none");
+    conn.execute(&sql, params_from_iter(values)).expect("written");
+}
+
+#[test]
+fn payments_that_an_older_version_received_are_read_and_what_is_new_keeps_its_invoice() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut conn = Connection::open(directory.path().join(DATABASE)).expect("a file");
+    migrate_to(BEFORE_PAID_INVOICES, &mut conn, Network::Regtest, node()).expect("it was today's once");
+    let received = |number: u64, bolt11: &str| Entry {
+        number,
+        at: Timestamp(7),
+        fact: Fact::PaymentReceived {
+            payment_hash: PaymentHash([u8::try_from(number).expect("small"); 32]),
+            preimage: astrape_primitives::PaymentPreimage([2; 32]),
+            amount: Msat(5),
+            keysend: false,
+            custom_records: BTreeMap::new(),
+            rebalance: false,
+            description: "two teas".to_owned(),
+            bolt11: bolt11.to_owned(),
+        },
+    };
+    let (old, new) = (received(0, ""), received(1, "lnbcrt1new"));
+    insert_as_before(&conn, &old);
+    drop(conn);
+    let open = || SqliteJournal::open(directory.path(), Network::Regtest, node()).expect("today's").0;
+    let mut journal = open();
+    let writes = Writes::by_hand(BTreeMap::new(), vec![new.clone()], vec![], vec![], None, BTreeMap::new());
+    journal.commit(&writes).expect("written");
+    drop(journal);
+    let journal = open();
+    for entry in [old, new] {
+        let Fact::PaymentReceived { payment_hash, .. } = &entry.fact else { continue };
+        assert_eq!(journal.last_payment_fact(payment_hash).expect("readable"), Some(entry));
+    }
+}
+
 #[test]
 fn payments_and_onions_of_an_older_database_are_found_as_before() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -133,12 +180,7 @@ fn payments_and_onions_of_an_older_database_are_found_as_before() {
     for number in 0..100_u64 {
         let fact = if number.is_multiple_of(5) { canceled(number) } else { failed(number) };
         let entry = Entry { number, at: Timestamp(7), fact };
-        let sql = format!(
-            "INSERT INTO ledger ({}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, \
-             ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
-            fact::COLUMNS
-        );
-        conn.execute(&sql, params_from_iter(fact::values(&entry))).expect("written");
+        insert_as_before(&conn, &entry);
     }
     let onion = |n: u8| SeenOnion { expiry: CltvExpiry(800_000 + u32::from(n)), replay_id: [n; 32] };
     for seen in (0..50).map(onion) {

@@ -140,6 +140,7 @@ fn a_payment_without_an_invoice_for_a_hash_that_was_paid_before_is_none() {
         custom_records: BTreeMap::new(),
         rebalance: false,
         description: "tea".to_owned(),
+        bolt11: String::new(),
     };
     let entry = astrape_node::Entry { number: 0, at: astrape_primitives::Timestamp(7), fact };
     let writes = Writes::by_hand(BTreeMap::new(), vec![entry], vec![], vec![], None, BTreeMap::new());
