@@ -8,9 +8,9 @@ use crate::world::World;
 use astrape_channel::htlc::Direction;
 use astrape_channel::{Open, Origin};
 use astrape_node::{Input, SignerAnswer};
-use astrape_primitives::{ChannelKeysId, HtlcId, Side};
+use astrape_primitives::{ChannelKeysId, Height, HtlcId, Side};
 use rand::Rng as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the peer of a channel that stands still is away at most, in milliseconds.
 const MAX_AWAY_MILLIS: u64 = 6_000;
@@ -21,8 +21,8 @@ type OfPeer = (usize, ChannelKeysId, HtlcId);
 /// What is remembered of channels that stand still.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Still {
-    /// Channels that chance has let fail.
-    pub(crate) failed: BTreeSet<(usize, ChannelKeysId)>,
+    /// Channels that chance has let fail, with the height at which it did last.
+    pub(crate) failed: BTreeMap<(usize, ChannelKeysId), Height>,
     /// HTLCs of peers whose end is known.
     ended: BTreeSet<OfPeer>,
 }
@@ -50,9 +50,29 @@ pub(crate) fn quarantine(world: &mut World) -> Result<(), Violation> {
     let Some((node, keys, _)) = forward(world) else { return Ok(()) };
     world.totals.quarantines += 1;
     world.know_the_ends(node, &keys);
-    world.still.failed.insert((node, keys));
+    world.still.failed.insert((node, keys), world.chain.tip().height);
     let failed = Input::Signer(SignerAnswer::Refused { channel: keys });
     world.step(node, failed, Taken::Other)
+}
+
+/// Blocks for which a channel stands still at most: its peer goes on chain for its HTLCs when their deadline is near, and is right to.
+const MAX_BLOCKS_STILL: u32 = 2;
+
+/// Somebody looks after the nodes: what failed stands still until a restart.
+pub(crate) fn restart_in_time(world: &mut World) {
+    let tip = world.chain.tip().height;
+    restart(world, |since| tip >= since.plus(MAX_BLOCKS_STILL));
+}
+
+/// Nodes with channels that have stood still since a height that counts start anew.
+pub(crate) fn restart(world: &mut World, counts: impl Fn(Height) -> bool) {
+    for node in 0..world.machines.len() {
+        let quarantined = world.process(node).into_iter().flat_map(|p| p.node.quarantined());
+        let since = |keys| world.still.failed.get(&(node, keys)).copied().unwrap_or_default();
+        if quarantined.map(|(keys, _)| since(keys)).any(&counts) {
+            world.crash(node, Loss::None);
+        }
+    }
 }
 
 /// An honest node that has passed on an HTLC which has not ended, with the channel and the peer from which it came.

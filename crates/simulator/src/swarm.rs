@@ -241,6 +241,7 @@ pub(crate) fn cut(world: &mut World) {
 }
 
 fn mine(world: &mut World) {
+    still::restart_in_time(world);
     if world.totals.blocks < MAX_BLOCKS {
         world.mine(1);
     }
@@ -318,12 +319,7 @@ fn come_to_rest(world: &mut World) -> Result<(), Violation> {
     world.group_percent = 0;
     world.late_percent = 0;
     world.network.latency = 20;
-    for node in 0..world.machines.len() {
-        // What failed stands still until a restart.
-        if world.process(node).is_some_and(|p| p.node.quarantined().next().is_some()) {
-            world.crash(node, Loss::None);
-        }
-    }
+    still::restart(world, |_| true);
     world.set_feerate(world.feerate);
     for pair in world.network.links.clone() {
         world.queue.push(world.now, Event::Connect { pair });

@@ -29,7 +29,7 @@ impl Fees {
     }
 }
 
-/// A feerate, exactly as it is written.
+/// A feerate, exactly as it is written, but that 1 sat/vB is the least that is relayed: weights are rounded up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feerate(pub FeeratePerKw);
 
@@ -46,6 +46,9 @@ impl FromStr for Feerate {
             }
         };
         let feerate = u32::try_from(per_kw).map(FeeratePerKw).map_err(|_| FORM)?;
+        if u64::from(feerate.0) == PER_SAT_PER_VB {
+            return Ok(Self(FeeratePerKw::FLOOR));
+        }
         if feerate < FeeratePerKw::FLOOR {
             let least = FeeratePerKw::FLOOR;
             return Err(format!(
@@ -92,6 +95,8 @@ mod tests {
     #[test]
     fn feerates_are_exact_in_both_units() {
         for (text, per_kw) in [
+            ("1", 253),
+            ("1sat/vb", 253),
             ("5", 1_250),
             ("5sat/vb", 1_250),
             ("5 sat/vB", 1_250),
@@ -143,7 +148,10 @@ mod tests {
         let between = refused("5.001");
         assert!(between.contains("5 sat/vB (1250 per kw) or 5.004 sat/vB (1251 per kw)"), "{between}");
         for (text, told) in [
-            ("1", "1 sat/vB (250 per kw) is less than is relayed: 1.012 sat/vB (253 per kw) is the least"),
+            (
+                "0.996",
+                "0.996 sat/vB (249 per kw) is less than is relayed: 1.012 sat/vB (253 per kw) is the least",
+            ),
             ("0", "0 sat/vB (0 per kw)"),
             ("252perkw", "1.008 sat/vB (252 per kw)"),
         ] {

@@ -15,7 +15,7 @@ pub(super) fn fact(world: &mut World, node: usize, fact: &Fact) -> Result<(), Vi
     let Fact::Channel { keys, channel_id, event, .. } = fact else {
         return Ok(());
     };
-    if matches!(event, ChannelFact::Quarantined { .. }) && world.still.failed.contains(&(node, *keys)) {
+    if matches!(event, ChannelFact::Quarantined { .. }) && world.still.failed.contains_key(&(node, *keys)) {
         return Ok(());
     }
     if world.late.is_some() {
