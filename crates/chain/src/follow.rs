@@ -1,5 +1,6 @@
 //! Follows a source: from wherever the core stopped, block by block, over forks and failures.
 
+use crate::patience::{MAX_SILENCE, Patient};
 use crate::source::{ChainSource, SourceError, SourceState};
 use crate::status::{FreshnessLimits, Status};
 use astrape_primitives::{BlockId, Height, Network, Timestamp};
@@ -7,6 +8,7 @@ use bitcoin::Block;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Blocks that a follower remembers, and so the deepest reorganisation that it can follow, but for one: a day. No more than
@@ -50,6 +52,8 @@ pub enum Update {
 pub struct FollowerSettings {
     /// Pause between two looks at the source; with a source that tells of new blocks by itself it is only a safety net.
     pub poll_interval: Duration,
+    /// Longest time for one answer.
+    pub max_silence: Duration,
     /// When the source's word is doubted.
     pub freshness: FreshnessLimits,
     /// The clock.
@@ -57,11 +61,12 @@ pub struct FollowerSettings {
 }
 
 impl FollowerSettings {
-    /// A look every 2 seconds, and the limits of the network.
+    /// A look every 2 seconds, [`MAX_SILENCE`], and the limits of the network.
     #[must_use]
     pub fn for_network(network: Network) -> Self {
         Self {
             poll_interval: Duration::from_secs(2),
+            max_silence: MAX_SILENCE,
             freshness: FreshnessLimits::for_network(network),
             now: system_now,
         }
@@ -76,11 +81,11 @@ fn system_now() -> Timestamp {
 
 /// Follows the best chain of a source. See the crate's page for how to drive it.
 pub struct Follower {
-    source: Arc<dyn ChainSource>,
+    source: Patient,
     settings: FollowerSettings,
     /// What the core has seen, oldest first. Never empty.
     cursor: VecDeque<BlockId>,
-    status: Status,
+    status: watch::Sender<Status>,
     /// The status is of a new kind that was not told yet.
     untold: bool,
     /// What the source said of itself, until it is waited for.
@@ -109,10 +114,10 @@ impl Follower {
         let mut cursor = VecDeque::from(recent);
         cursor.drain(..cursor.len().saturating_sub(MAX_CURSOR));
         Some(Self {
-            source,
+            source: Patient::new(source, settings.max_silence),
             settings,
             cursor,
-            status: Status::Starting,
+            status: watch::Sender::new(Status::Starting),
             untold: false,
             seen: None,
             woke_early: false,
@@ -124,8 +129,14 @@ impl Follower {
 
     /// How things stand.
     #[must_use]
-    pub fn status(&self) -> &Status {
-        &self.status
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// How things stand, to be seen while [`Follower::next`] waits: in numbers that are not told as updates, too.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     /// The last block told.
@@ -134,11 +145,13 @@ impl Follower {
         *self.cursor.back().expect("the cursor is never empty: its last block is never popped")
     }
 
-    /// The next thing to know; waits for it as long as it takes. Dropping the future loses nothing.
+    /// The next thing to know; waits for it as long as it takes. A source that does not answer is told of after
+    /// [`FollowerSettings::max_silence`]. Dropping the future loses nothing that is to be told, but all questions and
+    /// their times begin anew: who drops it again and again learns nothing.
     pub async fn next(&mut self) -> Update {
         loop {
             if std::mem::take(&mut self.untold) {
-                return Update::Status(self.status.clone());
+                return Update::Status(self.status());
             }
             if let Some(moment) = self.paused_until {
                 tokio::time::sleep_until(moment).await;
@@ -241,7 +254,7 @@ impl Follower {
     /// Notes a failure, and pauses longer with each.
     fn failed(&mut self, error: &SourceError) {
         let now = (self.settings.now)();
-        let since = match &self.status {
+        let since = match &*self.status.borrow() {
             Status::Unreachable { since, .. } => *since,
             _ => now,
         };
@@ -256,7 +269,7 @@ impl Follower {
     }
 
     fn set_status(&mut self, status: Status) {
-        if !self.status.same_kind(&status) {
+        if !self.status.borrow().same_kind(&status) {
             self.untold = true;
             if status.is_reliable() {
                 self.alarmed = false;
@@ -265,7 +278,11 @@ impl Follower {
                 tracing::warn!(%status, "chain source");
             }
         }
-        self.status = status;
+        self.status.send_if_modified(|seen| {
+            let is_news = *seen != status;
+            *seen = status;
+            is_news
+        });
     }
 }
 

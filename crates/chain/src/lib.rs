@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`source`] | [`ChainSource`], the seam: what any source can be asked |
 //! | [`follow`] | [`Follower`]: cursor, forks, retries |
+//! | [`patience`] | the limit of time for each question of a follower |
 //! | [`status`] | [`Status`]: whether the chain can be relied on now |
 //! | [`watch`] | [`Watch`]: from a block to a chain event |
 //! | [`fees`] | [`FeeEstimates`] |
@@ -16,7 +17,7 @@
 //!
 //! # How to drive it
 //!
-//! Run [`Follower::next`] in a task of its own. For each [`Update::Block`]: hand the full block to whoever scans it (the
+//! Run [`Follower::next`] in a task of its own, or beside other work, but never so that it is dropped for it. For each [`Update::Block`]: hand the full block to whoever scans it (the
 //! wallet), make the event with [`Watch::event`], give it to the core, wait until its effects came out and put what they
 //! watch into the [`Watch`]; only then ask for the next update. So nothing that a block made the core wait for can slip by
 //! in the following one.
@@ -36,6 +37,7 @@ pub mod bitcoind;
 pub mod fees;
 pub mod follow;
 pub mod mempool;
+pub mod patience;
 pub mod rpc;
 pub mod source;
 pub mod status;

@@ -1,7 +1,7 @@
 //! The follower: an unbroken line of blocks, whatever the source does.
 
 use crate::kit::{Believer, FakeChain, FakeSource, START, settings};
-use astrape_chain::{BlockChange, Follower, Status, Update, starting_cursor};
+use astrape_chain::{BlockChange, Follower, FollowerSettings, Status, Update, starting_cursor};
 use astrape_primitives::{BlockId, Height, Timestamp};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -303,4 +303,21 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(follow_through(happenings));
     }
+}
+
+#[tokio::test]
+async fn a_source_that_never_answers_is_told_of() {
+    let (source, _, _) = start(1);
+    let limited = FollowerSettings { max_silence: Duration::from_millis(50), ..settings() };
+    let recent = starting_cursor(source.as_ref(), 1).await.unwrap();
+    let mut follower = Follower::new(Arc::clone(&source) as _, recent, limited).unwrap();
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
+    let shown = follower.watch_status();
+    source.with(|inside| inside.hangs = true);
+    let is_blind = |status: &Status| matches!(status, Status::Unreachable { .. });
+    assert_eq!(told_by_then(&mut follower, is_blind).await, []);
+    assert!(follower.status().to_string().contains("no answer within"), "{}", follower.status());
+    assert_eq!(*shown.borrow(), follower.status());
+    source.with(|inside| inside.hangs = false);
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
 }

@@ -129,6 +129,8 @@ pub(crate) struct Inside {
     pub(crate) later: VecDeque<(u32, Change)>,
     pub(crate) tip_time: Timestamp,
     pub(crate) corrupt: bool,
+    /// It answers nothing.
+    pub(crate) hangs: bool,
     pub(crate) questions: u64,
     /// In any order.
     pub(crate) mempool: Vec<Transaction>,
@@ -145,6 +147,7 @@ impl FakeSource {
             later: VecDeque::new(),
             tip_time: START,
             corrupt: false,
+            hangs: false,
             questions: 0,
             mempool: Vec::new(),
         })))
@@ -182,6 +185,9 @@ async fn soon<T>(answer: Result<T, SourceError>) -> Result<T, SourceError> {
 
 impl ChainSource for FakeSource {
     fn state(&self) -> Answer<'_, SourceState> {
+        if self.with(|inside| inside.hangs) {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(soon(self.answer(|inside| SourceState {
             tip: inside.chain.tip(),
             tip_time: inside.tip_time,
