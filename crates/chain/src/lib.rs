@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`source`] | [`ChainSource`], the seam: what any source can be asked |
 //! | [`follow`] | [`Follower`]: cursor, forks, retries |
+//! | [`settings`] | [`FollowerSettings`]: how it goes about it |
 //! | [`patience`] | the limit of time for each question of a follower |
 //! | [`status`] | [`Status`]: whether the chain can be relied on now |
 //! | [`watch`] | [`Watch`]: from a block to a chain event |
@@ -39,15 +40,17 @@ pub mod follow;
 pub mod mempool;
 pub mod patience;
 pub mod rpc;
+pub mod settings;
 pub mod source;
 pub mod status;
 pub mod watch;
 
 pub use bitcoind::{Bitcoind, BitcoindConfig};
 pub use fees::FeeEstimates;
-pub use follow::{BlockChange, Follower, FollowerSettings, MAX_CURSOR, Update, starting_cursor};
+pub use follow::{BlockChange, Follower, MAX_CURSOR, Update, starting_cursor};
 pub use mempool::MempoolView;
 pub use rpc::{Auth, RpcClient, RpcError};
+pub use settings::FollowerSettings;
 pub use source::{
     Answer, BroadcastResult, ChainSource, FoundOutput, SourceError, SourceState, UnspentOutput,
 };

@@ -131,6 +131,9 @@ pub(crate) struct Inside {
     pub(crate) corrupt: bool,
     /// It answers nothing.
     pub(crate) hangs: bool,
+    pub(crate) initial_download: bool,
+    /// Headers above the best block.
+    pub(crate) headers_ahead: u32,
     pub(crate) questions: u64,
     /// In any order.
     pub(crate) mempool: Vec<Transaction>,
@@ -148,6 +151,8 @@ impl FakeSource {
             tip_time: START,
             corrupt: false,
             hangs: false,
+            initial_download: false,
+            headers_ahead: 0,
             questions: 0,
             mempool: Vec::new(),
         })))
@@ -191,8 +196,8 @@ impl ChainSource for FakeSource {
         Box::pin(soon(self.answer(|inside| SourceState {
             tip: inside.chain.tip(),
             tip_time: inside.tip_time,
-            headers: inside.chain.tip().height,
-            initial_download: false,
+            headers: inside.chain.tip().height.plus(inside.headers_ahead),
+            initial_download: inside.initial_download,
         })))
     }
 
