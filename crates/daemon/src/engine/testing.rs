@@ -5,6 +5,7 @@ use astrape_chain::{
     Answer, BroadcastResult, ChainSource, FeeEstimates, FoundOutput, SourceError, SourceState, UnspentOutput,
 };
 use astrape_primitives::Height;
+use astrape_regtest::Place;
 use bitcoin::{Block, BlockHash, OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -19,6 +20,8 @@ pub(crate) struct Slow {
     delay: Mutex<Duration>,
     hangs: AtomicBool,
     pruned_below: AtomicU32,
+    reindexed: Mutex<Option<Height>>,
+    panics: AtomicBool,
 }
 
 impl Slow {
@@ -28,6 +31,8 @@ impl Slow {
             delay: Mutex::default(),
             hangs: AtomicBool::new(false),
             pruned_below: AtomicU32::new(0),
+            reindexed: Mutex::default(),
+            panics: AtomicBool::new(false),
         })
     }
 
@@ -44,6 +49,21 @@ impl Slow {
     /// Blocks below are deleted; each that is asked for comes again from somebody.
     pub(crate) fn prune_below(&self, height: Height) {
         self.pruned_below.store(height.0, Ordering::Relaxed);
+    }
+
+    /// It makes its index anew, and knows the blocks up to a height and what they have made.
+    pub(crate) fn reindex_up_to(&self, height: Option<Height>) {
+        *self.reindexed.lock().unwrap_or_else(PoisonError::into_inner) = height;
+    }
+
+    /// The next question for a hash panics.
+    pub(crate) fn panic_once(&self) {
+        self.panics.store(true, Ordering::Relaxed);
+    }
+
+    fn lacks(&self, height: Height) -> bool {
+        let reindexed = *self.reindexed.lock().unwrap_or_else(PoisonError::into_inner);
+        reindexed.is_some_and(|last| height > last)
     }
 
     fn after<'a, T: Send + 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
@@ -70,6 +90,10 @@ impl ChainSource for Slow {
     }
 
     fn hash_at(&self, height: Height) -> Answer<'_, Option<BlockHash>> {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "it was told to");
+        if self.lacks(height) {
+            return Box::pin(async { Ok(None) });
+        }
         self.after(self.chain.hash_at(height))
     }
 
@@ -94,6 +118,10 @@ impl ChainSource for Slow {
     }
 
     fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>> {
+        let seen = self.chain.look(|chain| chain.transaction(&outpoint.txid));
+        if seen.is_some_and(|seen| matches!(seen.place, Place::Block { id, .. } if self.lacks(id.height))) {
+            return Box::pin(async { Ok(None) });
+        }
         self.after(self.chain.unspent(outpoint))
     }
 
