@@ -66,7 +66,8 @@ pub(super) async fn look_back(
     }
 }
 
-/// Looks through all that is unseen, pruned blocks last and only one of them that nobody gives.
+/// Looks through all that is unseen, pruned blocks last and only one of them that nobody gives. What was looked for in all blocks is not
+/// looked for again after a restart: so the core is told.
 async fn look_on(
     shared: &Shared,
     source: &dyn ChainSource,
@@ -82,7 +83,7 @@ async fn look_on(
                 Some(look) => (look, false),
                 None => match watches.unseen.next_pruned(*pruned_from) {
                     Some(look) => (look, true),
-                    None => return Ok(Ok(())),
+                    None => break,
                 },
             }
         };
@@ -101,6 +102,11 @@ async fn look_on(
         }
         shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.looked(&look);
     }
+    let outputs = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.take_done();
+    if !outputs.is_empty() {
+        shared.core.input(Input::Chain(ChainInput::LookedBack { outputs })).await?;
+    }
+    Ok(Ok(()))
 }
 
 /// Not while a block is told.
