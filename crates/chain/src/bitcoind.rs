@@ -225,6 +225,10 @@ impl ChainSource for Bitcoind {
         Box::pin(self.get_block(hash))
     }
 
+    fn kept_block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>> {
+        Box::pin(self.get_whole(hash))
+    }
+
     fn pruned_below(&self) -> Answer<'_, Option<Height>> {
         Box::pin(self.get_pruned_below())
     }

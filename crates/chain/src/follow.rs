@@ -1,12 +1,15 @@
 //! Follows a source: from wherever the core stopped, block by block, over forks and failures.
 
+use crate::patience::Patient;
+use crate::settings::FollowerSettings;
 use crate::source::{ChainSource, SourceError, SourceState};
-use crate::status::{FreshnessLimits, Status};
-use astrape_primitives::{BlockId, Height, Network, Timestamp};
+use crate::status::{Standing, Status};
+use astrape_primitives::{BlockId, Height};
 use bitcoin::Block;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Blocks that a follower remembers, and so the deepest reorganisation that it can follow, but for one: a day. No more than
@@ -45,46 +48,21 @@ pub enum Update {
     Status(Status),
 }
 
-/// How a follower goes about it.
-#[derive(Clone, Copy, Debug)]
-pub struct FollowerSettings {
-    /// Pause between two looks at the source; with a source that tells of new blocks by itself it is only a safety net.
-    pub poll_interval: Duration,
-    /// When the source's word is doubted.
-    pub freshness: FreshnessLimits,
-    /// The clock.
-    pub now: fn() -> Timestamp,
-}
-
-impl FollowerSettings {
-    /// A look every 2 seconds, and the limits of the network.
-    #[must_use]
-    pub fn for_network(network: Network) -> Self {
-        Self {
-            poll_interval: Duration::from_secs(2),
-            freshness: FreshnessLimits::for_network(network),
-            now: system_now,
-        }
-    }
-}
-
-/// The time of the system's clock.
-fn system_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// Follows the best chain of a source. See the crate's page for how to drive it.
 pub struct Follower {
-    source: Arc<dyn ChainSource>,
+    source: Patient,
     settings: FollowerSettings,
     /// What the core has seen, oldest first. Never empty.
     cursor: VecDeque<BlockId>,
-    status: Status,
+    status: watch::Sender<Status>,
     /// The status is of a new kind that was not told yet.
     untold: bool,
     /// What the source said of itself, until it is waited for.
     seen: Option<SourceState>,
+    /// We stood at its tip when we looked last, and it lacked nothing.
+    is_at_tip: bool,
+    /// A block came on top of that: what it has is not the begin of a download.
+    is_growing: bool,
     /// The last wait ended before its time.
     woke_early: bool,
     backoff: Duration,
@@ -109,12 +87,14 @@ impl Follower {
         let mut cursor = VecDeque::from(recent);
         cursor.drain(..cursor.len().saturating_sub(MAX_CURSOR));
         Some(Self {
-            source,
+            source: Patient::new(source, settings.max_silence),
             settings,
             cursor,
-            status: Status::Starting,
+            status: watch::Sender::new(Status::Starting),
             untold: false,
             seen: None,
+            is_at_tip: false,
+            is_growing: false,
             woke_early: false,
             backoff: settings.poll_interval,
             paused_until: None,
@@ -124,8 +104,14 @@ impl Follower {
 
     /// How things stand.
     #[must_use]
-    pub fn status(&self) -> &Status {
-        &self.status
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// How things stand, to be seen while [`Follower::next`] waits: in numbers that are not told as updates, too.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     /// The last block told.
@@ -134,11 +120,13 @@ impl Follower {
         *self.cursor.back().expect("the cursor is never empty: its last block is never popped")
     }
 
-    /// The next thing to know; waits for it as long as it takes. Dropping the future loses nothing.
+    /// The next thing to know; waits for it as long as it takes. A source that does not answer is told of after
+    /// [`FollowerSettings::max_silence`]. Dropping the future loses nothing that is to be told, but all questions and
+    /// their times begin anew: who drops it again and again learns nothing.
     pub async fn next(&mut self) -> Update {
         loop {
             if std::mem::take(&mut self.untold) {
-                return Update::Status(self.status.clone());
+                return Update::Status(self.status());
             }
             if let Some(moment) = self.paused_until {
                 tokio::time::sleep_until(moment).await;
@@ -160,15 +148,11 @@ impl Follower {
     async fn advance(&mut self) -> Result<Option<BlockChange>, SourceError> {
         let top = self.tip();
         let target = match self.seen {
-            Some(seen) => seen,
-            None => self.look().await?,
+            Some(seen) if seen.tip != top => seen,
+            // Caught up with what it had then. It may have more now: that is to be known before it is said that we are at the tip.
+            _ => self.look().await?,
         };
-        if self.untold {
-            return Ok(None);
-        }
-        if target.tip == top {
-            // Caught up: said now and not after the next wait, since payments are not forwarded meanwhile.
-            self.set_status(Status::of(&target, top.height, (self.settings.now)(), &self.settings.freshness));
+        if self.untold || target.tip == top {
             return Ok(None);
         }
         if let Some(change) = self.connect_above(top).await? {
@@ -198,7 +182,12 @@ impl Follower {
     async fn look(&mut self) -> Result<SourceState, SourceError> {
         let state = self.source.state().await?;
         self.backoff = self.settings.poll_interval;
-        let status = Status::of(&state, self.tip().height, (self.settings.now)(), &self.settings.freshness);
+        let at = self.tip();
+        let lacks_blocks = state.lacks_blocks(at.height);
+        self.is_at_tip = !lacks_blocks && (self.is_at_tip || state.tip == at);
+        self.is_growing &= !lacks_blocks;
+        let standing = Standing { at, is_growing: self.is_growing, now: (self.settings.now)() };
+        let status = self.status.borrow().then(&state, &standing, &self.settings.freshness);
         self.set_status(status);
         self.seen = Some(state);
         Ok(state)
@@ -216,6 +205,7 @@ impl Follower {
             return Ok(None);
         }
         let id = BlockId { height, hash };
+        self.is_growing |= self.is_at_tip;
         self.cursor.push_back(id);
         if self.cursor.len() > MAX_CURSOR {
             self.cursor.pop_front();
@@ -241,12 +231,13 @@ impl Follower {
     /// Notes a failure, and pauses longer with each.
     fn failed(&mut self, error: &SourceError) {
         let now = (self.settings.now)();
-        let since = match &self.status {
+        let since = match &*self.status.borrow() {
             Status::Unreachable { since, .. } => *since,
             _ => now,
         };
         self.set_status(Status::Unreachable { since, reason: error.to_string() });
         self.seen = None;
+        (self.is_at_tip, self.is_growing) = (false, false);
         self.paused_until = Some(Instant::now() + self.backoff);
         self.backoff = self.backoff.saturating_mul(2).min(MAX_BACKOFF.max(self.settings.poll_interval));
         let blind = Duration::from_millis(now.since(since));
@@ -256,7 +247,7 @@ impl Follower {
     }
 
     fn set_status(&mut self, status: Status) {
-        if !self.status.same_kind(&status) {
+        if !self.status.borrow().same_kind(&status) {
             self.untold = true;
             if status.is_reliable() {
                 self.alarmed = false;
@@ -265,7 +256,11 @@ impl Follower {
                 tracing::warn!(%status, "chain source");
             }
         }
-        self.status = status;
+        self.status.send_if_modified(|seen| {
+            let is_news = *seen != status;
+            *seen = status;
+            is_news
+        });
     }
 }
 

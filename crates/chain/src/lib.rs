@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`source`] | [`ChainSource`], the seam: what any source can be asked |
 //! | [`follow`] | [`Follower`]: cursor, forks, retries |
+//! | [`settings`] | [`FollowerSettings`]: how it goes about it |
+//! | [`patience`] | the limit of time for each question of a follower |
 //! | [`status`] | [`Status`]: whether the chain can be relied on now |
 //! | [`watch`] | [`Watch`]: from a block to a chain event |
 //! | [`fees`] | [`FeeEstimates`] |
@@ -16,7 +18,7 @@
 //!
 //! # How to drive it
 //!
-//! Run [`Follower::next`] in a task of its own. For each [`Update::Block`]: hand the full block to whoever scans it (the
+//! Run [`Follower::next`] in a task of its own, or beside other work, but never so that it is dropped for it. For each [`Update::Block`]: hand the full block to whoever scans it (the
 //! wallet), make the event with [`Watch::event`], give it to the core, wait until its effects came out and put what they
 //! watch into the [`Watch`]; only then ask for the next update. So nothing that a block made the core wait for can slip by
 //! in the following one.
@@ -36,16 +38,19 @@ pub mod bitcoind;
 pub mod fees;
 pub mod follow;
 pub mod mempool;
+pub mod patience;
 pub mod rpc;
+pub mod settings;
 pub mod source;
 pub mod status;
 pub mod watch;
 
 pub use bitcoind::{Bitcoind, BitcoindConfig};
 pub use fees::FeeEstimates;
-pub use follow::{BlockChange, Follower, FollowerSettings, MAX_CURSOR, Update, starting_cursor};
+pub use follow::{BlockChange, Follower, MAX_CURSOR, Update, starting_cursor};
 pub use mempool::MempoolView;
 pub use rpc::{Auth, RpcClient, RpcError};
+pub use settings::FollowerSettings;
 pub use source::{
     Answer, BroadcastResult, ChainSource, FoundOutput, SourceError, SourceState, UnspentOutput,
 };

@@ -25,6 +25,11 @@ pub trait ChainSource: Send + Sync {
     /// cannot have it again now.
     fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>>;
 
+    /// The same as the source has it now: one that it has deleted is not asked of anybody else.
+    fn kept_block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>> {
+        self.block(hash)
+    }
+
     /// The lowest block that a source still has which deletes old ones; `None` where it has all.
     fn pruned_below(&self) -> Answer<'_, Option<Height>> {
         Box::pin(async { Ok(None) })

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// first.
 const MAX_HEADERS_AHEAD: u32 = 3;
 
-/// Blocks that we may be below the source's tip and still count as following it.
+/// Blocks that we may be below the source's tip and still count as being there, once we were: those that come are read in a moment.
 const MAX_BEHIND: u32 = 2;
 
 /// How the follower stands to its source. Only [`Status::Following`] lets the node take on new risk.
@@ -53,20 +53,49 @@ pub enum Status {
     },
 }
 
-impl Status {
-    /// How things stand by a source's own word, when we are at `at`.
+/// Where a follower stands when its source says how it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest block that was told.
+    pub at: BlockId,
+    /// Whether a block came on top of the source's tip while we stood there and no header was without its block. A source that begins to
+    /// download knows no headers yet, and looks as if its old tip were the end of the chain; before a block comes on top of that, it
+    /// has learnt of all of them.
+    pub is_growing: bool,
+    /// Our clock.
+    pub now: Timestamp,
+}
+
+impl SourceState {
+    /// Whether there are blocks that it has not: those of its best headers, or ours up to `at`.
     #[must_use]
-    pub fn of(state: &SourceState, at: Height, now: Timestamp, limits: &FreshnessLimits) -> Self {
-        let (tip, headers) = (state.tip, state.headers.max(at));
-        let lacks_blocks = headers.0 > tip.height.0.saturating_add(MAX_HEADERS_AHEAD) || at > tip.height;
-        if lacks_blocks || (state.initial_download && limits.heed_initial_download) {
-            return Status::SourceBehind { blocks: tip.height, headers };
+    pub fn lacks_blocks(&self, at: Height) -> bool {
+        let has = self.tip.height;
+        self.headers.0 > has.0.saturating_add(MAX_HEADERS_AHEAD) || at > has
+    }
+}
+
+impl Status {
+    /// How things stand after this, by a source's own word.
+    ///
+    /// Bitcoin Core says after a start that it downloads the chain until it has a block of the last day by its clock. Where that clock is
+    /// ahead, or blocks are late, it says so for days, and blocks keep coming: its tip is an old one, and still the tip.
+    #[must_use]
+    pub fn then(&self, state: &SourceState, standing: &Standing, limits: &FreshnessLimits) -> Self {
+        let (tip, at) = (state.tip, standing.at);
+        let is_downloading = state.initial_download && limits.heed_initial_download;
+        if state.lacks_blocks(at.height) || (is_downloading && !standing.is_growing) {
+            return Status::SourceBehind { blocks: tip.height, headers: state.headers.max(at.height) };
         }
-        if tip.height.0 > at.0.saturating_add(MAX_BEHIND) {
-            return Status::CatchingUp { at, target: tip.height };
+        let is_behind = match self.is_at_tip() {
+            true => tip.height.0 > at.height.0.saturating_add(MAX_BEHIND),
+            false => tip != at,
+        };
+        if is_behind {
+            return Status::CatchingUp { at: at.height, target: tip.height };
         }
-        let age = Duration::from_millis(now.since(state.tip_time));
-        if limits.stale_after.is_some_and(|limit| age > limit) {
+        let age = Duration::from_millis(standing.now.since(state.tip_time));
+        if is_downloading || limits.stale_after.is_some_and(|limit| age > limit) {
             return Status::Stale { tip, age };
         }
         Status::Following { tip }
@@ -144,26 +173,56 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-    fn state(height: u32) -> SourceState {
-        SourceState {
-            tip: BlockId { height: Height(height), hash: BlockHash::all_zeros() },
-            tip_time: NOW,
-            headers: Height(height),
-            initial_download: false,
-        }
+    fn block(height: u32) -> BlockId {
+        BlockId { height: Height(height), hash: BlockHash::all_zeros() }
     }
 
+    fn state(height: u32) -> SourceState {
+        SourceState { tip: block(height), tip_time: NOW, headers: Height(height), initial_download: false }
+    }
+
+    /// Of a source that does not grow, after a status.
+    fn after(before: &Status, state: &SourceState, at: u32, network: Network) -> Status {
+        let standing = Standing { at: block(at), is_growing: false, now: NOW };
+        before.then(state, &standing, &FreshnessLimits::for_network(network))
+    }
+
+    /// The same where we were at the tip before.
     fn status(state: &SourceState, at: u32, network: Network) -> Status {
-        Status::of(state, Height(at), NOW, &FreshnessLimits::for_network(network))
+        after(&Status::Following { tip: block(at) }, state, at, network)
     }
 
     #[test]
-    fn at_a_fresh_tip_we_follow() {
+    fn at_a_fresh_tip_we_follow_and_a_few_new_blocks_change_nothing() {
         assert!(status(&state(100), 100, Network::Bitcoin).is_reliable());
         assert!(status(&state(100), 98, Network::Bitcoin).is_reliable());
         let behind = status(&state(100), 97, Network::Bitcoin);
         assert_eq!(behind, Status::CatchingUp { at: Height(97), target: Height(100) });
         assert!(!behind.is_reliable());
+    }
+
+    #[test]
+    fn we_follow_only_once_the_last_block_is_read() {
+        let since = Timestamp(0);
+        let others = [
+            Status::Starting,
+            Status::CatchingUp { at: Height(90), target: Height(100) },
+            Status::Unreachable { since, reason: "nobody is there".into() },
+            Status::SourceBehind { blocks: Height(90), headers: Height(100) },
+        ];
+        for before in others {
+            for network in [Network::Bitcoin, Network::Regtest] {
+                let behind = after(&before, &state(100), 99, network);
+                assert_eq!(behind, Status::CatchingUp { at: Height(99), target: Height(100) }, "{before}");
+                assert!(after(&before, &state(100), 100, network).is_reliable(), "{before}");
+            }
+        }
+        // One of the same height that has taken the place of ours is yet to be read.
+        let other = SourceState {
+            tip: BlockId { hash: BlockHash::from_byte_array([1; 32]), ..block(100) },
+            ..state(100)
+        };
+        assert!(!after(&Status::Starting, &other, 100, Network::Bitcoin).is_at_tip());
     }
 
     #[test]
@@ -199,5 +258,25 @@ mod tests {
         let downloading = SourceState { initial_download: true, ..state(100) };
         assert!(matches!(status(&downloading, 100, Network::Signet), Status::SourceBehind { .. }));
         assert!(status(&downloading, 100, Network::Regtest).is_reliable());
+    }
+    /// The clock is ahead by more than a day, and bitcoind was restarted: it believes that it has the chain to download.
+    #[test]
+    fn blocks_that_come_one_by_one_are_the_tip_whatever_the_clock_says_of_their_age() {
+        let old = Timestamp::from_secs(NOW.secs() - 100_000);
+        let late = SourceState { initial_download: true, tip_time: old, ..state(100) };
+        let limits = FreshnessLimits::for_network(Network::Bitcoin);
+        let standing = |at, is_growing| Standing { at: block(at), is_growing, now: NOW };
+        let behind = Status::SourceBehind { blocks: Height(100), headers: Height(100) };
+        assert_eq!(behind.then(&late, &standing(100, false), &limits), behind, "it may know no headers yet");
+        let stale = behind.then(&late, &standing(100, true), &limits);
+        assert!(matches!(stale, Status::Stale { .. }), "{stale}");
+        assert!(stale.is_at_tip() && !stale.is_reliable());
+        assert!(!behind.then(&late, &standing(99, true), &limits).is_at_tip());
+        // Young or not: what it believes to be old is not relied on.
+        let young = SourceState { tip_time: NOW, ..late };
+        assert!(matches!(behind.then(&young, &standing(100, true), &limits), Status::Stale { .. }));
+        let lacking = SourceState { headers: Height(104), ..late };
+        let lags = behind.then(&lacking, &standing(100, true), &limits);
+        assert!(matches!(lags, Status::SourceBehind { .. }), "{lags}");
     }
 }

@@ -57,6 +57,8 @@ mod release;
 mod router;
 mod signal;
 mod targets;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tick;
 pub(crate) mod trips;
 mod wallet;

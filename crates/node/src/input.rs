@@ -5,14 +5,14 @@ use crate::journal::RetiredHtlc;
 use astrape_onion::{PeelFailure, Peeled};
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelId, ChannelKeysId, CommitmentNumber, ConfirmedTx, Features, FeeratePerKw,
-    Feerates, NodeId, PaymentHash,
+    Feerates, Height, NodeId, PaymentHash,
 };
 use astrape_routing::{NoRoute, Route};
 use astrape_transactions::signing::ChannelKeys;
 use astrape_wallet::WalletFinding;
 use astrape_wire::{ChannelUpdate, Message, OpenChannel, UpdateAddHtlc};
 use bitcoin::secp256k1::PublicKey;
-use bitcoin::{ScriptBuf, Transaction, Txid};
+use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::sync::Arc;
 
 /// Names a command of this process; its reply carries the same.
@@ -122,6 +122,12 @@ pub enum ChainInput {
         block: BlockId,
         /// In block order.
         matched: Vec<ConfirmedTx>,
+    },
+    /// All blocks that were told were looked through for the spends of these outputs, from the height on that their watches gave: after a
+    /// restart they are not looked through again.
+    LookedBack {
+        /// The outputs, with that height.
+        outputs: Vec<(OutPoint, Height)>,
     },
     /// The unconfirmed transactions that spend a watched output, and what spends theirs, parents first: all there are, told
     /// when they are others than before. They may never confirm.

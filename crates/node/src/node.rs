@@ -166,6 +166,8 @@ pub(crate) struct World {
     pub(crate) unmet: BTreeSet<ChannelKeysId>,
     /// Whether the newest block was read while that was so.
     pub(crate) is_catching_up: bool,
+    /// Outputs that are watched, and the first block that may spend them and was not looked through for them yet.
+    pub(crate) unseen: BTreeMap<OutPoint, Height>,
     /// What spends a funding of ours in the mempool, as it was told last.
     pub(crate) unconfirmed: BTreeMap<OutPoint, Arc<Transaction>>,
 }
@@ -184,6 +186,7 @@ impl Node {
             is_behind: false,
             unmet: BTreeSet::new(),
             is_catching_up: false,
+            unseen: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
         };
         Self {

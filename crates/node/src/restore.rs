@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::turn::court::effect_of;
 use crate::turn::{announcement_of, is_opening, public_update, seen_onion};
 use astrape_channel::{Channel, Output, Phase};
-use astrape_onchain::{ClaimParent, Output as CourtOutput};
+use astrape_onchain::{ClaimParent, Output as CourtOutput, Resolution};
 use astrape_primitives::{ChannelKeysId, Side};
 use astrape_wallet::{Coins, Reservation};
 use std::sync::Arc;
@@ -120,6 +120,13 @@ impl Node {
         for (keys, resolution) in self.resolutions.iter() {
             self.index.update_outputs(*keys, None, Some(resolution));
         }
+        let tip = self.height();
+        let watched = self.resolutions.iter().flat_map(|(_, resolution)| self.watches(resolution));
+        let unseen = watched.filter_map(|output| match output {
+            CourtOutput::Watch { outpoint, from, .. } if from <= tip => Some((outpoint, from)),
+            _ => None,
+        });
+        self.world.unseen = unseen.collect();
         for (keys, channel) in self.channels.iter() {
             self.index.update(*keys, None, Some(channel));
             let incoming = channel.open().into_iter().flat_map(|o| o.htlcs.values());
@@ -150,12 +157,25 @@ impl Node {
                 let is_ours = |o: &CourtOutput| {
                     matches!(o, CourtOutput::Broadcast { parent: Some(ClaimParent::Ours), .. })
                 };
-                let owed = resolution.watches().chain(resolution.owed()).filter(|o| !suspect || !is_ours(o));
+                let watches = self.watches(resolution);
+                let owed = watches.chain(resolution.owed()).filter(|o| !suspect || !is_ours(o));
                 effects.extend(owed.filter_map(|output| effect_of(*keys, channel, output)));
             }
         }
         effects.extend(self.owed_to_network().map(Effect::Announce));
         effects
+    }
+
+    /// What a resolution has watched, without the blocks that were looked through for it before.
+    fn watches<'a>(&'a self, resolution: &'a Resolution) -> impl Iterator<Item = CourtOutput> + 'a {
+        let chain = self.chain.get(&());
+        resolution.watches().map(move |output| match output {
+            CourtOutput::Watch { outpoint, script, from } => {
+                let from = chain.map_or(from, |chain| chain.unseen_from(from));
+                CourtOutput::Watch { outpoint, script, from }
+            }
+            other => other,
+        })
     }
 
     /// What the network should know of us, as it was said last: the gossip beside the core may have lost it.

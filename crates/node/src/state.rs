@@ -30,9 +30,17 @@ pub struct ChainState {
     pub nights: Nights,
     /// The lowest estimates of about a day.
     pub prices: Prices,
+    /// Up to here each block was looked through for the spends of all outputs that are watched; none where that is not known.
+    pub looked_to: Option<Height>,
 }
 
 impl ChainState {
+    /// From which block on an output is to be looked for, that could be spent from `first` on.
+    #[must_use]
+    pub fn unseen_from(&self, first: Height) -> Height {
+        self.looked_to.map_or(first, |seen| first.max(seen.plus(1)))
+    }
+
     /// Blocks remembered: deeper reorganisations stop the node, since no deadline would hold.
     pub const MAX_RECENT: usize = 144;
 

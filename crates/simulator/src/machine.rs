@@ -98,6 +98,8 @@ pub(crate) struct WatchSet {
     scripts: BTreeMap<OutPoint, ScriptBuf>,
     /// Outputs whose spend may be in a block that was told before they were watched, and from which height on.
     pub(crate) unscanned: BTreeMap<OutPoint, Height>,
+    /// All of those of which it was not said yet that they were looked for, with the height that the node gave.
+    asked: BTreeMap<OutPoint, Height>,
     /// The ids of what was told last of the mempool.
     pub(crate) told: Option<Vec<Txid>>,
 }
@@ -113,11 +115,13 @@ impl WatchSet {
             Watch::Output { outpoint, from, .. } => {
                 self.watch.add_outpoint(outpoint);
                 self.unscanned.insert(outpoint, from);
+                self.asked.insert(outpoint, from);
             }
             Watch::Transaction(txid) => self.watch.add_txid(txid),
             Watch::Forget(outpoint) => {
                 self.watch.remove_outpoint(&outpoint);
                 self.unscanned.remove(&outpoint);
+                self.asked.remove(&outpoint);
                 if let Some(script) = self.scripts.remove(&outpoint) {
                     self.watch.remove_script(&script);
                 }
@@ -140,6 +144,12 @@ impl WatchSet {
         wanted.for_each(|(outpoint, _)| watch.add_outpoint(*outpoint));
         let ChainEvent::Connected { block, matched, .. } = watch.connected(id, block) else { return None };
         (!matched.is_empty()).then_some(ChainInput::Late { block, matched })
+    }
+
+    /// What was looked for in all blocks that were told, once.
+    pub(crate) fn looked_back(&mut self) -> Option<ChainInput> {
+        let outputs: Vec<_> = std::mem::take(&mut self.asked).into_iter().collect();
+        (!outputs.is_empty()).then_some(ChainInput::LookedBack { outputs })
     }
 
     /// The mempool, as the node is told of it; `None` when it was told the same before.

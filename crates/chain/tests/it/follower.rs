@@ -1,7 +1,7 @@
 //! The follower: an unbroken line of blocks, whatever the source does.
 
 use crate::kit::{Believer, FakeChain, FakeSource, START, settings};
-use astrape_chain::{BlockChange, Follower, Status, Update, starting_cursor};
+use astrape_chain::{BlockChange, Follower, FollowerSettings, Status, Update, starting_cursor};
 use astrape_primitives::{BlockId, Height, Timestamp};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -88,10 +88,8 @@ async fn a_shorter_chain_of_the_same_blocks_is_waited_for() {
     // The same blocks come back, and one that is new.
     source.with(|inside| inside.chain.put_back(lost));
     let new = source.with(|inside| inside.chain.mine(vec![]));
-    let Update::Status(status) = next(&mut follower).await else { panic!("the source is whole again") };
-    assert!(status.is_reliable(), "{status}");
-    let update = next(&mut follower).await;
-    assert!(matches!(&update, Update::Block(BlockChange::Connected { block, .. }) if *block == new));
+    let told = told_by_then(&mut follower, Status::is_reliable).await;
+    assert!(matches!(&told[..], [BlockChange::Connected { block, .. }] if *block == new), "{told:?}");
     assert_eq!(follower.tip(), tip(&source));
 }
 
@@ -191,7 +189,7 @@ async fn a_stale_tip_is_told() {
     let (source, mut follower, mut believer) = start(1);
     source.with(|inside| inside.tip_time = Timestamp::from_secs(START.secs() - 10_000));
     believer.listen_until(&mut follower, tip(&source)).await;
-    assert!(matches!(follower.status(), Status::Stale { .. }));
+    assert_eq!(told_by_then(&mut follower, |status| matches!(status, Status::Stale { .. })).await, []);
     source.with(|inside| inside.tip_time = START);
     loop {
         if let Update::Status(status) = next(&mut follower).await {
@@ -303,4 +301,82 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(follow_through(happenings));
     }
+}
+
+#[tokio::test]
+async fn a_source_that_never_answers_is_told_of() {
+    let (source, _, _) = start(1);
+    let limited = FollowerSettings { max_silence: Duration::from_millis(50), ..settings() };
+    let recent = starting_cursor(source.as_ref(), 1).await.unwrap();
+    let mut follower = Follower::new(Arc::clone(&source) as _, recent, limited).unwrap();
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
+    let shown = follower.watch_status();
+    source.with(|inside| inside.hangs = true);
+    let is_blind = |status: &Status| matches!(status, Status::Unreachable { .. });
+    assert_eq!(told_by_then(&mut follower, is_blind).await, []);
+    assert!(follower.status().to_string().contains("no answer within"), "{}", follower.status());
+    assert_eq!(*shown.borrow(), follower.status());
+    source.with(|inside| inside.hangs = false);
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
+}
+
+/// Listens for a while in which nothing but blocks may be told, and says how things stand then.
+async fn status_then(follower: &mut Follower, believer: &mut Believer, at: BlockId) -> Status {
+    believer.listen_until(follower, at).await;
+    while let Ok(update) = tokio::time::timeout(Duration::from_millis(20), follower.next()).await {
+        assert!(matches!(update, Update::Status(_)), "{update:?}");
+    }
+    follower.status()
+}
+
+// attack 43
+#[tokio::test]
+async fn a_source_that_believes_to_download_is_at_the_tip_once_a_block_has_come_on_top_of_it() {
+    let (source, mut follower, mut believer) = start(3);
+    let day_old = Timestamp::from_secs(START.secs() - 100_000);
+    source.with(|inside| (inside.initial_download, inside.tip_time) = (true, day_old));
+    let at = tip(&source);
+    let status = status_then(&mut follower, &mut believer, at).await;
+    let behind = |status: &Status| matches!(status, Status::SourceBehind { .. });
+    assert!(behind(&status), "it may not have a header yet: {status}");
+    source.with(|inside| drop(inside.chain.mine(vec![])));
+    let status = status_then(&mut follower, &mut believer, tip(&source)).await;
+    assert!(matches!(status, Status::Stale { .. }), "the chain grows: {status}");
+    // It stands still for a moment, and may be another one then.
+    source.with(|inside| inside.failures = 2);
+    assert_eq!(told_by_then(&mut follower, |status| matches!(status, Status::Unreachable { .. })).await, []);
+    let status = status_then(&mut follower, &mut believer, tip(&source)).await;
+    assert!(behind(&status), "{status}");
+}
+
+#[tokio::test]
+async fn the_blocks_of_a_download_are_not_the_growth_of_a_chain() {
+    let (source, mut follower, mut believer) = start(0);
+    source.with(|inside| inside.initial_download = true);
+    let at = tip(&source);
+    assert!(!status_then(&mut follower, &mut believer, at).await.is_at_tip());
+    // Headers come before their blocks.
+    source.with(|inside| inside.headers_ahead = 500);
+    for _ in 0..3 {
+        source.with(|inside| drop(inside.chain.mine(vec![])));
+        let status = status_then(&mut follower, &mut believer, tip(&source)).await;
+        assert!(matches!(status, Status::SourceBehind { .. }), "{status}");
+    }
+    // All are there, and none of them had come alone.
+    source.with(|inside| inside.headers_ahead = 0);
+    assert!(!status_then(&mut follower, &mut believer, tip(&source)).await.is_at_tip());
+    source.with(|inside| inside.initial_download = false);
+    assert_eq!(told_by_then(&mut follower, Status::is_reliable).await, []);
+}
+
+#[tokio::test]
+async fn it_is_said_that_we_follow_once_the_last_block_was_told() {
+    let (source, mut follower, mut believer) = start(2);
+    // One more comes while the second is read.
+    source.with(|inside| inside.later.push_back((4, Box::new(|chain| drop(chain.mine(vec![]))))));
+    for change in told_by_then(&mut follower, Status::is_reliable).await {
+        believer.take(&change);
+    }
+    assert_eq!(tip(&source).height, Height(3));
+    assert_eq!(believer.seen.last(), Some(&tip(&source)));
 }

@@ -129,6 +129,11 @@ pub(crate) struct Inside {
     pub(crate) later: VecDeque<(u32, Change)>,
     pub(crate) tip_time: Timestamp,
     pub(crate) corrupt: bool,
+    /// It answers nothing.
+    pub(crate) hangs: bool,
+    pub(crate) initial_download: bool,
+    /// Headers above the best block.
+    pub(crate) headers_ahead: u32,
     pub(crate) questions: u64,
     /// In any order.
     pub(crate) mempool: Vec<Transaction>,
@@ -145,6 +150,9 @@ impl FakeSource {
             later: VecDeque::new(),
             tip_time: START,
             corrupt: false,
+            hangs: false,
+            initial_download: false,
+            headers_ahead: 0,
             questions: 0,
             mempool: Vec::new(),
         })))
@@ -182,11 +190,14 @@ async fn soon<T>(answer: Result<T, SourceError>) -> Result<T, SourceError> {
 
 impl ChainSource for FakeSource {
     fn state(&self) -> Answer<'_, SourceState> {
+        if self.with(|inside| inside.hangs) {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(soon(self.answer(|inside| SourceState {
             tip: inside.chain.tip(),
             tip_time: inside.tip_time,
-            headers: inside.chain.tip().height,
-            initial_download: false,
+            headers: inside.chain.tip().height.plus(inside.headers_ahead),
+            initial_download: inside.initial_download,
         })))
     }
 

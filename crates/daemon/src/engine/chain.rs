@@ -3,17 +3,21 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`embedded`] | a regtest chain inside this process, as a source |
+//! | `beside` | fees, mempool and the wallet's reading, beside the blocks |
 //! | `watches` | what the core waits for |
+//! | `unseen` | blocks that are to be looked through for some of it |
 //! | `tell` | what the core is told beside blocks |
 //! | `hearing` | since when the source says nothing of fees or of its mempool |
 //! | `late` | spends in blocks that were told before it was known that they count |
 //! | `broadcast` | transactions on their way out |
 
+mod beside;
 pub(crate) mod broadcast;
 pub mod embedded;
 pub(crate) mod hearing;
 mod late;
 mod tell;
+mod unseen;
 pub(crate) mod watches;
 
 use super::Shared;
@@ -26,12 +30,13 @@ use astrape_node::state::ChainState;
 use astrape_node::{ChainInput, Input};
 use astrape_primitives::{BlockId, ChainEvent, Height};
 use astrape_wallet::WalletFinding;
+use beside::{Beside, show};
 use bitcoin::BlockHash;
 use bitcoin::hashes::Hash as _;
-use late::{late, look_back};
+use late::{late, wait_for_what_is_near};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tell::{Told, freshness, tell_fees, tell_freshness, tell_mempool, warn_of_pruned};
+use tell::{freshness, tell_freshness, warn_of_pruned};
 
 /// Blocks that a new node begins with, so that it survives reorganisations from the first hour on: as many as the core
 /// remembers.
@@ -40,14 +45,9 @@ const FIRST_BLOCKS: u32 = 144;
 const _: () =
     assert!(MAX_CURSOR <= ChainState::MAX_RECENT, "the core would be told to go back further than it can");
 
-/// How often feerates are asked for.
-const FEE_INTERVAL: Duration = Duration::from_secs(60);
-
-/// How often the mempool is asked for spends of what is watched: a preimage that shows there is a race (attack 36).
-const MEMPOOL_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How often a wallet that is behind reads on.
-const READING_INTERVAL: Duration = Duration::from_millis(50);
+/// How often the source is looked at under `dev_fast`, and how long it may be silent.
+const FAST_POLL: Duration = Duration::from_millis(200);
+const FAST_SILENCE: Duration = Duration::from_secs(8);
 
 /// Pause where a new node's source does not answer.
 const RETRY: Duration = Duration::from_secs(2);
@@ -82,52 +82,42 @@ async fn follow(shared: &Shared, source: Arc<dyn ChainSource>, recent: Vec<Block
     warn_of_pruned(shared, &*source, recent.last().copied()).await;
     let mut settings = FollowerSettings::for_network(shared.network);
     if shared.dev_fast {
-        settings.poll_interval = Duration::from_millis(200);
+        (settings.poll_interval, settings.max_silence) = (FAST_POLL, FAST_SILENCE);
     }
-    let Some(mut follower) = Follower::new(Arc::clone(&source), recent, settings) else {
+    let Some(follower) = Follower::new(Arc::clone(&source), recent, settings) else {
         shared.shutdown.fail("the chain source has not even a first block");
         return Ok(());
     };
-    let fee_interval = if shared.dev_fast { Duration::from_secs(1) } else { FEE_INTERVAL };
-    let mut fees_due = tokio::time::interval(fee_interval);
-    fees_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mempool_interval = if shared.dev_fast { Duration::from_millis(200) } else { MEMPOOL_INTERVAL };
-    let mut mempool_due = tokio::time::interval(mempool_interval);
-    mempool_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut reading_due = tokio::time::interval(READING_INTERVAL);
-    reading_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = Told::default();
+    let (beside, source) = (Beside::new(follower.tip()), &*source);
+    tokio::try_join!(
+        show(shared, follower.watch_status()),
+        tell_blocks(shared, &beside, follower),
+        late::look_back(shared, source, &beside),
+        beside.reading(shared, source),
+        beside.fees(shared, source),
+        beside.mempool(shared, source),
+    )
+    .map(drop)
+}
+
+/// Tells what the follower has to say. Nothing else is done here that takes long: the follower's questions, and their limits of time, do
+/// not go on meanwhile.
+async fn tell_blocks(shared: &Shared, beside: &Beside, mut follower: Follower) -> Result<(), Stopped> {
     loop {
-        tokio::select! {
-            update = follower.next() => match update {
-                Update::Block(change) => {
-                    block(shared, &*source, change).await?;
-                    look_back(shared, &*source, follower.tip()).await?;
-                    mempool_due.reset_immediately();
-                }
-                Update::Status(status) => {
-                    tell_freshness(shared, &status).await?;
-                    // What is commanded now that the end of the chain is there needs them.
-                    if status.is_at_tip() && told.knows_no_fees() {
-                        tell_fees(shared, &*source, &mut told).await?;
-                    }
-                }
-            },
-            _ = reading_due.tick(), if shared.wallet.is_behind() => {
-                read_on(shared, &*source, follower.tip()).await?;
+        match follower.next().await {
+            Update::Block(change) => {
+                block(shared, beside, follower.tip(), change).await?;
+                wait_for_what_is_near(shared, beside).await;
             }
-            _ = fees_due.tick() => tell_fees(shared, &*source, &mut told).await?,
-            // While blocks are being caught up with, the mempool is of a later time than the core.
-            _ = mempool_due.tick(), if follower.status().is_at_tip() => {
-                look_back(shared, &*source, follower.tip()).await?;
-                tell_mempool(shared, &*source, &mut told.mempool).await?;
+            Update::Status(status) => {
+                tell_freshness(shared, &status).await?;
+                // What is commanded now that the end of the chain is there needs them.
+                if status.is_at_tip() {
+                    beside.fees_are_known().await;
+                }
+                shared.chain_status.send_replace(status);
             }
         }
-        shared.chain_status.send_if_modified(|told| {
-            let is_new = told != follower.status();
-            told.clone_from(follower.status());
-            is_new
-        });
     }
 }
 
@@ -177,13 +167,6 @@ async fn block_below(source: &dyn ChainSource, height: Height) -> Result<Option<
     Ok(source.hash_at(height).await?.map(|hash| BlockId { height, hash }))
 }
 
-/// The wallet is behind: a part of the blocks that it misses, so that nothing else waits for long.
-async fn read_on(shared: &Shared, source: &dyn ChainSource, tip: BlockId) -> Result<(), Stopped> {
-    let _order = shared.wallet.order.lock().await;
-    let found = found(shared, shared.wallet.catch_up(source, tip.height).await)?;
-    tell_found(shared, found).await
-}
-
 async fn unreachable(shared: &Shared, error: &SourceError) -> Result<(), Stopped> {
     let status = Status::Unreachable { since: super::clock::now(), reason: error.to_string() };
     let is_news = !shared.chain_status.borrow().same_kind(&status);
@@ -194,8 +177,9 @@ async fn unreachable(shared: &Shared, error: &SourceError) -> Result<(), Stopped
     Ok(())
 }
 
-/// One change of the best chain. The wallet keeps it first; what it found is told again after a crash in between.
-async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -> Result<(), Stopped> {
+/// One change of the best chain, which ends at `tip` from now on. The wallet keeps it first; what it found is told again after a crash
+/// in between.
+async fn block(shared: &Shared, beside: &Beside, tip: BlockId, change: BlockChange) -> Result<(), Stopped> {
     let event = {
         let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.watch().event(&change)
@@ -204,7 +188,7 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     let found = match &change {
         BlockChange::Connected { id, block } => {
             tracing::debug!(height = %id.height, hash = %id.hash, "block");
-            found(shared, shared.wallet.connected(source, *id, block).await)?
+            found(shared, shared.wallet.connected(*id, block).await)?
         }
         BlockChange::Disconnected { id } => {
             tracing::warn!(height = %id.height, hash = %id.hash, "a block left the best chain");
@@ -215,6 +199,7 @@ async fn block(shared: &Shared, source: &dyn ChainSource, change: BlockChange) -
     // core wait for.
     shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
     late(shared, &change, &event).await?;
+    beside.tip.send_replace(tip);
     shared.gossip.block(&change);
     tell_found(shared, found).await
 }
@@ -240,85 +225,4 @@ fn found(shared: &Shared, found: anyhow::Result<Vec<WalletFinding>>) -> Result<V
 }
 
 #[cfg(test)]
-mod tests {
-    use super::late::{missed, spends_at};
-    use super::*;
-    use crate::engine::EmbeddedChain;
-    use astrape_chain::MempoolView;
-    use astrape_primitives::Sat;
-    use astrape_regtest::RegtestChain;
-    use bitcoin::{OutPoint, Transaction};
-    use std::collections::BTreeMap;
-
-    /// A payment of the faucet that waits in the mempool of a new chain.
-    fn chain_with_payment() -> (EmbeddedChain, Transaction) {
-        let chain = EmbeddedChain::new();
-        let script = RegtestChain::faucet_script();
-        let paid = chain.change(|chain| chain.fund(&script, Sat(50_000))).expect("the faucet has coins");
-        let seen = chain.look(|chain| chain.transaction(&paid.txid)).expect("it waits in the mempool");
-        (chain, (*seen.tx).clone())
-    }
-
-    fn output_watch(tx: &Transaction) -> (OutPoint, astrape_node::Watch) {
-        let (outpoint, script) = (tx.input[0].previous_output, RegtestChain::faucet_script());
-        (outpoint, astrape_node::Watch::Output { outpoint, script, from: Height(1) })
-    }
-
-    #[test]
-    fn a_watch_that_comes_while_a_block_is_on_its_way_misses_nothing_of_it() {
-        let (chain, tx) = chain_with_payment();
-        let hash = chain.mine(1)[0];
-        let block = chain.look(|chain| chain.block(&hash)).expect("it was mined");
-        let id = chain.look(RegtestChain::tip);
-        let change = BlockChange::Connected { id, block };
-        let (mut watches, (_, wish)) = (watches::Watches::default(), output_watch(&tx));
-        let told = watches.watch().event(&change);
-        assert_eq!(missed(&told, watches.watch().event(&change)).map(drop), None, "no watch, nothing missed");
-        watches.apply(wish);
-        let Some(ChainInput::Late { block, matched }) = missed(&told, watches.watch().event(&change)) else {
-            panic!("the spend was missed")
-        };
-        assert_eq!((block, matched.len(), &*matched[0].tx), (id, 1, &tx));
-        let told = watches.watch().event(&change);
-        assert!(missed(&told, watches.watch().event(&change)).is_none(), "what was told is not told again");
-    }
-
-    // attack 6
-    #[tokio::test]
-    async fn a_spend_in_a_block_that_was_told_before_the_watch_came_is_found() {
-        let (chain, tx) = chain_with_payment();
-        chain.mine(1);
-        let at = chain.look(RegtestChain::tip);
-        chain.mine(2);
-        let (mut watches, (outpoint, wish)) = (watches::Watches::default(), output_watch(&tx));
-        watches.apply(wish);
-        watches.looked_at(Height(1));
-        assert!(watches.take_unscanned().is_empty(), "the first block that could have it was looked at");
-        let (_, wish) = output_watch(&tx);
-        watches.apply(wish);
-        watches.looked_at(Height(2));
-        let unscanned = watches.take_unscanned();
-        assert_eq!(unscanned, BTreeMap::from([(outpoint, Height(1))]), "a later block says nothing of it");
-        let late = spends_at(&chain, at.height, &unscanned).await.expect("it answers");
-        let Some(ChainInput::Late { block, matched }) = late else { panic!("the spend is there") };
-        assert_eq!((block, &*matched[0].tx), (at, &tx));
-        assert!(spends_at(&chain, at.height.plus(1), &unscanned).await.expect("it answers").is_none());
-        watches.put_back(unscanned);
-        assert_eq!(watches.take_unscanned().len(), 1);
-    }
-
-    // attack 36
-    #[tokio::test]
-    async fn the_embedded_chain_shows_unconfirmed_spends_until_they_confirm() {
-        let (chain, tx) = chain_with_payment();
-        let (mut watches, (outpoint, wish)) = (watches::Watches::default(), output_watch(&tx));
-        watches.apply(wish);
-        let outpoints: Vec<OutPoint> = watches.watch().outpoints().copied().collect();
-        let mut view = MempoolView::default();
-        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![Arc::new(tx)])));
-        chain.mine(1);
-        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![])));
-        watches.apply(astrape_node::Watch::Forget(outpoint));
-        assert!(watches.watch().is_empty());
-    }
-}
+mod tests;

@@ -4,17 +4,30 @@ use super::chain::embedded::EmbeddedChain;
 use astrape_chain::{Bitcoind, BitcoindConfig, ChainSource};
 use astrape_primitives::{FeeratePerKw, Height, Network};
 use astrape_signer::InProcessSigner;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the chain is seen.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum ChainBackend {
     /// bitcoind, by RPC.
     Bitcoind(BitcoindConfig),
     /// A regtest chain inside this process.
     Embedded(EmbeddedChain),
+    /// Any other source.
+    Other(Arc<dyn ChainSource>),
+}
+
+impl fmt::Debug for ChainBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChainBackend::Bitcoind(config) => f.debug_tuple("Bitcoind").field(config).finish(),
+            ChainBackend::Embedded(chain) => f.debug_tuple("Embedded").field(chain).finish(),
+            ChainBackend::Other(_) => f.write_str("Other"),
+        }
+    }
 }
 
 impl ChainBackend {
@@ -22,6 +35,7 @@ impl ChainBackend {
         match self {
             ChainBackend::Bitcoind(config) => Arc::new(Bitcoind::new(config.clone())),
             ChainBackend::Embedded(chain) => Arc::new(chain.clone()),
+            ChainBackend::Other(source) => Arc::clone(source),
         }
     }
 }

@@ -14,6 +14,7 @@
 //! | `announcer` | what we say ourselves, signed, in its order |
 //! | `asked` | what a peer asks for, taken as far as it may wait |
 //! | `asker` | the chain is asked for fundings, by block |
+//! | `fundings` | what it says of them, with the ids of blocks kept |
 //! | `backlog` | which filter of a peer waits to be told what is known |
 //! | `questions` | which channels it is asked for, in turns |
 //! | `store` | the log on disk |
@@ -27,6 +28,7 @@ mod asked;
 mod asker;
 mod backlog;
 mod conversation;
+mod fundings;
 mod questions;
 mod store;
 mod to_core;

@@ -4,6 +4,7 @@
 //! It keeps what it saw as changesets of its own. They may lag behind the core or be ahead of it: at the start it reads the
 //! blocks that it misses and tells everything that it knows once more, and the core takes each finding once.
 
+mod behind;
 mod findings;
 mod fork;
 mod reading;
@@ -12,7 +13,7 @@ pub use reading::Reading;
 
 use super::{Shared, clock};
 use anyhow::{Context as _, anyhow};
-use astrape_chain::{ChainSource, SourceError, Status};
+use astrape_chain::{ChainSource, Status};
 use astrape_node::state::ChainState;
 use astrape_node::{Input, JournalError};
 use astrape_primitives::{BlockId, Height, Network};
@@ -24,22 +25,22 @@ use bdk_wallet::chain::Merge as _;
 use bdk_wallet::chain::keychain_txout::DEFAULT_LOOKAHEAD;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
-use fork::Fork;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Blocks without anything of ours after which the wallet's place in the chain is written down. After a crash it reads as
 /// many again.
 const MAX_UNSAVED_BLOCKS: u32 = 144;
 
-/// Blocks that are read at once by a wallet that is behind: what else the chain brings waits meanwhile.
-const MAX_BLOCKS_AT_ONCE: u32 = 200;
-
 /// Addresses beyond the last one known to be used that a wallet watches when it is made again from its words, or
 /// put back from an old copy: as many as an earlier one may have given out in a row without being paid to.
 const RESTORED_LOOKAHEAD: u32 = 1_000;
+
+/// How long a start waits for the first of the blocks that the wallet misses.
+const FIRST_READING: Duration = Duration::from_secs(10);
 
 /// Changesets from which on they are merged into one at the start.
 const MANY_CHANGESETS: usize = 64;
@@ -130,7 +131,7 @@ impl Wallet {
     /// Reads the first of the blocks that the wallet misses, then tells all that it knows, and first what it knows to be undone of
     /// the `coins` that the core has. A new wallet begins above `recent`, the blocks that the core has seen: there is nothing of
     /// ours before. One whose keys are older begins above `birthplace`, and begins anew if it began later. Where the source does
-    /// not answer the blocks are read later, with the next one.
+    /// not answer the blocks are read later.
     pub(crate) async fn begin(
         &self,
         source: &dyn ChainSource,
@@ -146,9 +147,10 @@ impl Wallet {
         self.core_is_told().await?;
         self.has_begun.send_replace(true);
         let mut found = Vec::new();
-        match source.state().await {
-            Ok(state) => found = self.catch_up(source, state.tip.height).await?,
-            Err(error) => tracing::warn!(%error, "the on-chain wallet cannot catch up now"),
+        // A few blocks are most often all that it misses; many, or a source that is slow, hold nothing else up.
+        match tokio::time::timeout(FIRST_READING, self.read_to_tip(source)).await {
+            Ok(read) => found = self.take(read).await?,
+            Err(_) => self.is_behind.store(true, Ordering::Relaxed),
         }
         let known = move |inner: &mut Inner| {
             let all = findings::all(&inner.wallet);
@@ -160,29 +162,10 @@ impl Wallet {
         Ok(found)
     }
 
-    /// A block came on top of the best chain: what is of ours in it, and in those before it that the wallet misses.
-    pub(crate) async fn connected(
-        &self,
-        source: &dyn ChainSource,
-        id: BlockId,
-        block: &Arc<Block>,
-    ) -> anyhow::Result<Vec<WalletFinding>> {
-        let next = Arc::clone(block);
-        match self.with(move |inner| inner.connect(id, &next)).await?? {
-            Some(found) => Ok(found),
-            None => self.catch_up(source, id.height).await,
-        }
-    }
-
     /// The block on top of the best chain went. What the wallet has read beyond it stays.
     pub(crate) async fn disconnected(&self, id: BlockId) -> anyhow::Result<Vec<WalletFinding>> {
         let is_known = self.with(move |inner| inner.hash_at(id.height) == Some(id.hash)).await?;
         Ok(if is_known { vec![WalletFinding::Reorged { from: id.height }] } else { Vec::new() })
-    }
-
-    /// Whether there are blocks that the wallet has yet to read, by [`catch_up`](Self::catch_up).
-    pub(crate) fn is_behind(&self) -> bool {
-        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// How far it is, if it has more to read than a few blocks. Before it has [`begun`](Self::begun) there is nothing to tell.
@@ -200,71 +183,6 @@ impl Wallet {
     /// Up to where the wallet has read.
     pub(crate) async fn height(&self) -> anyhow::Result<Height> {
         self.with(|inner| inner.tip().height).await
-    }
-
-    /// Finds where the wallet's chain leaves the source's, and reads from there on, [`MAX_BLOCKS_AT_ONCE`] at most.
-    pub(crate) async fn catch_up(
-        &self,
-        source: &dyn ChainSource,
-        to: Height,
-    ) -> anyhow::Result<Vec<WalletFinding>> {
-        let mut found = Vec::new();
-        let is_behind = match self.read_blocks(source, to, &mut found).await {
-            Ok(read) => read?,
-            Err(error) => {
-                tracing::warn!(%error, "the on-chain wallet catches up later");
-                false
-            }
-        };
-        self.is_behind.store(is_behind, Ordering::Relaxed);
-        Ok(found)
-    }
-
-    /// Tells whether there are more. The outer error is the source's, for which there is a later; the inner one is ours.
-    async fn read_blocks(
-        &self,
-        source: &dyn ChainSource,
-        to: Height,
-        found: &mut Vec<WalletFinding>,
-    ) -> Result<anyhow::Result<bool>, SourceError> {
-        let ours = match self.with(|inner| inner.recent()).await {
-            Ok(ours) => ours,
-            Err(error) => return Ok(Err(error)),
-        };
-        let fork = match Fork::find(source, &ours).await? {
-            Fork::Above(height) => height,
-            Fork::Unknown => {
-                tracing::warn!(
-                    "the chain source lacks the blocks that the on-chain wallet has read: it reads on once they are back"
-                );
-                return Ok(Ok(false));
-            }
-            Fork::BelowAll => {
-                tracing::error!(
-                    "the chain source's best chain leaves the on-chain wallet's below all that it remembers"
-                );
-                return Ok(Ok(false));
-            }
-        };
-        if fork < to {
-            tracing::info!(above = %fork, %to, "the on-chain wallet reads blocks");
-        }
-        let last = to.0.min(fork.0.saturating_add(MAX_BLOCKS_AT_ONCE));
-        for height in (fork.0.saturating_add(1)..=last).map(Height) {
-            let Some(hash) = source.hash_at(height).await? else { return Ok(Ok(false)) };
-            let Some(block) = source.block(hash).await? else {
-                tracing::error!(%height, "the chain source has lost a block (is it pruned?): coins in it are not found");
-                return Ok(Ok(false));
-            };
-            let connected = self.with(move |inner| inner.connect(BlockId { height, hash }, &block)).await;
-            match connected.and_then(|connected| Ok(connected?)) {
-                Ok(Some(news)) => found.extend(news),
-                // The source's chain changed under us: the next block brings us here again.
-                Ok(None) => return Ok(Ok(false)),
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        Ok(Ok(last < to.0))
     }
 
     /// Takes note of a transaction of our own coins before it is in a block, and tells the core of its change.

@@ -245,6 +245,7 @@ impl Row for ChainState {
             .some_field(5, Some(&self.nights).filter(|nights| **nights != Nights::NONE), put_nights)
             .some_field(7, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_lowest)
             .some_field(9, Some(&self.prices).filter(|prices| **prices != Prices::NONE), put_highest)
+            .some(11, self.looked_to.as_ref())
             .finish()
     }
 
@@ -260,6 +261,7 @@ impl Row for ChainState {
         let lowest = r.some_field(7, get_lowest)?.unwrap_or_default();
         let highest = r.some_field(9, |r| get_all(r, |r| r.read()))?;
         let prices = prices(lowest, highest).ok_or(Unreadable::Senseless("prices out of their order"))?;
+        let looked_to = r.some(11)?;
         r.finish()?;
         let first = first.unwrap_or_default().0;
         let last = u32::try_from(hashes.len()).ok().and_then(|count| first.checked_add(count));
@@ -270,7 +272,8 @@ impl Row for ChainState {
             height: Height(height),
             hash: BlockHash::from_byte_array(hash),
         };
-        Ok(Self { recent: (first..last).zip(hashes).map(block).collect(), tip_time, nights, prices })
+        let recent = (first..last).zip(hashes).map(block).collect();
+        Ok(Self { recent, tip_time, nights, prices, looked_to })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::net::Net;
 use crate::{ChainInput, Command, Freshness, Input};
-use astrape_primitives::{ChannelKeysId, FeeratePerKw, Feerates, Msat, Network};
+use astrape_primitives::{ChannelKeysId, FeeratePerKw, Feerates, Height, Msat, Network};
 use astrape_signer::{InProcessSigner, Seed};
 use astrape_transactions::signing::Signer as _;
 use bitcoin::{OutPoint, Transaction};
@@ -161,4 +161,38 @@ fn a_commitment_of_the_peer_that_was_seen_before_we_went_on_chain_gets_our_child
     let before = net.members[0].broadcast.len();
     net.mine(Vec::new());
     assert_eq!((children(&net, &theirs, before), children(&net, &ours, before)), (0, 1), "and gone again");
+}
+
+/// The outputs for which blocks were not looked through yet, with the first of these blocks.
+fn unseen(net: &Net) -> Vec<(OutPoint, Height)> {
+    net.members[0].node.world.unseen.iter().map(|(outpoint, from)| (*outpoint, *from)).collect()
+}
+
+#[test]
+fn blocks_that_were_looked_through_for_what_is_watched_are_not_looked_through_again_after_a_restart() {
+    let (mut net, _, theft) = robbed();
+    net.mine(vec![theft]);
+    let at = net.members[0].node.height();
+    let watched = unseen(&net);
+    assert!(!watched.is_empty() && watched.iter().all(|(_, from)| *from == at), "{watched:?}");
+    net.mine(Vec::new());
+    net.restart(0);
+    assert_eq!(unseen(&net), watched, "nobody has said that they were");
+    let answer = |outputs| Input::Chain(ChainInput::LookedBack { outputs });
+    let (first, others) = watched.split_first().expect("one");
+    let older = (first.0, Height(at.0 - 1));
+    net.input(0, answer(others.iter().copied().chain([older]).collect()));
+    assert_eq!(unseen(&net), [*first], "it was looked for by an older watch");
+    net.mine(Vec::new());
+    net.restart(0);
+    assert_eq!(unseen(&net), watched, "one mark for all");
+    net.input(0, answer(watched));
+    assert_eq!(unseen(&net), []);
+    for blocks in [0, 3] {
+        (0..blocks).for_each(|_| net.mine(Vec::new()));
+        net.restart(0);
+        assert_eq!(unseen(&net), [], "later blocks were told with what is watched");
+        let chain = net.members[0].node.chain();
+        assert_eq!(chain.looked_to, Some(chain.height()));
+    }
 }

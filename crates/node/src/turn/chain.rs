@@ -1,5 +1,7 @@
 //! The chain moves: fundings confirm, are spent, are reorganised away.
 
+mod late;
+
 use super::Turn;
 use crate::effect::Effect;
 use crate::input::{ChainInput, Freshness};
@@ -25,6 +27,7 @@ impl Turn<'_> {
             }
             ChainInput::Event(ChainEvent::Disconnected { block }) => self.disconnected(block),
             ChainInput::Late { block, matched } => self.late(block, &matched),
+            ChainInput::LookedBack { outputs } => self.looked_back(&outputs),
             ChainInput::Feerate(feerate) => self.feerate(feerate),
             ChainInput::Mempool { txs } => self.seen_in_mempool(&txs),
             ChainInput::Estimates(feerates) => self.estimates(feerates),
@@ -49,6 +52,9 @@ impl Turn<'_> {
         let excess = chain.recent.len().saturating_sub(ChainState::MAX_RECENT);
         chain.recent.drain(..excess);
         chain.tip_time = time;
+        if self.node.world.unseen.is_empty() {
+            chain.looked_to = Some(block.height);
+        }
         self.sleep_or_wake(&mut chain, block.height);
         if let Some(estimate) = self.estimate() {
             chain.prices.note(block.height, estimate);
@@ -81,33 +87,6 @@ impl Turn<'_> {
         }
     }
 
-    /// What a watch that was set too late for a block of ours has found in it.
-    fn late(&mut self, block: BlockId, matched: &[ConfirmedTx]) {
-        if !self.node.chain.get(&()).is_some_and(|chain| chain.has(block)) {
-            return;
-        }
-        for confirmed in matched
-            .iter()
-            .filter(|confirmed| !self.is_known_spend(&confirmed.tx))
-            .cloned()
-            .collect::<Vec<_>>()
-        {
-            self.confirmed(block.height, &confirmed);
-        }
-    }
-
-    /// Whether all that is followed of what a transaction spends is known to be spent by it.
-    fn is_known_spend(&self, tx: &bitcoin::Transaction) -> bool {
-        let txid = tx.compute_txid();
-        let spends = |outpoint: &bitcoin::OutPoint| {
-            let keys = self.node.index.by_tracked(outpoint)?;
-            let spent = self.node.resolutions.get(&keys)?.outputs.get(outpoint)?.spent;
-            Some(spent.is_some_and(|spent| spent.txid == txid))
-        };
-        let mut followed = tx.input.iter().filter_map(|input| spends(&input.previous_output)).peekable();
-        followed.peek().is_some() && followed.all(|known| known)
-    }
-
     fn confirmed(&mut self, height: Height, confirmed: &ConfirmedTx) {
         let txid = confirmed.tx.compute_txid();
         if let Some(owed) = self.node.owed.get(&txid).cloned() {
@@ -128,6 +107,7 @@ impl Turn<'_> {
         }
         chain.recent.pop();
         chain.nights.reorganised(block.height);
+        chain.looked_to = chain.looked_to.map(|seen| seen.min(Height(block.height.0.saturating_sub(1))));
         assert!(!chain.recent.is_empty(), "a reorganisation deeper than {} blocks", ChainState::MAX_RECENT);
         self.node.chain.set((), chain);
         for channel in self.node.channels.keys() {

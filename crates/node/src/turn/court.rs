@@ -114,10 +114,12 @@ impl Turn<'_> {
         match output {
             Output::Watch { outpoint, script, from } => {
                 self.tracked.insert(outpoint, keys);
+                self.look_back_for(outpoint, from);
                 self.effects.push(Effect::Watch(Watch::Output { outpoint, script, from }));
             }
             Output::Forget(outpoint) => {
                 self.tracked.remove(&outpoint);
+                self.node.world.unseen.remove(&outpoint);
                 self.effects.push(Effect::Watch(Watch::Forget(outpoint)));
             }
             Output::Preimage { htlc, preimage } => self.preimage_on_chain(keys, htlc, preimage),

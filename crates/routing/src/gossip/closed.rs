@@ -11,9 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Blocks after which a channel whose funding is spent is forgotten (BOLT 7).
 pub(super) const FORGET_AFTER: u32 = 72;
 
-/// Channels that the chain does not know (any more) and that are remembered for it, so that it is not asked again: those of
-/// several years. 16 bytes each.
+/// Channels that the chain does not know (any more) and that are remembered for it, so that it is not asked again. 24 bytes each; as many
+/// as the network has closed in several years, should peers tell of all of them.
 pub(super) const MAX_GONE: usize = 200_000;
+
+/// Blocks after which the chain may be asked again for one of them: four weeks. It may have been wrong, and who tells of one that is
+/// over costs a question in that time.
+const GONE_FOR: u32 = 4_032;
 
 /// What is known to be closed.
 #[derive(Debug, Default)]
@@ -22,7 +26,8 @@ pub(super) struct Closed {
     spent: BTreeMap<ShortChannelId, Height>,
     /// Not in the graph.
     gone: BTreeSet<ShortChannelId>,
-    gone_order: VecDeque<ShortChannelId>,
+    /// In the order in which they came, with the height of the tip then.
+    gone_order: VecDeque<(ShortChannelId, Height)>,
 }
 
 impl Closed {
@@ -48,14 +53,25 @@ impl Closed {
         self.gone.contains(&id)
     }
 
-    pub(super) fn gone(&mut self, id: ShortChannelId) {
+    pub(super) fn gone(&mut self, id: ShortChannelId, tip: Height) {
         if !self.gone.insert(id) {
             return;
         }
-        self.gone_order.push_back(id);
-        if self.gone_order.len() > MAX_GONE
-            && let Some(oldest) = self.gone_order.pop_front()
-        {
+        self.gone_order.push_back((id, tip));
+        if self.gone_order.len() > MAX_GONE {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets those that went long before a tip.
+    fn forget_before(&mut self, tip: Height) {
+        while self.gone_order.front().is_some_and(|(_, at)| at.0.saturating_add(GONE_FOR) <= tip.0) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((oldest, _)) = self.gone_order.pop_front() {
             self.gone.remove(&oldest);
         }
     }
@@ -75,8 +91,9 @@ impl Gossip {
             self.closed.spent.iter().filter(|(_, at)| is_deep(at)).map(|(id, _)| *id).collect();
         for id in forgotten {
             self.remove(id);
-            self.closed.gone(id);
+            self.closed.gone(id, height);
         }
+        self.closed.forget_before(height);
     }
 
     /// A block left the best chain. Returns channels whose funding was in it: ask the chain for them again.

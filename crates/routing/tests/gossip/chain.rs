@@ -98,3 +98,14 @@ fn a_channel_of_ours_stays_though_its_peer_was_silent_for_two_weeks_and_says_som
     );
     assert_eq!(net.hear(update(1, 0, scid(900), net.now)), Outcome::Taken(vec![]));
 }
+
+#[test]
+fn a_channel_that_the_chain_did_not_know_is_asked_for_again_four_weeks_later() {
+    let mut net = Net::new();
+    net.hear(channel(1, 2, scid(900)));
+    net.answer(scid(900), &ChainAnswer::Gone);
+    net.gossip.block_connected(TIP.plus(4_031), []);
+    assert_eq!(net.hear(channel(1, 2, scid(900))), Outcome::Ignored(Ignored::Closed));
+    net.gossip.block_connected(TIP.plus(4_032), []);
+    assert!(matches!(net.hear(channel(1, 2, scid(900))), Outcome::Taken(_)), "the chain may have been wrong");
+}

@@ -148,12 +148,14 @@ impl World {
     }
 
     /// Spends of what is watched since a moment ago, in a block that was told before: the oldest such block. What was looked
-    /// for up to it is not looked for there again.
+    /// for up to it is not looked for there again. At the end that is said.
     fn look_back(&mut self, node: usize) -> Option<ChainInput> {
         let running = self.machines[node].process.as_mut()?;
         let cursor = running.cursor.height;
         running.watch.unscanned.retain(|_, from| *from <= cursor);
-        let lowest = running.watch.unscanned.values().min().copied()?;
+        let Some(lowest) = running.watch.unscanned.values().min().copied() else {
+            return running.watch.looked_back();
+        };
         for height in (lowest.0..=cursor.0).map(Height) {
             let hash = self.chain.hash_at(height)?;
             let block = self.chain.block(&hash)?;
@@ -166,7 +168,7 @@ impl World {
             }
         }
         running.watch.unscanned.clear();
-        None
+        running.watch.looked_back()
     }
 
     /// Until when the chain source of a node is silent, if it is.

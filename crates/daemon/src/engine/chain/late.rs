@@ -1,14 +1,26 @@
 //! Spends in blocks that were told before it was known that they count.
 
+use super::beside::Beside;
+use super::unseen::Look;
 use crate::engine::Shared;
 use crate::engine::core::Stopped;
 use astrape_chain::{BlockChange, ChainSource, SourceError, Watch};
 use astrape_node::{ChainInput, Input};
 use astrape_primitives::{BlockId, ChainEvent, ConfirmedTx, Height};
-use bitcoin::OutPoint;
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How often is looked whether there is something to look for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest pause after blocks that the source did not give.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// A look back over so many blocks ends in a moment.
+const NEAR_BLOCKS: u32 = 8;
+
+/// How long a block waits for it.
+const NEAR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Tells what watches have found in the block that were on their way while it was.
 pub(super) async fn late(shared: &Shared, change: &BlockChange, told: &ChainEvent) -> Result<(), Stopped> {
@@ -26,70 +38,118 @@ pub(super) async fn late(shared: &Shared, change: &BlockChange, told: &ChainEven
 }
 
 /// Looks for spends of outputs that are watched since a moment ago in blocks that were told before: which HTLCs a revoked
-/// commitment has is known only once the journal was asked, and they may be spent in its own block.
+/// commitment has is known only once the journal was asked, and they may be spent in its own block. It goes on beside all else, block by
+/// block, and what it cannot have now it looks at later.
 pub(super) async fn look_back(
     shared: &Shared,
     source: &dyn ChainSource,
-    tip: BlockId,
+    beside: &Beside,
 ) -> Result<(), Stopped> {
+    let mut tip = beside.tip.subscribe();
+    let (mut pause, mut pruned_from) = (LOOK_INTERVAL, Height(0));
     loop {
-        let unscanned = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).take_unscanned();
-        let Some(lowest) = unscanned.values().min().copied() else { return Ok(()) };
-        let mut heights = lowest.0..=tip.height.0;
+        let is_held_up = pause > LOOK_INTERVAL;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // After a failure there is a pause, whatever comes.
+            _ = tip.changed(), if !is_held_up => {}
+            () = beside.look_wanted.notified(), if !is_held_up => {}
+        }
+        pause = match look_on(shared, source, beside, &mut pruned_from).await? {
+            Ok(()) => LOOK_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "blocks cannot be looked through for spends: trying again");
+                pause.saturating_mul(2).min(MAX_PAUSE)
+            }
+        };
+        beside.looked_back.notify_waiters();
+    }
+}
+
+/// Looks through all that is unseen, pruned blocks last and only one of them that nobody gives. What was looked for in all blocks is not
+/// looked for again after a restart: so the core is told.
+async fn look_on(
+    shared: &Shared,
+    source: &dyn ChainSource,
+    beside: &Beside,
+    pruned_from: &mut Height,
+) -> Result<Result<(), SourceError>, Stopped> {
+    loop {
+        let (look, is_pruned) = {
+            let mut watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+            // Read while no watch can be set: all blocks above are told with those that are.
+            let tip = beside.tip.borrow().height;
+            match watches.unseen.next(tip) {
+                Some(look) => (look, false),
+                None => match watches.unseen.next_pruned(*pruned_from) {
+                    Some(look) => (look, true),
+                    None => break,
+                },
+            }
+        };
+        let found = match spends_of(source, &look, is_pruned).await {
+            Err(SourceError::Pruned(_)) if !is_pruned => {
+                tracing::warn!(height = %look.height, "the chain source has pruned a block that spends may be in: it is asked for later");
+                shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.was_pruned(&look);
+                continue;
+            }
+            found => found,
+        };
+        *pruned_from = look.height.plus(1);
+        match found {
+            Ok(late) => tell_late(shared, late).await?,
+            Err(error) => return Ok(Err(error)),
+        }
+        shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.looked(&look);
+    }
+    let outputs = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.take_done();
+    if !outputs.is_empty() {
+        shared.core.input(Input::Chain(ChainInput::LookedBack { outputs })).await?;
+    }
+    Ok(Ok(()))
+}
+
+/// Not while a block is told.
+async fn tell_late(shared: &Shared, late: Option<ChainInput>) -> Result<(), Stopped> {
+    let Some(late) = late else { return Ok(()) };
+    let _order = shared.wallet.order.lock().await;
+    shared.core.settled(Input::Chain(late)).await
+}
+
+/// The next block is looked at once few blocks behind it are: what they have for the core may be spent in it. Only for a moment, since
+/// nothing depends on it.
+pub(super) async fn wait_for_what_is_near(shared: &Shared, beside: &Beside) {
+    let is_near = || {
+        let tip = beside.tip.borrow().height;
+        shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.is_near(tip, NEAR_BLOCKS)
+    };
+    let looking = async {
         loop {
-            match next_spend(source, &mut heights, &unscanned).await {
-                Ok(None) => break,
-                Ok(Some(late)) => shared.core.settled(Input::Chain(late)).await?,
-                Err(error) => {
-                    tracing::warn!(%error, "blocks cannot be looked through for spends: trying again");
-                    shared.watches.lock().unwrap_or_else(PoisonError::into_inner).put_back(unscanned);
-                    return Ok(());
-                }
+            let looked = beside.looked_back.notified();
+            if !is_near() {
+                return;
             }
+            beside.look_wanted.notify_one();
+            looked.await;
         }
-    }
+    };
+    drop(tokio::time::timeout(NEAR_PATIENCE, looking).await);
 }
 
-/// The first spends of these outputs at these heights, which are behind us then. What the source has pruned will never come back: it
-/// is passed over, so that it keeps nothing from being found above.
-async fn next_spend(
+/// The spends of what is looked for in the best chain's block at a height, with what hangs on them. One that the source has deleted is
+/// fetched again only where that is asked.
+pub(super) async fn spends_of(
     source: &dyn ChainSource,
-    heights: &mut RangeInclusive<u32>,
-    outputs: &BTreeMap<OutPoint, Height>,
+    look: &Look,
+    may_fetch: bool,
 ) -> Result<Option<ChainInput>, SourceError> {
-    let mut pruned: Option<(Height, Height)> = None;
-    let mut found = Ok(None);
-    for height in heights.by_ref().map(Height) {
-        match spends_at(source, height, outputs).await {
-            Ok(None) => {}
-            Err(SourceError::Pruned(_)) => {
-                pruned = Some((pruned.map_or(height, |(first, _)| first), height));
-            }
-            spends => {
-                found = spends;
-                break;
-            }
-        }
-    }
-    if let Some((first, last)) = pruned {
-        tracing::error!(%first, %last, "the chain source has pruned these blocks: spends in them are not found");
-    }
-    found
-}
-
-/// The spends of these outputs in the best chain's block at a height, with what hangs on them.
-pub(super) async fn spends_at(
-    source: &dyn ChainSource,
-    height: Height,
-    outputs: &BTreeMap<OutPoint, Height>,
-) -> Result<Option<ChainInput>, SourceError> {
-    let Some(hash) = source.hash_at(height).await? else { return Ok(None) };
-    let Some(block) = source.block(hash).await? else { return Ok(None) };
+    let height = look.height;
+    let lacks = || SourceError::NotReady(format!("it lacks block {height}"));
+    let hash = source.hash_at(height).await?.ok_or_else(lacks)?;
+    let block = if may_fetch { source.block(hash).await? } else { source.kept_block(hash).await? };
+    let block = block.ok_or_else(lacks)?;
     let mut watch = Watch::new();
-    outputs
-        .iter()
-        .filter(|(_, from)| **from <= height)
-        .for_each(|(outpoint, _)| watch.add_outpoint(*outpoint));
+    look.outputs.keys().for_each(|outpoint| watch.add_outpoint(*outpoint));
     let ChainEvent::Connected { block, matched, .. } = watch.connected(BlockId { height, hash }, &block)
     else {
         return Ok(None);
@@ -113,74 +173,101 @@ pub(super) fn missed(told: &ChainEvent, again: ChainEvent) -> Option<ChainInput>
 mod tests {
     use super::*;
     use crate::engine::EmbeddedChain;
-    use astrape_chain::{Answer, BroadcastResult, FeeEstimates, SourceState, UnspentOutput};
+    use crate::engine::chain::watches::Watches;
+    use crate::engine::testing::Slow;
+    use astrape_chain::MempoolView;
     use astrape_primitives::Sat;
     use astrape_regtest::RegtestChain;
-    use bitcoin::{Block, BlockHash, Transaction, Txid};
-    use std::collections::BTreeSet;
-    use std::future::Future;
-    use std::pin::Pin;
+    use bitcoin::{OutPoint, Transaction};
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    /// A chain of which the blocks below a height were deleted.
-    struct Pruned(EmbeddedChain, Height);
+    /// A payment of the faucet that waits in the mempool of a new chain.
+    fn chain_with_payment() -> (EmbeddedChain, Transaction) {
+        let chain = EmbeddedChain::new();
+        let script = RegtestChain::faucet_script();
+        let paid = chain.change(|chain| chain.fund(&script, Sat(50_000))).expect("the faucet has coins");
+        let seen = chain.look(|chain| chain.transaction(&paid.txid)).expect("it waits in the mempool");
+        (chain, (*seen.tx).clone())
+    }
 
-    impl ChainSource for Pruned {
-        fn state(&self) -> Answer<'_, SourceState> {
-            self.0.state()
-        }
-        fn hash_at(&self, height: Height) -> Answer<'_, Option<BlockHash>> {
-            self.0.hash_at(height)
-        }
-        fn block(&self, hash: BlockHash) -> Answer<'_, Option<Arc<Block>>> {
-            let is_pruned =
-                (0..self.1.0).any(|h| self.0.look(|chain| chain.hash_at(Height(h))) == Some(hash));
-            if is_pruned {
-                return Box::pin(async move { Err(SourceError::Pruned(hash)) });
-            }
-            self.0.block(hash)
-        }
-        fn broadcast<'a>(
-            &'a self,
-            package: &'a [Transaction],
-        ) -> Pin<Box<dyn Future<Output = BroadcastResult> + Send + 'a>> {
-            self.0.broadcast(package)
-        }
-        fn fees(&self) -> Answer<'_, FeeEstimates> {
-            self.0.fees()
-        }
-        fn unspent(&self, outpoint: OutPoint) -> Answer<'_, Option<UnspentOutput>> {
-            self.0.unspent(outpoint)
-        }
-        fn in_mempool(&self, txid: Txid) -> Answer<'_, bool> {
-            self.0.in_mempool(txid)
-        }
-        fn spenders_in_mempool<'a>(&'a self, outpoints: &'a [OutPoint]) -> Answer<'a, BTreeSet<Txid>> {
-            self.0.spenders_in_mempool(outpoints)
-        }
-        fn mempool_transaction(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
-            self.0.mempool_transaction(txid)
-        }
+    fn output_watch(tx: &Transaction) -> (OutPoint, astrape_node::Watch) {
+        let (outpoint, script) = (tx.input[0].previous_output, RegtestChain::faucet_script());
+        (outpoint, astrape_node::Watch::Output { outpoint, script, from: Height(1) })
+    }
+
+    #[test]
+    fn a_watch_that_comes_while_a_block_is_on_its_way_misses_nothing_of_it() {
+        let (chain, tx) = chain_with_payment();
+        let hash = chain.mine(1)[0];
+        let block = chain.look(|chain| chain.block(&hash)).expect("it was mined");
+        let id = chain.look(RegtestChain::tip);
+        let change = BlockChange::Connected { id, block };
+        let (mut watches, (_, wish)) = (Watches::default(), output_watch(&tx));
+        let told = watches.watch().event(&change);
+        assert_eq!(missed(&told, watches.watch().event(&change)).map(drop), None, "no watch, nothing missed");
+        watches.apply(wish);
+        let Some(ChainInput::Late { block, matched }) = missed(&told, watches.watch().event(&change)) else {
+            panic!("the spend was missed")
+        };
+        assert_eq!((block, matched.len(), &*matched[0].tx), (id, 1, &tx));
+        let told = watches.watch().event(&change);
+        assert!(missed(&told, watches.watch().event(&change)).is_none(), "what was told is not told again");
     }
 
     // attack 6
     #[tokio::test]
-    async fn blocks_that_are_pruned_keep_no_spend_above_them_from_being_found() {
-        let chain = EmbeddedChain::new();
-        let script = RegtestChain::faucet_script();
-        let paid = chain.change(|chain| chain.fund(&script, Sat(50_000))).expect("the faucet has coins");
-        let tx = chain.look(|chain| chain.transaction(&paid.txid)).expect("it waits in the mempool").tx;
+    async fn a_spend_in_a_block_that_was_told_before_the_watch_came_is_found() {
+        let (chain, tx) = chain_with_payment();
         chain.mine(1);
         let at = chain.look(RegtestChain::tip);
-        let outputs = BTreeMap::from([(tx.input[0].previous_output, Height(1))]);
-        let mut heights = 1..=at.height.0;
-        let late = next_spend(&Pruned(chain.clone(), at.height), &mut heights, &outputs).await;
-        let Ok(Some(ChainInput::Late { block, matched })) = late else {
-            panic!("the spend is there: {late:?}")
-        };
-        assert_eq!((block, &*matched[0].tx), (at, &*tx));
-        // Where it is pruned itself, the look back ends all the same.
-        let pruned = Pruned(chain, at.height.plus(1));
-        assert!(matches!(next_spend(&pruned, &mut (1..=at.height.0), &outputs).await, Ok(None)));
+        chain.mine(2);
+        let (mut watches, (outpoint, wish)) = (Watches::default(), output_watch(&tx));
+        watches.apply(wish);
+        watches.looked_at(Height(1));
+        assert_eq!(watches.unseen.next(at.height), None, "the first block that could have it was looked at");
+        let (_, wish) = output_watch(&tx);
+        watches.apply(wish);
+        watches.looked_at(Height(2));
+        assert_eq!(watches.lowest_unseen(), Some(Height(1)), "a later block says nothing of it");
+        let outputs = BTreeMap::from([(outpoint, Height(1))]);
+        let look = Look { height: at.height, outputs };
+        let late = spends_of(&chain, &look, false).await.expect("it answers");
+        let Some(ChainInput::Late { block, matched }) = late else { panic!("the spend is there") };
+        assert_eq!((block, &*matched[0].tx), (at, &tx));
+        let above = Look { height: at.height.plus(1), ..look.clone() };
+        assert!(spends_of(&chain, &above, false).await.expect("it answers").is_none());
+        // A source that has lost blocks has not shown that there is nothing in them.
+        let absent = Look { height: at.height.plus(9), ..look };
+        assert!(matches!(spends_of(&chain, &absent, false).await, Err(SourceError::NotReady(_))));
+    }
+
+    // attack 36
+    #[tokio::test]
+    async fn the_embedded_chain_shows_unconfirmed_spends_until_they_confirm() {
+        let (chain, tx) = chain_with_payment();
+        let (mut watches, (outpoint, wish)) = (Watches::default(), output_watch(&tx));
+        watches.apply(wish);
+        let outpoints: Vec<OutPoint> = watches.watch().outpoints().copied().collect();
+        let mut view = MempoolView::default();
+        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![Arc::new(tx)])));
+        chain.mine(1);
+        assert_eq!(view.look(&chain, &outpoints).await, Ok(Some(vec![])));
+        watches.apply(astrape_node::Watch::Forget(outpoint));
+        assert!(watches.watch().is_empty());
+    }
+
+    // attack 6
+    #[tokio::test]
+    async fn a_block_that_is_pruned_is_fetched_again_only_where_that_is_asked() {
+        let (chain, tx) = chain_with_payment();
+        chain.mine(1);
+        let at = chain.look(RegtestChain::tip);
+        let (outpoint, _) = output_watch(&tx);
+        let look = Look { height: at.height, outputs: BTreeMap::from([(outpoint, Height(1))]) };
+        let source = Slow::over(&chain);
+        source.prune_below(at.height.plus(1));
+        assert!(matches!(spends_of(&*source, &look, false).await, Err(SourceError::Pruned(_))));
+        assert!(spends_of(&*source, &look, true).await.expect("a peer of it has the block").is_some());
     }
 }

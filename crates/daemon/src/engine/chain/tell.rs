@@ -7,6 +7,7 @@ use astrape_node::{ChainInput, Freshness, Input};
 use astrape_primitives::{BlockId, FeeratePerKw, Feerates};
 use bitcoin::OutPoint;
 use std::sync::PoisonError;
+use tokio::sync::watch;
 
 /// Commitments shall confirm within so many blocks.
 const FEE_TARGET: u16 = 6;
@@ -16,7 +17,6 @@ const FEE_TARGET: u16 = 6;
 pub(super) struct Told {
     feerate: Option<FeeratePerKw>,
     estimates: Option<Feerates>,
-    pub(super) mempool: MempoolView,
 }
 
 impl Told {
@@ -46,7 +46,7 @@ pub(super) fn freshness(status: &Status) -> ChainInput {
 /// Says so if the source has pruned blocks that have yet to be read: by the core, above its `tip`, by the wallet, or for a watch.
 pub(super) async fn warn_of_pruned(shared: &Shared, source: &dyn ChainSource, tip: Option<BlockId>) {
     let wallet = shared.wallet.height().await.ok();
-    let watched = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).lowest_unscanned();
+    let watched = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).lowest_unseen();
     let above = [tip.map(|tip| tip.height), wallet].into_iter().flatten().map(|height| height.plus(1));
     let Some(needed) = above.chain(watched).min() else { return };
     match source.pruned_below().await {
@@ -109,17 +109,21 @@ async fn tell_estimates(
     Ok(())
 }
 
-/// Tells the core which unconfirmed transactions spend what it watches, when they are others than before.
+/// Tells the core which unconfirmed transactions spend what it watches, when they are others than before. What was seen before a block
+/// that was told meanwhile is not told: it may be in that block.
 pub(super) async fn tell_mempool(
     shared: &Shared,
     source: &dyn ChainSource,
     view: &mut MempoolView,
+    tip: &mut watch::Receiver<BlockId>,
 ) -> Result<(), Stopped> {
+    let before = *tip.borrow_and_update();
     let outpoints: Vec<OutPoint> = {
         let watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.watch().outpoints().copied().collect()
     };
-    let seen = match view.look(source, &outpoints).await {
+    let mut newest = view.clone();
+    let seen = match newest.look(source, &outpoints).await {
         Ok(seen) => seen,
         Err(error) => {
             if shared.hearing().no_mempool(clock::now(), error.to_string()) {
@@ -129,8 +133,11 @@ pub(super) async fn tell_mempool(
         }
     };
     shared.hearing().mempool();
-    match seen {
-        Some(txs) => shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await,
-        None => Ok(()),
+    let Some(txs) = seen else { return Ok(()) };
+    let _order = shared.wallet.order.lock().await;
+    if *tip.borrow() != before {
+        return Ok(());
     }
+    *view = newest;
+    shared.core.input(Input::Chain(ChainInput::Mempool { txs })).await
 }

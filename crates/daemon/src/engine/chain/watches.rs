@@ -1,5 +1,6 @@
 //! What the core waits for in the chain, as its effects said.
 
+use super::unseen::Unseen;
 use astrape_chain::Watch;
 use astrape_primitives::Height;
 use bitcoin::{OutPoint, ScriptBuf};
@@ -10,8 +11,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Watches {
     watch: Watch,
     scripts: BTreeMap<OutPoint, ScriptBuf>,
-    /// Outputs whose spend may be in a block that was told before they were watched, and from which height on.
-    unscanned: BTreeMap<OutPoint, Height>,
+    /// Outputs whose spend may be in a block that was told before they were watched.
+    pub(super) unseen: Unseen,
 }
 
 impl Watches {
@@ -27,12 +28,12 @@ impl Watches {
             }
             Wish::Output { outpoint, script: _, from } => {
                 self.watch.add_outpoint(outpoint);
-                self.unscanned.insert(outpoint, from);
+                self.unseen.add(outpoint, from);
             }
             Wish::Transaction(txid) => self.watch.add_txid(txid),
             Wish::Forget(outpoint) => {
                 self.watch.remove_outpoint(&outpoint);
-                self.unscanned.remove(&outpoint);
+                self.unseen.forget(&outpoint);
                 if let Some(script) = self.scripts.remove(&outpoint) {
                     self.watch.remove_script(&script);
                 }
@@ -42,22 +43,12 @@ impl Watches {
 
     /// A block was looked at after all these watches were set: it is the first that could have their spends.
     pub(crate) fn looked_at(&mut self, height: Height) {
-        self.unscanned.retain(|_, from| *from < height);
-    }
-
-    /// What is to be looked for in blocks that were told already, by the height from which on.
-    pub(crate) fn take_unscanned(&mut self) -> BTreeMap<OutPoint, Height> {
-        std::mem::take(&mut self.unscanned)
+        self.unseen.looked_at(height);
     }
 
     /// The lowest block that is to be looked through for what is watched.
-    pub(crate) fn lowest_unscanned(&self) -> Option<Height> {
-        self.unscanned.values().min().copied()
-    }
-
-    /// Not looked for after all: the source did not answer.
-    pub(crate) fn put_back(&mut self, unscanned: BTreeMap<OutPoint, Height>) {
-        self.unscanned.extend(unscanned);
+    pub(crate) fn lowest_unseen(&self) -> Option<Height> {
+        self.unseen.lowest()
     }
 
     /// What picks the transactions out of a block.

@@ -53,7 +53,7 @@ impl Backoffs {
         Self { first, most, lasting: most / 5, state: Mutex::default() }
     }
 
-    /// Whether a peer may be tried now; if so, nobody else does until [`Backoffs::ended`].
+    /// Whether a peer may be tried now; if so, nobody else does until its [`Attempt`] is over.
     fn begin(&self, peer: NodeId) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -133,10 +133,24 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     }
 }
 
+/// An attempt to reach a peer. It ends when this goes, in a panic too: a peer that is being tried for ever is never tried again.
+struct Attempt<'a> {
+    backoffs: &'a Backoffs,
+    peer: NodeId,
+    connected: bool,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.backoffs.ended(self.peer, self.connected);
+    }
+}
+
 async fn attempt(shared: Arc<Shared>, dials: Arc<Semaphore>, peer: NodeId, wanted: Wanted) {
+    let mut attempt = Attempt { backoffs: &shared.backoffs, peer, connected: false };
     let Ok(_permit) = dials.acquire().await else { return };
     let trying = tokio::time::timeout(ATTEMPT_TIMEOUT, is_reached(&shared, peer, &wanted));
-    shared.backoffs.ended(peer, trying.await.unwrap_or(false));
+    attempt.connected = trying.await.unwrap_or(false);
 }
 
 /// Tries the places where a peer may be, one after the other.
@@ -232,6 +246,20 @@ mod tests {
         backoffs.state.lock().expect("no panic").get_mut(&peer).expect("known").next = before;
         backoffs.ended(peer, true);
         assert_eq!(pause(&backoffs, peer), backoffs.first);
+    }
+
+    #[test]
+    fn an_attempt_that_panics_is_over() {
+        let (backoffs, peer) = (Arc::new(Backoffs::new(true)), peer());
+        assert!(backoffs.begin(peer));
+        let shared = Arc::clone(&backoffs);
+        let attempt = std::thread::spawn(move || {
+            let _attempt = Attempt { backoffs: &shared, peer, connected: false };
+            panic!("it was told to");
+        });
+        assert!(attempt.join().is_err());
+        std::thread::sleep(2 * backoffs.first);
+        assert!(backoffs.begin(peer), "it is tried again");
     }
 
     #[test]

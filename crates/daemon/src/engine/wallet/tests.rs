@@ -51,11 +51,16 @@ impl Alone {
         self.chain.change(|chain| chain.fund(&script, amount)).expect("the faucet has coins")
     }
 
-    /// The block on top of the chain comes.
+    /// The block on top of the chain comes, and what the wallet misses is read.
     async fn sees_tip(&self) -> Vec<WalletFinding> {
         let id = self.chain.look(RegtestChain::tip);
         let block = self.chain.look(|chain| chain.block(&id.hash)).expect("it was mined");
-        self.wallet.connected(&self.chain, id, &block).await.expect("a disk")
+        let mut found = self.wallet.connected(id, &block).await.expect("a disk");
+        while self.wallet.is_behind() {
+            let read = self.wallet.read(&self.chain, id.height).await;
+            found.extend(self.wallet.take(read).await.expect("a disk"));
+        }
+        found
     }
 }
 
@@ -102,7 +107,7 @@ async fn a_transaction_of_ours_that_a_block_has_beaten_makes_no_coin_and_what_ha
     block.header.prev_blockhash = tip.hash;
     block.txdata = vec![other.clone()];
     let id = BlockId { height: tip.height.plus(1), hash: block.block_hash() };
-    let found = alone.wallet.connected(&alone.chain, id, &Arc::new(block)).await.expect("a disk");
+    let found = alone.wallet.connected(id, &Arc::new(block)).await.expect("a disk");
     let spent = WalletFinding::Spent { outpoint: coin, height: id.height, by: other.compute_txid() };
     assert_eq!(found, [spent]);
     assert_eq!(notes(&ours).await, [], "it is offered once more, and brings nothing");
@@ -136,4 +141,29 @@ async fn a_reorganisation_of_which_a_stop_kept_the_core_from_hearing_is_told_at_
     // Nothing of that where nothing was lost: it would free what a block's reward is set aside for.
     let told = alone.starts().await;
     assert!(!told.iter().any(|finding| matches!(finding, WalletFinding::Reorged { .. })), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_wallet_that_misses_blocks_reads_them_in_parts_and_in_their_order() {
+    let mut alone = Alone::begin().await;
+    let first = alone.is_paid(Sat(30_000)).await;
+    alone.chain.mine(40);
+    let last = alone.is_paid(Sat(70_000)).await;
+    alone.chain.mine(1);
+    let tip = alone.chain.look(RegtestChain::tip);
+    let block = alone.chain.look(|chain| chain.block(&tip.hash)).expect("it was mined");
+    assert_eq!(alone.wallet.connected(tip, &block).await.expect("a disk"), []);
+    assert!(alone.wallet.is_behind());
+    let mut parts = Vec::new();
+    while alone.wallet.is_behind() {
+        let read = alone.wallet.read(&alone.chain, tip.height).await;
+        parts.push(alone.wallet.take(read).await.expect("a disk"));
+    }
+    assert!(parts.len() > 1, "nothing else waits for all of them");
+    let found: Vec<WalletFinding> = parts.into_iter().flatten().collect();
+    alone.take(&found);
+    let confirmed = |coin| alone.coins.get(coin).and_then(|coin| coin.confirmed);
+    assert_eq!(confirmed(&last), Some(tip.height));
+    assert_eq!(confirmed(&first), Some(Height(tip.height.0 - 40)));
+    assert_eq!(alone.wallet.height().await.expect("a thread"), tip.height);
 }

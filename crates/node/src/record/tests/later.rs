@@ -60,6 +60,16 @@ fn nights_and_channels_that_their_peer_has_failed_are_read_again_and_stay_readab
     assert_eq!(read.failed_by_peer, BTreeMap::from([(keys(1), failed)]));
 }
 
+/// The first versions did not say, and pass over it.
+#[test]
+fn how_far_blocks_were_looked_through_is_read_again() {
+    let mut chain = Gen(11).chain_state();
+    let without = chain.encode();
+    chain.looked_to = Some(astrape_primitives::Height(700_000));
+    assert_eq!(hex(&chain.encode()), hex(&without) + "0b04000aae60");
+    assert_eq!(ChainState::decode(&(), &chain.encode()), Ok(chain));
+}
+
 /// The first versions had none, and pass over them.
 #[test]
 fn prices_are_read_again_and_records_without_stay_as_they_were() {

@@ -26,11 +26,11 @@ impl Gossip {
             ChainAnswer::Unknown => self.believe(now, id, waiting),
             ChainAnswer::Refused => Vec::new(),
             ChainAnswer::Gone => {
-                self.closed.gone(id);
+                self.closed.gone(id, self.tip);
                 told_by(waiting.rivals, Output::Stale)
             }
             ChainAnswer::Never => {
-                self.closed.gone(id);
+                self.closed.gone(id, self.tip);
                 told_by(waiting.rivals, Output::Blame)
             }
         }
