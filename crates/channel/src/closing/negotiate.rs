@@ -56,19 +56,23 @@ impl Open {
         self.shutdown != Shutdown::default() && self.htlcs.is_empty()
     }
 
-    /// The closing transaction with this fee, as `signer` sees it.
-    fn closing_transaction(&self, fee: Sat, signer: Side) -> Result<ClosingTransaction, Fault> {
+    /// What a closing transaction with this fee pays.
+    fn closing_content(&self, fee: Sat) -> Result<ClosingContent, Fault> {
         let (Some(local_script), Some(remote_script)) = (&self.shutdown.local, &self.shutdown.remote) else {
             return Err(Fault::Unexpected { message: "closing_signed", phase: "not shutting down" });
         };
-        let content = ClosingContent {
+        Ok(ClosingContent {
             local_script: local_script.clone(),
             remote_script: remote_script.clone(),
             local_balance: self.balances.local,
             remote_balance: self.balances.remote,
             fee,
-        };
-        ClosingTransaction::build(&self.funding.terms, &content, signer)
+        })
+    }
+
+    /// The closing transaction that we propose with this fee.
+    fn closing_transaction(&self, fee: Sat) -> Result<ClosingTransaction, Fault> {
+        ClosingTransaction::build(&self.funding.terms, &self.closing_content(fee)?)
             .map_err(|e| Fault::ClosingFee(e.to_string()))
     }
 
@@ -121,7 +125,8 @@ impl Work<'_> {
         }
         let (range, fee) = self.open.closing_fees(self.view.feerate);
         // When the fee leaves no output there is nothing to agree on, and the channel can only go on chain.
-        if self.say_closing_signed(fee, range).is_ok() {
+        if let Ok(tx) = self.open.closing_transaction(fee) {
+            self.say_closing_signed(fee, range, &tx);
             self.negotiation(Negotiation { range, sent: fee, received: None, agreed: false });
         }
     }
@@ -132,13 +137,11 @@ impl Work<'_> {
         }
     }
 
-    fn say_closing_signed(&mut self, fee: Sat, fee_range: FeeRange) -> Result<(), Fault> {
-        let tx = self.open.closing_transaction(fee, Side::Local)?.tx().clone();
-        let request = self.closing_request(tx);
+    fn say_closing_signed(&mut self, fee: Sat, fee_range: FeeRange, tx: &ClosingTransaction) {
+        let request = self.closing_request(tx.tx().clone());
         let channel_id = self.open.params.channel_id;
         let signing = Signing::ClosingSigned { request: Box::new(request), channel_id, fee, fee_range };
         self.outputs.push(Output::Send(Outgoing::Sign(signing)));
-        Ok(())
     }
 
     fn closing_request(&self, tx: Transaction) -> ClosingRequest {
@@ -171,13 +174,15 @@ impl Work<'_> {
         )? {
             Decision::Agree => {
                 if sent != Some(fee) {
-                    self.say_closing_signed(fee, range)?;
+                    // The very one that the peer signed: of it alone we know that it will do.
+                    self.say_closing_signed(fee, range, &tx);
                 }
                 self.negotiation(Negotiation { range, sent: fee, received: Some(fee), agreed: true });
                 self.agree(fee, tx, message.signature);
             }
             Decision::Propose(next) => {
-                self.say_closing_signed(next, range)?;
+                let proposed = self.open.closing_transaction(next)?;
+                self.say_closing_signed(next, range, &proposed);
                 self.negotiation(Negotiation { range, sent: next, received: Some(fee), agreed: false });
             }
         }
@@ -199,20 +204,15 @@ impl Work<'_> {
         Ok((range, choice))
     }
 
-    /// The variant that the peer has signed: with all outputs as either side sees them, or without its own.
+    /// The variant that the peer has signed.
     fn signed_variant(&self, fee: Sat, signature: &Signature) -> Result<ClosingTransaction, Fault> {
-        let theirs = self.open.closing_transaction(fee, Side::Remote);
-        let ours = self.open.closing_transaction(fee, Side::Local);
-        let fault = match (&theirs, &ours) {
-            (Err(fault), Err(_)) => fault.clone(),
-            _ => Fault::Signature("closing_signed".into()),
-        };
-        let whole = [theirs.ok(), ours.ok()].into_iter().flatten();
-        let variant = whole
-            .flat_map(|tx| [tx.without_output_of(Side::Remote), Some(tx)])
-            .flatten()
+        let content = self.open.closing_content(fee)?;
+        let variants = ClosingTransaction::variants_of(&self.open.funding.terms, &content, Side::Remote)
+            .map_err(|e| Fault::ClosingFee(e.to_string()))?;
+        let variant = variants
+            .into_iter()
             .find(|tx| tx.verify(self.view.secp, Side::Remote, signature))
-            .ok_or(fault)?;
+            .ok_or(Fault::Signature("closing_signed".into()))?;
         let dust = variant.tx().output.iter().find(|o| Sat::from(o.value) < dust_threshold(&o.script_pubkey));
         match dust {
             Some(output) => {

@@ -1,10 +1,12 @@
 //! `closing_signed`: fees, ranges, signatures, dust.
 
+mod dust;
+
 use crate::funding::high_s;
 use crate::pair::{A, B, Pair, Setup};
 use astrape_channel::output::Story;
 use astrape_channel::{Command, Fault, Link, Output, Reaction};
-use astrape_primitives::{FeeratePerKw, Msat, Sat, Side};
+use astrape_primitives::{FeeratePerKw, Msat, Sat};
 use astrape_transactions::{ClosingContent, ClosingRequest, ClosingTransaction, Signer};
 use astrape_wire::{ClosingSigned, FeeRange, Message};
 use proptest::prelude::*;
@@ -37,7 +39,7 @@ fn closing_transaction(pair: &Pair, who: usize, fee: u64) -> ClosingTransaction 
         remote_balance: open.balances.remote,
         fee: Sat(fee),
     };
-    ClosingTransaction::build(&open.funding.terms, &content, Side::Local).expect("both can pay")
+    ClosingTransaction::build(&open.funding.terms, &content).expect("both can pay")
 }
 
 /// A `closing_signed` of `who` over this transaction.
@@ -175,42 +177,6 @@ fn a_signature_that_fits_no_variant_or_has_high_s_is_refused() {
         assert_eq!(reaction, Reaction::Disconnect);
     }
     pair.receive(B, Message::ClosingSigned(good)).expect("good");
-}
-
-#[test]
-fn a_peer_may_leave_out_its_own_output() {
-    let mut pair = shut_down(Setup::default(), |_| {});
-    first_proposal(&mut pair);
-    let whole = closing_transaction(&pair, A, 500);
-    let without = whole.without_output_of(Side::Local).expect("B's is left");
-    let m = signed(&pair, A, &without, 500, Some((1, 1000)));
-    pair.receive(B, m).expect("its own loss");
-    assert_eq!(pair.closing_txid(B), Some(without.txid()), "that is what A has signed");
-    // But not the other's.
-    let mut pair = shut_down(Setup::default(), |_| {});
-    first_proposal(&mut pair);
-    let without = closing_transaction(&pair, A, 500).without_output_of(Side::Remote).expect("A's is left");
-    let m = signed(&pair, A, &without, 500, Some((1, 1000)));
-    pair.refused(B, m);
-}
-
-// BOLT 2.legacy-closing-negotiation-closing_signed.23
-#[test]
-fn outputs_that_would_be_dust_are_left_out_by_both() {
-    // B has 100 sat.
-    let mut pair = Pair::new(Setup { push: Msat(100_000), ..Setup::default() });
-    pair.propose_channel();
-    pair.run();
-    let script = pair.nodes[A].shutdown_script.clone();
-    pair.command(A, Command::Shutdown { script });
-    pair.run();
-    assert_eq!(pair.closing_txid(A), pair.closing_txid(B));
-    let Some(Output::BroadcastClosing { request, .. }) =
-        pair.nodes[B].seen.iter().find(|o| matches!(o, Output::BroadcastClosing { .. }))
-    else {
-        panic!("agreed");
-    };
-    assert_eq!(request.tx.output.len(), 1);
 }
 
 #[test]
