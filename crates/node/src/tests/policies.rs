@@ -212,6 +212,27 @@ fn limits_of_a_channel_are_told_and_kept() {
     }
 }
 
+// BOLT 4.failure-messages.4
+#[test]
+fn what_the_next_peer_takes_no_htlc_as_small_as_is_below_the_minimum_that_was_told() {
+    let mut net = Net::new(3);
+    let mut config = (*net.members[2].node.config).clone();
+    config.channel.htlc_minimum = Msat(50_000);
+    net.members[2].node.config = std::sync::Arc::new(config);
+    net.open(0, 1);
+    net.open(1, 2);
+    assert_eq!(told(&net, 2).htlc_minimum_msat, Msat(50_000));
+    let invoice = net.invoice(2, Msat(49_999));
+    assert_eq!(pay(&mut net, &invoice), None);
+    let failed = net.members[1].facts.iter().find_map(|fact| match fact {
+        Fact::ForwardFailed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(failed.is_some_and(|reason| reason.contains("amount_below_minimum")));
+    let invoice = net.invoice(2, Msat(50_000));
+    assert!(pay(&mut net, &invoice).is_some());
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_and_changes_nothing() {
     let (mut net, first, last) = row();

@@ -105,7 +105,17 @@ impl Node {
     pub(crate) fn policies_taken(&self, keys: &ChannelKeysId, now: Timestamp) -> Vec<ForwardPolicy> {
         let before = self.policies.get(keys).into_iter().flat_map(|p| &p.before);
         let before = before.filter(|(_, until)| *until > now).map(|(policy, _)| policy.clone());
-        std::iter::once(self.policy(keys).clone()).chain(before).collect()
+        std::iter::once(self.policy(keys).clone())
+            .chain(before)
+            .map(|policy| self.as_told(keys, policy))
+            .collect()
+    }
+
+    /// A policy with what the peer takes at the least, as the network is told it too.
+    fn as_told(&self, keys: &ChannelKeysId, policy: ForwardPolicy) -> ForwardPolicy {
+        let open = self.channels.get(keys).and_then(|channel| channel.open());
+        let least = open.map_or(policy.htlc_minimum, |open| open.params.remote.htlc_minimum);
+        ForwardPolicy { htlc_minimum: policy.htlc_minimum.max(least), ..policy }
     }
 }
 
