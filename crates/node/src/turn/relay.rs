@@ -47,6 +47,10 @@ impl Turn<'_> {
                 }
             },
             Err(failure) => {
+                let failure = match failure {
+                    Failure::TemporaryChannelFailure => self.carries_nothing(htlc),
+                    failure => failure,
+                };
                 self.forward_failed(keys, htlc, target, Some(failure.to_string()));
                 self.fail_incoming(keys, htlc, &failure);
             }
@@ -180,7 +184,8 @@ impl Turn<'_> {
                 if let Some(htlc) = self.upstream(channel, id) {
                     self.forward_refused(channel, outgoing);
                     self.forward_failed(channel, &htlc, Some(outgoing), Some(refusal.to_string()));
-                    self.fail_incoming(channel, &htlc, &Failure::TemporaryChannelFailure);
+                    let failure = self.carries_nothing(&htlc);
+                    self.fail_incoming(channel, &htlc, &failure);
                 }
             }
         }
