@@ -162,6 +162,8 @@ pub struct Shutdown {
     pub by_us: bool,
     /// The first HTLC of the peer that came after we had said ours. Not known where an older version said it, until it is said again.
     pub late_from: Option<HtlcId>,
+    /// Whether the peer has found no fee in the range that we offered at first.
+    pub fees_apart: bool,
 }
 
 /// A channel whose funding is being spent.

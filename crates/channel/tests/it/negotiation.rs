@@ -1,6 +1,7 @@
 //! `closing_signed`: fees, ranges, signatures, dust.
 
 mod dust;
+mod offers;
 
 use crate::funding::high_s;
 use crate::pair::{A, B, Pair, Setup};
@@ -70,6 +71,9 @@ fn agreed_fee(pair: &Pair, who: usize) -> Option<u64> {
 /// Weight of a closing transaction with two P2WPKH outputs.
 const WEIGHT: u64 = 42 + 164 + 222 + 2 * 4 * 31;
 
+/// The most that the opener offers at first: a tenth more than what it estimates.
+const FIRST_MOST: u64 = (11 * WEIGHT).div_ceil(10);
+
 // BOLT 2.legacy-closing-negotiation-closing_signed.2
 // BOLT 2.legacy-closing-negotiation-closing_signed.3
 // BOLT 2.legacy-closing-negotiation-closing_signed.7
@@ -79,7 +83,7 @@ fn the_opener_proposes_what_its_estimate_says_and_a_range() {
     let m = first_proposal(&mut pair);
     assert_eq!(m.fee_satoshis.0, WEIGHT);
     let range = m.fee_range.expect("always");
-    assert_eq!((range.min_fee_satoshis.0, range.max_fee_satoshis.0), (WEIGHT / 4, 3 * WEIGHT));
+    assert_eq!((range.min_fee_satoshis.0, range.max_fee_satoshis.0), (WEIGHT / 4, FIRST_MOST));
     let tx = closing_transaction(&pair, A, m.fee_satoshis.0);
     let key = pair.nodes[A].open().params.local.basepoints.funding;
     pair.secp.verify_ecdsa(&tx.sighash(), &m.signature, &key).expect("of this very transaction");
@@ -110,14 +114,14 @@ fn the_other_side_picks_a_fee_in_the_overlap_and_the_opener_follows() {
     let mut pair = shut_down(Setup::default(), |pair| pair.nodes[B].feerate = FeeratePerKw(1500));
     first_proposal(&mut pair);
     // A would pay less than the least that is relayed, or more.
-    let m = proposal(&pair, A, 100, Some((100, 2000)));
+    let m = proposal(&pair, A, 100, Some((100, 700)));
     pair.receive(B, m).expect("the ranges overlap");
     let Some(Message::ClosingSigned(answer)) = pair.nodes[B].outbox.front().cloned() else {
         panic!("an answer");
     };
     let range = answer.fee_range.expect("always");
-    assert!(answer.fee_satoshis >= range.min_fee_satoshis && answer.fee_satoshis <= Sat(2000));
-    assert!(range.max_fee_satoshis >= Sat(2000) && range.min_fee_satoshis.0 == WEIGHT / 4);
+    assert!(answer.fee_satoshis >= range.min_fee_satoshis && answer.fee_satoshis <= Sat(700));
+    assert!(range.max_fee_satoshis >= Sat(700) && range.min_fee_satoshis.0 == WEIGHT / 4);
     pair.run();
     assert_eq!(agreed_fee(&pair, A), Some(answer.fee_satoshis.0));
     assert_eq!(agreed_fee(&pair, B), Some(answer.fee_satoshis.0));
@@ -141,7 +145,7 @@ fn ranges_without_overlap_are_warned_of_and_may_be_bettered() {
 // BOLT 2.legacy-closing-negotiation-closing_signed.16
 #[test]
 fn the_opener_fails_a_channel_whose_fee_is_picked_outside_of_the_overlap() {
-    for fee in [WEIGHT / 4 - 1, 3 * WEIGHT + 1, 100_000] {
+    for fee in [WEIGHT / 4 - 1, FIRST_MOST + 1, 100_000] {
         let mut pair = shut_down(Setup::default(), |_| {});
         first_proposal(&mut pair);
         let m = proposal(&pair, B, fee, Some((1, 500_000)));

@@ -164,6 +164,7 @@ impl Gen {
                 remote: self.some(Self::script),
                 by_us: self.coin_flip(),
                 late_from: None,
+                fees_apart: false,
             },
         }
     }
