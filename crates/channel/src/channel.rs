@@ -160,6 +160,10 @@ pub struct Shutdown {
     pub remote: Option<ScriptBuf>,
     /// Whether we began it.
     pub by_us: bool,
+    /// The first HTLC of the peer that came after we had said ours. Not known where an older version said it, until it is said again.
+    pub late_from: Option<HtlcId>,
+    /// Whether the peer has found no fee in the range that we offered at first.
+    pub fees_apart: bool,
 }
 
 /// A channel whose funding is being spent.
@@ -297,6 +301,13 @@ impl Open {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.readiness.sent && self.readiness.received
+    }
+
+    /// Whether the peer has added this HTLC after we had said `shutdown`: what comes then is not to be routed (BOLT 2, "Closing
+    /// Initiation").
+    #[must_use]
+    pub fn is_after_shutdown(&self, id: HtlcId) -> bool {
+        self.shutdown.late_from.is_some_and(|first| id >= first)
     }
 
     /// The number that the peer's next `commitment_signed` will have.

@@ -5,10 +5,12 @@
 //! | `script` | where a `shutdown` may send money |
 //! | `shutdown` | `shutdown`, both ways |
 //! | `negotiate` | `closing_signed`, both ways |
+//! | `decide` | what follows from a fee of the peer |
 //! | `unilateral` | our own commitment, and the peer's `error` |
 //! | `spend` | the funding is spent on chain |
 //! | `owed` | what is owed to the chain and to the signer after a restart |
 
+mod decide;
 mod negotiate;
 mod owed;
 mod script;

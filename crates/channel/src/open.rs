@@ -97,7 +97,7 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
         Message::ClosingSigned(m) => work.closing_signed(&m),
         Message::ChannelAnnouncement(m) => work.announced_by_peer(&m),
         Message::Error(m) => work.peer_error(&m),
-        Message::Warning(_) => Ok(work.finish()),
+        Message::Warning(_) => Ok(work.warned()),
         other => Err(Fault::Unexpected { message: other.name(), phase: "open" }),
     }
 }

@@ -188,6 +188,8 @@ pub enum Find {
     Route(Box<RouteQuery>),
     /// Nodes that are worth a probe that nobody has asked for ([`crate::input::Found::ProbeTargets`]). It may get lost.
     ProbeTargets,
+    /// The signature of a `channel_update` of ours, for failures that name its channel ([`crate::SignerAnswer::Update`]). It may get lost.
+    SignUpdate(Box<ChannelUpdate>),
 }
 
 impl Broadcast {

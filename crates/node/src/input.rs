@@ -187,7 +187,7 @@ pub enum SignerAnswer {
         /// The channel.
         channel: ChannelKeysId,
     },
-    /// A `channel_update` of ours for the network, with its signature.
+    /// A `channel_update` of ours with its signature ([`crate::effect::Find::SignUpdate`]).
     Update(Box<ChannelUpdate>),
     /// A fresh script of our wallet ([`crate::effect::Find::ShutdownScript`]).
     ShutdownScript {

@@ -28,9 +28,10 @@ use astrape_payment::probing::Unpaid;
 use astrape_payment::{ChannelPolicy, OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
     ChannelKeysId, Entropy, Features, FeeratePerKw, Feerates, Height, NodeId, PaymentHash, Sat, SharedMap,
-    Timestamp,
+    ShortChannelId, Timestamp,
 };
 use astrape_wallet::Coins;
+use astrape_wire::ChannelUpdate;
 use bitcoin::secp256k1::{All, Secp256k1};
 use bitcoin::{OutPoint, ScriptBuf, Transaction, Txid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +54,8 @@ pub struct Node {
     pub(crate) known_peers: Table<NodeId, KnownPeer>,
     pub(crate) peer_updates: Table<ChannelKeysId, PeerUpdate>,
     pub(crate) own_updates: Table<ChannelKeysId, OwnUpdate>,
+    /// Volatile: what we said last of channels under other names of theirs that payers may use, for failures.
+    pub(crate) named_updates: SharedMap<(ChannelKeysId, ShortChannelId), ChannelUpdate>,
     pub(crate) own_node: Table<(), OwnNode>,
     /// What channels ask that differs from the node's policy, and what they asked before.
     pub(crate) policies: Table<ChannelKeysId, Arc<ChannelPolicy>>,
@@ -201,6 +204,7 @@ impl Node {
             known_peers: Table::default(),
             peer_updates: Table::default(),
             own_updates: Table::default(),
+            named_updates: SharedMap::new(),
             own_node: Table::default(),
             policies: Table::default(),
             failed_by_peer: Table::default(),

@@ -10,8 +10,9 @@ use astrape_primitives::ChannelKeysId;
 use astrape_transactions::signing::{Signer, SignerRefusal};
 use astrape_wire::{ChannelUpdate, Message, UpdateAddHtlc};
 use bitcoin::Transaction;
-use bitcoin::hashes::{Hash as _, sha256d};
+use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::PublicKey;
+use bitcoin::secp256k1::ecdsa::Signature;
 use bitcoin::secp256k1::{All, Secp256k1, SecretKey};
 
 /// Why something cannot be said: an error of this node. The connection ends, since the peer must not be left with half of an
@@ -80,11 +81,8 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
             })
         }
         Speech::SignChannelUpdate(mut update) => {
-            let signature = signer.sign_message(update.signed_hash().to_byte_array());
-            update.signature = signature.to_standard();
-            let is_public = update.message_flags & ChannelUpdate::DONT_FORWARD == 0;
-            let answer = is_public.then(|| SignerAnswer::Update(update.clone()));
-            return Ok(Spoken { message: Some(Message::ChannelUpdate(*update)), answer });
+            update.signature = signature_of(&update, signer);
+            Message::ChannelUpdate(*update)
         }
     };
     Ok(Spoken { message: Some(message), answer: None })
@@ -95,7 +93,6 @@ pub fn speak(speech: Speech, signer: &dyn Signer) -> Result<Spoken, ReleaseError
 /// # Errors
 /// When the signer refuses.
 pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Message, ReleaseError> {
-    let by_node = |hash: sha256d::Hash| signer.sign_message(hash.to_byte_array()).to_standard();
     Ok(match announcement {
         Announcement::Channel { keys, mut announcement, we_are_first, funding: _ } => {
             let (node, bitcoin) = signer.sign_channel_announcement(&keys, &signed_part(&announcement))?;
@@ -107,15 +104,19 @@ pub fn announce(announcement: Announcement, signer: &dyn Signer) -> Result<Messa
             Message::ChannelAnnouncement(*announcement)
         }
         Announcement::Update(mut update) => {
-            update.signature = by_node(update.signed_hash());
+            update.signature = signature_of(&update, signer);
             Message::ChannelUpdate(*update)
         }
         Announcement::PeerUpdate(update) => Message::ChannelUpdate((*update).clone()),
         Announcement::Node(mut node) => {
-            node.signature = by_node(node.signed_hash());
+            node.signature = signer.sign_message(node.signed_hash().to_byte_array()).to_standard();
             Message::NodeAnnouncement(*node)
         }
     })
+}
+
+fn signature_of(update: &ChannelUpdate, signer: &dyn Signer) -> Signature {
+    signer.sign_message(update.signed_hash().to_byte_array()).to_standard()
 }
 
 fn unsaid(channel: ChannelKeysId, refusal: SignerRefusal) -> ReleaseError {
@@ -182,6 +183,10 @@ pub fn find(find: &Find, signer: &dyn Signer, secp: &Secp256k1<All>) -> Option<S
             let point = signer.point(&check.keys, check.number);
             let shown = SecretKey::from_slice(&check.secret).map(|s| PublicKey::from_secret_key(secp, &s));
             SignerAnswer::SecretChecked { channel: check.keys, genuine: shown == Ok(point) }
+        }
+        Find::SignUpdate(update) => {
+            let signature = signature_of(update, signer);
+            SignerAnswer::Update(Box::new(ChannelUpdate { signature, ..(**update).clone() }))
         }
         Find::ShutdownScript { .. } | Find::RetiredHtlcs { .. } | Find::Route(_) | Find::ProbeTargets => {
             return None;

@@ -17,6 +17,7 @@ mod hold_times;
 mod hostile;
 mod intercepts;
 mod jamming;
+mod late;
 mod lost;
 mod money;
 mod net;

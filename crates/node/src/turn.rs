@@ -33,6 +33,7 @@ mod propose;
 pub use propose::Proposals;
 mod receive;
 mod relay;
+mod signed;
 mod still;
 pub(crate) mod told;
 mod unanswered;

@@ -16,7 +16,7 @@ use astrape_primitives::{CltvDelta, Msat};
 /// ("`cltv_expiry_delta` Selection") with R = 2, G = 2, S = 12. An HTLC that comes with less is failed.
 pub const FULFIL_DEADLINE_BLOCKS: u16 = 18;
 
-/// Blocks that our invoices ask for beyond [`FULFIL_DEADLINE_BLOCKS`]: some are mined while a payment is on its way.
+/// Blocks that our invoices ask for beyond what must be left when a payment comes: some are mined while it is on its way.
 pub const FINAL_EXPIRY_MARGIN_BLOCKS: u16 = 6;
 
 /// A held payment is given back when it has this many blocks more than [`FULFIL_DEADLINE_BLOCKS`] left: a settlement that

@@ -3,7 +3,7 @@
 //! Whoever does not know the invoice learns nothing: an unknown hash, a wrong or missing secret, a wrong amount and an expired
 //! invoice get the same answer (attack 4).
 
-use crate::policy::{HOLD_MARGIN_BLOCKS, MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
+use crate::policy::{FINAL_EXPIRY_MARGIN_BLOCKS, HOLD_MARGIN_BLOCKS, MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
 use astrape_channel::Htlc;
 use astrape_onion::{Failure, FinalPayload};
 use astrape_primitives::{
@@ -35,7 +35,7 @@ pub struct OpenInvoice {
     pub metadata: Option<Vec<u8>>,
     /// After this no payment for it begins.
     pub expires_at: Timestamp,
-    /// Blocks that the last HTLC must have left.
+    /// Blocks that it asks the last HTLC to have left.
     pub min_final_cltv_expiry_delta: CltvDelta,
     /// When it was made.
     pub created_at: Timestamp,
@@ -144,8 +144,7 @@ pub fn receive(
     let Some(invoice) = invoice.filter(|invoice| pays(payload, invoice, set.is_some(), now)) else {
         return Receipt::Reject(unknown);
     };
-    let blocks = u32::from(invoice.min_final_cltv_expiry_delta.0).max(policy.fulfil_deadline_blocks);
-    if incoming.cltv_expiry.blocks_left(tip) < blocks {
+    if incoming.cltv_expiry.blocks_left(tip) < invoice.least_blocks(policy) {
         return Receipt::Reject(unknown);
     }
     if let Some(failure) = cut_short(payload, incoming) {
@@ -230,6 +229,15 @@ fn pays(payload: &FinalPayload, invoice: &OpenInvoice, begun: bool, now: Timesta
         total >= asked && asked.checked_mul(MAX_OVERPAYMENT_FACTOR).is_none_or(|most| total <= most)
     });
     in_time && knows && hands_back && enough
+}
+
+impl OpenInvoice {
+    /// Blocks that the last HTLC must have left when it comes. Its sender counted from an older tip, and blocks were mined on the way:
+    /// so it is less than what was asked, by what was asked for that reason.
+    fn least_blocks(&self, policy: &PaymentPolicy) -> u32 {
+        let asked = self.min_final_cltv_expiry_delta.0.saturating_sub(FINAL_EXPIRY_MARGIN_BLOCKS);
+        u32::from(asked).max(policy.fulfil_deadline_blocks)
+    }
 }
 
 impl Receiving {

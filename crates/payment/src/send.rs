@@ -128,7 +128,7 @@ impl Payment {
             let index = u8::try_from(index).ok()?;
             self.beside.get(&(part, index)).copied()
         };
-        let Lesson { words, verdict, taught, hold_times, read_from: by } =
+        let Lesson { words, verdict, taught, hold_times, read_from: by, arrived } =
             learn::from_answer(&failed, earlier, ended, how, view.tip);
         next.lessons.read(&failed, by);
         next.carried(&failed, by.unwrap_or_default(), matches!(verdict, Verdict::Anew));
@@ -139,16 +139,15 @@ impl Payment {
             Verdict::Anew if self.in_flight().0 >= self.amount => Verdict::GiveUp,
             verdict => verdict,
         };
-        let told = match verdict {
-            Verdict::GiveUp if is_scout => crate::words::scout_arrived().to_owned(),
-            _ => words.clone(),
-        };
+        // Whatever the recipient says of a scout for good, the way holds.
+        let scouted = is_scout && (arrived || matches!(verdict, Verdict::GiveUp));
+        let told = if scouted { crate::words::scout_arrived().to_owned() } else { words.clone() };
         let end = TripEnd::Failed { words: told, taught, hold_times, by };
         let trip = self.trip(part, failed, view.now, end);
         let follows = match verdict {
             // The recipient has it, and does not know what for.
-            Verdict::GiveUp if self.is_probe() => vec![next.reached(&trip, words)],
-            Verdict::GiveUp if is_scout => next.go_on(None, Verdict::Avoid(Vec::new()), view),
+            Verdict::GiveUp if arrived && self.is_probe() => vec![next.reached(&trip, words)],
+            _ if scouted => next.go_on(None, Verdict::Avoid(Vec::new()), view),
             verdict => next.go_on(Some(words), verdict, view),
         };
         let mut outputs = vec![PayOutput::Teach(trip)];

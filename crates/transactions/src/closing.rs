@@ -59,17 +59,42 @@ pub struct ClosingTransaction {
 }
 
 impl ClosingTransaction {
-    /// The transaction as `signer` sees it: each side leaves out what is below its *own* dust limit.
+    /// The transaction as this node signs it: without what is below the larger of both dust limits.
+    ///
+    /// A signer has to leave out what is below its own limit, and may leave out its own output. But many peers know no variant beside
+    /// that which they build themselves, by their own limit or by the larger one: an output between the limits would end the talk.
     ///
     /// # Errors
     /// See [`ClosingError`].
-    pub fn build(terms: &FundingTerms, content: &ClosingContent, signer: Side) -> Result<Self, ClosingError> {
+    pub fn build(terms: &FundingTerms, content: &ClosingContent) -> Result<Self, ClosingError> {
+        Self::above(terms, content, terms.local.dust_limit.max(terms.remote.dust_limit))
+    }
+
+    /// Each transaction that `signer` may have signed: cut by either side's dust limit, with its own output or without.
+    ///
+    /// # Errors
+    /// See [`ClosingError`], where there is none.
+    pub fn variants_of(
+        terms: &FundingTerms,
+        content: &ClosingContent,
+        signer: Side,
+    ) -> Result<Vec<Self>, ClosingError> {
+        let cut =
+            [signer, signer.other()].map(|side| Self::above(terms, content, terms.party(side).dust_limit));
+        if let [Err(error), Err(_)] = cut {
+            return Err(error);
+        }
+        let whole = cut.into_iter().flatten();
+        Ok(whole.flat_map(|tx| [tx.without_output_of(signer), Some(tx)]).flatten().collect())
+    }
+
+    /// The transaction with the outputs that are not below `dust_limit`.
+    fn above(terms: &FundingTerms, content: &ClosingContent, dust_limit: Sat) -> Result<Self, ClosingError> {
         let sum = content.local_balance.saturating_add(content.remote_balance);
         let capacity = terms.capacity.to_msat();
         if sum != capacity {
             return Err(ClosingError::MoneyNotConserved { sum, capacity });
         }
-        let dust_limit = terms.party(signer).dust_limit;
         let output = |side: Side, balance: Msat, script: &ScriptBuf| {
             let balance = balance.to_sat_floor();
             let fee = if side == terms.opener { content.fee } else { Sat::ZERO };

@@ -3,6 +3,7 @@
 //! With `fee_range` on both sides it takes at most three messages: the opener proposes, the other picks a fee in the
 //! overlap, the opener signs that. Without, the two halve the distance.
 
+use super::decide::{Decision, Proposed, decide};
 use crate::channel::{How, Link, Open, Shutdown, Up};
 use crate::fault::Fault;
 use crate::open::Work;
@@ -20,8 +21,12 @@ use bitcoin::secp256k1::ecdsa::Signature;
 /// [`FeeratePerKw::FLOOR`], since peers reckon with smaller signatures than we do.
 const MIN_CLOSING_FEERATE: FeeratePerKw = FeeratePerKw(250);
 
-/// The most that we pay when we opened, as a multiple of what our estimate says: peers' estimates differ.
-const MAX_CLOSING_FEE_FACTOR: u64 = 3;
+/// The most that we offer at first when we opened, of what our estimate says: some peers take all that is offered. A little more than the
+/// estimate, since they reckon with other sizes of signatures.
+const FIRST_CLOSING_FEE_PERCENT: u64 = 110;
+
+/// The most that we offer once that was not enough for the peer: estimates differ.
+const LAST_CLOSING_FEE_PERCENT: u64 = 300;
 
 /// Where the negotiation stands. Begins anew with each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,16 +34,11 @@ pub struct Negotiation {
     /// What we accept, as we said.
     range: FeeRange,
     /// The fee that we proposed last.
-    sent: Sat,
+    pub(super) sent: Sat,
     /// The fee that the peer proposed last.
-    received: Option<Sat>,
+    pub(super) received: Option<Sat>,
     /// Whether a fee was agreed on.
     agreed: bool,
-}
-
-enum Decision {
-    Agree,
-    Propose(Sat),
 }
 
 impl Open {
@@ -56,19 +56,23 @@ impl Open {
         self.shutdown != Shutdown::default() && self.htlcs.is_empty()
     }
 
-    /// The closing transaction with this fee, as `signer` sees it.
-    fn closing_transaction(&self, fee: Sat, signer: Side) -> Result<ClosingTransaction, Fault> {
+    /// What a closing transaction with this fee pays.
+    fn closing_content(&self, fee: Sat) -> Result<ClosingContent, Fault> {
         let (Some(local_script), Some(remote_script)) = (&self.shutdown.local, &self.shutdown.remote) else {
             return Err(Fault::Unexpected { message: "closing_signed", phase: "not shutting down" });
         };
-        let content = ClosingContent {
+        Ok(ClosingContent {
             local_script: local_script.clone(),
             remote_script: remote_script.clone(),
             local_balance: self.balances.local,
             remote_balance: self.balances.remote,
             fee,
-        };
-        ClosingTransaction::build(&self.funding.terms, &content, signer)
+        })
+    }
+
+    /// The closing transaction that we propose with this fee.
+    fn closing_transaction(&self, fee: Sat) -> Result<ClosingTransaction, Fault> {
+        ClosingTransaction::build(&self.funding.terms, &self.closing_content(fee)?)
             .map_err(|e| Fault::ClosingFee(e.to_string()))
     }
 
@@ -89,6 +93,18 @@ impl Open {
 
     /// The fees that we accept, and the one that we would choose. The opener pays, and can pay no more than it has.
     fn closing_fees(&self, estimate: FeeratePerKw) -> (FeeRange, Sat) {
+        let percent =
+            if self.shutdown.fees_apart { LAST_CLOSING_FEE_PERCENT } else { FIRST_CLOSING_FEE_PERCENT };
+        self.closing_fees_up_to(percent, estimate)
+    }
+
+    /// The most that we accept in the end.
+    fn most_closing_fee(&self, estimate: FeeratePerKw) -> Sat {
+        self.closing_fees_up_to(LAST_CLOSING_FEE_PERCENT, estimate).0.max_fee_satoshis
+    }
+
+    /// With so many percent of the estimate at most, where it is we who pay.
+    fn closing_fees_up_to(&self, percent: u64, estimate: FeeratePerKw) -> (FeeRange, Sat) {
         let none = bitcoin::ScriptBuf::new();
         let scripts = (self.shutdown.local.as_ref(), self.shutdown.remote.as_ref());
         let weight = closing_weight(scripts.0.unwrap_or(&none), scripts.1.unwrap_or(&none));
@@ -96,7 +112,7 @@ impl Open {
         let min = MIN_CLOSING_FEERATE.fee(weight).min(most);
         let choice = estimate.fee(weight);
         let max = match self.params.opener {
-            Side::Local => Sat(choice.0.saturating_mul(MAX_CLOSING_FEE_FACTOR)).min(most).max(min),
+            Side::Local => Sat(choice.0.saturating_mul(percent).div_ceil(100)).min(most).max(min),
             Side::Remote => most,
         };
         (FeeRange { min_fee_satoshis: min, max_fee_satoshis: max }, choice.clamp(min, max))
@@ -116,14 +132,35 @@ impl Work<'_> {
             && self.open.params.opener == Side::Local
             && self.open.shutdown.local.is_some()
             && self.open.is_at_rest();
-        if !ready {
-            return;
+        if ready {
+            self.propose_closing_fee(Sat::ZERO);
         }
+    }
+
+    /// Proposes what we would choose; more where the peer takes no less than `least`.
+    fn propose_closing_fee(&mut self, least: Sat) {
         let (range, fee) = self.open.closing_fees(self.view.feerate);
+        let fee = fee.max(least.min(range.max_fee_satoshis));
         // When the fee leaves no output there is nothing to agree on, and the channel can only go on chain.
-        if self.say_closing_signed(fee, range).is_ok() {
+        if let Ok(tx) = self.open.closing_transaction(fee) {
+            self.say_closing_signed(fee, range, &tx);
             self.negotiation(Negotiation { range, sent: fee, received: None, agreed: false });
         }
+    }
+
+    /// The peer warns. While we wait for its `closing_signed`, our range is what it does not like.
+    pub(crate) fn warned(mut self) -> Transition {
+        let waits = matches!(&self.link, Link::Up(Up { negotiation: Some(n), .. }) if !n.agreed);
+        if waits && self.may_offer_more() {
+            self.open.shutdown.fees_apart = true;
+            self.propose_closing_fee(Sat::ZERO);
+        }
+        self.finish()
+    }
+
+    /// Whether we have not offered yet all that we would pay.
+    fn may_offer_more(&self) -> bool {
+        self.open.params.opener == Side::Local && !self.open.shutdown.fees_apart
     }
 
     fn negotiation(&mut self, negotiation: Negotiation) {
@@ -132,13 +169,11 @@ impl Work<'_> {
         }
     }
 
-    fn say_closing_signed(&mut self, fee: Sat, fee_range: FeeRange) -> Result<(), Fault> {
-        let tx = self.open.closing_transaction(fee, Side::Local)?.tx().clone();
-        let request = self.closing_request(tx);
+    fn say_closing_signed(&mut self, fee: Sat, fee_range: FeeRange, tx: &ClosingTransaction) {
+        let request = self.closing_request(tx.tx().clone());
         let channel_id = self.open.params.channel_id;
         let signing = Signing::ClosingSigned { request: Box::new(request), channel_id, fee, fee_range };
         self.outputs.push(Output::Send(Outgoing::Sign(signing)));
-        Ok(())
     }
 
     fn closing_request(&self, tx: Transaction) -> ClosingRequest {
@@ -165,19 +200,27 @@ impl Work<'_> {
             None => self.range_in_answer_to(message)?,
         };
         let sent = up.negotiation.as_ref().map(|n| n.sent);
-        match decide(
-            &Proposed { ours: range, choice, message, negotiation: up.negotiation.as_ref() },
-            &self.open,
-        )? {
-            Decision::Agree => {
+        let most = self.open.most_closing_fee(self.view.feerate).max(range.max_fee_satoshis);
+        let proposed = Proposed { ours: range, most, choice, message, negotiation: up.negotiation.as_ref() };
+        match decide(&proposed, &self.open) {
+            Err(Fault::ClosingFeesApart { min, our_max, .. })
+                if min > our_max && min <= most && self.may_offer_more() =>
+            {
+                self.open.shutdown.fees_apart = true;
+                self.propose_closing_fee(min);
+            }
+            Err(fault) => return Err(fault),
+            Ok(Decision::Agree) => {
                 if sent != Some(fee) {
-                    self.say_closing_signed(fee, range)?;
+                    // The very one that the peer signed: of it alone we know that it will do.
+                    self.say_closing_signed(fee, range, &tx);
                 }
                 self.negotiation(Negotiation { range, sent: fee, received: Some(fee), agreed: true });
                 self.agree(fee, tx, message.signature);
             }
-            Decision::Propose(next) => {
-                self.say_closing_signed(next, range)?;
+            Ok(Decision::Propose(next)) => {
+                let proposed = self.open.closing_transaction(next)?;
+                self.say_closing_signed(next, range, &proposed);
                 self.negotiation(Negotiation { range, sent: next, received: Some(fee), agreed: false });
             }
         }
@@ -199,20 +242,15 @@ impl Work<'_> {
         Ok((range, choice))
     }
 
-    /// The variant that the peer has signed: with all outputs as either side sees them, or without its own.
+    /// The variant that the peer has signed.
     fn signed_variant(&self, fee: Sat, signature: &Signature) -> Result<ClosingTransaction, Fault> {
-        let theirs = self.open.closing_transaction(fee, Side::Remote);
-        let ours = self.open.closing_transaction(fee, Side::Local);
-        let fault = match (&theirs, &ours) {
-            (Err(fault), Err(_)) => fault.clone(),
-            _ => Fault::Signature("closing_signed".into()),
-        };
-        let whole = [theirs.ok(), ours.ok()].into_iter().flatten();
-        let variant = whole
-            .flat_map(|tx| [tx.without_output_of(Side::Remote), Some(tx)])
-            .flatten()
+        let content = self.open.closing_content(fee)?;
+        let variants = ClosingTransaction::variants_of(&self.open.funding.terms, &content, Side::Remote)
+            .map_err(|e| Fault::ClosingFee(e.to_string()))?;
+        let variant = variants
+            .into_iter()
             .find(|tx| tx.verify(self.view.secp, Side::Remote, signature))
-            .ok_or(fault)?;
+            .ok_or(Fault::Signature("closing_signed".into()))?;
         let dust = variant.tx().output.iter().find(|o| Sat::from(o.value) < dust_threshold(&o.script_pubkey));
         match dust {
             Some(output) => {
@@ -234,64 +272,4 @@ impl Work<'_> {
         self.outputs.push(Output::BroadcastClosing { request: request.clone(), remote_signature, txid });
         self.how = Some(How::Cooperative { request: Box::new(request), remote_signature });
     }
-}
-
-/// A fee of the peer, beside what we know.
-struct Proposed<'a> {
-    ours: FeeRange,
-    choice: Sat,
-    message: &'a ClosingSigned,
-    negotiation: Option<&'a Negotiation>,
-}
-
-/// The requirements of the receiver of `closing_signed`.
-fn decide(proposed: &Proposed<'_>, open: &Open) -> Result<Decision, Fault> {
-    let (fee, sent) = (proposed.message.fee_satoshis, proposed.negotiation.map(|n| n.sent));
-    let Some(theirs) = proposed.message.fee_range else {
-        return decide_without_range(proposed);
-    };
-    let min = proposed.ours.min_fee_satoshis.max(theirs.min_fee_satoshis);
-    let max = proposed.ours.max_fee_satoshis.min(theirs.max_fee_satoshis);
-    if min > max {
-        return Err(Fault::ClosingFeesApart {
-            min: theirs.min_fee_satoshis,
-            max: theirs.max_fee_satoshis,
-            our_min: proposed.ours.min_fee_satoshis,
-            our_max: proposed.ours.max_fee_satoshis,
-        });
-    }
-    let in_overlap = min <= fee && fee <= max;
-    match (open.params.opener, sent) {
-        (Side::Local, _) if in_overlap => Ok(Decision::Agree),
-        (Side::Local, _) => Err(Fault::ClosingFee(format!("{fee} is not between {min} and {max}"))),
-        (Side::Remote, Some(sent)) if sent == fee => Ok(Decision::Agree),
-        (Side::Remote, Some(sent)) => {
-            Err(Fault::ClosingFee(format!("{fee} is not the {sent} that we picked")))
-        }
-        (Side::Remote, None) if in_overlap => Ok(Decision::Agree),
-        (Side::Remote, None) => Ok(Decision::Propose(proposed.choice.clamp(min, max))),
-    }
-}
-
-/// The older way: a fee that we accept ends it, any other must come nearer, and is answered by the middle.
-fn decide_without_range(proposed: &Proposed<'_>) -> Result<Decision, Fault> {
-    let fee = proposed.message.fee_satoshis;
-    let (least, most) = (proposed.ours.min_fee_satoshis, proposed.ours.max_fee_satoshis);
-    if least <= fee && fee <= most {
-        return Ok(Decision::Agree);
-    }
-    let Some(negotiation) = proposed.negotiation else {
-        return Ok(Decision::Propose(proposed.choice));
-    };
-    let sent = negotiation.sent;
-    let between = |a: Sat, b: Sat| fee > a.min(b) && fee < a.max(b);
-    if negotiation.received.is_some_and(|received| fee != sent && !between(sent, received)) {
-        return Err(Fault::ClosingFeeNotBetween { fee });
-    }
-    let (low, high) =
-        (Sat(fee.min(sent).0.saturating_add(1)).max(least), Sat(fee.max(sent).0.saturating_sub(1)).min(most));
-    if low > high {
-        return Err(Fault::ClosingFeeNotBetween { fee });
-    }
-    Ok(Decision::Propose(Sat(low.0 + (high.0 - low.0) / 2)))
 }

@@ -8,7 +8,7 @@ use crate::channel::{Link, Open};
 use crate::fault::{Fault, Refusal};
 use crate::open::Work;
 use crate::output::{Output, Story, Transition};
-use astrape_primitives::Feature;
+use astrape_primitives::{Feature, HtlcId};
 use astrape_wire::{Message, Shutdown};
 use bitcoin::ScriptBuf;
 
@@ -117,6 +117,9 @@ impl Work<'_> {
 
     fn say_shutdown(&mut self) {
         if let Some(scriptpubkey) = self.open.shutdown.local.clone() {
+            let unsigned = if let Link::Up(up) = &self.link { up.adds.len() as u64 } else { 0 };
+            let next = HtlcId(self.open.next_remote_id.0.saturating_add(unsigned));
+            self.open.shutdown.late_from.get_or_insert(next);
             let channel_id = self.open.params.channel_id;
             self.send(Message::Shutdown(Shutdown { channel_id, scriptpubkey }));
         }

@@ -2,8 +2,8 @@
 
 use crate::pair::{A, B, Pair, Setup, p2wpkh};
 use astrape_channel::output::Story;
-use astrape_channel::{Command, Fault, Output, Reaction, Refusal};
-use astrape_primitives::{Features, Msat};
+use astrape_channel::{Command, Fault, Output, Phase, Reaction, Refusal};
+use astrape_primitives::{Features, HtlcId, Msat};
 use astrape_wire::{Message, Shutdown};
 use bitcoin::ScriptBuf;
 
@@ -183,7 +183,7 @@ fn the_peer_adds_nothing_after_its_shutdown() {
     pair.receive(B, m).expect("good");
     let add = astrape_wire::UpdateAddHtlc {
         channel_id: pair.channel_id(),
-        id: astrape_primitives::HtlcId(1),
+        id: HtlcId(1),
         amount_msat: Msat(1_000_000),
         payment_hash: astrape_primitives::PaymentHash([1; 32]),
         cltv_expiry: astrape_primitives::CltvExpiry(900),
@@ -194,7 +194,7 @@ fn the_peer_adds_nothing_after_its_shutdown() {
     assert_eq!((fault, reaction), (Fault::AfterShutdown("update_add_htlc"), Reaction::Disconnect));
     // Nor does it shut down upon adds that it has not signed.
     let mut pair = Pair::default_ready();
-    let add = astrape_wire::UpdateAddHtlc { id: astrape_primitives::HtlcId(0), ..add };
+    let add = astrape_wire::UpdateAddHtlc { id: HtlcId(0), ..add };
     pair.receive(B, Message::UpdateAddHtlc(add)).expect("good");
     let m = message(&pair, p2wpkh(1).into_bytes());
     let (fault, _) = pair.refused(B, m);
@@ -350,4 +350,32 @@ fn a_close_that_is_wanted_without_a_connection_begins_when_the_peer_is_back() {
     pair.connect();
     pair.run();
     closed_alike(&pair);
+}
+
+// BOLT 2.closing-initiation-shutdown.8
+#[test]
+fn htlcs_that_come_after_our_shutdown_are_known_for_it_and_those_before_are_not() {
+    let mut pair = Pair::default_ready();
+    pair.pay_held(A, Msat(9_000_000));
+    pair.run();
+    // Added, and not signed yet.
+    pair.pay(A, Msat(1_000_000));
+    pair.propose(A);
+    pair.deliver(A).expect("an HTLC");
+    shutdown(&mut pair, B);
+    let is_late = |pair: &Pair, id: u64| pair.nodes[B].open().is_after_shutdown(HtlcId(id));
+    assert_eq!([0, 1, 2].map(|id| is_late(&pair, id)), [false, false, true]);
+    pair.cut();
+    pair.connect();
+    pair.run();
+    assert_eq!([0, 1, 2].map(|id| is_late(&pair, id)), [false, false, true], "it is said once");
+    // An older version has said it, and did not note when.
+    let channel = pair.nodes[B].channel.as_mut().expect("open");
+    let Phase::Open(open) = &mut channel.phase else { panic!("open") };
+    open.shutdown.late_from = None;
+    assert!(!is_late(&pair, 2));
+    pair.cut();
+    pair.connect();
+    pair.run();
+    assert_eq!([0, 1, 2].map(|id| is_late(&pair, id)), [false, false, true]);
 }

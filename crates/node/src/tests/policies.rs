@@ -122,15 +122,79 @@ fn while_an_update_is_not_signed_who_pays_too_little_is_told_of_a_failure_that_n
     net.open(0, 1);
     let last = net.open(1, 2);
     let old = net.graph.clone();
-    // While the peer is away nothing is said to it.
-    net.cut(1, 2);
     set(&mut net, Some(last), dearer()).expect("it makes sense");
-    assert!(!net.members[1].node.own_updates.get(&last).expect("it was said").is_signed());
     later(&mut net, OLD_POLICY_MILLIS);
+    let node = &mut net.members[1].node;
+    let said = node.own_updates.get(&last).cloned().expect("it was said");
+    assert!(said.is_signed());
+    let update = ChannelUpdate { signature: crate::state::unsigned(), ..said.0 };
+    node.own_updates.set(last, crate::state::OwnUpdate(update));
+    node.install();
     assert!(told_of_old(&mut net, &old).contains("temporary_channel_failure"));
+    // A crash has lost the signature: it is asked for again.
+    later(&mut net, 60_000);
+    net.input(1, Input::Tick);
+    assert!(net.members[1].node.own_updates.get(&last).expect("it was said").is_signed());
+}
+
+// BOLT 4.failure-messages.4
+#[test]
+fn who_pays_too_little_over_a_private_channel_is_told_what_it_asks_by_the_alias_that_was_named() {
+    let mut net = Net::new(3);
+    net.is_checked = true;
+    net.open(0, 1);
+    let last = net.open(1, 2);
+    for restarts in [false, true] {
+        if restarts {
+            net.restart(1);
+            net.connect(0, 1);
+            net.connect(1, 2);
+            net.run();
+            net.input(1, Input::Tick);
+        }
+        let cheap = net.invoice_with(2, AMOUNT, |hint| hint.fee_base_msat = 0);
+        assert_eq!(pay(&mut net, &cheap), None);
+        let Some(Fact::PaymentFailed { reason, .. }) = net.members[0].facts.last() else {
+            panic!("it failed")
+        };
+        assert!(reason.contains("fee_insufficient"), "{reason}");
+    }
+    let node = &net.members[1].node;
+    let open = node.channel(&last).and_then(|channel| channel.open()).expect("it is open");
+    let own = node.own_updates.get(&last).expect("the peer was told");
+    let named: Vec<&ChannelUpdate> =
+        node.named_updates.iter().filter(|((of, _), _)| *of == last).map(|(_, update)| update).collect();
+    let [named] = named[..] else { panic!("the real id is not told of: {named:?}") };
+    assert_eq!(named.short_channel_id, open.params.local_alias);
+    assert_ne!(named.short_channel_id, own.0.short_channel_id, "that is the peer's name for it");
+    assert_eq!((named.fee_base_msat, named.timestamp), (1_000, own.0.timestamp));
+    assert_eq!(named.message_flags & ChannelUpdate::DONT_FORWARD, ChannelUpdate::DONT_FORWARD);
+    assert!(named.htlc_maximum_msat < own.0.htlc_maximum_msat, "it is rounded");
+    let digest = bitcoin::secp256k1::Message::from_digest(named.signed_hash().to_byte_array());
+    node.secp.verify_ecdsa(&digest, &named.signature, &node.config.node_id.key()).expect("it is ours");
+    assert_eq!(net.graph.channel_count(), 0, "the network is told nothing");
+}
+
+// BOLT 4.failure-messages.12
+#[test]
+fn a_channel_that_the_network_was_told_is_disabled_fails_as_such() {
+    let mut net = Net::new(3);
+    (net.announces, net.is_checked) = (true, true);
+    net.open(0, 1);
+    net.open(1, 2);
+    let old = net.graph.clone();
+    net.cut(1, 2);
+    assert!(told_of_old(&mut net, &old).contains("temporary_channel_failure"), "it may be back in a moment");
+    for _ in 0..25 {
+        later(&mut net, 60_000);
+        net.input(1, Input::Tick);
+    }
+    assert!(told_of_old(&mut net, &old).contains("channel_disabled"));
     net.connect(1, 2);
     net.run();
-    assert!(net.members[1].node.own_updates.get(&last).expect("it was said").is_signed());
+    net.graph = old;
+    let invoice = net.invoice(2, AMOUNT);
+    assert!(pay(&mut net, &invoice).is_some());
 }
 
 #[test]
@@ -210,6 +274,27 @@ fn limits_of_a_channel_are_told_and_kept() {
         let invoice = net.invoice(2, Msat(amount));
         assert_eq!(pay(&mut net, &invoice).is_some(), passes, "{amount}");
     }
+}
+
+// BOLT 4.failure-messages.4
+#[test]
+fn what_the_next_peer_takes_no_htlc_as_small_as_is_below_the_minimum_that_was_told() {
+    let mut net = Net::new(3);
+    let mut config = (*net.members[2].node.config).clone();
+    config.channel.htlc_minimum = Msat(50_000);
+    net.members[2].node.config = std::sync::Arc::new(config);
+    net.open(0, 1);
+    net.open(1, 2);
+    assert_eq!(told(&net, 2).htlc_minimum_msat, Msat(50_000));
+    let invoice = net.invoice(2, Msat(49_999));
+    assert_eq!(pay(&mut net, &invoice), None);
+    let failed = net.members[1].facts.iter().find_map(|fact| match fact {
+        Fact::ForwardFailed { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(failed.is_some_and(|reason| reason.contains("amount_below_minimum")));
+    let invoice = net.invoice(2, Msat(50_000));
+    assert!(pay(&mut net, &invoice).is_some());
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl Turn<'_> {
         self.forget_resolution(keys);
         self.node.peer_updates.remove(&keys);
         self.node.own_updates.remove(&keys);
+        self.forget_names(keys);
         self.node.policies.remove(&keys);
         self.node.away.remove(&keys);
         self.node.reputations.remove(&keys);

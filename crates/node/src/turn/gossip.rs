@@ -36,6 +36,7 @@ impl Turn<'_> {
             self.note_absence(keys);
             self.forget_old_policies(keys);
             self.refresh_update(keys);
+            self.sign_updates(keys);
         }
         self.refresh_node();
     }
@@ -57,7 +58,7 @@ impl Turn<'_> {
         self.node.away.remove(&keys);
         if !self.refresh_update(keys)
             && let Some(said) = self.node.own_updates.get(&keys).cloned()
-            && (said.is_private() || !said.is_signed())
+            && said.is_private()
         {
             self.say_to_peer(keys, said.0);
         }
@@ -100,6 +101,7 @@ impl Turn<'_> {
         }
         self.node.own_updates.set(keys, own);
         self.say_to_peer(keys, update);
+        self.sign_updates(keys);
         true
     }
 

@@ -3,10 +3,7 @@
 use super::Turn;
 use crate::command::{PolicyChange, Refusal, Reply};
 use crate::node::Node;
-use crate::state::OwnUpdate;
-use astrape_channel::htlc::Direction;
-use astrape_channel::{Htlc, Phase};
-use astrape_onion::Hop;
+use astrape_channel::Phase;
 use astrape_payment::policy::INBOUND_FEE_TLV;
 use astrape_payment::{ChannelPolicy, ForwardPolicy, InboundFee};
 use astrape_primitives::{ChannelKeysId, Timestamp};
@@ -65,27 +62,6 @@ impl Turn<'_> {
         self.keep_policy(keys, policy.without(policy_of(said), self.now));
     }
 
-    /// The signer has signed an update. It is kept, unless something newer was said meanwhile.
-    pub(super) fn update_signed(&mut self, update: &ChannelUpdate) {
-        let Some(keys) = self.node.index.by_scid(update.short_channel_id) else { return };
-        let is_newest =
-            |said: &OwnUpdate| said.0 == ChannelUpdate { signature: said.0.signature, ..update.clone() };
-        if self.node.own_updates.get(&keys).is_some_and(is_newest) {
-            self.node.own_updates.set(keys, OwnUpdate(update.clone()));
-        }
-    }
-
-    /// What the network was told last of the channel to which an HTLC is to be passed on, signed. None where the onion names the
-    /// channel by an alias: the update has another id, and would tell what the alias hides.
-    pub(super) fn update_named(&self, htlc: &Htlc) -> Option<ChannelUpdate> {
-        let Direction::Incoming(onion) = &htlc.direction else { return None };
-        let Hop::Forward { payload, .. } = &onion.as_ref().as_ref().ok()?.hop else { return None };
-        let named = payload.short_channel_id;
-        let said = self.node.own_updates.get(&self.node.index.by_scid(named)?)?;
-        let is_it = !said.is_private() && said.is_signed() && said.0.short_channel_id == named;
-        is_it.then(|| said.0.clone())
-    }
-
     /// What was asked long ago is not taken any more.
     pub(super) fn forget_old_policies(&mut self, keys: ChannelKeysId) {
         if let Some(policy) = self.node.policies.get(&keys).cloned() {
@@ -105,7 +81,17 @@ impl Node {
     pub(crate) fn policies_taken(&self, keys: &ChannelKeysId, now: Timestamp) -> Vec<ForwardPolicy> {
         let before = self.policies.get(keys).into_iter().flat_map(|p| &p.before);
         let before = before.filter(|(_, until)| *until > now).map(|(policy, _)| policy.clone());
-        std::iter::once(self.policy(keys).clone()).chain(before).collect()
+        std::iter::once(self.policy(keys).clone())
+            .chain(before)
+            .map(|policy| self.as_told(keys, policy))
+            .collect()
+    }
+
+    /// A policy with what the peer takes at the least, as the network is told it too.
+    fn as_told(&self, keys: &ChannelKeysId, policy: ForwardPolicy) -> ForwardPolicy {
+        let open = self.channels.get(keys).and_then(|channel| channel.open());
+        let least = open.map_or(policy.htlc_minimum, |open| open.params.remote.htlc_minimum);
+        ForwardPolicy { htlc_minimum: policy.htlc_minimum.max(least), ..policy }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::ledger::Fact;
 use astrape_channel::htlc::Direction;
-use astrape_channel::{Command, Event, Htlc, Open, Origin, Phase, Refusal, Resolution};
+use astrape_channel::{Command, Event, Htlc, Origin, Phase, Refusal, Resolution};
 use astrape_onion::{Failure, FinalPayload, ForwardPayload, Hop, PeelFailure};
 use astrape_payment::answer;
 use astrape_primitives::{ChannelKeysId, HtlcId, Msat, PaymentHash, PaymentPreimage, Side};
@@ -22,14 +22,32 @@ impl Turn<'_> {
             Err(PeelFailure::Malformed { .. }) => {
                 self.fail_incoming(keys, htlc, &Failure::TemporaryNodeFailure)
             }
-            Ok(_) if self.open_of(keys).is_some_and(Open::has_lost_its_funding) => {
-                self.fail_incoming(keys, htlc, &Failure::TemporaryChannelFailure);
-            }
-            Ok(peeled) => match &peeled.hop {
-                Hop::Forward { payload, next } => self.forward(keys, htlc, payload, next),
-                Hop::Final { payload } => self.receive(keys, htlc, payload),
+            Ok(peeled) => match (&peeled.hop, self.takes_no_more(keys, htlc)) {
+                (Hop::Forward { payload, next }, None) => self.forward(keys, htlc, payload, next),
+                (Hop::Final { payload }, None) => self.receive(keys, htlc, payload),
+                (Hop::Forward { .. }, Some((failure, why))) => {
+                    self.forward_failed(keys, htlc, None, Some(why.to_owned()));
+                    self.fail_incoming(keys, htlc, &failure);
+                }
+                // The last node may blame no channel (BOLT 4).
+                (Hop::Final { .. }, Some(_)) => {
+                    self.fail_incoming(keys, htlc, &Failure::TemporaryNodeFailure)
+                }
             },
         }
+    }
+
+    /// Why nothing is done for what comes in over a channel, and what the sender of a forward is told.
+    fn takes_no_more(&self, keys: ChannelKeysId, htlc: &Htlc) -> Option<(Failure, &'static str)> {
+        let open = self.open_of(keys)?;
+        if open.has_lost_its_funding() {
+            return Some((
+                Failure::TemporaryChannelFailure,
+                "the funding of the channel that it came in over has left the chain",
+            ));
+        }
+        let late = (Failure::PermanentChannelFailure, "the channel that it came in over is closing");
+        open.is_after_shutdown(htlc.id).then_some(late)
     }
 
     fn forward(&mut self, keys: ChannelKeysId, htlc: &Htlc, payload: &ForwardPayload, next: &OnionPacket) {
@@ -47,6 +65,10 @@ impl Turn<'_> {
                 }
             },
             Err(failure) => {
+                let failure = match failure {
+                    Failure::TemporaryChannelFailure => self.carries_nothing(htlc),
+                    failure => failure,
+                };
                 self.forward_failed(keys, htlc, target, Some(failure.to_string()));
                 self.fail_incoming(keys, htlc, &failure);
             }
@@ -180,7 +202,8 @@ impl Turn<'_> {
                 if let Some(htlc) = self.upstream(channel, id) {
                     self.forward_refused(channel, outgoing);
                     self.forward_failed(channel, &htlc, Some(outgoing), Some(refusal.to_string()));
-                    self.fail_incoming(channel, &htlc, &Failure::TemporaryChannelFailure);
+                    let failure = self.carries_nothing(&htlc);
+                    self.fail_incoming(channel, &htlc, &failure);
                 }
             }
         }

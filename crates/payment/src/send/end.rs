@@ -35,10 +35,11 @@ impl Payment {
 
     /// The error says why nothing more is tried; it is empty where the failure says enough.
     fn retry(&mut self, verdict: Verdict, view: &PayView<'_>) -> Result<Vec<PayOutput>, String> {
+        let waits = matches!(verdict, Verdict::Later);
         match verdict {
             Verdict::GiveUp => return Err(String::new()),
             Verdict::Anew if !self.parts.is_empty() => return Ok(Vec::new()),
-            Verdict::Anew => {}
+            Verdict::Anew | Verdict::Later => {}
             Verdict::Avoid(avoid) => avoid.into_iter().for_each(|avoid| self.lessons.add(avoid)),
         }
         if self.waits_for_scouts() {
@@ -49,6 +50,10 @@ impl Payment {
         }
         if self.attempts >= view.policy.max_payment_attempts || self.searches >= search::MAX_SEARCHES {
             return Err(format!("{} attempts were made", self.attempts));
+        }
+        if waits {
+            self.ask_later(view);
+            return Ok(Vec::new());
         }
         let recipient = Recipient::again(self.destination, &self.what)?;
         self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string())

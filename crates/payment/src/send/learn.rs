@@ -1,5 +1,7 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
+mod recipient;
+
 use super::teach::{Passage, Taught};
 use super::{Lessons, Limit, Payment, PaymentPart};
 use crate::words;
@@ -7,6 +9,7 @@ use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{DecodedFailure, Failure, FailureSource, HoldTime, decode_failure};
 use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
 use astrape_routing::Direction;
+use recipient::Failed;
 
 /// What was learnt.
 pub(super) struct Lesson {
@@ -20,6 +23,8 @@ pub(super) struct Lesson {
     pub(super) hold_times: Vec<HoldTime>,
     /// Which hop signed what was read, from 0: those before have passed it on as it was.
     pub(super) read_from: Option<usize>,
+    /// Whether the recipient had it and looked what it was for.
+    pub(super) arrived: bool,
 }
 
 pub(super) enum Verdict {
@@ -27,6 +32,8 @@ pub(super) enum Verdict {
     GiveUp,
     /// The recipient did not wait any longer for the parts that lacked: from anew, once all are back.
     Anew,
+    /// The recipient cannot take it now: from anew after a while.
+    Later,
     /// Other ways may help.
     Avoid(Vec<Avoid>),
 }
@@ -184,6 +191,7 @@ pub(super) fn from_answer<'a>(
             taught: Vec::new(),
             hold_times,
             read_from: None,
+            arrived: false,
         },
         FailureSource::Hop { index, failure } if index < part.channels.len() => {
             let crossing = part.crossings().nth(index);
@@ -193,10 +201,14 @@ pub(super) fn from_answer<'a>(
             let verdict = from_hop(part, there.saturating_add(less), index, &failure);
             let taught = part.stuck(there, index, &failure);
             let words = words::hop_failed(part, index, &failure);
-            Lesson { words, verdict, taught, hold_times, read_from: Some(index) }
+            Lesson { words, verdict, taught, hold_times, read_from: Some(index), arrived: false }
         }
         FailureSource::Hop { index, failure } => {
-            Lesson { hold_times, ..from_recipient(part, index, &failure, tip) }
+            let last = index.checked_sub(1).and_then(|before| part.crossings().nth(before));
+            let there = last
+                .map(|last| in_flight(earlier, &last).saturating_add(ended(index - 1).unwrap_or_default()));
+            let failed = Failed { part, index, failure: &failure, there: there.unwrap_or_default() };
+            Lesson { hold_times, ..failed.lesson(tip) }
         }
     }
 }
@@ -212,6 +224,7 @@ fn from_malformed(part: &PaymentPart, how: &Resolution) -> Lesson {
         taught: Vec::new(),
         hold_times: Vec::new(),
         read_from: None,
+        arrived: false,
     }
 }
 
@@ -242,22 +255,6 @@ fn from_hop(part: &PaymentPart, most: Msat, index: usize, failure: &Failure) -> 
 fn in_flight<'a>(parts: impl Iterator<Item = &'a PaymentPart>, over: &Passage) -> Msat {
     let same = |other: &Passage| other.is_same_way(over);
     parts.flat_map(PaymentPart::crossings).filter(same).map(|passage| passage.amount).sum()
-}
-
-fn from_recipient(part: &PaymentPart, index: usize, failure: &Failure, tip: Height) -> Lesson {
-    let words = words::hop_failed(part, index, failure);
-    let (words, verdict) = match failure {
-        // The node before has passed on less, or less time, than it was told to.
-        Failure::FinalIncorrectCltvExpiry { .. } | Failure::FinalIncorrectHtlcAmount { .. } => {
-            (words, Verdict::Avoid(vec![channel_to(part, index, Msat::ZERO)]))
-        }
-        Failure::IncorrectOrUnknownPaymentDetails { height, .. } if *height > tip.plus(1) => {
-            (format!("{words}; {}", words::behind(*height, tip)), Verdict::GiveUp)
-        }
-        Failure::MppTimeout => (words, Verdict::Anew),
-        _ => (words, Verdict::GiveUp),
-    };
-    Lesson { words, verdict, taught: part.reached(index), hold_times: Vec::new(), read_from: Some(index) }
 }
 
 /// The channel by which hop `index` was reached.

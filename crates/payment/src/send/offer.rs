@@ -103,12 +103,17 @@ impl Payment {
 
     /// A new question to path search. Without a channel it waits until there is one.
     fn ask(&mut self, recipient: &Recipient, view: &PayView<'_>, max_parts: usize) -> Vec<PayOutput> {
-        self.searches += 1;
-        self.asked_at = Some(view.now);
+        self.ask_later(view);
         if view.channels.is_empty() {
             return Vec::new();
         }
         self.search(recipient, view, max_parts)
+    }
+
+    /// What is missing is offered, or asked for, once the clock finds the question open for long.
+    pub(super) fn ask_later(&mut self, view: &PayView<'_>) {
+        self.searches += 1;
+        self.asked_at = Some(view.now);
     }
 
     fn search(&self, recipient: &Recipient, view: &PayView<'_>, max_parts: usize) -> Vec<PayOutput> {

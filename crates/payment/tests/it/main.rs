@@ -24,5 +24,6 @@ mod relay;
 mod retries;
 mod scouts;
 mod support;
+mod temporary;
 mod trips;
 mod waiting;

@@ -5,7 +5,7 @@ use crate::support::{
 };
 use astrape_channel::{NewHtlc, OnionSource, Refusal, Resolution};
 use astrape_onion::{Failure, FailurePacket};
-use astrape_payment::{OwnChannel, PayOutput, PayRequest, Payment, PaymentPolicy};
+use astrape_payment::{OwnChannel, PayOutput, PayRequest, PayView, Payment, PaymentPolicy};
 use astrape_primitives::{ChannelKeysId, CltvDelta, CltvExpiry, Features, Msat, Sat, ShortChannelId};
 use astrape_routing::graph::{Direction, NewChannel, Policy};
 use astrape_routing::{Finder, Graph, Scores};
@@ -277,6 +277,11 @@ proptest! {
             watch.waits |= matches!(end, End::Failed { failure: Failure::MppTimeout, .. });
             let (next, outputs) = apply(&payment, part, &end, &channels);
             payment = watch.outputs(next, outputs, &mut finder, &channels);
+            // The recipient was busy.
+            let later = PayView { now: NOW.plus(5_000), ..view(&channels, &policy) };
+            if let Some((next, outputs)) = payment.on_tick(&later) {
+                payment = watch.outputs(next, outputs, &mut finder, &channels);
+            }
             watch.look(&payment);
         }
         prop_assert_eq!(watch.sent + watch.failed, 1);

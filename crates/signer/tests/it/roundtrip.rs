@@ -49,7 +49,7 @@ fn both_sign_the_mutual_close() {
         remote_balance: content.remote_balance,
         fee: astrape_primitives::Sat(500),
     };
-    let closing = ClosingTransaction::build(&pair.alice.terms, &content, Side::Local).expect("a close");
+    let closing = ClosingTransaction::build(&pair.alice.terms, &content).expect("a close");
     let sign = |end: &crate::pair::End| {
         let request =
             ClosingRequest { keys: end.keys, terms: Arc::clone(&end.terms), tx: closing.tx().clone() };

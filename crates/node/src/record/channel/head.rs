@@ -122,6 +122,8 @@ impl Head {
         .field(32, |out| out.push(u8::from(body.shutdown.by_us)))
         .some(34, body.shutdown.local.as_ref())
         .some(36, body.shutdown.remote.as_ref())
+        .some(37, body.shutdown.late_from.as_ref())
+        .some(39, Some(&1_u8).filter(|_| body.shutdown.fees_apart))
         .finish()
     }
 
@@ -153,7 +155,13 @@ fn get_body(r: &mut In<'_>) -> Result<Body, Unreadable> {
     let ready: [u8; 2] = r.field(28, |r| r.array())?;
     let readiness = Readiness { sent: ready[0] != 0, received: ready[1] != 0, remote_alias: r.some(30)? };
     let by_us = r.value::<u8>(32)? != 0;
-    let shutdown = Shutdown { by_us, local: r.some(34)?, remote: r.some(36)? };
+    let shutdown = Shutdown {
+        by_us,
+        local: r.some(34)?,
+        remote: r.some(36)?,
+        late_from: r.some(37)?,
+        fees_apart: r.some::<u8>(39)?.is_some(),
+    };
     Ok(Body { balances, fees, next_local_id, next_remote_id, waiting_feerate, readiness, shutdown })
 }
 

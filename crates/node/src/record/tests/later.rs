@@ -251,3 +251,19 @@ fn transactions_that_wait_since_a_height_are_read_again_and_stay_readable() {
     assert_eq!(OwedTransaction::decode(&id, &waiting.encode()), Ok(waiting));
     assert_eq!(OwedTransaction::decode(&id, &owed.encode()), Ok(owed));
 }
+
+/// The first versions did not note it.
+#[test]
+fn what_was_noted_of_a_shutdown_is_read_again_and_records_without_stay_as_they_were() {
+    let said = |late_from, fees_apart| {
+        let mut open = full_channel();
+        (open.shutdown.late_from, open.shutdown.fees_apart) = (late_from, fees_apart);
+        channel_of(&open)
+    };
+    let (noted, without) = (said(Some(HtlcId(242)), true), said(None, false));
+    let key = ChannelRow::Head.key(&noted.open().expect("open").params.keys);
+    let rows = rows_of(&noted);
+    assert_eq!(hex(&rows[&key]), hex(&rows_of(&without)[&key]) + "250800000000000000f2270101");
+    let read = restore(&rows).expect("readable");
+    assert_eq!(read.channels.into_values().map(Arc::unwrap_or_clone).collect::<Vec<_>>(), [noted]);
+}

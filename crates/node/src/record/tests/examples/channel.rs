@@ -163,6 +163,8 @@ impl Gen {
                 local: self.some(Self::script),
                 remote: self.some(Self::script),
                 by_us: self.coin_flip(),
+                late_from: None,
+                fees_apart: false,
             },
         }
     }
