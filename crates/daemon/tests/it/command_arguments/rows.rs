@@ -222,7 +222,14 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
             2,
             "is written 5, 5sat/vb",
         ));
-        rows.extend(each(command, "feerate", &words, &["0", "0.996", "252perkw"], 2, "is less than is relayed"));
+        rows.extend(each(
+            command,
+            "feerate",
+            &words,
+            &["0", "0.996", "252perkw"],
+            2,
+            "is less than is relayed",
+        ));
         rows.extend(each(command, "feerate", &words, &["5.001"], 2, "steps of 0.004 sat/vB"));
         let twice = [&words[..words.len() - 1], &["5", "--feerate-perkw", "1250"]].concat();
         rows.push(row(command, "feerate", &twice, 2, "cannot be used with"));
