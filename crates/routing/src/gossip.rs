@@ -63,7 +63,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use waiting::{Early, Waiting};
 
-/// Bytes of the log that may wait to be written: beyond it the shell writes before it takes more.
+/// Bytes of the log that may wait to be written: beyond it the shell takes no more where it cannot write.
 pub const MAX_UNSAVED: usize = 8 << 20;
 
 /// Nodes that contradicted themselves and are remembered for it: each cost the attacker two channels on chain.

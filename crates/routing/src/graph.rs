@@ -180,13 +180,20 @@ impl Graph {
     /// Where all that is said is kept, in the order in which it can be heard again: of each channel its announcement and its
     /// updates, then what nodes say.
     pub fn places(&self) -> impl Iterator<Item = StoredAt> + '_ {
-        let of_channels = self.channels.iter().flat_map(|(_, slot)| {
+        self.channel_places().chain(self.node_places())
+    }
+
+    /// The same of channels alone.
+    pub fn channel_places(&self) -> impl Iterator<Item = StoredAt> + '_ {
+        self.channels.iter().flat_map(|(_, slot)| {
             let updates = slot.policies.iter().flatten().filter_map(|policy| policy.stored);
             slot.stored.into_iter().chain(updates)
-        });
-        let of_nodes =
-            self.nodes.iter().filter_map(|(_, node)| node.info.as_ref().and_then(|info| info.stored));
-        of_channels.chain(of_nodes)
+        })
+    }
+
+    /// The same of nodes alone, which are heard once a channel of theirs is.
+    pub fn node_places(&self) -> impl Iterator<Item = StoredAt> + '_ {
+        self.nodes.iter().filter_map(|(_, node)| node.info.as_ref().and_then(|info| info.stored))
     }
 
     /// All that is said is kept elsewhere now; what has no new place is kept nowhere.

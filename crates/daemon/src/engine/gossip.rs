@@ -86,6 +86,8 @@ struct State {
     to_announce: VecDeque<Announcement>,
     /// Our announced channels.
     own: BTreeSet<ShortChannelId>,
+    /// The log could not be written when that was last tried.
+    log_fails: bool,
 }
 
 /// What is held of a connected peer.
@@ -116,6 +118,7 @@ impl GossipEngine {
             peers: BTreeMap::new(),
             to_announce: VecDeque::new(),
             own: BTreeSet::new(),
+            log_fails: false,
         };
         Ok(Self {
             state: Mutex::new(state),

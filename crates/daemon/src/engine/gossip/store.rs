@@ -18,6 +18,7 @@ use astrape_routing::gossip::{Record, image};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// The log's name in the node's directory.
@@ -37,6 +38,8 @@ pub(super) struct Store {
     file: RwLock<Arc<File>>,
     /// Held while something is written: in order.
     written: Mutex<Written>,
+    /// The engine ends: a log that is being written anew is given up.
+    ends: AtomicBool,
 }
 
 /// Where the log ended when something was last made of it.
@@ -82,6 +85,11 @@ impl Store {
         self.append(gossip)?;
         self.shorten(gossip, &mut written);
         self.make_image(gossip, &mut written, |end, imaged| end - imaged >= IMAGE_EVERY.max(end / 8))
+    }
+
+    /// The engine is about to end: nothing that takes long is begun or gone on with.
+    pub(super) fn hurry(&self) {
+        self.ends.store(true, Ordering::Relaxed);
     }
 
     /// The end of the engine: everything is written.

@@ -12,6 +12,12 @@ use std::time::Duration;
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// The same where everything is fast.
+const FAST_TICK: Duration = Duration::from_millis(100);
+
+/// Longest pause before a log that could not be written is tried again.
+const MAX_PAUSE: Duration = Duration::from_secs(300);
+
 /// How often what is old is pruned, in milliseconds.
 const PRUNE_MILLIS: u64 = 60 * 60_000;
 
@@ -24,7 +30,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
     tokio::select! {
         () = stop.begun() => {}
         () = keep(&shared) => {}
+        () = save(&shared) => {}
     }
+    shared.gossip.store.hurry();
     let last = Arc::clone(&shared);
     let closing = tokio::task::spawn_blocking(move || last.gossip.store.close(&last.gossip));
     drop(closing.await);
@@ -32,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 async fn keep(shared: &Arc<Shared>) {
     let (tick, flush_after) =
-        if shared.dev_fast { (Duration::from_millis(100), FAST_FLUSH_MILLIS) } else { (TICK, FLUSH_MILLIS) };
+        if shared.dev_fast { (FAST_TICK, FAST_FLUSH_MILLIS) } else { (TICK, FLUSH_MILLIS) };
     let begun = clock::now().0;
     let (mut flushed_at, mut pruned_at, mut minute) = (begun, begun, begun / 60_000);
     loop {
@@ -52,11 +60,27 @@ async fn keep(shared: &Arc<Shared>) {
             let pruned = shared.gossip.lock().gossip.prune(seconds());
             tracing::debug!(pruned, "channels of which an end was silent for two weeks");
         }
+    }
+}
+
+/// Writes what waits for it, beside all else: a log that is written anew takes its time. Where it cannot be written, that is tried ever
+/// more rarely.
+async fn save(shared: &Arc<Shared>) {
+    let tick = if shared.dev_fast { FAST_TICK } else { TICK };
+    let mut pause = tick;
+    loop {
+        tokio::time::sleep(pause).await;
         let saving = Arc::clone(shared);
         let saved = tokio::task::spawn_blocking(move || saving.gossip.store.save(&saving.gossip)).await;
+        let failed = matches!(saved, Ok(Err(_)));
+        shared.gossip.lock().log_fails = failed;
+        pause = if failed { pause.saturating_mul(2).min(MAX_PAUSE) } else { tick };
         if let Ok(Err(error)) = saved {
             // It is no reason to stop: the network is there, and so is the money.
-            tracing::warn!(%error, limit = MAX_UNSAVED, "the log of gossip cannot be written");
+            tracing::warn!(
+                %error, again_in = ?pause, limit = MAX_UNSAVED,
+                "the log of gossip cannot be written: once so much waits for it, nothing more is taken"
+            );
         }
     }
 }

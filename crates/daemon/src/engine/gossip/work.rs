@@ -3,7 +3,7 @@
 use super::{GossipEngine, State, seconds};
 use crate::engine::Shared;
 use astrape_primitives::{NodeId, ShortChannelId};
-use astrape_routing::gossip::{Heard, Job, Offered, Output, Points};
+use astrape_routing::gossip::{Heard, Job, MAX_UNSAVED, Offered, Output, Points};
 use bitcoin::secp256k1::{Secp256k1, VerifyOnly};
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -78,7 +78,11 @@ impl State {
         heard.into_iter().filter_map(|heard| self.offer(peer, heard)).map(|job| (Some(peer), job)).collect()
     }
 
-    fn offer(&mut self, peer: NodeId, heard: Heard) -> Option<Job> {
+    /// What cannot be written is not taken either, beyond what may wait for it: after the next start it is asked for.
+    pub(super) fn offer(&mut self, peer: NodeId, heard: Heard) -> Option<Job> {
+        if self.log_fails && self.gossip.unsaved_len() >= MAX_UNSAVED {
+            return None;
+        }
         match self.gossip.offer(seconds(), heard) {
             Offered::Verify(job) => Some(*job),
             Offered::Ignored(_) => None,

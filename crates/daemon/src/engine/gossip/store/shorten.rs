@@ -8,6 +8,7 @@ use astrape_routing::{Gossip, StoredAt};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 /// A log shorter than this is not worth rewriting.
@@ -19,7 +20,8 @@ const TYPICAL: [u64; 3] = [490, 150, 220];
 
 /// What is to be copied.
 struct Kept {
-    places: Vec<StoredAt>,
+    channels: Vec<StoredAt>,
+    nodes: Vec<StoredAt>,
     spent: Vec<Record>,
     moved: Moved,
 }
@@ -58,13 +60,15 @@ impl Store {
         self.append(gossip)?;
         let end = kept.moved.old_end().bytes();
         let (new, old) = (anew(&self.log), self.file());
-        let moved = copy(kept, &old, &new)?;
-        let new_end = moved.new_end().bytes();
-        if new_end >= end / 2 {
+        let moved = self.copy(kept, &old, &new)?.filter(|moved| moved.new_end().bytes() < end / 2);
+        let Some(moved) = moved else {
             std::fs::remove_file(&new)?;
             return Ok(None);
-        }
+        };
+        let new_end = moved.new_end().bytes();
         let file = OpenOptions::new().read(true).write(true).open(&new)?;
+        // While nobody waits: what follows is short.
+        file.sync_data()?;
         // What has come since is written to the new one, and nobody reads from the old one by a place of the new.
         let mut state = gossip.lock();
         remove_image(&self.image)?;
@@ -73,6 +77,31 @@ impl Store {
         state.gossip.moved(moved);
         *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(file);
         Ok(Some(new_end))
+    }
+
+    /// Copies what is kept, in the order of the log but nodes last: each stands behind a channel of its. What is damaged is left out: it
+    /// is learnt anew. None where the engine ends.
+    fn copy(&self, kept: Kept, old: &File, new: &Path) -> std::io::Result<Option<Moved>> {
+        let Kept { channels, nodes, spent, mut moved } = kept;
+        let mut out = BufWriter::new(File::create(new)?);
+        out.write_all(MAGIC)?;
+        for at in channels.into_iter().chain(nodes) {
+            if self.ends.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let Some(frame) = frame_at(old, at) else { continue };
+            if matches!(read_frame(&frame), Frame::Whole(..)) {
+                out.write_all(&frame)?;
+                moved.copied(at, frame.len());
+            }
+        }
+        for record in spent {
+            let frame = record.frame();
+            out.write_all(&frame)?;
+            moved.added(frame.len());
+        }
+        out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        Ok(Some(moved))
     }
 }
 
@@ -86,8 +115,13 @@ fn kept(gossip: &Gossip) -> Option<Kept> {
     if gossip.end().bytes() / 2 <= typical(gossip) {
         return None;
     }
-    let places = gossip.graph().places().collect();
-    Some(Kept { places, spent: gossip.spent_records(), moved: Moved::new(gossip.end()) })
+    let graph = gossip.graph();
+    let (mut channels, mut nodes): (Vec<_>, Vec<_>) =
+        (graph.channel_places().collect(), graph.node_places().collect());
+    // The log is read faster in its order.
+    channels.sort_unstable();
+    nodes.sort_unstable();
+    Some(Kept { channels, nodes, spent: gossip.spent_records(), moved: Moved::new(gossip.end()) })
 }
 
 fn typical(gossip: &Gossip) -> u64 {
@@ -95,27 +129,6 @@ fn typical(gossip: &Gossip) -> u64 {
     let updates: usize = graph.channels(..).map(|channel| channel.policies.iter().flatten().count()).sum();
     let counts = [graph.channel_count(), updates, graph.node_count()];
     counts.iter().zip(TYPICAL).map(|(count, size)| *count as u64 * size).sum()
-}
-
-/// Copies what is kept. What is damaged is left out: it is learnt anew.
-fn copy(kept: Kept, old: &File, new: &Path) -> std::io::Result<Moved> {
-    let Kept { places, spent, mut moved } = kept;
-    let mut out = BufWriter::new(File::create(new)?);
-    out.write_all(MAGIC)?;
-    for at in places {
-        let Some(frame) = frame_at(old, at) else { continue };
-        if matches!(read_frame(&frame), Frame::Whole(..)) {
-            out.write_all(&frame)?;
-            moved.copied(at, frame.len());
-        }
-    }
-    for record in spent {
-        let frame = record.frame();
-        out.write_all(&frame)?;
-        moved.added(frame.len());
-    }
-    out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    Ok(moved)
 }
 
 /// What was appended to the old log since the copy was begun.

@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 /// So much of the log is read at a time.
@@ -42,7 +43,8 @@ impl Store {
         // Of a node that ended while it wrote the log anew.
         drop(std::fs::remove_file(shorten::anew(&path)));
         let file = open_log(&path)?;
-        let len = log_len(&file)?;
+        let known_len = log_len(&file)?;
+        let len = known_len.unwrap_or(LogEnd::EMPTY.bytes());
         let from_image = from_image(&image, &file, len, chain_hash, us);
         if let Err(why) = &from_image {
             tracing::info!(%why, "the image of the network is not used: the log is read from its beginning");
@@ -53,15 +55,19 @@ impl Store {
             end => end.bytes(),
         };
         replay(&mut gossip, &file, len)?;
-        file.set_len(gossip.end().bytes())?;
-        file.write_all_at(MAGIC, 0)?;
+        // A file that is touched without need says that it was written now: until when the network was heard would be forgotten.
+        if known_len != Some(gossip.end().bytes()) {
+            file.set_len(gossip.end().bytes())?;
+            file.write_all_at(MAGIC, 0)?;
+        }
         tracing::info!(
             channels = gossip.graph().channel_count(),
             nodes = gossip.graph().node_count(),
             "the network as it was known"
         );
         let written = Mutex::new(Written { imaged, looked_at: 0 });
-        Ok((Self { log: path, image, file: RwLock::new(Arc::new(file)), written }, gossip))
+        let file = RwLock::new(Arc::new(file));
+        Ok((Self { log: path, image, file, written, ends: AtomicBool::new(false) }, gossip))
     }
 }
 
@@ -70,17 +76,17 @@ fn open_log(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// How long the log is; that of an empty one when it is none of this version.
-fn log_len(file: &File) -> anyhow::Result<u64> {
+/// How long the log is; none when it is none of this version, or has yet to be begun.
+fn log_len(file: &File) -> anyhow::Result<Option<u64>> {
     let len = file.metadata().context("the log of gossip cannot be read")?.len();
     let mut magic = [0; MAGIC.len()];
     match file.read_exact_at(&mut magic, 0) {
-        Ok(()) if magic == *MAGIC => Ok(len),
+        Ok(()) if magic == *MAGIC => Ok(Some(len)),
         Ok(()) => {
             tracing::warn!("the log of gossip is none of this version: the network is learnt anew");
-            Ok(LogEnd::EMPTY.bytes())
+            Ok(None)
         }
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(LogEnd::EMPTY.bytes()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error).context("the log of gossip cannot be read"),
     }
 }

@@ -345,3 +345,52 @@ fn a_log_that_cannot_be_written_anew_stays_and_keeps_no_node_from_starting() {
     assert!(log_len(&home) < 100_000);
     assert_eq!((content(known(&engine)), found(&engine)), (content(before), 39 + 39));
 }
+
+#[test]
+fn a_log_that_is_being_written_anew_is_given_up_when_the_engine_ends() {
+    let home = Home::new();
+    let engine = grown(&home);
+    engine.store.hurry();
+    engine.store.save(&engine).unwrap();
+    assert!(log_len(&home) > 16 << 20 && !home.path("gossip.log.new").exists());
+    engine.store.close(&engine);
+    let before = known(&engine);
+    drop(engine);
+    assert_eq!(known(&home.open()), before);
+}
+
+#[test]
+fn a_start_does_not_make_the_log_younger() {
+    let home = Home::new();
+    drop(home.stopped(1..4));
+    let heard = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let log = std::fs::OpenOptions::new().write(true).open(home.path(LOG)).unwrap();
+    log.set_modified(heard).unwrap();
+    for _ in 0..2 {
+        let engine = home.open();
+        assert_eq!(crate::engine::gossip::Store::last_saved(home.0.path()), Some(1_700_000_000));
+        drop(engine);
+    }
+}
+
+#[test]
+fn while_the_log_cannot_be_written_no_more_waits_for_it_than_its_bound() {
+    let home = Home::new();
+    let engine = home.open();
+    (1..40).for_each(|n| learn(&engine, n));
+    let mut fee = 100_000;
+    while engine.lock().gossip.unsaved_len() < astrape_routing::gossip::MAX_UNSAVED {
+        (1..40).for_each(|n| reprice(&engine, n, fee));
+        fee += 1;
+    }
+    let peer = NodeId::from_key(&key(98));
+    let offer = |n| {
+        let heard = Heard::new(Message::ChannelAnnouncement(announcement(n))).unwrap();
+        engine.lock().offer(peer, heard).is_some()
+    };
+    assert!(offer(50), "it is written in a moment");
+    engine.lock().log_fails = true;
+    assert!(!offer(51));
+    engine.store.save(&engine).unwrap();
+    assert!(offer(51), "there is room again");
+}
