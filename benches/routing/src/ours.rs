@@ -115,6 +115,7 @@ pub fn find(
         through: &[],
         without_channels: &[],
         at_most: &[],
+        asked: &[],
         without_nodes: &[],
         in_flight: &[],
         weights: WEIGHTS,

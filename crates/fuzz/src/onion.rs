@@ -77,7 +77,7 @@ fn reaches_the_origin(secret: &SharedSecret, failure: &Failure) {
     let packet = create_failure(secret, failure, HoldTime(3));
     let read = decode_failure(&[*secret], packet);
     let source = FailureSource::Hop { index: 0, failure: failure.clone() };
-    assert_eq!(read, DecodedFailure { source, hold_times: vec![HoldTime(3)] });
+    assert_eq!(read, DecodedFailure { source, update: None, hold_times: vec![HoldTime(3)] });
 }
 
 /// What was peeled is the same after a restart.

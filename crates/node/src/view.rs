@@ -319,6 +319,7 @@ impl Node {
             now,
             tip: self.height(),
             policy: &self.config.payment,
+            secp: &self.secp,
         };
         let mut query = Payment::preview(request, &view)?;
         query.in_flight.extend(self.under_way_beside(query.payment_hash));

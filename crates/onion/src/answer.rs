@@ -105,6 +105,8 @@ fn return_packet(secret: &SharedSecret, message: &[u8]) -> Vec<u8> {
 pub struct DecodedFailure {
     /// Who failed the payment and why.
     pub source: FailureSource,
+    /// What the failing hop says that the channel asks, unproved.
+    pub update: Option<Box<ChannelUpdate>>,
     /// How long each hop held the HTLC, first hop first, up to the one that failed it or the first whose attribution data is
     /// missing or wrong.
     pub hold_times: Vec<HoldTime>,
@@ -144,10 +146,14 @@ pub fn decode_failure(secrets: &[SharedSecret], packet: FailurePacket) -> Decode
         let message = signed_message(secret.unwrap_or(&NOBODY), &reason);
         let (Some(secret), None) = (secret, &found) else { continue };
         hold_times.read(index, secret, &reason);
-        found = message.map(|message| FailureSource::Hop { index, failure: Failure::decode(message) });
+        found = message.map(|message| {
+            let source = FailureSource::Hop { index, failure: Failure::decode(message) };
+            (source, Failure::update_in(message))
+        });
     }
-    let source = found.unwrap_or(FailureSource::Unreadable { blamed: hold_times.blamed() });
-    DecodedFailure { source, hold_times: hold_times.times }
+    let unreadable = || (FailureSource::Unreadable { blamed: hold_times.blamed() }, None);
+    let (source, update) = found.unwrap_or_else(unreadable);
+    DecodedFailure { source, update: update.map(Box::new), hold_times: hold_times.times }
 }
 
 /// The failure message when this hop has signed the return packet. Lengths that reach out of it are held at its end.

@@ -4,7 +4,7 @@ use astrape_primitives::{CltvExpiry, Height, Msat};
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
 use astrape_wire::tlv::BigSize;
-use astrape_wire::{ChannelUpdate, Message};
+use astrape_wire::{ChannelUpdate, Decoded, Message};
 use core::fmt;
 
 mod describe;
@@ -68,12 +68,15 @@ pub mod code {
     pub const INVALID_ONION_BLINDING: u16 = BADONION | PERM | 24;
 }
 
+/// The type of `channel_update` (BOLT 7).
+const CHANNEL_UPDATE_TYPE: u16 = 258;
+
 /// A failure message with its data. Amounts, expiries and hashes are as the failing node gives them: hints for people, to be
 /// trusted no further than that node.
 ///
-/// The `channel_update` that some messages can hold is not kept of what is read: it would tell the failing node's
-/// neighbours which payment was ours, and what may not be shown to anybody is better not held (BOLT 4, rationale of
-/// "Failure Messages"). Of ours those hold it whose sender cannot do without ([`Failure::needs_update`]).
+/// The `channel_update` that some messages can hold stands apart ([`Failure::update_in`]): who acts on it where others see that tells
+/// them which payment was ours (BOLT 4, rationale of "Failure Messages"), so it is for that payment alone. Of ours those hold it whose
+/// sender cannot do without ([`Failure::needs_update`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// General temporary failure of the node.
@@ -306,6 +309,31 @@ impl Failure {
             | Self::MppTimeout => {}
         }
         out
+    }
+
+    /// The `channel_update` in a `failuremsg`, where it holds one that can be read. Nobody has looked at its signature yet. Old nodes
+    /// leave its type out.
+    #[must_use]
+    pub fn update_in(message: &[u8]) -> Option<ChannelUpdate> {
+        let (code, data) = message.split_first_chunk()?;
+        let before = match u16::from_be_bytes(*code) {
+            code::TEMPORARY_CHANNEL_FAILURE | code::EXPIRY_TOO_SOON => 0,
+            code::AMOUNT_BELOW_MINIMUM | code::FEE_INSUFFICIENT => 8,
+            code::INCORRECT_CLTV_EXPIRY => 4,
+            code::CHANNEL_DISABLED => 2,
+            _ => return None,
+        };
+        let (len, rest) = data.get(before..)?.split_first_chunk()?;
+        let update = rest.get(..usize::from(u16::from_be_bytes(*len)))?;
+        let kind = CHANNEL_UPDATE_TYPE.to_be_bytes();
+        let decoded = match update.starts_with(&kind) {
+            true => Message::decode(update),
+            false => Message::decode(&[&kind, update].concat()),
+        };
+        match decoded {
+            Ok(Decoded::Known(Message::ChannelUpdate(update))) => Some(update),
+            _ => None,
+        }
     }
 
     /// Reads a `failuremsg`. Bytes after the known data are ignored; what is unknown or cut short becomes

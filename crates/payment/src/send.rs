@@ -35,7 +35,7 @@ mod trip;
 
 pub use request::{Circle, OwnChannel, PayRequest, PayView, Payee, WayBack};
 pub use search::RouteQuery;
-pub use state::{Lessons, Limit, Payment, PaymentPart, What};
+pub use state::{Lessons, Limit, Payment, PaymentPart, Told, What};
 pub use teach::Taught;
 pub use trip::{Trip, TripEnd};
 
@@ -129,7 +129,7 @@ impl Payment {
             self.beside.get(&(part, index)).copied()
         };
         let Lesson { words, verdict, taught, hold_times, read_from: by, arrived } =
-            learn::from_answer(&failed, earlier, ended, how, view.tip);
+            learn::from_answer((part, &failed), earlier, ended, how, view);
         next.lessons.read(&failed, by);
         next.carried(&failed, by.unwrap_or_default(), matches!(verdict, Verdict::Anew));
         next.forget_beside(part);

@@ -28,7 +28,9 @@ mod start;
 mod tree;
 
 pub use refusal::NoRoute;
-pub use request::{Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, MAX_PARTS, Request, Start, Weights};
+pub use request::{
+    Asked, Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, MAX_PARTS, Request, Start, Weights,
+};
 pub use route::{Route, RouteHop, RoutePart};
 
 use crate::score::Scores;
@@ -197,7 +199,7 @@ fn part(field: &Field, lane: &Lane) -> Option<RoutePart> {
         if at > 0 {
             blocks -= u32::from(field.edge(*number).cltv_expiry_delta);
         }
-        let public = !field.is_added(*number);
+        let public = field.is_public(*number);
         hops.push(RouteHop {
             short_channel_id: place.short_channel_id,
             node: field.id(place.to)?,

@@ -5,10 +5,11 @@ use super::codec::{In, Out, Unreadable, read_with};
 use super::key::Kind;
 use super::parts::get_all;
 use astrape_onion::OnionRecipe;
-use astrape_payment::send::{Lessons, Limit, What};
+use astrape_payment::send::{Lessons, Limit, Told, What};
 use astrape_payment::{Payment, PaymentPart};
 use astrape_primitives::{ChannelKeysId, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_routing::Direction;
+use astrape_routing::search::Asked;
 use astrape_wire::ValueError;
 use astrape_wire::codec::{Field as _, Reader};
 use std::collections::BTreeMap;
@@ -71,6 +72,7 @@ impl Row for Payment {
             .some(36, Some(&self.lessons.bears).filter(|bears| **bears > 0))
             .some_field(38, Some(&limited).filter(|limited| !limited.is_empty()), put_limits)
             .some_field(39, Some(&self.beside).filter(|beside| !beside.is_empty()), put_beside)
+            .some_field(41, Some(&self.lessons.asked).filter(|asked| !asked.is_empty()), put_asked)
             .finish()
     }
 
@@ -85,6 +87,7 @@ impl Row for Payment {
         let suspects = r.some_field(34, |r| get_all(r, |r| Ok((r.read::<NodeId>()?, r.read::<u32>()?))))?;
         let limited = r.some_field(38, |r| get_all(r, get_limit))?;
         let beside = r.some_field(39, |r| get_all(r, |r| Ok(((r.read()?, r.read()?), r.read()?))))?;
+        let asked = r.some_field(41, |r| get_all(r, get_asked))?;
         let both = channels.into_iter().flat_map(|(channel, most)| {
             Direction::BOTH.map(|direction| ((channel, direction), Limit { most, dared: 0 }))
         });
@@ -105,6 +108,7 @@ impl Row for Payment {
             lessons: Lessons {
                 own: own.into_iter().collect(),
                 channels: both.chain(limited.unwrap_or_default()).collect(),
+                asked: asked.unwrap_or_default().into_iter().collect(),
                 nodes: r.field(18, |r| get_all(r, |r| r.read()))?.into_iter().collect(),
                 suspects: suspects.unwrap_or_default().into_iter().collect(),
                 bears: r.some(36)?.unwrap_or_default(),
@@ -177,6 +181,33 @@ fn put_limits(limits: &Vec<(Crossed, Limit)>, out: &mut Vec<u8>) {
 fn get_limit(r: &mut Reader<'_>) -> Result<(Crossed, Limit), ValueError> {
     let key = (r.read()?, Direction::from_flags(r.read()?));
     Ok((key, Limit { most: r.read()?, dared: r.read()? }))
+}
+
+fn put_asked(all: &BTreeMap<Crossed, Told>, out: &mut Vec<u8>) {
+    for ((channel, direction), Told { asked, since }) in all {
+        channel.write(out);
+        u8::from(*direction == Direction::FromNode2).write(out);
+        asked.fee_base_msat.write(out);
+        asked.fee_proportional_millionths.write(out);
+        asked.cltv_expiry_delta.write(out);
+        asked.htlc_minimum.write(out);
+        asked.htlc_maximum.write(out);
+        since.write(out);
+    }
+}
+
+fn get_asked(r: &mut Reader<'_>) -> Result<(Crossed, Told), ValueError> {
+    let (short_channel_id, direction) = (r.read()?, Direction::from_flags(r.read()?));
+    let asked = Asked {
+        short_channel_id,
+        direction,
+        fee_base_msat: r.read()?,
+        fee_proportional_millionths: r.read()?,
+        cltv_expiry_delta: r.read()?,
+        htlc_minimum: r.read()?,
+        htlc_maximum: r.read()?,
+    };
+    Ok(((short_channel_id, direction), Told { asked, since: r.read()? }))
 }
 
 fn put_records(records: &BTreeMap<u64, Vec<u8>>, out: &mut Vec<u8>) {

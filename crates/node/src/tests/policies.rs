@@ -79,18 +79,22 @@ fn a_change_is_told_and_what_was_asked_before_is_taken_for_a_while() {
     later(&mut net, OLD_POLICY_MILLIS - 1);
     assert_eq!(pay(&mut net, &old[1]), Some(USUAL_FEE));
     later(&mut net, 1);
-    assert_eq!(pay(&mut net, &old[2]), None, "it had time to hear of it");
+    assert_eq!(pay(&mut net, &old[2]), Some(Msat(9_500)), "it hears of it by the failure");
     assert!(net.members[1].facts.iter().any(|fact| matches!(
         fact,
         Fact::ForwardFailed { by_us: true, outgoing: Some(outgoing), amount_out: AMOUNT, .. } if *outgoing == last
     )));
 }
 
-/// Pays along what the network said before, and tells the words with which the middle has failed it.
-fn told_of_old(net: &mut Net, old: &astrape_routing::Graph) -> String {
+/// Pays along what the network said before, and tells the words with which the middle has failed it, and what it cost if it arrived.
+fn told_of_old(net: &mut Net, old: &astrape_routing::Graph) -> (String, Option<Msat>) {
     net.graph = old.clone();
     let invoice = net.invoice(2, AMOUNT);
-    assert_eq!(pay(net, &invoice), None);
+    let paid = pay(net, &invoice);
+    (told_by_middle(net), paid)
+}
+
+fn told_by_middle(net: &Net) -> String {
     let words = net.trips.iter().rev().find_map(|trip| match &trip.end {
         TripEnd::Failed { words, .. } => Some(words.clone()),
         TripEnd::Arrived { .. } => None,
@@ -112,7 +116,11 @@ fn who_pays_less_than_is_asked_is_told_so_with_what_the_network_was_told_of_the_
     let node = &net.members[1].node;
     node.secp.verify_ecdsa(&digest, &said.0.signature, &node.config.node_id.key()).expect("it is ours");
     assert_eq!(said.0.fee_base_msat, 9_000);
-    assert!(told_of_old(&mut net, &old).contains("fee_insufficient"));
+    for _ in 0..2 {
+        let (words, paid) = told_of_old(&mut net, &old);
+        assert!(words.contains("fee_insufficient"), "each payment learns it for itself: {words}");
+        assert_eq!(paid, Some(Msat(9_500)), "it pays what it was told");
+    }
 }
 
 #[test]
@@ -130,7 +138,7 @@ fn while_an_update_is_not_signed_who_pays_too_little_is_told_of_a_failure_that_n
     let update = ChannelUpdate { signature: crate::state::unsigned(), ..said.0 };
     node.own_updates.set(last, crate::state::OwnUpdate(update));
     node.install();
-    assert!(told_of_old(&mut net, &old).contains("temporary_channel_failure"));
+    assert!(told_of_old(&mut net, &old).0.contains("temporary_channel_failure"));
     // A crash has lost the signature: it is asked for again.
     later(&mut net, 60_000);
     net.input(1, Input::Tick);
@@ -153,11 +161,9 @@ fn who_pays_too_little_over_a_private_channel_is_told_what_it_asks_by_the_alias_
             net.input(1, Input::Tick);
         }
         let cheap = net.invoice_with(2, AMOUNT, |hint| hint.fee_base_msat = 0);
-        assert_eq!(pay(&mut net, &cheap), None);
-        let Some(Fact::PaymentFailed { reason, .. }) = net.members[0].facts.last() else {
-            panic!("it failed")
-        };
-        assert!(reason.contains("fee_insufficient"), "{reason}");
+        assert_eq!(pay(&mut net, &cheap), Some(USUAL_FEE));
+        let words = told_by_middle(&net);
+        assert!(words.contains("fee_insufficient"), "{words}");
     }
     let node = &net.members[1].node;
     let open = node.channel(&last).and_then(|channel| channel.open()).expect("it is open");
@@ -184,12 +190,15 @@ fn a_channel_that_the_network_was_told_is_disabled_fails_as_such() {
     net.open(1, 2);
     let old = net.graph.clone();
     net.cut(1, 2);
-    assert!(told_of_old(&mut net, &old).contains("temporary_channel_failure"), "it may be back in a moment");
+    assert!(
+        told_of_old(&mut net, &old).0.contains("temporary_channel_failure"),
+        "it may be back in a moment"
+    );
     for _ in 0..25 {
         later(&mut net, 60_000);
         net.input(1, Input::Tick);
     }
-    assert!(told_of_old(&mut net, &old).contains("channel_disabled"));
+    assert!(told_of_old(&mut net, &old).0.contains("channel_disabled"));
     net.connect(1, 2);
     net.run();
     net.graph = old;
@@ -247,13 +256,13 @@ fn a_discount_for_what_comes_in_is_told_and_given_to_what_comes_in_there_alone()
     let too_cheap = net.invoice_with(2, AMOUNT, |hint| {
         (hint.fee_base_msat, hint.fee_proportional_millionths) = (0, 99);
     });
-    assert_eq!(pay(&mut net, &too_cheap), None);
+    assert_eq!(pay(&mut net, &too_cheap), Some(USUAL_FEE), "what it is told is the price without");
     // For what goes out over it, it is worth nothing.
     set(&mut net, Some(first), PolicyChange { reset: true, ..PolicyChange::default() }).expect("as before");
     set(&mut net, Some(last), discount).expect("it makes sense");
     later(&mut net, OLD_POLICY_MILLIS);
     let cheap = net.invoice_with(2, AMOUNT, |hint| hint.fee_base_msat = 0);
-    assert_eq!(pay(&mut net, &cheap), None);
+    assert_eq!(pay(&mut net, &cheap), Some(USUAL_FEE));
 }
 
 #[test]

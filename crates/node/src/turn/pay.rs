@@ -77,13 +77,14 @@ impl Turn<'_> {
         Ok(Reply::Paying { payment_hash })
     }
 
-    pub(super) fn pay_view<'v>(&self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
+    pub(super) fn pay_view<'v>(&'v self, config: &'v Config, channels: &'v [OwnChannel]) -> PayView<'v> {
         PayView {
             payer: config.node_id,
             channels,
             now: self.now,
             tip: self.height(),
             policy: &config.payment,
+            secp: &self.node.secp,
         }
     }
 

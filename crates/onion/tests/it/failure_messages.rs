@@ -83,7 +83,13 @@ fn failures_about_what_a_channel_asks_hold_its_update_with_the_type_before_it() 
         let (len, rest) = rest.split_first_chunk().expect("a length");
         assert_eq!(usize::from(u16::from_be_bytes(*len)), rest.len());
         assert_eq!(Message::decode(rest), Ok(Decoded::Known(Message::ChannelUpdate(update.clone()))));
+        // And so it is read, with its type or as old nodes write it, and only where it is whole.
+        assert_eq!(Failure::update_in(&bytes).as_ref(), Some(&update));
+        let short = u16::try_from(rest.len() - 2).expect("short").to_be_bytes();
+        assert_eq!(Failure::update_in(&[&before, &short[..], &rest[2..]].concat()).as_ref(), Some(&update));
+        assert!((0..bytes.len()).all(|end| Failure::update_in(&bytes[..end]).is_none()));
     }
+    assert!(all().iter().all(|(failure, _)| Failure::update_in(&failure.encode()).is_none()));
     let holding = all().into_iter().filter(|(failure, _)| failure.needs_update());
     let codes: Vec<u16> = holding.map(|(failure, _)| failure.code()).collect();
     assert_eq!(codes, [0x100b, 0x100c, 0x100d, 0x100e, 0x1014], "all but temporary_channel_failure, 0x1007");

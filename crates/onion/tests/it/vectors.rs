@@ -99,7 +99,7 @@ fn the_failure_of_the_vectors_without_attribution_data_is_made_and_read() {
     }
     assert_eq!(hex::encode(&packet.reason), hex::encode(vector(ANSWERS, "legacy_reason")));
     let source = FailureSource::Hop { index: 4, failure: Failure::TemporaryNodeFailure };
-    assert_eq!(decode_failure(&secrets, packet), DecodedFailure { source, hold_times: vec![] });
+    assert_eq!(decode_failure(&secrets, packet), DecodedFailure { source, update: None, hold_times: vec![] });
 }
 
 // BOLT 4.initialization-of-attribution_data.4
@@ -123,7 +123,7 @@ fn the_failure_of_the_vectors_with_attribution_data_is_made_relayed_and_read() {
     let details = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: Msat(100), height: Height(800_000) };
     let source = FailureSource::Hop { index: 4, failure: details };
     let hold_times = (0..HOPS).map(hold_time).collect();
-    assert_eq!(decode_failure(&secrets, packet), DecodedFailure { source, hold_times });
+    assert_eq!(decode_failure(&secrets, packet), DecodedFailure { source, update: None, hold_times });
 }
 
 // BOLT 2.removing-an-htlc-update_fulfill_htlc-update_fail_htlc-and-update_fail_malformed_htlc.11

@@ -1,7 +1,6 @@
 //! After a part has failed: whether the rest is tried anew, and how a payment ends.
 
 use super::learn::Verdict;
-use super::recipient::Recipient;
 use super::{PayOutput, PayView, Payment, Trip, search};
 
 impl Payment {
@@ -40,7 +39,10 @@ impl Payment {
             Verdict::GiveUp => return Err(String::new()),
             Verdict::Anew if !self.parts.is_empty() => return Ok(Vec::new()),
             Verdict::Anew | Verdict::Later => {}
-            Verdict::Avoid(avoid) => avoid.into_iter().for_each(|avoid| self.lessons.add(avoid)),
+            Verdict::Avoid(avoid) => {
+                let attempts = self.attempts;
+                avoid.into_iter().for_each(|avoid| self.lessons.add(avoid, attempts));
+            }
         }
         if self.waits_for_scouts() {
             return Ok(Vec::new());
@@ -55,7 +57,7 @@ impl Payment {
             self.ask_later(view);
             return Ok(Vec::new());
         }
-        let recipient = Recipient::again(self.destination, &self.what)?;
+        let recipient = self.recipient()?;
         self.offer_missing(&recipient, view).map_err(|refusal| refusal.to_string())
     }
 

@@ -1,14 +1,16 @@
 //! What a failure teaches (BOLT 4, "Receiving Failure Codes"): what to avoid, or that it makes no sense to go on.
 
 mod recipient;
+mod update;
 
 use super::teach::{Passage, Taught};
-use super::{Lessons, Limit, Payment, PaymentPart};
+use super::{Lessons, Limit, PayView, Payment, PaymentPart};
 use crate::words;
 use astrape_channel::{Refusal, Resolution};
 use astrape_onion::{DecodedFailure, Failure, FailureSource, HoldTime, decode_failure};
-use astrape_primitives::{ChannelKeysId, Height, Msat, NodeId, ShortChannelId};
+use astrape_primitives::{ChannelKeysId, Msat, NodeId, ShortChannelId};
 use astrape_routing::Direction;
+use astrape_routing::search::Asked;
 use recipient::Failed;
 
 /// What was learnt.
@@ -42,6 +44,8 @@ pub(super) enum Verdict {
 pub(super) enum Avoid {
     Own(ChannelKeysId, Msat),
     Channel(Passage, Msat),
+    /// The channel of a part of this number asks something else.
+    Asks(Asked, u64),
     Node(NodeId),
     /// One of several may have done it.
     Suspect(NodeId),
@@ -55,7 +59,8 @@ const MAX_BORNE: u32 = 1;
 const MAX_DARED: u32 = 8;
 
 impl Lessons {
-    pub(super) fn add(&mut self, avoid: Avoid) {
+    /// `attempts` is the number of the next part.
+    pub(super) fn add(&mut self, avoid: Avoid, attempts: u64) {
         let lower = |old: &mut Msat, most: Msat| *old = most.min(*old);
         match avoid {
             Avoid::Own(keys, most) => lower(self.own.entry(keys).or_insert(most), most),
@@ -65,6 +70,7 @@ impl Lessons {
                 let limit = limit.or_insert(Limit { most, dared: 0 });
                 *limit = Limit { most: most.min(limit.most), dared: 0 };
             }
+            Avoid::Asks(asked, part) => self.ask(asked, part, attempts),
             Avoid::Node(node) => {
                 self.nodes.insert(node);
             }
@@ -171,16 +177,17 @@ pub(super) fn from_refusal<'a>(
 /// can be carried. So have those that `ended` since they were there, by how many channels the part crosses before. Of later ones that
 /// is not known.
 pub(super) fn from_answer<'a>(
-    part: &PaymentPart,
+    (number, part): (u64, &PaymentPart),
     earlier: impl Iterator<Item = &'a PaymentPart>,
     ended: impl Fn(usize) -> Option<Msat>,
     how: &Resolution,
-    tip: Height,
+    view: &PayView<'_>,
 ) -> Lesson {
     let Resolution::Failed(packet) = how else {
         return from_malformed(part, how);
     };
-    let DecodedFailure { source, hold_times } = decode_failure(&part.recipe.shared_secrets(), packet.clone());
+    let DecodedFailure { source, update, hold_times } =
+        decode_failure(&part.recipe.shared_secrets(), packet.clone());
     match source {
         FailureSource::Unreadable { blamed } => Lesson {
             words: words::unreadable(part, blamed),
@@ -198,7 +205,11 @@ pub(super) fn from_answer<'a>(
             let there = crossing.map_or(Msat::ZERO, |failed| in_flight(earlier, &failed));
             let there = there.saturating_add(ended(index).unwrap_or_default());
             let less = crossing.map_or(Msat::ZERO, |failed| failed.amount.saturating_sub(Msat(1)));
-            let verdict = from_hop(part, there.saturating_add(less), index, &failure);
+            let asked = update.and_then(|update| update::asked(part, index, &failure, &update, view.secp));
+            let verdict = match asked {
+                Some(asked) => Verdict::Avoid(vec![Avoid::Asks(asked, number)]),
+                None => from_hop(part, there.saturating_add(less), index, &failure),
+            };
             let taught = part.stuck(there, index, &failure);
             let words = words::hop_failed(part, index, &failure);
             Lesson { words, verdict, taught, hold_times, read_from: Some(index), arrived: false }
@@ -208,7 +219,7 @@ pub(super) fn from_answer<'a>(
             let there = last
                 .map(|last| in_flight(earlier, &last).saturating_add(ended(index - 1).unwrap_or_default()));
             let failed = Failed { part, index, failure: &failure, there: there.unwrap_or_default() };
-            Lesson { hold_times, ..failed.lesson(tip) }
+            Lesson { hold_times, ..failed.lesson(view.tip) }
         }
     }
 }
@@ -245,7 +256,7 @@ fn from_hop(part: &PaymentPart, most: Msat, index: usize, failure: &Failure) -> 
         // How much it can carry is not said: less is worth a try where the payment may be split.
         channel_to(part, index + 1, most)
     } else {
-        // Also where the channel asks for more: what it asks now is not said to those who keep no `channel_update`.
+        // Also where the channel asks for more, and does not say what.
         channel_to(part, index + 1, Msat::ZERO)
     };
     Verdict::Avoid(vec![avoid])

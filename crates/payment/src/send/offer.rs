@@ -123,7 +123,7 @@ impl Payment {
 
     /// The question that is open, once more: what was asked may be lost, and a channel of ours may lead there by now.
     pub(super) fn ask_again(&mut self, view: &PayView<'_>) -> Vec<PayOutput> {
-        let recipient = match Recipient::again(self.destination, &self.what) {
+        let recipient = match self.recipient() {
             Ok(recipient) => recipient,
             Err(why) => return self.give_up(&why),
         };
@@ -144,7 +144,7 @@ impl Payment {
         if view.now >= self.retry_until {
             return Err("the time for retries is up".to_owned());
         }
-        let recipient = Recipient::again(self.destination, &self.what)?;
+        let recipient = self.recipient()?;
         let route = match found {
             Ok(route) => route,
             // Our channels may be back before the time is up.

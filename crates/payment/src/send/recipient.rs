@@ -1,8 +1,11 @@
 //! Who is paid, and what it must be told: as an invoice says, or without one (bLIP 3, "keysend").
 
-use super::{Payee, What};
+use super::{Payee, Payment, Told, What};
 use astrape_invoice::{Invoice, RouteHint};
-use astrape_primitives::{CltvDelta, Feature, Features, NodeId, PaymentPreimage, PaymentSecret};
+use astrape_primitives::{
+    CltvDelta, Feature, Features, NodeId, PaymentPreimage, PaymentSecret, ShortChannelId,
+};
+use astrape_routing::Direction;
 use std::collections::BTreeMap;
 
 /// Blocks from the tip to the expiry of a payment without an invoice, where nothing says of what its recipient asks for: more
@@ -24,6 +27,15 @@ pub(super) struct Recipient {
     is_probed: bool,
 }
 
+impl Payment {
+    /// Who is paid, and what the hints ask by now. The error says what is wrong with the text of the invoice.
+    pub(super) fn recipient(&self) -> Result<Recipient, String> {
+        let mut recipient = Recipient::again(self.destination, &self.what)?;
+        recipient.reprice(&self.lessons.asked);
+        Ok(recipient)
+    }
+}
+
 impl Recipient {
     /// From what the user wants to pay.
     pub(super) fn of(payee: &Payee) -> Self {
@@ -38,8 +50,8 @@ impl Recipient {
         }
     }
 
-    /// From what a payment keeps. The error says what is wrong with the text of the invoice.
-    pub(super) fn again(node: NodeId, what: &What) -> Result<Self, String> {
+    /// From what a payment keeps.
+    fn again(node: NodeId, what: &What) -> Result<Self, String> {
         match what {
             What::Invoice(text) => {
                 let invoice = Invoice::read_again(text, node).map_err(|error| error.to_string())?;
@@ -50,6 +62,23 @@ impl Recipient {
             }
             What::Probe { payment_secret, invoice } => {
                 Ok(Self::by_probe(node, *payment_secret, invoice.as_deref()))
+            }
+        }
+    }
+
+    /// Hops of its hints that have told what they ask ask that.
+    fn reprice(&mut self, told: &BTreeMap<(ShortChannelId, Direction), Told>) {
+        if told.is_empty() {
+            return;
+        }
+        for hint in &mut self.hints {
+            let next: Vec<NodeId> = hint.iter().skip(1).map(|hop| hop.node_id).chain([self.node]).collect();
+            for (hop, next) in hint.iter_mut().zip(next) {
+                let direction = if hop.node_id < next { Direction::FromNode1 } else { Direction::FromNode2 };
+                let Some(Told { asked, .. }) = told.get(&(hop.short_channel_id, direction)) else { continue };
+                hop.fee_base_msat = asked.fee_base_msat;
+                hop.fee_proportional_millionths = asked.fee_proportional_millionths;
+                hop.cltv_expiry_delta = asked.cltv_expiry_delta;
             }
         }
     }

@@ -8,6 +8,7 @@ use astrape_primitives::{
     ShortChannelId, Timestamp,
 };
 use astrape_routing::search::HintHop;
+use bitcoin::secp256k1::{All, Secp256k1};
 use std::collections::BTreeMap;
 
 /// What a payment looks at beside itself.
@@ -23,6 +24,8 @@ pub struct PayView<'a> {
     pub tip: Height,
     /// What the operator chose.
     pub policy: &'a PaymentPolicy,
+    /// To look at signatures of others.
+    pub secp: &'a Secp256k1<All>,
 }
 
 /// How a payment to ourselves comes back over a channel: what its peer asks, under the id that the peer knows.

@@ -7,7 +7,7 @@ use crate::route;
 use astrape_primitives::{ChannelKeysId, Features, Msat, NodeId, PaymentHash, ShortChannelId, Timestamp};
 use astrape_routing::Direction;
 use astrape_routing::search::{
-    Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights,
+    Asked, Bound, FirstHop, HintHop, InFlight, Limits, MAX_HOPS, Request, Start, Weights,
 };
 use astrape_routing::{Route, search::RoutePart};
 use std::collections::BTreeMap;
@@ -42,6 +42,8 @@ pub struct RouteQuery {
     pub channels: Vec<FirstHop>,
     /// Channels that failed with more than this.
     pub at_most: Vec<Bound>,
+    /// What channels ask, as this payment alone was told.
+    pub asked: Vec<Asked>,
     /// Nodes that failed.
     pub without_nodes: Vec<NodeId>,
     /// The other parts of the payment, and those of other payments of ours.
@@ -62,6 +64,7 @@ impl RouteQuery {
             through: &[],
             without_channels: &[],
             at_most: &self.at_most,
+            asked: &self.asked,
             without_nodes: &self.without_nodes,
             in_flight: &self.in_flight,
             weights: Weights::default(),
@@ -111,6 +114,7 @@ impl Payment {
             },
             channels: channels.iter().map(|channel| self.first_hop(channel, &own_rooms)).collect(),
             at_most: self.rooms().map(|(bound, _)| bound).chain(back).collect(),
+            asked: self.lessons.asked.values().map(|told| told.asked).collect(),
             without_nodes: self.lessons.avoided().collect(),
             in_flight: self.under_way().collect(),
         }

@@ -7,6 +7,7 @@ use astrape_primitives::{
     ChannelKeysId, Msat, NodeId, PaymentHash, PaymentPreimage, PaymentSecret, ShortChannelId, Timestamp,
 };
 use astrape_routing::Direction;
+use astrape_routing::search::Asked;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -132,6 +133,9 @@ pub struct Lessons {
     pub own: BTreeMap<ChannelKeysId, Msat>,
     /// What is known of channels of others that failed.
     pub channels: BTreeMap<(ShortChannelId, Direction), Limit>,
+    /// What channels ask in truth, as their nodes have told this payment alone. Nobody else is to see that it knows: it would tell whose
+    /// payment it is.
+    pub asked: BTreeMap<(ShortChannelId, Direction), Told>,
     /// Nodes that are not to be used.
     pub nodes: BTreeSet<NodeId>,
     /// How often nodes stood on a way whose failure could not be read and named nobody.
@@ -147,6 +151,15 @@ pub struct Limit {
     pub most: Msat,
     /// How far beyond half of it is gone: there was no way with less.
     pub dared: u32,
+}
+
+/// What a channel of others asks, as its node has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What.
+    pub asked: Asked,
+    /// Parts from this number on are made by that.
+    pub since: u64,
 }
 
 impl Payment {

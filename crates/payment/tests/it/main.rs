@@ -25,5 +25,6 @@ mod retries;
 mod scouts;
 mod support;
 mod temporary;
+mod terms;
 mod trips;
 mod waiting;

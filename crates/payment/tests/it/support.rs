@@ -18,9 +18,9 @@ use astrape_primitives::{
 use astrape_routing::NoRoute;
 use astrape_wire::{ChannelUpdate, OnionPacket};
 use bitcoin::secp256k1::ecdsa::Signature;
-use bitcoin::secp256k1::{Message, PublicKey, Secp256k1, SecretKey, ecdh};
+use bitcoin::secp256k1::{All, Message, PublicKey, Secp256k1, SecretKey, ecdh};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub(crate) const TIP: Height = Height(1_000);
 pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -66,9 +66,11 @@ pub(crate) fn own(number: u8, peer: u8, sendable: Msat) -> OwnChannel {
     }
 }
 
+pub(crate) static SECP: LazyLock<Secp256k1<All>> = LazyLock::new(Secp256k1::new);
+
 /// What the payer's node looks at.
 pub(crate) fn view<'a>(channels: &'a [OwnChannel], policy: &'a PaymentPolicy) -> PayView<'a> {
-    PayView { payer: node(PAYER), channels, now: NOW, tip: TIP, policy }
+    PayView { payer: node(PAYER), channels, now: NOW, tip: TIP, policy, secp: &SECP }
 }
 
 /// HTLCs with the channels that they are offered over.

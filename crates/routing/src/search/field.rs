@@ -1,7 +1,7 @@
 //! What a search moves on: a snapshot, what is known of its liquidity, and what the request adds (channels of ours, hints,
 //! what is closed or under way).
 
-use super::request::Request;
+use super::request::{Asked, Request};
 use crate::graph::Direction;
 use crate::score::chance::{nats_against, nats_between, nats_unknown};
 use crate::score::{Bounds, Scores, seconds};
@@ -50,6 +50,8 @@ pub(super) struct Field {
     added_ids: Vec<NodeId>,
     added_to: BTreeMap<u32, Vec<u32>>,
     added_from: BTreeMap<u32, Vec<(u32, u32)>>,
+    /// Those of the added ones that stand for one of the snapshot.
+    standing: Vec<u32>,
     now: u32,
     /// What was learnt may have passed: it costs to go against it, and no more.
     pub(super) doubts: bool,
@@ -67,6 +69,7 @@ impl Field {
             added_ids: Vec::new(),
             added_to: BTreeMap::new(),
             added_from: BTreeMap::new(),
+            standing: Vec::new(),
             now: 0,
             doubts: false,
         };
@@ -118,12 +121,18 @@ impl Field {
         self.added_ids.clear();
         self.added_to.clear();
         self.added_from.clear();
+        self.standing.clear();
     }
 
     /// Enters what is closed and under way.
     pub(super) fn enter(&mut self, request: &Request<'_>) {
         self.now = seconds(request.now);
         let snapshot = Arc::clone(&self.snapshot);
+        for asked in request.asked {
+            let same = |edge: &u32| self.direction(*edge) == asked.direction;
+            let priced: Vec<u32> = self.edges_over(&snapshot, asked.short_channel_id).filter(same).collect();
+            priced.into_iter().for_each(|edge| self.reprice(edge, asked));
+        }
         for id in request.without_channels {
             let closed: Vec<u32> = self.edges_over(&snapshot, *id).collect();
             closed.into_iter().for_each(|edge| self.close(edge));
@@ -144,6 +153,29 @@ impl Field {
                 state.flow = state.flow.saturating_add(busy.amount.0);
             });
         }
+    }
+
+    /// An edge asks something else: one of the snapshot gives way to one that stands for it.
+    fn reprice(&mut self, number: u32, asked: &Asked) {
+        let place = *self.place(number);
+        let edge = Edge {
+            fee_base_msat: asked.fee_base_msat,
+            fee_proportional_millionths: asked.fee_proportional_millionths,
+            cltv_expiry_delta: asked.cltv_expiry_delta.0,
+            htlc_minimum: asked.htlc_minimum.0,
+            htlc_maximum: asked.htlc_maximum.0.min(place.capacity),
+            ..*self.edge(number)
+        };
+        if let Some(added) = (number as usize).checked_sub(self.snapshot.edge_count()) {
+            self.added[added].0 = edge;
+            return;
+        }
+        let known = self.state(number).copied();
+        self.add_edge(edge, place, None);
+        let standing = mark(self.snapshot.edge_count() + self.added.len() - 1);
+        *self.state_mut(standing) = known.unwrap_or(State::PLAIN);
+        self.standing.push(standing);
+        self.close(number);
     }
 
     /// Nothing is sent over an edge.
@@ -208,8 +240,9 @@ impl Field {
         self.added_from.get(&node).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn is_added(&self, edge: u32) -> bool {
-        edge as usize >= self.snapshot.edge_count()
+    /// Whether the network knows an edge.
+    pub(super) fn is_public(&self, edge: u32) -> bool {
+        (edge as usize) < self.snapshot.edge_count() || self.standing.contains(&edge)
     }
 
     #[inline]

@@ -115,6 +115,25 @@ impl Default for Weights {
     }
 }
 
+/// What a channel asks, one way, as its node has told who has met it: that holds instead of what the network knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The channel.
+    pub short_channel_id: ShortChannelId,
+    /// Which way.
+    pub direction: Direction,
+    /// In millisatoshi.
+    pub fee_base_msat: u32,
+    /// In millionths of what is forwarded.
+    pub fee_proportional_millionths: u32,
+    /// Blocks.
+    pub cltv_expiry_delta: CltvDelta,
+    /// The smallest HTLC.
+    pub htlc_minimum: Msat,
+    /// The largest HTLC.
+    pub htlc_maximum: Msat,
+}
+
 /// What is asked of a search.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -136,6 +155,8 @@ pub struct Request<'a> {
     pub without_channels: &'a [ShortChannelId],
     /// Channels over which no more than this is to be sent, all parts together.
     pub at_most: &'a [Bound],
+    /// What channels ask in truth.
+    pub asked: &'a [Asked],
     /// Nodes that are not to be used.
     pub without_nodes: &'a [NodeId],
     /// What is under way already.

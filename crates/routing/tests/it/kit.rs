@@ -75,6 +75,7 @@ pub(crate) fn request(from: NodeId, to: NodeId, amount: Msat) -> Request<'static
         through: &[],
         without_channels: &[],
         at_most: &[],
+        asked: &[],
         without_nodes: &[],
         in_flight: &[],
         weights: Weights::default(),

@@ -3,7 +3,7 @@
 use crate::check::holds;
 use crate::kit::{Sketch, channel, find, in_parts, line, nodes, policy, request, scid, sketched, ways};
 use astrape_primitives::{CltvDelta, Feature, Features, Msat, NodeId, Timestamp};
-use astrape_routing::search::{Bound, InFlight, Limits, Weights};
+use astrape_routing::search::{Asked, Bound, InFlight, Limits, Weights};
 use astrape_routing::{
     Crossing, Direction, Finder, NewChannel, NoRoute, NodeInfo, Outcome, Policy, Request, Scores,
 };
@@ -147,6 +147,44 @@ fn a_channel_carries_no_more_than_the_request_allows_all_parts_together() {
     assert!(finder.find(&by_one).is_err());
     assert!(finder.find(&Request { at_most: &[], ..by_one }).is_ok());
     assert!(finder.find(&Request { at_most: &back, ..by_one }).is_ok(), "the other way is another matter");
+}
+
+#[test]
+fn what_a_channel_asks_in_truth_holds_for_one_request_and_keeps_what_is_known_of_it() {
+    let ids = nodes(4);
+    let mut graph = sketched(&diamond(), &ids);
+    let direction = if ids[1] < ids[3] { Direction::FromNode1 } else { Direction::FromNode2 };
+    let asked = Asked {
+        short_channel_id: scid(1),
+        direction,
+        fee_base_msat: 5_000,
+        fee_proportional_millionths: 0,
+        cltv_expiry_delta: CltvDelta(100),
+        htlc_minimum: Msat(1_000),
+        htlc_maximum: Msat(200_000_000),
+    };
+    let plain = Request { without_nodes: &ids[2..3], ..request(ids[0], ids[3], Msat(100_000_000)) };
+    let told = [asked];
+    let wanted = Request { asked: &told, ..plain };
+    let mut finder = Finder::new(graph.snapshot(), &Scores::new());
+    let known = finder.find(&plain).expect("by node 1");
+    let route = finder.find(&wanted).expect("by node 1");
+    assert_eq!((route.fee, route.parts[0].hops[0].blocks), (Msat(5_000), 100));
+    let chances = [&route, &known].map(|route| route.chance_millionths);
+    assert!(chances[0].abs_diff(chances[1]) < 1_000, "but for the fee before it: {chances:?}");
+    assert_eq!(route.parts[0].hops[1].public, known.parts[0].hops[1].public, "it is the same channel");
+    // Limits hold for what is asked in truth.
+    let dear = Request { limits: Limits { max_fee: Msat(4_999), ..plain.limits }, ..wanted };
+    assert!(finder.find(&dear).is_err());
+    let large = Request { amount: Msat(200_000_001), ..wanted };
+    assert!(finder.find(&large).is_err() && finder.find(&Request { asked: &[], ..large }).is_ok());
+    let back = [Asked { direction: direction.reverse(), ..asked }];
+    assert_eq!(
+        finder.find(&Request { asked: &back, ..plain }),
+        Ok(known.clone()),
+        "the other way is another matter"
+    );
+    assert_eq!(finder.find(&plain), Ok(known), "what one request says is forgotten with it");
 }
 
 #[test]

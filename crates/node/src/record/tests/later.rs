@@ -6,10 +6,11 @@ use astrape_channel::commitments::Numbers;
 use astrape_channel::htlc::Removal;
 use astrape_channel::{Attribution, Resolution::Failed, Resolution::Fulfilled};
 use astrape_onion::{FailurePacket, HoldTime};
-use astrape_payment::send::{Lessons, Limit, What};
+use astrape_payment::send::{Lessons, Limit, Told, What};
 use astrape_payment::{ForwardPolicy, InboundFee, Payment};
 use astrape_primitives::{CommitmentNumber, Msat, PaymentPreimage, ShortChannelId, Timestamp};
 use astrape_routing::Direction as Way;
+use astrape_routing::search::Asked;
 
 #[test]
 fn policies_of_channels_are_read_again_and_stay_readable() {
@@ -164,7 +165,18 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
     };
     let doubting = Payment { lessons, ..plain.clone() };
     let crowded = Payment { beside: BTreeMap::from([((3, 1), Msat(9))]), ..plain.clone() };
-    for payment in [&plain, &asking, &without, &none, &doubting, &crowded] {
+    let asked = Asked {
+        short_channel_id: ShortChannelId(9),
+        direction: Way::FromNode2,
+        fee_base_msat: 1,
+        fee_proportional_millionths: 2,
+        cltv_expiry_delta: astrape_primitives::CltvDelta(3),
+        htlc_minimum: Msat(4),
+        htlc_maximum: Msat(5),
+    };
+    let mut told = plain.clone();
+    told.lessons.asked.insert((ShortChannelId(9), Way::FromNode2), Told { asked, since: 6 });
+    for payment in [&plain, &asking, &without, &none, &doubting, &crowded, &told] {
         let read = Payment::decode(&payment.payment_hash, &payment.encode());
         assert_eq!(read.as_ref(), Ok(payment));
     }
@@ -179,6 +191,9 @@ fn a_payment_that_asks_for_a_way_or_has_no_invoice_is_read_again() {
         "{of_doubting}"
     );
     assert_eq!(hex(&crowded.encode()), hex(&plain.encode()) + "27110000000000000003010000000000000009");
+    let of_told =
+        "292b00000000000000090100000001000000020003000000000000000400000000000000050000000000000006";
+    assert_eq!(hex(&told.encode()), hex(&plain.encode()) + of_told);
     assert!(of_what.ends_with(&format!("1e20{}{records}", "05".repeat(32))), "{of_what}");
 }
 

@@ -1,6 +1,6 @@
 //! A network with its truth: what its channels hold, and what its nodes do to HTLCs.
 
-use crate::support::{NOW, TIP, node_of};
+use crate::support::{NOW, SECP, TIP, node_of};
 use astrape_channel::{NewHtlc, OnionSource};
 use astrape_onion::{Failure, OnionRecipe};
 use astrape_payment::probing::Unpaid;
@@ -240,7 +240,7 @@ impl World {
         own: &'a [OwnChannel],
         policy: &'a PaymentPolicy,
     ) -> PayView<'a> {
-        PayView { payer: self.ids[payer], channels: own, now: self.now, tip: TIP, policy }
+        PayView { payer: self.ids[payer], channels: own, now: self.now, tip: TIP, policy, secp: &SECP }
     }
 
     /// The most that could flow between two nodes, by the balances that nobody knows, less what is not passed on by a node

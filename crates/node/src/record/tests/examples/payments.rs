@@ -100,6 +100,7 @@ impl Gen {
             searches: 0,
             asked_at: None,
             lessons: Lessons {
+                asked: Default::default(),
                 own: self.many(2, |g| (ChannelKeysId(g.bytes()), g.msat())).into_iter().collect(),
                 channels: self
                     .many(2, |g| (ShortChannelId(g.next()), Limit { most: g.msat(), dared: 0 }))
