@@ -26,7 +26,7 @@ use bdk_wallet::chain::keychain_txout::DEFAULT_LOOKAHEAD;
 use bdk_wallet::{ChangeSet, KeychainKind, Update};
 use bitcoin::{Address, Block, BlockHash, Transaction};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -54,6 +54,8 @@ pub(crate) struct Wallet {
     has_begun: watch::Sender<bool>,
     /// Whether there are blocks that it has yet to read.
     is_behind: AtomicBool,
+    /// How many blocks were told that it could not take, since it lacked those before.
+    missed: AtomicU64,
     /// Height of the newest block of which the core knows what it has for us.
     told: AtomicU32,
 }
@@ -104,7 +106,8 @@ impl Wallet {
         let has_begun = watch::Sender::new(inner.tip().height > Height(0));
         let (told, is_behind) = (AtomicU32::new(inner.tip().height.0), AtomicBool::new(false));
         let inner = Arc::new(Mutex::new(inner));
-        Ok(Self { inner, order: tokio::sync::Mutex::new(()), has_begun, is_behind, told })
+        let (order, missed) = (tokio::sync::Mutex::new(()), AtomicU64::new(0));
+        Ok(Self { inner, order, has_begun, is_behind, missed, told })
     }
 
     /// Uses the wallet on a thread that may block.

@@ -1,6 +1,7 @@
 //! A machine of ours is lost with its database, and LDK has a channel with it: with the words of the seed alone ours gets its part.
 
 use anyhow::{Context as _, Result, ensure};
+use astrape_interop::wait;
 use astrape_interop_ldk::{Kind, Stage};
 use std::fs;
 use std::path::Path;
@@ -44,8 +45,10 @@ fn comes_home(kind: Kind) -> Result<()> {
     ensure!(brings > OURS_SAT - 1_000, "{done:#}");
     stage.bitcoind.mine(1)?;
     stage.wait_for_height()?;
-    let balance = stage.astrape[0].ask(&["balance"])?;
-    ensure!(balance["confirmed_sat"] == brings, "{balance:#}");
+    // A block's coins are told a moment after the block.
+    wait::until("the sweep to be counted", SOON, || {
+        Ok((stage.astrape[0].ask(&["balance"])?["confirmed_sat"] == brings).then_some(()))
+    })?;
     let again = stage.astrape[0].ask(&["recover"])?;
     ensure!(again["outputs"].as_array().is_some_and(Vec::is_empty), "{again:#}");
     Ok(())

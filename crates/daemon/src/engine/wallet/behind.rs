@@ -17,6 +17,8 @@ const MAX_BLOCKS_AT_ONCE: u32 = 16;
 pub(crate) struct Read {
     blocks: Vec<(BlockId, Arc<Block>)>,
     has_more: bool,
+    /// How many blocks the wallet had missed when it began.
+    missed: u64,
 }
 
 impl Wallet {
@@ -30,6 +32,7 @@ impl Wallet {
         let next = Arc::clone(block);
         let found = self.with(move |inner| inner.connect(id, &next)).await??;
         if found.is_none() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
             self.is_behind.store(true, Ordering::Relaxed);
         }
         Ok(found.unwrap_or_default())
@@ -42,7 +45,7 @@ impl Wallet {
 
     /// Finds where the wallet's chain leaves the source's, and reads from there up to a height, a part at a time.
     pub(crate) async fn read(&self, source: &dyn ChainSource, to: Height) -> Read {
-        let mut blocks = Vec::new();
+        let (mut blocks, missed) = (Vec::new(), self.missed.load(Ordering::Relaxed));
         let has_more = match self.read_blocks(source, to, &mut blocks).await {
             Ok(has_more) => has_more,
             Err(error) => {
@@ -50,7 +53,7 @@ impl Wallet {
                 false
             }
         };
-        Read { blocks, has_more }
+        Read { blocks, has_more, missed }
     }
 
     /// The same up to the source's tip.
@@ -59,14 +62,14 @@ impl Wallet {
             Ok(state) => self.read(source, state.tip.height).await,
             Err(error) => {
                 tracing::warn!(%error, "the on-chain wallet cannot catch up now");
-                Read { blocks: Vec::new(), has_more: false }
+                Read { blocks: Vec::new(), has_more: false, missed: self.missed.load(Ordering::Relaxed) }
             }
         }
     }
 
     /// What is of ours in blocks that were read, for one that holds the [`order`](Self::order).
     pub(crate) async fn take(&self, read: Read) -> anyhow::Result<Vec<WalletFinding>> {
-        let Read { blocks, mut has_more } = read;
+        let Read { blocks, mut has_more, missed } = read;
         let mut found = Vec::new();
         for (id, block) in blocks {
             let Some(news) = self.with(move |inner| inner.connect(id, &block)).await?? else {
@@ -76,6 +79,8 @@ impl Wallet {
             };
             found.extend(news);
         }
+        // What came while these were read was not taken, since they were missing.
+        has_more |= self.missed.load(Ordering::Relaxed) != missed;
         self.is_behind.store(has_more, Ordering::Relaxed);
         Ok(found)
     }

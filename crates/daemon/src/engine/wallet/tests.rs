@@ -65,6 +65,24 @@ impl Alone {
 }
 
 #[tokio::test]
+async fn a_block_that_comes_while_those_before_it_are_read_is_read_too() {
+    let mut alone = Alone::begin().await;
+    alone.chain.mine(2);
+    let to = alone.chain.look(RegtestChain::tip);
+    let read = alone.wallet.read(&alone.chain, to.height).await;
+    let coin = alone.is_paid(Sat(70_000)).await;
+    alone.chain.mine(1);
+    let tip = alone.chain.look(RegtestChain::tip);
+    let block = alone.chain.look(|chain| chain.block(&tip.hash)).expect("it was mined");
+    assert_eq!(alone.wallet.connected(tip, &block).await.expect("a disk"), [], "it lacks two");
+    assert_eq!(alone.wallet.take(read).await.expect("a disk"), []);
+    assert!(alone.wallet.is_behind());
+    let found = alone.sees_tip().await;
+    alone.take(&found);
+    assert_eq!(alone.coins.get(&coin).and_then(|coin| coin.confirmed), Some(tip.height));
+}
+
+#[tokio::test]
 async fn a_block_that_goes_and_comes_again_is_told_again() {
     let mut alone = Alone::begin().await;
     let coin = alone.is_paid(Sat(70_000)).await;
