@@ -119,13 +119,16 @@ impl Turn<'_> {
             return;
         }
         let config = Arc::clone(&self.node.config);
-        let channels = self.node.own_channels();
+        let mut channels = self.node.own_channels();
         for hash in due {
             let Some(payment) = self.payment(&hash) else { continue };
-            // Nothing is offered here, only asked and given up: all of them see the same channels.
-            let channels = self.node.with_ways_back(&channels, &payment.destination);
-            if let Some((next, outputs)) = payment.on_tick(&self.pay_view(&config, &channels)) {
-                self.take_payment(hash, next, outputs);
+            let seen = self.node.with_ways_back(&channels, &payment.destination);
+            let Some((next, outputs)) = payment.on_tick(&self.pay_view(&config, &seen)) else { continue };
+            let offers = outputs.iter().any(|output| matches!(output, PayOutput::Offer(..)));
+            self.take_payment(hash, next, outputs);
+            if offers {
+                // What it has offered the next one cannot have.
+                channels = self.node.own_channels();
             }
         }
     }
