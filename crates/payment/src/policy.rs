@@ -19,9 +19,9 @@ pub const FULFIL_DEADLINE_BLOCKS: u16 = 18;
 /// Blocks that our invoices ask for beyond what must be left when a payment comes: some are mined while it is on its way.
 pub const FINAL_EXPIRY_MARGIN_BLOCKS: u16 = 6;
 
-/// A held payment is given back when it has this many blocks more than [`FULFIL_DEADLINE_BLOCKS`] left: a settlement that
-/// comes a moment before is still in time, and a failure is taken off the channel long before anyone has to go on chain.
-pub const HOLD_MARGIN_BLOCKS: u16 = 6;
+/// Blocks beyond [`FULFIL_DEADLINE_BLOCKS`] that a payment has left when it is taken, or given back if it was held until then: a
+/// settlement is still in time though the peer is away for an hour, and nobody has to go on chain for a payment that came late.
+pub const SETTLE_MARGIN_BLOCKS: u16 = 6;
 
 /// Blocks for which a payment of a hold invoice can be held when the user says nothing: about a day.
 pub const DEFAULT_HOLD_BLOCKS: u16 = 144;
@@ -95,7 +95,9 @@ impl Default for PaymentPolicy {
             max_expiry_blocks: 2_016,
             min_forward_expiry_blocks: 3,
             fulfil_deadline_blocks: FULFIL_DEADLINE_BLOCKS.into(),
-            min_final_cltv_expiry_delta: CltvDelta(FULFIL_DEADLINE_BLOCKS + FINAL_EXPIRY_MARGIN_BLOCKS),
+            min_final_cltv_expiry_delta: CltvDelta(
+                FULFIL_DEADLINE_BLOCKS + SETTLE_MARGIN_BLOCKS + FINAL_EXPIRY_MARGIN_BLOCKS,
+            ),
             default_expiry_secs: 3_600,
             mpp_timeout_ms: 60_000,
             accept_keysend: true,
@@ -121,8 +123,7 @@ impl PaymentPolicy {
     /// What a hold invoice asks for when its payment may be held for `blocks`.
     #[must_use]
     pub fn hold_cltv_expiry_delta(&self, blocks: u16) -> CltvDelta {
-        let blocks = blocks.min(MAX_HOLD_BLOCKS).saturating_add(HOLD_MARGIN_BLOCKS);
-        CltvDelta(self.min_final_cltv_expiry_delta.0.saturating_add(blocks))
+        CltvDelta(self.min_final_cltv_expiry_delta.0.saturating_add(blocks.min(MAX_HOLD_BLOCKS)))
     }
 
     /// What the way of a payment may cost when the user says nothing.

@@ -3,7 +3,9 @@
 //! Whoever does not know the invoice learns nothing: an unknown hash, a wrong or missing secret, a wrong amount and an expired
 //! invoice get the same answer (attack 4).
 
-use crate::policy::{FINAL_EXPIRY_MARGIN_BLOCKS, HOLD_MARGIN_BLOCKS, MAX_OVERPAYMENT_FACTOR, PaymentPolicy};
+use crate::policy::{
+    FINAL_EXPIRY_MARGIN_BLOCKS, MAX_OVERPAYMENT_FACTOR, PaymentPolicy, SETTLE_MARGIN_BLOCKS,
+};
 use astrape_channel::Htlc;
 use astrape_onion::{Failure, FinalPayload};
 use astrape_primitives::{
@@ -268,7 +270,7 @@ impl Receiving {
     /// The height from which a held payment is given back: a margin before the last block in which it could be settled.
     #[must_use]
     pub fn given_back_at(&self, policy: &PaymentPolicy) -> Option<Height> {
-        let blocks = policy.fulfil_deadline_blocks.saturating_add(HOLD_MARGIN_BLOCKS.into());
+        let blocks = policy.fulfil_deadline_blocks.saturating_add(SETTLE_MARGIN_BLOCKS.into());
         self.expires_first().map(|expiry| Height(expiry.0.saturating_sub(blocks)))
     }
 

@@ -15,6 +15,7 @@
 //! | [`web`] | a whole network, with lying gossip and hostile forwarders: [`run_web_seed`] |
 //! | [`plant`] | bugs that prove the checkers |
 //! | [`totals`] | what a run has seen |
+//! | `calm` | when blocks may come in worlds where nobody goes on chain |
 //! | `still` | channels that stand still in the middle of payments |
 //! | `machine`, `disk`, `wallet`, `network`, `user`, `prepare` | what is around a node |
 //!
@@ -26,6 +27,7 @@
 //! # Never
 //! No clock, no sockets, no threads in a world; no hook for it in the node. (`court::weigh` looks at a clock: it measures.)
 
+mod calm;
 mod check;
 pub mod court;
 mod disk;

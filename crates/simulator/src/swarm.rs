@@ -1,5 +1,6 @@
 //! Random worlds: work and faults by chance, from one seed; then the faults stop, and all must end.
 
+use crate::calm;
 use crate::event::Event;
 use crate::network::Loss;
 use crate::still;
@@ -21,7 +22,7 @@ const MAX_EVENTS_TO_REST: u32 = 200_000;
 /// Most times that the world is helped on after the faults have stopped.
 const MAX_NUDGES: u32 = 80;
 
-/// Blocks that chance may mine while HTLCs can be under way: their expiries are farther.
+/// Blocks that chance may mine while HTLCs can be under way: the expiries of those that are passed on are farther.
 const MAX_BLOCKS: u64 = 30;
 
 /// What uneven nodes ask of each other to keep, in thousandths of the channel.
@@ -242,13 +243,13 @@ pub(crate) fn cut(world: &mut World) {
 
 fn mine(world: &mut World) {
     still::restart_in_time(world);
-    if world.totals.blocks < MAX_BLOCKS {
+    if world.totals.blocks < MAX_BLOCKS && calm::has_time(world, 1) {
         world.mine(1);
     }
 }
 
 fn reorganise(world: &mut World) {
-    if world.totals.blocks + 3 < MAX_BLOCKS {
+    if world.totals.blocks + 3 < MAX_BLOCKS && calm::has_time(world, 1) {
         let depth = world.rng.gen_range(1..=2);
         world.reorganise(depth);
     }

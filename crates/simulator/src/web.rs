@@ -15,6 +15,7 @@ mod hostile;
 mod lies;
 mod shape;
 
+use crate::calm;
 use crate::event::Event;
 use crate::plant::Plant;
 use crate::swarm::{self, Outcome};
@@ -176,7 +177,7 @@ fn act(world: &mut World) {
         55..=74 => swarm::crash(world),
         75..=86 => swarm::cut(world),
         87..=89 => fall_asleep(world),
-        90..=91 if world.totals.blocks < MAX_BLOCKS => world.mine(1),
+        90..=91 if world.totals.blocks < MAX_BLOCKS && calm::has_time(world, 1) => world.mine(1),
         92..=93 => swarm::feerate(world),
         94..=95 => world.network.latency = world.rng.gen_range(1..=400),
         96..=98 => world.network.latency = 20,

@@ -4,7 +4,7 @@ use crate::support::{
     NOW, PREIMAGE, TIP, draft, final_payload, finish, incoming, keys, open_invoice, peeled_final,
 };
 use astrape_onion::Failure;
-use astrape_payment::policy::{FULFIL_DEADLINE_BLOCKS, HOLD_MARGIN_BLOCKS, MAX_HOLD_BLOCKS};
+use astrape_payment::policy::{FULFIL_DEADLINE_BLOCKS, MAX_HOLD_BLOCKS, SETTLE_MARGIN_BLOCKS};
 use astrape_payment::{OpenInvoice, Part, PaymentPolicy, Receipt, Receiving, receive};
 use astrape_primitives::{CltvDelta, CltvExpiry, Height, HtlcId, Msat};
 
@@ -66,7 +66,7 @@ fn what_is_held_does_not_time_out_as_missing_parts_do_but_is_given_back_before_i
     assert!(!set.is_given_back(Height(GIVEN_BACK.0 - 1), &policy));
     assert!(set.is_given_back(GIVEN_BACK, &policy));
     // There is still the margin to settle what was asked for a moment before, and to take the failure off the channel.
-    let margin = u32::from(HOLD_MARGIN_BLOCKS);
+    let margin = u32::from(SETTLE_MARGIN_BLOCKS);
     assert!(set.is_in_time(GIVEN_BACK.plus(margin), &policy));
     assert!(!set.is_in_time(GIVEN_BACK.plus(margin + 1), &policy));
     assert_eq!(EXPIRY - GIVEN_BACK.0, u32::from(FULFIL_DEADLINE_BLOCKS) + margin);
