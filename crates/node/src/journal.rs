@@ -3,7 +3,7 @@
 use crate::ledger::Fact;
 use crate::request::{PastRequest, RequestId};
 use astrape_primitives::{
-    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
+    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, ReplayId, Side, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,7 @@ pub struct SeenOnion {
     /// The expiry that the onion itself names, so that a replay names the same.
     pub expiry: CltvExpiry,
     /// Made of the secret that its sender shares with us.
-    pub replay_id: [u8; 32],
+    pub replay_id: ReplayId,
 }
 
 impl Writes {

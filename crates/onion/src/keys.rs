@@ -1,5 +1,6 @@
 //! Shared secrets and the keys derived from them (BOLT 4, "Key Generation", "Pseudo Random Byte Stream").
 
+use astrape_primitives::ReplayId;
 use bitcoin::hashes::{Hash as _, HashEngine as _, Hmac, HmacEngine, sha256};
 use bitcoin::secp256k1::{All, PublicKey, Scalar, Secp256k1};
 use chacha20::ChaCha20;
@@ -32,13 +33,13 @@ impl SharedSecret {
     /// What the log of seen onions keeps: a second onion with the same id is a replay. A hash, so that the log gives no
     /// key away.
     #[must_use]
-    pub fn replay_id(&self) -> [u8; 32] {
+    pub fn replay_id(&self) -> ReplayId {
         let tag = sha256::Hash::hash(b"astrape/onion/replay");
         let mut engine = sha256::Hash::engine();
         engine.input(tag.as_byte_array());
         engine.input(tag.as_byte_array());
         engine.input(&self.0);
-        sha256::Hash::from_engine(engine).to_byte_array()
+        ReplayId(sha256::Hash::from_engine(engine).to_byte_array())
     }
 
     /// By which factor the ephemeral key changes at this hop (BOLT 4, "Blinding Ephemeral Onion Keys"). `None` when the
@@ -133,7 +134,7 @@ mod tests {
         let a = SharedSecret::from_bytes([1; 32]);
         assert_eq!(a.replay_id(), a.replay_id());
         assert_ne!(a.replay_id(), SharedSecret::from_bytes([2; 32]).replay_id());
-        assert_ne!(&a.replay_id(), a.as_bytes());
+        assert_ne!(&a.replay_id().0, a.as_bytes());
     }
 
     #[test]

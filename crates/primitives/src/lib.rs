@@ -35,7 +35,7 @@ pub use features::{Feature, Features};
 pub use fees::{FEE_TARGETS, Feerates};
 pub use id::{
     ChannelId, ChannelKeysId, ClaimedId, CommitmentNumber, HtlcId, NodeId, PaymentHash, PaymentPreimage,
-    PaymentSecret, ShortChannelId,
+    PaymentSecret, ReplayId, ShortChannelId,
 };
 pub use parallel::in_parallel;
 pub use shared_map::SharedMap;

@@ -150,7 +150,9 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let mut node = &self.root;
         let entries = loop {
             match node {
-                Node::Leaf(entries) => break entries[entries.partition_point(|(k, _)| k < from)..].iter(),
+                Node::Leaf(entries) => {
+                    break entries[entries.partition_point(|(k, _)| k.cmp(from).is_lt())..].iter();
+                }
                 Node::Branch(children) => {
                     let at = child_of(children, from);
                     pending.extend(children[at + 1..].iter().rev().map(|(_, child)| child));

@@ -4,7 +4,7 @@ use astrape_node::{
     Entry, Fact, Journal, JournalError, Key, MAX_FORGOTTEN_PER_COMMIT, PastRequest, RequestId, RetiredHtlc,
     SeenOnion, Writes,
 };
-use astrape_primitives::{ChannelKeysId, CommitmentNumber, HtlcId, PaymentHash, Side};
+use astrape_primitives::{ChannelKeysId, CommitmentNumber, HtlcId, PaymentHash, ReplayId, Side};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ impl Journal for MemoryJournal {
         }
         if let Some(expiry) = writes.forget_onions_before() {
             let onions = Arc::make_mut(&mut self.onions);
-            *onions = onions.split_off(&SeenOnion { expiry, replay_id: [0; 32] });
+            *onions = onions.split_off(&SeenOnion { expiry, replay_id: ReplayId([0; 32]) });
         }
         self.forgetting.extend(writes.forget_retired());
         self.forget_some();

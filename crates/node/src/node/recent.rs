@@ -3,24 +3,24 @@
 use crate::journal::SeenOnion;
 use crate::request::{PastRequest, RequestId};
 use crate::state::Ended;
-use astrape_primitives::{ChannelKeysId, HtlcId, PaymentHash, SharedMap};
+use astrape_primitives::{ChannelKeysId, HtlcId, PaymentHash, ReplayId, SharedMap};
 use std::sync::Arc;
 
-/// Onions that are remembered because the lookup in prepare may have missed them. Three quarters of them are always there: more
+/// Onions that are remembered because the lookup in prepare may have missed them. Half of them are always there: more
 /// than the steps that may run ahead of the disk ([`crate::MAX_UNCOMMITTED`]) and the inputs that may wait for the core make durable.
-pub(crate) const MAX_RECENT_ONIONS: usize = 90_000;
+pub(crate) const MAX_RECENT_ONIONS: usize = 136_000;
 
 /// Payments whose end the lookup in prepare may have missed.
-const MAX_RECENT_ENDED: usize = 22_000;
+const MAX_RECENT_ENDED: usize = 34_000;
 
 /// Requests that a lookup before their step may have missed.
-const MAX_RECENT_REQUESTS: usize = 22_000;
+const MAX_RECENT_REQUESTS: usize = 34_000;
 
 /// What lookups in prepare may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recent {
     /// By their names: who has brought each first.
-    onions: Generations<[u8; 32], (ChannelKeysId, HtlcId), MAX_RECENT_ONIONS>,
+    onions: Generations<ReplayId, (ChannelKeysId, HtlcId), MAX_RECENT_ONIONS>,
     /// The newest end of each payment.
     ended: Generations<PaymentHash, Arc<Ended>, MAX_RECENT_ENDED>,
     /// By the ids that their callers chose.
@@ -36,7 +36,7 @@ impl Recent {
     }
 
     /// Who has brought an onion first.
-    pub(crate) fn holder(&self, replay_id: &[u8; 32]) -> Option<(ChannelKeysId, HtlcId)> {
+    pub(crate) fn holder(&self, replay_id: &ReplayId) -> Option<(ChannelKeysId, HtlcId)> {
         self.onions.get(replay_id).copied()
     }
 
@@ -59,11 +59,11 @@ impl Recent {
     }
 }
 
-/// How many generations a thing lives.
-const GENERATIONS: usize = 4;
+/// How many generations a thing lives. Each is one more map to look in, and nearly all that is looked for is in none.
+const GENERATIONS: usize = 2;
 
-/// A map of the newest things: `MAX` at most, and three quarters of that for certain. All that came in one generation is forgotten
-/// together, so that nothing need be known about the age of each.
+/// A map of the newest things: `MAX` at most, and half of that for certain. All that came in one generation is forgotten together, so
+/// that nothing need be known about the age of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Generations<K: Ord + Clone, V: Clone + PartialEq, const MAX: usize> {
     /// The youngest first.

@@ -115,8 +115,8 @@ fn a_temporary_channel_id_of_zeroes_is_like_any_other_to_a_peer_without_channels
 fn recent_onions_are_bounded_and_the_first_holder_stays() {
     let mut recent = Recent::default();
     let onion = |n: u64| {
-        let mut replay_id = [0; 32];
-        replay_id[..8].copy_from_slice(&n.to_be_bytes());
+        let mut replay_id = astrape_primitives::ReplayId([0; 32]);
+        replay_id.0[..8].copy_from_slice(&n.to_be_bytes());
         crate::SeenOnion { expiry: astrape_primitives::CltvExpiry(500), replay_id }
     };
     let (first, second) = (ChannelKeysId([1; 32]), ChannelKeysId([2; 32]));
@@ -124,7 +124,7 @@ fn recent_onions_are_bounded_and_the_first_holder_stays() {
     recent.see(&onion(0), (second, astrape_primitives::HtlcId(5)));
     assert_eq!(recent.holder(&onion(0).replay_id), Some((first, astrape_primitives::HtlcId(0))));
     let most = crate::node::MAX_RECENT_ONIONS as u64;
-    let least = most / 4 * 3;
+    let least = most / 2;
     for n in 1..3 * most {
         recent.see(&onion(n), (second, astrape_primitives::HtlcId(n)));
         let oldest = n.saturating_sub(least - 1);

@@ -26,7 +26,7 @@ impl<K, V> Clone for Node<K, V> {
 
 /// The child that has a key, if any has it.
 pub(super) fn child_of<K: Ord, V>(children: &[(K, Node<K, V>)], key: &K) -> usize {
-    children.partition_point(|(least, _)| least <= key).saturating_sub(1)
+    children.partition_point(|(least, _)| least.cmp(key).is_le()).saturating_sub(1)
 }
 
 impl<K: Ord + Clone, V: Clone> Node<K, V> {

@@ -5,7 +5,7 @@ use super::error::{damaged, failed};
 use super::fresh::{Fresh, Portion};
 use super::{checksum, execute, fact};
 use astrape_node::{JournalError, SeenOnion, Writes};
-use astrape_primitives::{CltvExpiry, PaymentHash};
+use astrape_primitives::{CltvExpiry, PaymentHash, ReplayId};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
@@ -51,7 +51,7 @@ impl Names {
         let mut onions = Fresh::behind(merged);
         let sql = "SELECT number, cltv_expiry, replay_id FROM fresh_onions WHERE number > ?1 ORDER BY number";
         each(conn, sql, [merged], |row| {
-            let onion = SeenOnion { expiry: CltvExpiry(row.get(1)?), replay_id: row.get(2)? };
+            let onion = SeenOnion { expiry: CltvExpiry(row.get(1)?), replay_id: ReplayId(row.get(2)?) };
             onions.add(row.get(0)?, onion, ());
             Ok(())
         })?;
@@ -74,12 +74,12 @@ impl Names {
         let kinds = self.read();
         for (row, onion) in (kinds.onions.newest() + 1..).zip(writes.onions()) {
             let sql = "INSERT INTO fresh_onions (number, cltv_expiry, replay_id) VALUES (?1, ?2, ?3)";
-            execute(tx, sql, (row, onion.expiry.0, onion.replay_id))?;
+            execute(tx, sql, (row, onion.expiry.0, onion.replay_id.0))?;
         }
         let onions = kinds.onions.portion(writes.onions().len());
         for (onion, ()) in &onions.names {
             let sql = "INSERT OR IGNORE INTO onions (cltv_expiry, replay_id) VALUES (?1, ?2)";
-            execute(tx, sql, (onion.expiry.0, onion.replay_id))?;
+            execute(tx, sql, (onion.expiry.0, onion.replay_id.0))?;
         }
         let payments = kinds.payments.portion(writes.ledger().len());
         for (hash, number) in &payments.names {
@@ -115,7 +115,7 @@ impl Names {
             kinds.payments.add(number.cast_signed(), hash, number);
         }
         if let Some(expiry) = writes.forget_onions_before() {
-            kinds.onions.forget_below(&SeenOnion { expiry, replay_id: [0; 32] });
+            kinds.onions.forget_below(&SeenOnion { expiry, replay_id: ReplayId([0; 32]) });
         }
         if merging.is_tidy {
             kinds.useless_to = None;

@@ -51,7 +51,7 @@ fn is_in_index(conn: &Connection, onion: &SeenOnion) -> Result<bool, JournalErro
     let mut statement = conn
         .prepare_cached("SELECT 1 FROM onions WHERE cltv_expiry = ?1 AND replay_id = ?2")
         .map_err(failed)?;
-    statement.exists((onion.expiry.0, onion.replay_id)).map_err(failed)
+    statement.exists((onion.expiry.0, onion.replay_id.0)).map_err(failed)
 }
 
 /// The last fact about a payment that this node sent or received.

@@ -3,7 +3,7 @@
 
 use crate::support::{node, open};
 use astrape_node::{Entry, Fact, Journal as _, JournalError, SeenOnion, Writes};
-use astrape_primitives::{CltvExpiry, Msat, PaymentHash, Timestamp};
+use astrape_primitives::{CltvExpiry, Msat, PaymentHash, ReplayId, Timestamp};
 use astrape_storage::SqliteJournal;
 use astrape_storage::sqlite::DATABASE;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ fn bytes(n: u64) -> [u8; 32] {
 }
 
 fn onion(n: u64) -> SeenOnion {
-    SeenOnion { expiry: CltvExpiry(100 + u32::try_from(n / 20_000).unwrap()), replay_id: bytes(n) }
+    SeenOnion { expiry: CltvExpiry(100 + u32::try_from(n / 20_000).unwrap()), replay_id: ReplayId(bytes(n)) }
 }
 
 /// Each third fact is of a payment that the commit before had, too.

@@ -3,7 +3,7 @@
 use astrape_node::{ChannelFact, Entry, Fact, Key, RetiredHtlc, SeenOnion, Writes};
 use astrape_primitives::{
     ChannelId, ChannelKeysId, CltvExpiry, CommitmentNumber, Height, HtlcId, Msat, Network, NodeId,
-    PaymentHash, PaymentPreimage, Sat, Side, Timestamp,
+    PaymentHash, PaymentPreimage, ReplayId, Sat, Side, Timestamp,
 };
 use astrape_storage::{Opened, SqliteJournal};
 use bitcoin::hashes::Hash as _;
@@ -80,7 +80,7 @@ impl Make {
 }
 
 pub(crate) fn onion(expiry: u32, id: u8) -> SeenOnion {
-    SeenOnion { expiry: CltvExpiry(expiry), replay_id: [id; 32] }
+    SeenOnion { expiry: CltvExpiry(expiry), replay_id: ReplayId([id; 32]) }
 }
 
 pub(crate) fn htlc(channel: ChannelKeysId, side: Side, id: u64, first: u64, end: u64) -> RetiredHtlc {

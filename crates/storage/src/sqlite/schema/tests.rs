@@ -5,7 +5,7 @@ use astrape_node::{
     Entry, Fact, Journal as _, Key, Outcome, PastRequest, Request, RequestId, RetiredHtlc, SeenOnion, Writes,
 };
 use astrape_primitives::{
-    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, Side, Timestamp,
+    ChannelKeysId, CltvExpiry, CommitmentNumber, HtlcId, Msat, PaymentHash, ReplayId, Side, Timestamp,
 };
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
@@ -182,9 +182,11 @@ fn payments_and_onions_of_an_older_database_are_found_as_before() {
         let entry = Entry { number, at: Timestamp(7), fact };
         insert_as_before(&conn, &entry);
     }
-    let onion = |n: u8| SeenOnion { expiry: CltvExpiry(800_000 + u32::from(n)), replay_id: [n; 32] };
+    let onion =
+        |n: u8| SeenOnion { expiry: CltvExpiry(800_000 + u32::from(n)), replay_id: ReplayId([n; 32]) };
     for seen in (0..50).map(onion) {
-        conn.execute("INSERT INTO onions VALUES (?1, ?2)", (seen.expiry.0, seen.replay_id)).expect("written");
+        conn.execute("INSERT INTO onions VALUES (?1, ?2)", (seen.expiry.0, seen.replay_id.0))
+            .expect("written");
     }
     drop(conn);
     for _ in 0..2 {
