@@ -57,4 +57,4 @@ pub use opening::{
 };
 pub use output::{Outgoing, Output, Signing, Transition};
 pub use params::{Announced, Params};
-pub use policy::{Policy, View, commitment_feerate};
+pub use policy::{Policy, View};

@@ -24,7 +24,7 @@ const REGTEST_CLOSING_DEPTH: u32 = 7;
 pub struct Policy {
     /// The network.
     pub network: Network,
-    /// Smallest channel that we accept.
+    /// Smallest channel that we accept. We open smaller ones, down to [`SMALLEST_FUNDING`].
     pub min_funding: Sat,
     /// Largest channel that we open or accept (beyond 2^24 only with `option_support_large_channel`).
     pub max_funding: Sat,
@@ -65,6 +65,9 @@ pub struct Policy {
     pub max_feerate_factor: u32,
     /// Lowest feerate accepted whatever the estimate says.
     pub feerate_floor: FeeratePerKw,
+    /// Highest feerate of our commitments with anchors, whatever the estimate: they need only enter mempools, and a child pays the
+    /// rest. A peer that asks for more while fees are high is no peer of ours before it asks for less.
+    pub max_anchors_feerate: FeeratePerKw,
     /// Whether we offer and accept `anchors` channels.
     pub anchors: bool,
     /// Highest number of blocks that a fundee waits for the funding before it forgets the channel (BOLT 2: 2016).
@@ -75,13 +78,19 @@ pub struct Policy {
     pub closing_depth: u32,
 }
 
+/// The smallest channel that is worth its fees.
+pub const SMALLEST_FUNDING: Sat = Sat(20_000);
+
+/// 10 sat/vbyte.
+pub const USUAL_MAX_ANCHORS_FEERATE: FeeratePerKw = FeeratePerKw(2_500);
+
 impl Policy {
     /// What suits most nodes.
     #[must_use]
     pub fn default_for(network: Network) -> Self {
         Self {
             network,
-            min_funding: Sat(20_000),
+            min_funding: SMALLEST_FUNDING,
             max_funding: Sat(10_00000000),
             dust_limit: Sat(354),
             max_dust_limit: Sat(546),
@@ -101,6 +110,7 @@ impl Policy {
             min_feerate_percent: 25,
             max_feerate_factor: 10,
             feerate_floor: FeeratePerKw::FLOOR,
+            max_anchors_feerate: USUAL_MAX_ANCHORS_FEERATE,
             anchors: true,
             funding_timeout: 2016,
             closing_depth: if network == Network::Regtest { REGTEST_CLOSING_DEPTH } else { CLOSING_DEPTH },
@@ -115,6 +125,15 @@ impl Policy {
             let extra = u32::try_from(funding.0 / 10_000_000).unwrap_or(3);
             3 + extra.min(3)
         })
+    }
+
+    /// What a commitment of ours shall pay by an estimate.
+    #[must_use]
+    pub fn commitment_feerate(&self, format: CommitmentFormat, estimate: FeeratePerKw) -> FeeratePerKw {
+        match format {
+            CommitmentFormat::StaticRemotekey => estimate,
+            CommitmentFormat::Anchors => estimate.min(self.max_anchors_feerate),
+        }
     }
 }
 
@@ -188,15 +207,3 @@ impl View<'_> {
         FeeratePerKw(estimate.0.saturating_mul(self.policy.max_feerate_factor).max(10_000))
     }
 }
-
-/// What a commitment of ours shall pay by an estimate. With anchors it needs only enter mempools, and its child pays the rest:
-/// 10 sat/vbyte at most.
-#[must_use]
-pub fn commitment_feerate(format: CommitmentFormat, estimate: FeeratePerKw) -> FeeratePerKw {
-    match format {
-        CommitmentFormat::StaticRemotekey => estimate,
-        CommitmentFormat::Anchors => estimate.min(MAX_ANCHORS_FEERATE),
-    }
-}
-
-const MAX_ANCHORS_FEERATE: FeeratePerKw = FeeratePerKw(2_500);

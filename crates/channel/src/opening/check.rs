@@ -78,12 +78,12 @@ fn binding(script: Option<&ScriptBuf>, view: &View<'_>) -> Option<ScriptBuf> {
 }
 
 /// Checks the size of a channel, whoever opens it.
-pub(super) fn size(funding: Sat, push: Msat, view: &View<'_>) -> Result<(), String> {
+pub(super) fn size(funding: Sat, push: Msat, least: Sat, view: &View<'_>) -> Result<(), String> {
     let policy = view.policy;
-    if funding < policy.min_funding || funding > policy.max_funding {
+    if funding < least || funding > policy.max_funding {
         return Err(format!(
-            "{funding} is not between the smallest channel of {} and the largest of {}",
-            policy.min_funding, policy.max_funding
+            "{funding} is not between the smallest channel of {least} and the largest of {}",
+            policy.max_funding
         ));
     }
     if funding > MAX_FUNDING_WITHOUT_LARGE && !view.negotiated(Feature::SupportLargeChannel) {

@@ -67,7 +67,7 @@ fn judge(m: &OpenChannel, incoming: IncomingRequest, view: &View<'_>) -> Result<
         return reject("open_channel without channel_type".into());
     };
     let kind = ChannelType::read(channel_type, announce, view).map_err(Fault::Proposal)?;
-    check::size(m.funding_satoshis, m.push_msat, view).map_err(Fault::Proposal)?;
+    check::size(m.funding_satoshis, m.push_msat, view.policy.min_funding, view).map_err(Fault::Proposal)?;
     let (min, max) = (view.min_feerate(kind.format), view.max_feerate());
     if m.feerate_per_kw < min || m.feerate_per_kw > max {
         return Err(Fault::Feerate { got: m.feerate_per_kw, min, max });

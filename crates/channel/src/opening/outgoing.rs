@@ -5,7 +5,7 @@ use super::{Agreed, AwaitingAcceptChannel, AwaitingFunding, AwaitingFundingSigne
 use crate::channel::{Channel, Link, Opening, Phase, Up};
 use crate::fault::{Fault, Refusal};
 use crate::output::{Outgoing, Output, Signing, Transition};
-use crate::policy::{View, commitment_feerate};
+use crate::policy::{SMALLEST_FUNDING, View};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, NodeId, Sat, ShortChannelId, Side};
 use astrape_transactions::scripts::funding_witness_script;
 use astrape_transactions::{ChannelKeys, Commitment};
@@ -57,14 +57,14 @@ impl Channel {
 }
 
 fn propose(request: &OpenRequest, view: &View<'_>) -> Result<Proposal, String> {
-    check::size(request.funding, request.push, view)?;
+    check::size(request.funding, request.push, SMALLEST_FUNDING, view)?;
     if let Some(script) = &request.upfront_shutdown_script
         && !crate::closing::script_is_allowed(script, view)
     {
         return Err("the upfront shutdown script has no form that the peer would accept".into());
     }
     let kind = ChannelType::choose(request.announce, view);
-    let usual = || commitment_feerate(kind.format, view.feerate);
+    let usual = || view.policy.commitment_feerate(kind.format, view.feerate);
     let feerate = request.feerate.unwrap_or_else(usual).max(view.policy.feerate_floor);
     let upfront = request.upfront_shutdown_script.clone();
     // The reserve must not be below the dust limit that the peer will announce.

@@ -2,8 +2,9 @@
 
 use crate::htlcs;
 use crate::pair::{A, B, Pair, Setup};
-use astrape_channel::{Command, Fault, Output, Refusal};
-use astrape_primitives::{FeeratePerKw, HtlcId, Msat, PaymentPreimage, Sat};
+use astrape_channel::{Command, Fault, Output, Policy, Refusal};
+use astrape_primitives::{FeeratePerKw, HtlcId, Msat, Network, PaymentPreimage, Sat};
+use astrape_transactions::CommitmentFormat;
 use astrape_wire::{AcceptChannel, Message, OpenChannel, UpdateFee, UpdateFulfillHtlc};
 use bitcoin::ScriptBuf;
 
@@ -70,6 +71,30 @@ fn the_smallest_channel_and_the_largest_are_taken_and_none_beyond() {
     // Without option_support_large_channel.
     assert!(takes_proposal(with((1 << 24) - 1)));
     assert!(!takes_proposal(with(1 << 24)));
+}
+
+#[test]
+fn what_peers_may_open_at_least_binds_peers_alone() {
+    let chooses_more = |who: usize| {
+        let mut pair = Pair::new(Setup { funding: Sat(900_000), push: Msat(0), ..Setup::default() });
+        pair.nodes[who].policy.min_funding = Sat(900_001);
+        pair.propose_channel();
+        pair
+    };
+    assert!(chooses_more(A).deliver(A).is_ok(), "what we open ourselves may be smaller");
+    assert!(chooses_more(B).deliver(A).is_err());
+}
+
+#[test]
+fn with_anchors_our_commitments_pay_no_more_than_the_operator_allows() {
+    use CommitmentFormat::{Anchors, StaticRemotekey};
+    let mut policy = Policy::default_for(Network::Regtest);
+    let pays = |policy: &Policy, format| policy.commitment_feerate(format, FeeratePerKw(8_000)).0;
+    assert_eq!((pays(&policy, Anchors), pays(&policy, StaticRemotekey)), (2_500, 8_000));
+    policy.max_anchors_feerate = FeeratePerKw(6_000);
+    assert_eq!((pays(&policy, Anchors), pays(&policy, StaticRemotekey)), (6_000, 8_000));
+    policy.max_anchors_feerate = FeeratePerKw(60_000);
+    assert_eq!(pays(&policy, Anchors), 8_000, "no more than the estimate");
 }
 
 #[test]

@@ -92,6 +92,9 @@ fn engine_config(settings: &Settings, seed: &SeedFile) -> anyhow::Result<EngineC
     let signer = InProcessSigner::with_developer_keys(&seed.seed, network, developer.keys.clone())?;
     let mut node = astrape_node::Config::new(signer.node_id(), network);
     node.channel.minimum_depth = settings.minimum_depth;
+    node.channel.min_funding = settings.min_channel;
+    node.channel.max_funding = settings.max_channel;
+    node.channel.max_anchors_feerate = settings.max_commitment_feerate;
     node.payment.forward = settings.relay.clone();
     node.payment.accept_keysend = settings.accept_keysend;
     node.payment.intercept = settings.intercept;

@@ -4,7 +4,8 @@
 use super::log::{LogFilter, LogFormat};
 use super::secrets::{ChannelSecretsHex, SecretHex};
 use super::values::{ApiAt, HostPort, Intercepted, ListenAt, NetworkName};
-use crate::cli::amounts::Seconds;
+use crate::cli::amounts::{Seconds, WholeSat};
+use crate::cli::feerate::Feerate;
 use astrape_payment::policy::{MAX_CLTV_EXPIRY_DELTA, MAX_FEE_MILLIONTHS, MIN_CLTV_EXPIRY_DELTA};
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -149,6 +150,16 @@ pub struct RunOptions {
         help_heading = CHANNELS
     )]
     pub minimum_depth: Option<u32>,
+    /// Smallest channel that peers may open to us, of 20000sat or more [default: 20000sat]
+    #[arg(long, env = "ASTRAPE_MIN_CHANNEL", value_name = "AMOUNT", help_heading = CHANNELS)]
+    pub min_channel: Option<WholeSat>,
+    /// Largest channel, whoever opens it [default: 10btc]
+    #[arg(long, env = "ASTRAPE_MAX_CHANNEL", value_name = "AMOUNT", help_heading = CHANNELS)]
+    pub max_channel: Option<WholeSat>,
+    /// Highest feerate of our own commitments with anchors: 10 or 10sat/vb, from 1 to 1000. What a close needs beyond it, a child
+    /// pays. A peer that asks for more when a channel is opened needs a higher one [default: 10sat/vb]
+    #[arg(long, env = "ASTRAPE_MAX_COMMITMENT_FEERATE", value_name = "FEERATE", help_heading = CHANNELS)]
+    pub max_commitment_feerate: Option<Feerate>,
 
     /// What is logged: error, warn, info, debug, trace, or a filter such as info,astrape_chain=debug [default: info]
     #[arg(long, env = "ASTRAPE_LOG_LEVEL", value_name = "LEVEL", help_heading = LOGS)]

@@ -4,12 +4,16 @@ use super::log::{LogFilter, LogFormat};
 use super::place::{bitcoind_dir, home};
 use super::values::{HostPort, ListenAt};
 use super::{ConfigError, Place, RunOptions};
+use crate::cli::amounts::WholeSat;
+use crate::cli::feerate::Feerate;
 use crate::engine::bootstrap::usual_seeds;
 use astrape_chain::{Auth, BitcoindConfig};
+use astrape_channel::Policy;
+use astrape_channel::policy::{SMALLEST_FUNDING, USUAL_MAX_ANCHORS_FEERATE};
 use astrape_payment::ForwardPolicy;
 use astrape_payment::background::{BackgroundProbes, DEFAULT_HTLCS_PER_HOUR, MIN_INTERVAL_MILLIS};
 use astrape_payment::intercept::Intercept;
-use astrape_primitives::{CltvDelta, FeeratePerKw, Height, Msat, Network};
+use astrape_primitives::{CltvDelta, FeeratePerKw, Height, Msat, Network, Sat};
 use astrape_signer::DeveloperKeys;
 use astrape_wire::{Address, Addresses, Hostname};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +24,9 @@ const MAX_ALIAS: usize = 32;
 /// For how long a forward waits for an application, in seconds, when nothing is said, and at most.
 const USUAL_INTERCEPT_SECS: u64 = 600;
 const MAX_INTERCEPT_SECS: u64 = 86_400;
+
+/// 1,000 sat/vbyte.
+const MAX_COMMITMENT_FEERATE: FeeratePerKw = FeeratePerKw(250_000);
 
 /// Addresses to listen at.
 const MAX_LISTEN: usize = 16;
@@ -55,6 +62,12 @@ pub struct Settings {
     pub background_probes: Option<BackgroundProbes>,
     /// Confirmations of a funding; `None` chooses by the amount.
     pub minimum_depth: Option<u32>,
+    /// Smallest channel that peers may open.
+    pub min_channel: Sat,
+    /// Largest channel.
+    pub max_channel: Sat,
+    /// Highest feerate of our commitments with anchors.
+    pub max_commitment_feerate: FeeratePerKw,
     /// What is logged.
     pub log_filter: LogFilter,
     /// How it is logged.
@@ -82,6 +95,7 @@ impl Settings {
     /// # Errors
     /// When options contradict each other, or are not for this network.
     pub fn resolve(place: Place, options: RunOptions) -> Result<Self, ConfigError> {
+        let (min_channel, max_channel) = channel_sizes(&options, place.network)?;
         Ok(Self {
             listen: listen(&options.listen, place.network)?,
             alias: options.alias.as_deref().map(alias).transpose()?,
@@ -96,6 +110,9 @@ impl Settings {
             intercept_secs: intercept_secs(&options)?,
             background_probes: background_probes(&options)?,
             minimum_depth: options.minimum_depth,
+            min_channel,
+            max_channel,
+            max_commitment_feerate: max_commitment_feerate(&options)?,
             developer: developer(&options, place.network)?,
             log_filter: options.log_level.clone().unwrap_or_default(),
             log_format: options.log_format.unwrap_or_default(),
@@ -130,6 +147,36 @@ fn listen(chosen: &[ListenAt], network: Network) -> Result<Vec<SocketAddr>, Conf
             })
             .collect(),
     }
+}
+
+/// The smallest channel that peers may open, and the largest.
+fn channel_sizes(options: &RunOptions, network: Network) -> Result<(Sat, Sat), ConfigError> {
+    let usual = Policy::default_for(network);
+    let least = options.min_channel.map_or(usual.min_funding, |WholeSat(sat)| sat);
+    let most = options.max_channel.map_or(usual.max_funding, |WholeSat(sat)| sat);
+    if least < SMALLEST_FUNDING {
+        return Err(ConfigError::refused(format!(
+            "min-channel: {least} is less than a channel costs: {SMALLEST_FUNDING} is the least"
+        )));
+    }
+    if most < least {
+        return Err(ConfigError::refused(format!(
+            "max-channel: {most} is less than min-channel, which is {least}"
+        )));
+    }
+    Ok((least, most))
+}
+
+fn max_commitment_feerate(options: &RunOptions) -> Result<FeeratePerKw, ConfigError> {
+    let Some(Feerate(feerate)) = options.max_commitment_feerate else { return Ok(USUAL_MAX_ANCHORS_FEERATE) };
+    if feerate > MAX_COMMITMENT_FEERATE {
+        return Err(ConfigError::refused(format!(
+            "max-commitment-feerate: {} is more than any commitment needs: {} is the most",
+            feerate.for_people(),
+            MAX_COMMITMENT_FEERATE.for_people()
+        )));
+    }
+    Ok(feerate)
 }
 
 fn alias(text: &str) -> Result<String, ConfigError> {

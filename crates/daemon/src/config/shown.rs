@@ -102,6 +102,9 @@ fn default_of(name: &str, settings: &Settings) -> (Option<String>, &'static str)
         "probe-interval" => return (None, "never"),
         "probes-per-hour" => DEFAULT_HTLCS_PER_HOUR.to_string(),
         "minimum-depth" => return (None, "3 to 6, by the amount"),
+        "min-channel" => format!("{}sat", settings.min_channel.0),
+        "max-channel" => format!("{}sat", settings.max_channel.0),
+        "max-commitment-feerate" => format!("{}perkw", settings.max_commitment_feerate.0),
         "log-level" => settings.log_filter.to_string(),
         "log-format" => match settings.log_format {
             LogFormat::Text => "text".to_owned(),

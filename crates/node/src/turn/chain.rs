@@ -6,7 +6,7 @@ use super::Turn;
 use crate::effect::Effect;
 use crate::input::{ChainInput, Freshness};
 use crate::state::{ChainState, Prices};
-use astrape_channel::{Event, commitment_feerate};
+use astrape_channel::Event;
 use astrape_primitives::{
     BlockId, ChainEvent, ChannelKeysId, ConfirmedTx, FeeratePerKw, Feerates, Height, Side,
 };
@@ -274,7 +274,7 @@ impl Turn<'_> {
         if open.params.opener != Side::Local || !self.node.world.is_feerate_told || is_fixed {
             return None;
         }
-        let wanted = commitment_feerate(open.params.format, self.node.world.feerate);
+        let wanted = self.node.config.channel.commitment_feerate(open.params.format, self.node.world.feerate);
         let now = open.fees.newest();
         let change = u64::from(wanted.0.abs_diff(now.0)) * 100;
         (change >= u64::from(now.0) * u64::from(FEERATE_CHANGE_PERCENT)).then_some(wanted)

@@ -30,6 +30,25 @@ fn nothing_needs_to_be_chosen() {
 }
 
 #[test]
+fn sizes_of_channels_and_the_highest_feerate_of_commitments_can_be_chosen() {
+    let chosen = |words: &[&str]| {
+        let settings =
+            resolve(Network::Bitcoin, &[&["--bitcoind-cookie=/c"], words].concat()).expect("it is right");
+        (settings.min_channel, settings.max_channel, settings.max_commitment_feerate)
+    };
+    assert_eq!(chosen(&[]), (Sat(20_000), Sat(1_000_000_000), FeeratePerKw(2_500)));
+    let words = ["--min-channel=1000k", "--max-channel=0.5btc", "--max-commitment-feerate=40sat/vb"];
+    assert_eq!(chosen(&words), (Sat(1_000_000), Sat(50_000_000), FeeratePerKw(10_000)));
+    let assert_refused = |words: &[&str], why: &str| {
+        let text = refusal(Network::Bitcoin, &[&["--bitcoind-cookie=/c"], words].concat());
+        assert!(text.contains(why), "{text}");
+    };
+    assert_refused(&["--min-channel=2btc", "--max-channel=1btc"], "less than min-channel");
+    assert_refused(&["--min-channel=19999"], "20,000 sat is the least");
+    assert_refused(&["--max-commitment-feerate=1001"], "1000 sat/vB (250000 per kw) is the most");
+}
+
+#[test]
 fn strangers_are_called_where_there_is_a_public_network_unless_the_operator_wants_none() {
     let seeds = |network, words: &[&str]| {
         resolve(network, &[&["--bitcoind-cookie=/c"], words].concat()).expect("it is right").dns_seeds

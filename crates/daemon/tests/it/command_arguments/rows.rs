@@ -475,6 +475,13 @@ fn run(huge: &str, long: &str) -> Vec<Row> {
         ("cltv_expiry_delta", "--cltv-expiry-delta", vec!["-1", "x", "", "65536", "0", "33", "2017", huge]),
         ("wallet_birthday", "--wallet-birthday", vec!["-1", "x", "", "500000000", huge]),
         ("minimum_depth", "--minimum-depth", vec!["0", "145", "x", "", huge]),
+        ("min_channel", "--min-channel", vec!["19999", "-1", "x", "", "1msat", "11btc", huge]),
+        ("max_channel", "--max-channel", vec!["19999", "0", "x", "", "1msat", "21000001btc", huge]),
+        (
+            "max_commitment_feerate",
+            "--max-commitment-feerate",
+            vec!["0", "0.5", "1001", "x", "", "10sat", huge],
+        ),
         ("intercept", "--intercept", vec!["some", "1x2x3", "1x2x4-1x2x3", "", huge]),
         ("intercept_timeout", "--intercept-timeout", vec!["soon", "0", "25h", "", huge]),
         ("probe_interval", "--probe-interval", vec!["soon", "0", "9s", "", huge]),
