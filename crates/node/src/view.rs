@@ -1,33 +1,28 @@
 //! What others may look at: the API reads a clone of the node, never the node that steps.
 
 mod hints;
+mod sums;
+mod ways;
 
-use crate::command::PayCommand;
+pub(crate) use sums::{closing_cost, sums};
+
 use crate::index::real_scid;
 use crate::node::{ConnectedPeer, Node};
 use crate::owed::SpentBy;
 use crate::state::{ChainState, KnownPeer, OwedTransaction};
-use crate::turn::{incoming_htlc, scid_towards_peer};
+use crate::turn::incoming_htlc;
 use astrape_channel::{Channel, Htlc, Open};
-use astrape_onchain::{Resolution, Role, Spender, Sums, Tracked};
+use astrape_onchain::{Resolution, Sums};
 use astrape_payment::intercept::Held;
 use astrape_payment::jam::Reputation;
-use astrape_payment::{
-    OpenInvoice, OwnChannel, PayRefusal, PayRequest, PayView, Payment, Receiving, RouteQuery,
-};
+use astrape_payment::{OpenInvoice, Payment, Receiving};
 use astrape_primitives::{
-    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId, Side,
+    ChannelId, ChannelKeysId, Feature, FeeratePerKw, Height, NodeId, PaymentHash, Sat, ShortChannelId,
     Timestamp,
 };
-use astrape_routing::search::InFlight;
 use astrape_wallet::{Balance, Coin};
 use bitcoin::{OutPoint, ScriptBuf, Txid};
-use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Channels of others under HTLCs of our other payments that path search is told of: what more would tell it is worth less
-/// than its time.
-const MAX_UNDER_WAY: usize = 10_000;
 
 /// Blocks within which a transaction of our coins should be confirmed: about a day.
 pub const MAX_UNCONFIRMED_BLOCKS: u32 = 144;
@@ -255,118 +250,4 @@ impl Node {
         };
         !self.peers.contains(peer) && self.index.of_peer(peer).iter().any(ready)
     }
-
-    /// The channels that a payment may begin with.
-    #[must_use]
-    pub fn own_channels(&self) -> Vec<OwnChannel> {
-        let usable = self.channels.iter().filter(|(k, c)| c.is_usable() && !self.quarantined.contains_key(k));
-        usable
-            .filter_map(|(keys, channel)| {
-                let open = channel.open()?;
-                Some(OwnChannel {
-                    keys: *keys,
-                    alias: open.params.local_alias,
-                    inbound: [real_scid(open), scid_towards_peer(open)],
-                    peer: open.params.peer,
-                    sendable: channel.sendable(),
-                    back: None,
-                    htlc_minimum: open.params.remote.htlc_minimum,
-                })
-            })
-            .collect()
-    }
-
-    /// The same for a payment to somebody. How money comes back is looked at for a payment to ourselves alone: it takes its time.
-    pub(crate) fn own_channels_towards(&self, destination: &NodeId) -> Vec<OwnChannel> {
-        self.with_ways_back(&self.own_channels(), destination).into_owned()
-    }
-
-    /// Our channels with how money comes back by them, where it is to come back.
-    pub(crate) fn with_ways_back<'a>(
-        &self,
-        channels: &'a [OwnChannel],
-        destination: &NodeId,
-    ) -> Cow<'a, [OwnChannel]> {
-        let mut channels = Cow::Borrowed(channels);
-        if *destination == self.config.node_id {
-            for own in channels.to_mut() {
-                let open = self.channels.get(&own.keys).and_then(|channel| channel.open());
-                let update = self.peer_updates.get(&own.keys);
-                own.back = open.zip(update).and_then(|(open, update)| hints::way_back(open, update));
-            }
-        }
-        channels
-    }
-
-    /// What path search would be asked for a payment: nothing is sent. The error says why there can be no way.
-    ///
-    /// # Errors
-    /// As when it is paid.
-    pub fn route_query(&self, command: PayCommand, now: Timestamp) -> Result<RouteQuery, PayRefusal> {
-        let destination = command.payee.node();
-        let request = PayRequest {
-            network: self.config.channel.network,
-            payee: command.payee,
-            amount: command.amount,
-            max_fee: command.max_fee,
-            retry_secs: command.retry_secs,
-            session_key_seed: [0; 32],
-            circle: command.circle,
-        };
-        let view = PayView {
-            payer: self.config.node_id,
-            channels: &self.own_channels_towards(&destination),
-            now,
-            tip: self.height(),
-            policy: &self.config.payment,
-            secp: &self.secp,
-        };
-        let mut query = Payment::preview(request, &view)?;
-        query.in_flight.extend(self.under_way_beside(query.payment_hash));
-        Ok(query)
-    }
-
-    /// What HTLCs of our other payments take of channels of others.
-    pub(crate) fn under_way_beside(&self, payment_hash: PaymentHash) -> impl Iterator<Item = InFlight> + '_ {
-        let others = self.payments.iter().filter(move |(hash, _)| **hash != payment_hash);
-        others.flat_map(|(_, payment)| payment.under_way()).take(MAX_UNDER_WAY)
-    }
-}
-
-/// What the transaction that closed a channel has cost us by itself, once it is in a block: whoever opened a channel pays for its
-/// commitments and its close.
-pub(crate) fn closing_cost(resolution: &Resolution, open: &Open) -> Sat {
-    let Some(close) = &resolution.close else { return Sat::ZERO };
-    let outputs: Sat = close.tx.output.iter().map(|output| Sat::from(output.value)).sum();
-    let fee = open.funding.terms.capacity.saturating_sub(outputs);
-    match close.spender {
-        _ if open.params.opener == Side::Remote => Sat::ZERO,
-        Spender::Cooperative => fee,
-        Spender::Ours { .. } | Spender::Theirs { .. } => {
-            // The peer has none where it has nothing in the commitment: that is a part of the fee then.
-            let is_anchor = |sat: &Sat| Some(*sat) == open.params.format.anchor();
-            let values = close.tx.output.iter().map(|output| Sat::from(output.value));
-            let anchors: Sat = values.filter(is_anchor).take(2).sum();
-            let taken = |tracked: &&Tracked| {
-                matches!(tracked.role, Role::Anchor { .. }) && tracked.spent.is_some_and(|spent| spent.by_us)
-            };
-            let ours: Sat = resolution.outputs.values().filter(taken).map(Tracked::value).sum();
-            fee.saturating_add(anchors).saturating_sub(ours)
-        }
-        Spender::Revoked { .. } | Spender::Future { .. } | Spender::Unknown => Sat::ZERO,
-    }
-}
-
-/// What a close has brought and cost so far.
-pub(crate) fn sums(resolution: &Resolution, open: &Open) -> Sums {
-    let sums = resolution.sums();
-    // The closing transaction pays to our wallet by itself, or to an output that is followed.
-    let is_followed = |script: &ScriptBuf| *script == open.plain_close_script();
-    let paid_out = match (&resolution.close, &open.shutdown.local) {
-        (Some(close), Some(script)) if close.spender == Spender::Cooperative && !is_followed(script) => {
-            close.tx.output.iter().filter(|o| o.script_pubkey == *script).map(|o| Sat::from(o.value)).sum()
-        }
-        _ => Sat::ZERO,
-    };
-    Sums { returned: sums.returned.saturating_add(paid_out), ..sums }
 }

@@ -1,5 +1,9 @@
 //! The way to a running node: for the API, the playground, tests.
 
+mod error;
+
+pub use error::{AddressError, CommandError, RouteError};
+
 use super::core::Stopped;
 use super::gossip::view::{NodeView, Summary};
 use super::peers::dial::{ConnectError, Dialled, dial};
@@ -10,11 +14,10 @@ use super::wallet::Reading;
 use super::{Shared, clock};
 use astrape_chain::{SourceError, Status};
 use astrape_node::command::PayCommand;
-use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, RECIPIENT_AWAY, Refusal, Reply};
-use astrape_payment::PayRefusal;
+use astrape_node::{Command, Entry, FreshKeys, Input, JournalError, Node, Reply};
 use astrape_primitives::{FeeratePerKw, Network, NodeId, PaymentHash, ShortChannelId};
+use astrape_routing::Route;
 use astrape_routing::gossip::sync::Progress;
-use astrape_routing::{NoRoute, Route};
 use astrape_storage::SqliteReader;
 use astrape_transactions::Keychain;
 use astrape_transactions::signing::Signer;
@@ -30,54 +33,6 @@ const SYNC_LOOK: Duration = Duration::from_millis(10);
 
 /// How long an address may be waited for while a new node looks for its place in the chain.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why there is no address.
-#[derive(Debug, thiserror::Error)]
-pub enum AddressError {
-    /// A new node that has not seen a block yet.
-    #[error(
-        "this new node has not reached its chain source yet, and coins that came to an address of it would not be found: see \
-         `astrape getinfo` for what it waits for, and try again"
-    )]
-    NotBegun,
-    /// It cannot be written down.
-    #[error(transparent)]
-    Failed(#[from] anyhow::Error),
-}
-
-/// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// The core does not do it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The engine stops.
-    #[error("the node is stopping")]
-    Stopped,
-    /// What the command needs to know could not be looked up.
-    #[error("{0}")]
-    Lookup(String),
-}
-
-impl From<Stopped> for CommandError {
-    fn from(Stopped: Stopped) -> Self {
-        CommandError::Stopped
-    }
-}
-
-/// Why there is no way for a payment.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// There can be none, whatever the network is like.
-    #[error(transparent)]
-    Refused(#[from] PayRefusal),
-    /// Path search finds none.
-    #[error(transparent)]
-    NoRoute(#[from] NoRoute),
-    /// Nor does it where a channel of ours would do.
-    #[error("{0}; {RECIPIENT_AWAY}")]
-    RecipientAway(NoRoute),
-}
 
 /// A running node. Clones are the same node.
 #[derive(Clone)]
