@@ -33,6 +33,8 @@ mod propose;
 pub use propose::Proposals;
 mod receive;
 mod relay;
+mod replay;
+pub(crate) use replay::seen_onion;
 mod signed;
 mod still;
 pub(crate) mod told;
@@ -42,11 +44,10 @@ pub(crate) use unanswered::Unanswered;
 
 use crate::effect::{Effect, Speech};
 use crate::input::{Found, Input, SignerAnswer};
-use crate::journal::{Entry, RetiredHtlc, SeenOnion, Writes};
+use crate::journal::{Entry, RetiredHtlc, Writes};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use astrape_channel::{Channel, Command, Event, Htlc, Link, Origin, Output, Phase};
-use astrape_onion::Hop;
 use astrape_primitives::{
     ChannelKeysId, CommitmentNumber, Entropy, HtlcId, NodeId, SharedMap, Side, Timestamp,
 };
@@ -279,13 +280,6 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn see_onion(&mut self, keys: ChannelKeysId, htlc: &Htlc) {
-        if let Some(onion) = seen_onion(htlc) {
-            self.node.recent.see(&onion, (keys, htlc.id));
-            self.writes.onions.push(onion);
-        }
-    }
-
     /// Keeps what justice needs of an HTLC that is gone.
     pub(crate) fn retire(&mut self, keys: ChannelKeysId, htlc: &Htlc) {
         let (Some(first_remote), Some(end_remote)) =
@@ -311,19 +305,6 @@ fn origin_of(htlc: &Htlc) -> Option<Origin> {
         astrape_channel::htlc::Direction::Outgoing { origin, .. } => Some(*origin),
         astrape_channel::htlc::Direction::Incoming(_) => None,
     }
-}
-
-/// The replay log's name for the onion of an incoming HTLC; none for one that could not be read.
-pub(crate) fn seen_onion(htlc: &Htlc) -> Option<SeenOnion> {
-    let astrape_channel::htlc::Direction::Incoming(onion) = &htlc.direction else {
-        return None;
-    };
-    let peeled = onion.as_ref().as_ref().ok()?;
-    let expiry = match &peeled.hop {
-        Hop::Forward { payload, .. } => payload.outgoing_cltv_value,
-        Hop::Final { payload } => payload.outgoing_cltv_value,
-    };
-    Some(SeenOnion { expiry, replay_id: peeled.shared_secret.replay_id() })
 }
 
 /// An HTLC of a channel, wherever it is.

@@ -196,12 +196,13 @@ async fn block(shared: &Shared, beside: &Beside, tip: BlockId, change: BlockChan
         }
     };
     // Only when all that follows from this block is out is the next one looked at: it may hold what this one made the
-    // core wait for.
-    shared.core.settled(Input::Chain(ChainInput::Event(event.clone()))).await?;
-    late(shared, &change, &event).await?;
-    beside.tip.send_replace(tip);
+    // core wait for. Nobody sees its height without the coins in it.
+    let coins = (!found.is_empty()).then_some(Input::Coins(found));
+    let inputs = core::iter::once(Input::Chain(ChainInput::Event(event.clone()))).chain(coins);
+    shared.core.all_settled(inputs.collect()).await?;
+    late(shared, beside, tip, &change, &event).await?;
     shared.gossip.block(&change);
-    tell_found(shared, found).await
+    core_is_told(shared).await
 }
 
 /// Tells the core what the wallet found. What is commanded after that goes by it.
@@ -209,6 +210,11 @@ async fn tell_found(shared: &Shared, coins: Vec<WalletFinding>) -> Result<(), St
     if !coins.is_empty() {
         shared.core.input(Input::Coins(coins)).await?;
     }
+    core_is_told(shared).await
+}
+
+/// What the wallet found before is the core's by now.
+async fn core_is_told(shared: &Shared) -> Result<(), Stopped> {
     let told = shared.wallet.core_is_told().await;
     told.map_err(|error| {
         shared.shutdown.fail(error);

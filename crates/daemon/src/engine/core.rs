@@ -91,6 +91,14 @@ impl CoreSender {
         done.await.map_err(|_| Stopped)
     }
 
+    /// The same for several, which are durable together and seen together.
+    pub(crate) async fn all_settled(&self, inputs: Vec<Input>) -> Result<(), Stopped> {
+        let (settled, done) = oneshot::channel();
+        let inputs = Inputs::Several(inputs);
+        self.send(Request::Steps { inputs, allowance: None, settled: Some(settled) }).await?;
+        done.await.map_err(|_| Stopped)
+    }
+
     /// Queues an input if there is room: for what comes again anyway.
     pub(crate) fn try_input(&self, input: Input) {
         drop(self.0.try_send(steps(input, None)));

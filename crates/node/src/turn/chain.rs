@@ -53,7 +53,9 @@ impl Turn<'_> {
         chain.recent.drain(..excess);
         chain.tip_time = time;
         if self.node.world.unseen.is_empty() {
-            chain.looked_to = Some(block.height);
+            // Of this block too all was told that is watched by now only once the next one is, or once it is said.
+            let below = Height(block.height.0.saturating_sub(1));
+            chain.looked_to = Some(chain.looked_to.map_or(below, |seen| seen.max(below)));
         }
         self.sleep_or_wake(&mut chain, block.height);
         if let Some(estimate) = self.estimate() {

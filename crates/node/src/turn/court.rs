@@ -267,6 +267,7 @@ impl Turn<'_> {
     pub(super) fn forget_resolution(&mut self, keys: ChannelKeysId) {
         if let Some(resolution) = self.node.resolutions.remove(&keys) {
             for outpoint in resolution.outputs.keys() {
+                self.node.world.unseen.remove(outpoint);
                 self.effects.push(Effect::Watch(Watch::Forget(*outpoint)));
             }
         }

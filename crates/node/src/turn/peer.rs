@@ -1,11 +1,12 @@
 //! Peers come, speak and go.
 
 use super::Turn;
+use super::replay::replayed;
 use crate::effect::{Effect, Speech};
 use crate::input::{PeerEvent, PeerMessage};
 use crate::node::ConnectedPeer;
 use astrape_channel::{Event, Fault, Reaction, reaction};
-use astrape_onion::{Failure, PeelFailure, Peeled};
+use astrape_onion::{PeelFailure, Peeled};
 use astrape_primitives::{ChannelId, ChannelKeysId, CommitmentNumber, Features, NodeId};
 use astrape_wire::{ChannelReestablish, Error, FundingCreated, Message, UpdateAddHtlc, Warning};
 use bitcoin::OutPoint;
@@ -101,21 +102,12 @@ impl Turn<'_> {
             return self.unknown_channel(peer, message.channel_id, "update_add_htlc");
         };
         let onion = match &*onion {
-            // BOLT 4: the same onion again is failed at once; only the way to say so is left to us.
-            Ok(peeled) if seen || self.is_replay(channel, &message, peeled) => {
-                Arc::new(Err(PeelFailure::Payload {
-                    shared_secret: peeled.shared_secret,
-                    failure: Failure::TemporaryNodeFailure,
-                }))
+            Ok(peeled) if seen || self.is_replay(channel, message.id, peeled) => {
+                Arc::new(Err(replayed(peeled)))
             }
             _ => onion,
         };
         self.drive(channel, Event::Add { message, onion });
-    }
-
-    fn is_replay(&self, channel: ChannelKeysId, message: &UpdateAddHtlc, peeled: &Peeled) -> bool {
-        let holder = self.node.recent.holder(&peeled.shared_secret.replay_id());
-        holder.is_some_and(|first| first != (channel, message.id))
     }
 
     fn other(&mut self, peer: NodeId, message: Message) {

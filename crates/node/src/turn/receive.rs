@@ -53,6 +53,11 @@ impl Turn<'_> {
             at: self.now,
         };
         let invoice = self.node.invoices.get(&hash).cloned();
+        if invoice.is_none() && payload.keysend_preimage.is_some() && self.is_hash_of_another(&hash) {
+            let height = self.height();
+            let unknown = Failure::IncorrectOrUnknownPaymentDetails { htlc_msat: htlc.amount, height };
+            return self.fail_incoming(keys, htlc, &unknown);
+        }
         let set = self.node.receiving.get(&hash).cloned();
         let config = Arc::clone(&self.node.config);
         let receipt = receive(
@@ -76,11 +81,22 @@ impl Turn<'_> {
                 self.node.receiving.set(hash, Arc::new(set));
                 self.record(Fact::InvoiceHeld { payment_hash: hash, amount, until });
             }
+            Receipt::Complete { parts, .. }
+                if parts.iter().any(|part| self.has_lost_its_funding(part.channel)) =>
+            {
+                self.fail_parts(hash, &parts, &Failure::TemporaryNodeFailure);
+            }
             Receipt::Complete { parts, preimage, amount, custom_records } => {
                 let keysend = invoice.is_none();
                 self.received(Arrived { preimage, amount, keysend, custom_records }, &parts);
             }
         }
+    }
+
+    /// Whether a payment with this hash was made or received since a lookup could have found it, or is under way. Whoever passes on a
+    /// payment of ours learns its preimage, and a keysend with it must not become the last word on it.
+    fn is_hash_of_another(&self, hash: &PaymentHash) -> bool {
+        self.node.payments.contains(hash) || self.node.recent.ended(hash).is_some()
     }
 
     /// All of a payment to us is here, and is taken.

@@ -56,11 +56,12 @@ fn why_the_peer_must_close(channel: &Channel, event: &Event) -> Option<String> {
 }
 
 /// Events that a channel takes whatever is wrong with it: neither a panic nor an old state may blind us to the chain, and how an HTLC
-/// ends, which another channel may have paid for, is told only once. To note that signs nothing.
+/// ends, which another channel may have paid for, is told only once. To note that signs nothing; nor does giving back what waits to be
+/// offered and never was.
 fn is_taken_always(event: &Event) -> bool {
     matches!(
         event,
-        Event::Command(Command::Resolve { .. })
+        Event::Command(Command::Resolve { .. } | Command::RefuseWaiting)
             | Event::Tip(_)
             | Event::FundingConfirmed { .. }
             | Event::FundingReorged

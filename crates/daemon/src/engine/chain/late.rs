@@ -22,10 +22,18 @@ const NEAR_BLOCKS: u32 = 8;
 /// How long a block waits for it.
 const NEAR_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Tells what watches have found in the block that were on their way while it was.
-pub(super) async fn late(shared: &Shared, change: &BlockChange, told: &ChainEvent) -> Result<(), Stopped> {
+/// Tells what watches have found in the block that were on their way while it was. `tip` is where the chain ends with it.
+pub(super) async fn late(
+    shared: &Shared,
+    beside: &Beside,
+    tip: BlockId,
+    change: &BlockChange,
+    told: &ChainEvent,
+) -> Result<(), Stopped> {
     let again = {
         let mut watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        // At once: what is watched from now on is looked for in this block by the look back, which goes by it.
+        beside.tip.send_replace(tip);
         if let BlockChange::Connected { id, .. } = change {
             watches.looked_at(id.height);
         }
@@ -75,18 +83,19 @@ async fn look_on(
     pruned_from: &mut Height,
 ) -> Result<Result<(), SourceError>, Stopped> {
     loop {
-        let (look, is_pruned) = {
+        let look = {
             let mut watches = shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
             // Read while no watch can be set: all blocks above are told with those that are.
             let tip = beside.tip.borrow().height;
             match watches.unseen.next(tip) {
-                Some(look) => (look, false),
-                None => match watches.unseen.next_pruned(*pruned_from) {
-                    Some(look) => (look, true),
-                    None => break,
-                },
+                Some(look) => Some((look, false)),
+                None => watches.unseen.next_pruned(*pruned_from).map(|look| (look, true)),
             }
         };
+        if look.as_ref().is_none_or(|(_, is_pruned)| *is_pruned) {
+            tell_what_is_done(shared).await?;
+        }
+        let Some((look, is_pruned)) = look else { return Ok(Ok(())) };
         let found = match spends_of(source, &look, is_pruned).await {
             Err(SourceError::Pruned(_)) if !is_pruned => {
                 tracing::warn!(height = %look.height, "the chain source has pruned a block that spends may be in: it is asked for later");
@@ -102,11 +111,16 @@ async fn look_on(
         }
         shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.looked(&look);
     }
+}
+
+/// Tells what was looked for in all blocks. Not while a block is told: it is said of that one too.
+async fn tell_what_is_done(shared: &Shared) -> Result<(), Stopped> {
+    let _order = shared.wallet.order.lock().await;
     let outputs = shared.watches.lock().unwrap_or_else(PoisonError::into_inner).unseen.take_done();
-    if !outputs.is_empty() {
-        shared.core.input(Input::Chain(ChainInput::LookedBack { outputs })).await?;
+    if outputs.is_empty() {
+        return Ok(());
     }
-    Ok(Ok(()))
+    shared.core.input(Input::Chain(ChainInput::LookedBack { outputs })).await
 }
 
 /// Not while a block is told.
