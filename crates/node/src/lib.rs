@@ -65,3 +65,6 @@ pub const TICK_MILLIS: u64 = 1_000;
 /// Most steps that may run ahead of the disk: bounds the memory behind the door, and what a lookup in prepare can have
 /// missed.
 pub const MAX_UNCOMMITTED: usize = 4_096;
+
+/// Inputs that may wait for their steps, with what was looked up for each before. The shell must bound them so.
+pub const MAX_WAITING_INPUTS: usize = 1_024 * 32;

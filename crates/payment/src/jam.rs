@@ -30,6 +30,9 @@ pub const MAX_STUCK_PERCENT: u64 = 20;
 /// HTLCs are never refused for their number below this many slots: small channels of others have few.
 pub const MIN_STUCK_SLOTS: u64 = 4;
 
+/// One that stays is a payment that its recipient holds, however large: it is watched what so many have together.
+pub const MIN_STUCK_TOGETHER: u64 = 2;
+
 /// Time between blocks, for what an HTLC may cost that stays until its expiry.
 const BLOCK_MILLIS: u64 = 600_000;
 
@@ -198,7 +201,8 @@ pub fn judge(usage: &Usage, candidate: &Candidate, is_good: bool) -> Result<(), 
         return Ok(());
     }
     let max_stuck = (usage.slots * MAX_STUCK_PERCENT / 100).max(MIN_STUCK_SLOTS);
-    if usage.stuck_slots >= max_stuck || usage.stuck_amount > share(usage.amount, MAX_STUCK_PERCENT) {
+    let is_too_much = usage.stuck_amount > share(usage.amount, MAX_STUCK_PERCENT);
+    if usage.stuck_slots >= max_stuck || (usage.stuck_slots >= MIN_STUCK_TOGETHER && is_too_much) {
         return Err(Jam::Stuck);
     }
     let free_for_all = 100 - PROTECTED_PERCENT;

@@ -3,6 +3,7 @@
 
 use super::clock;
 use super::door::{After, Closed, Door};
+use super::peers::reader::MAX_TOGETHER;
 use astrape_node::{Input, Node, Proposals, Step};
 use astrape_primitives::Entropy;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use tokio::time::timeout;
 
 /// Inputs that wait for the core. What exceeds it waits where it comes from: in the sockets of peers, in the calls of users.
 pub(crate) const MAX_QUEUED: usize = 1_024;
+
+const _: () = assert!(MAX_QUEUED * MAX_TOGETHER <= astrape_node::MAX_WAITING_INPUTS);
 
 /// The engine stops: nothing is taken any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,11 +10,18 @@ use std::sync::Arc;
 /// than the steps that may run ahead of the disk ([`crate::MAX_UNCOMMITTED`]) and the inputs that may wait for the core make durable.
 pub(crate) const MAX_RECENT_ONIONS: usize = 136_000;
 
-/// Payments whose end the lookup in prepare may have missed.
-const MAX_RECENT_ENDED: usize = 34_000;
+/// Payments whose end the lookup in prepare may have missed: by each of those inputs one may end.
+const MAX_RECENT_ENDED: usize = 76_000;
 
 /// Requests that a lookup before their step may have missed.
-const MAX_RECENT_REQUESTS: usize = 34_000;
+const MAX_RECENT_REQUESTS: usize = 76_000;
+
+/// What a step of each of these leaves is remembered until whoever looked before it has had its step.
+const MAX_UNSEEN_BY_LOOKUPS: usize = crate::MAX_WAITING_INPUTS + crate::MAX_UNCOMMITTED;
+
+const _: () = assert!(MAX_RECENT_ENDED / GENERATIONS >= MAX_UNSEEN_BY_LOOKUPS);
+const _: () = assert!(MAX_RECENT_REQUESTS / GENERATIONS >= MAX_UNSEEN_BY_LOOKUPS);
+const _: () = assert!(MAX_RECENT_ONIONS / GENERATIONS >= MAX_UNSEEN_BY_LOOKUPS);
 
 /// What lookups in prepare may have missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

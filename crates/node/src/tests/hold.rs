@@ -54,6 +54,39 @@ fn is_at_rest(net: &Net) -> bool {
     net.members.iter().all(|member| member.node.channels().all(|(_, channel)| rests(channel)))
 }
 
+/// Who paid for the channel of the first part may have taken the money elsewhere meanwhile.
+#[test]
+fn a_payment_of_which_a_part_came_over_a_channel_that_lost_its_funding_is_given_back_whole() {
+    for is_lost in [false, true] {
+        let mut net = Net::new(2);
+        net.open(0, 1);
+        net.open(0, 1);
+        // More than either channel carries.
+        let invoice = net.invoice(1, Msat(800_000_000));
+        net.pay(0, &invoice).expect("in two parts");
+        let mut last = None;
+        while let Some((from, to, message)) = net.next() {
+            let parts =
+                net.members[1].node.receiving(&invoice.payment_hash()).map_or(0, |set| set.parts.len());
+            if (from, message.name(), parts) == (0, "revoke_and_ack", 1) {
+                last = Some(message);
+                break;
+            }
+            net.receive(to, from, &message);
+        }
+        let set = net.members[1].node.receiving(&invoice.payment_hash()).expect("one part is there").clone();
+        if is_lost {
+            net.misbehave(1, set.parts[0].channel, astrape_channel::Event::FundingReorged);
+        }
+        net.receive(1, 0, &last.expect("the other part is on its way"));
+        net.run();
+        let is_received =
+            net.members[1].facts.iter().any(|fact| matches!(fact, Fact::PaymentReceived { .. }));
+        assert_eq!(is_received, !is_lost);
+        assert_eq!(net.times_said(1, "update_fulfill_htlc") > 0, !is_lost);
+    }
+}
+
 #[test]
 fn a_held_payment_is_settled_once_by_its_owner() {
     for knows in [false, true] {

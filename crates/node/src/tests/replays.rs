@@ -25,6 +25,12 @@ fn paid() -> (Net, ChannelKeysId, UpdateAddHtlc) {
 
 /// The first offers the very same again: hash, expiry and onion.
 fn replay(net: &mut Net, channel: ChannelKeysId, add: &UpdateAddHtlc) {
+    offer(net, 0, channel, add);
+    net.run();
+}
+
+/// A node offers what another has offered: hash, expiry and onion.
+fn offer(net: &mut Net, who: usize, channel: ChannelKeysId, add: &UpdateAddHtlc) {
     let payment_hash = add.payment_hash;
     let new = NewHtlc {
         amount: add.amount_msat,
@@ -33,9 +39,8 @@ fn replay(net: &mut Net, channel: ChannelKeysId, add: &UpdateAddHtlc) {
         onion: OnionSource::Packet(add.onion_routing_packet.clone()),
         origin: Origin::Payment { payment_hash, part: 9 },
     };
-    net.misbehave(0, channel, Event::Command(Command::Add(new)));
-    net.misbehave(0, channel, Event::Propose);
-    net.run();
+    net.misbehave(who, channel, Event::Command(Command::Add(new)));
+    net.misbehave(who, channel, Event::Propose);
 }
 
 /// It was taken, as BOLT 2 wants, failed, and went no further.
@@ -87,4 +92,40 @@ fn an_onion_that_comes_again_while_the_first_is_on_its_way_is_failed() {
     assert_eq!(net.times_said(1, "update_add_htlc"), 1);
     replay(&mut net, channel, &add);
     is_failed(&net, 1);
+}
+
+// BOLT 4.onion-decryption.4
+// attack 49
+#[test]
+fn of_an_onion_that_two_bring_before_either_has_signed_one_goes_on() {
+    for restarts in [false, true] {
+        let mut net = Net::new(4);
+        net.open(0, 1);
+        net.open(1, 2);
+        net.connect(3, 1);
+        let other = net.open(3, 1);
+        let invoice = net.invoice(2, Msat(5_000_000));
+        net.pay(0, &invoice).expect("there is a way");
+        let add = net.intercept_until(0, 1, "update_add_htlc");
+        let signature = net.intercept_until(0, 1, "commitment_signed");
+        net.receive(1, 0, &add);
+        let Message::UpdateAddHtlc(add) = add else { panic!("{add:?}") };
+        offer(&mut net, 3, other, &add);
+        let again = net.intercept_until(3, 1, "update_add_htlc");
+        net.receive(1, 3, &again);
+        let its_signature = net.intercept_until(3, 1, "commitment_signed");
+        net.receive(1, 0, &signature);
+        net.receive(1, 3, &its_signature);
+        if restarts {
+            net.restart(1);
+            for peer in [2, 0, 3] {
+                net.connect(1, peer);
+                net.run();
+            }
+        }
+        net.run();
+        assert_eq!(net.times_said(1, "update_add_htlc"), 1, "only one is passed on");
+        assert!(net.members[0].facts.iter().any(|fact| matches!(fact, Fact::PaymentSent { .. })));
+        assert_eq!(net.times_said(1, "update_fail_htlc"), 1, "it signed later");
+    }
 }

@@ -118,6 +118,41 @@ fn without_invoice(node: NodeId, amount: Msat) -> Command {
     Command::Pay(Box::new(command))
 }
 
+/// Whoever passes a payment of ours on knows its preimage before we do.
+#[test]
+fn a_keysend_with_the_preimage_of_our_own_payment_is_refused_and_does_not_become_the_last_word_on_it() {
+    let mut net = net(3, &[(0, 1), (2, 0)]);
+    let preimage = PaymentPreimage([0x11; 32]);
+    let (payer, payee) = (net.id(0), net.id(1));
+    net.command(0, without_invoice(payee, AMOUNT)).expect("it is begun");
+    let fulfil = loop {
+        let (from, to, message) = net.next().expect("it arrives");
+        if message.name() == "update_fulfill_htlc" {
+            break message;
+        }
+        net.receive(to, from, &message);
+    };
+    net.command(2, without_invoice(payer, Msat(1_000))).expect("it is begun");
+    let add = net.intercept_until(2, 0, "update_add_htlc");
+    net.receive(0, 2, &add);
+    net.receive(0, 1, &fulfil);
+    net.run();
+    let ends = |who: usize| {
+        let of = |fact: &&Fact| {
+            matches!(
+                fact,
+                Fact::PaymentSent { .. } | Fact::PaymentReceived { .. } | Fact::PaymentFailed { .. }
+            )
+        };
+        net.members[who].facts.iter().filter(of).cloned().collect::<Vec<_>>()
+    };
+    assert!(
+        matches!(&ends(0)[..], [Fact::PaymentSent { payment_hash, .. }] if *payment_hash == preimage.payment_hash())
+    );
+    assert!(matches!(&ends(2)[..], [Fact::PaymentFailed { .. }]));
+    assert!(matches!(net.command(0, without_invoice(payee, AMOUNT)), Ok(Reply::AlreadyPaid(_))));
+}
+
 #[test]
 fn what_was_paid_or_is_under_way_answers_for_no_payment_to_another_node_or_of_another_amount() {
     let mut net = net(3, &[(0, 1), (1, 2)]);

@@ -4,7 +4,7 @@ use super::config;
 use super::net::Net;
 use crate::command::{Command, Reply};
 use crate::config::default_features;
-use crate::input::{ChainInput, Input};
+use crate::input::{ChainInput, Input, SignerAnswer};
 use crate::ledger::{ChannelFact, Fact};
 use crate::node::Node;
 use crate::turn::Proposals;
@@ -119,10 +119,10 @@ fn what_should_go_on_to_a_peer_that_is_away_is_failed_at_once() {
     assert_eq!(net.times_said(1, "update_add_htlc"), 0, "nor is it passed on later");
 }
 
-/// The last is away, or says nothing any more: whoever waits for it does not wait long, and is not surprised hours later.
+/// The last is away, or says nothing any more, or our program failed in its channel: whoever waits for it does not wait long, and is not surprised hours later.
 #[test]
 fn what_a_peer_was_never_told_goes_back_after_a_minute_and_is_not_told_later() {
-    for cut in [true, false] {
+    for (cut, fails) in [(true, false), (false, false), (false, true)] {
         let mut net = Net::new(3);
         net.open(0, 1);
         net.open(1, 2);
@@ -137,6 +137,12 @@ fn what_a_peer_was_never_told_goes_back_after_a_minute_and_is_not_told_later() {
         without_the_last(&mut net);
         if cut {
             net.cut(1, 2);
+        }
+        if fails {
+            let last = net.id(2);
+            let channel = net.members[1].node.channels().find(|(_, channel)| channel.peer() == last);
+            let channel = channel.expect("it is open").0;
+            net.input(1, Input::Signer(SignerAnswer::Refused { channel }));
         }
         let open = |net: &Net| -> usize {
             net.members[1].node.channels().filter_map(|(_, c)| c.open()).map(|open| open.waiting.len()).sum()

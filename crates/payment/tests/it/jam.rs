@@ -46,7 +46,13 @@ fn an_outgoing_channel_that_holds_much_for_long_gets_no_more() {
         |stuck_slots, stuck_amount| Usage { stuck_slots, stuck_amount: Msat(stuck_amount), ..usage() };
     assert_eq!(judge(&stuck(19, 200_000), &candidate(1), false), Ok(()));
     assert_eq!(judge(&stuck(20, 0), &candidate(1), false), Err(Jam::Stuck));
-    assert_eq!(judge(&stuck(1, 200_001), &candidate(1), false), Err(Jam::Stuck));
+    assert_eq!(
+        judge(&stuck(1, 1_000_000), &candidate(1), false),
+        Ok(()),
+        "a payment that its recipient holds"
+    );
+    assert_eq!(judge(&stuck(2, 200_000), &candidate(1), false), Ok(()));
+    assert_eq!(judge(&stuck(2, 200_001), &candidate(1), false), Err(Jam::Stuck));
     assert_eq!(judge(&stuck(20, 200_001), &candidate(1), true), Ok(()));
     let small = Usage { slots: 6, stuck_slots: 3, ..usage() };
     assert_eq!(judge(&small, &candidate(1), false), Ok(()), "a few are always taken");

@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, oneshot};
 pub(crate) const MAX_PEER_QUEUED: usize = 64;
 
 /// Messages that are handed to the core together, when so many are there: while it takes them, the next are prepared.
-const MAX_TOGETHER: usize = 32;
+pub(crate) const MAX_TOGETHER: usize = 32;
 
 /// How long to sleep where the session has nothing to wait for.
 const IDLE_MILLIS: u64 = 60_000;

@@ -18,12 +18,13 @@ pub(super) fn take_part(
     let first = u64::from(reply.first_blocknum.0);
     let end = first + u64::from(reply.number_of_blocks);
     let is_in_order = reply.chain_hash == gossip.chain_hash() && end >= *next_block && first <= *next_block;
-    // LDK counts the block after a part among the blocks of that part.
-    let is_upwards = ids.is_sorted() && ids.iter().all(|id| (first..=end).contains(&u64::from(id.block())));
+    // LDK counts the block after a part among the blocks of that part, and Core Lightning tells a part in the order in which it heard
+    // of the channels.
+    let is_within = ids.iter().all(|id| (first..=end).contains(&u64::from(id.block())));
     let fits = |len: Option<usize>| len.is_none_or(|len| len == ids.len());
     let is_whole =
         fits(reply.timestamps_tlv.as_ref().map(Vec::len)) && fits(reply.checksums_tlv.as_ref().map(Vec::len));
-    if !(is_in_order && is_upwards && is_whole) {
+    if !(is_in_order && is_within && is_whole) {
         return Err(SyncFault::Range);
     }
     *next_block = end;
