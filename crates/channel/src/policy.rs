@@ -55,7 +55,7 @@ pub struct Policy {
     /// Most confirmations that we accept to wait for.
     pub max_minimum_depth: u32,
     /// Bound on the HTLCs without an output, which go to the miners at a force-close (BOLT 2,
-    /// `max_dust_htlc_exposure_msat`).
+    /// `max_dust_htlc_exposure_msat`). Of a smaller channel less is borne: [`Policy::dust_exposure_of`].
     pub max_dust_htlc_exposure: Msat,
     /// Largest share of the capacity that the commitment's fee may take, in percent (attack 39).
     pub max_fee_percent: u8,
@@ -81,6 +81,9 @@ pub struct Policy {
 /// The smallest channel that is worth its fees.
 pub const SMALLEST_FUNDING: Sat = Sat(20_000);
 
+/// What the smallest channels may lose in dust.
+pub const SMALL_DUST_EXPOSURE: Sat = Sat(50_000);
+
 /// 10 sat/vbyte.
 pub const USUAL_MAX_ANCHORS_FEERATE: FeeratePerKw = FeeratePerKw(2_500);
 
@@ -97,7 +100,7 @@ impl Policy {
             to_self_delay: 144,
             max_to_self_delay: 2016,
             htlc_minimum: Msat(1),
-            max_htlc_minimum: Msat(100_000),
+            max_htlc_minimum: Msat(10_000_000),
             max_accepted_htlcs: MAX_ACCEPTED_HTLCS,
             min_accepted_htlcs: 5,
             max_in_flight_percent: 100,
@@ -105,7 +108,7 @@ impl Policy {
             max_reserve_permille: 200,
             minimum_depth: None,
             max_minimum_depth: 144,
-            max_dust_htlc_exposure: Sat(50_000).to_msat(),
+            max_dust_htlc_exposure: Sat(500_000).to_msat(),
             max_fee_percent: 50,
             min_feerate_percent: 25,
             max_feerate_factor: 10,
@@ -125,6 +128,15 @@ impl Policy {
             let extra = u32::try_from(funding.0 / 10_000_000).unwrap_or(3);
             3 + extra.min(3)
         })
+    }
+
+    /// What may be in HTLCs without an output in a channel of this capacity: [`SMALL_DUST_EXPOSURE`] in every one, beyond that a
+    /// twentieth. Where fees are high all small payments have none, and a large channel that carried a dozen of them would be of
+    /// little use.
+    #[must_use]
+    pub fn dust_exposure_of(&self, capacity: Sat) -> Msat {
+        let share = Sat(capacity.0 / 20).max(SMALL_DUST_EXPOSURE);
+        self.max_dust_htlc_exposure.min(share.to_msat())
     }
 
     /// What a commitment of ours shall pay by an estimate.

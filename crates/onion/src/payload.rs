@@ -163,8 +163,24 @@ pub(crate) fn decode_forward(payload: &[u8], at: usize) -> Result<ForwardPayload
     })
 }
 
+/// Whether a payload that can be read has a record of this type.
+fn has_record(payload: &[u8], at: usize, kind: u64) -> bool {
+    let mut found = false;
+    let read = for_each_record(
+        payload,
+        at,
+        |_| true,
+        |record| {
+            found |= record.number == kind;
+            Ok(())
+        },
+    );
+    read.is_ok() && found
+}
+
 /// Decodes the payload of the recipient, which begins `at` bytes into the decrypted stream.
 pub(crate) fn decode_final(payload: &[u8], at: usize) -> Result<FinalPayload, BadPayload> {
+    let is_keysend = has_record(payload, at, KEYSEND_PREIMAGE);
     let known = |kind| {
         [
             AMT_TO_FORWARD,
@@ -175,6 +191,9 @@ pub(crate) fn decode_final(payload: &[u8], at: usize) -> Result<FinalPayload, Ba
             KEYSEND_PREIMAGE,
         ]
         .contains(&kind)
+            // What applications add to keysends is for them alone, and all of it is handed to them: messages have had even types from
+            // the first day.
+            || (is_keysend && kind >= FIRST_CUSTOM_TYPE)
     };
     let (mut amount, mut expiry) = (None, None);
     let (mut payment_data, mut payment_metadata, mut keysend_preimage) = (None, None, None);

@@ -11,6 +11,9 @@ use astrape_wire::{Error, Message};
 /// What LND says when something went wrong within it that a new connection mends.
 const ITS_OWN_FAULT: &[u8] = b"internal error";
 
+/// What LND says when it could not take a `revoke_and_ack`: it ends the connection, and keeps the channel.
+const NOT_REVOKED: &[u8] = b"invalid revocation";
+
 /// What LND before 0.18 says to a `shutdown` while HTLCs are there.
 const NO_SHUTDOWN_YET: &[u8] = b"link failed to shutdown";
 
@@ -63,10 +66,10 @@ impl Work<'_> {
     /// answer to that yet; it will ask again.
     ///
     /// # Errors
-    /// For the two texts by which LND means that the channel stays (ADR 26): the connection is to begin anew.
+    /// For the texts by which LND means that the channel stays (ADR 26): the connection is to begin anew.
     pub(crate) fn peer_error(mut self, error: &Error) -> Result<Transition, Fault> {
         let text = error.data.trim_ascii();
-        let is_passing = text == ITS_OWN_FAULT || text == NO_SHUTDOWN_YET;
+        let is_passing = [ITS_OWN_FAULT, NOT_REVOKED, NO_SHUTDOWN_YET].contains(&text);
         match &mut self.link {
             Link::CheckingClaim => return Ok(self.finish()),
             // An `error` for all channels: another of them has ended the connection.

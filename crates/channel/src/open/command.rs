@@ -110,7 +110,7 @@ impl Work<'_> {
                     return Err(Refusal::PeerCannotPayFee);
                 }
             }
-            let limit = self.view.policy.max_dust_htlc_exposure;
+            let limit = self.view.policy.dust_exposure_of(open.funding.terms.capacity);
             let dust = projection.trims(open, &htlc, projection.feerate);
             if dust && projection.dust(open, projection.feerate) > limit {
                 return Err(Refusal::DustExposure { limit });

@@ -46,7 +46,7 @@ impl Work<'_> {
         if fee > share {
             return Err(Fault::FeeShare { fee, percent });
         }
-        let limit = self.view.policy.max_dust_htlc_exposure;
+        let limit = self.view.policy.dust_exposure_of(open.funding.terms.capacity);
         let exposure = next.dust(open, feerate).max(open.next_remote().dust(open, feerate));
         if open.params.format == CommitmentFormat::StaticRemotekey && rises && exposure > limit {
             return Err(Fault::DustExposure { exposure, limit });
@@ -69,7 +69,7 @@ impl Work<'_> {
         let fee = next.fee(open, feerate, 0);
         let share = Sat(open.funding.terms.capacity.0 / 100 * u64::from(self.view.policy.max_fee_percent));
         let exposed = open.params.format == CommitmentFormat::StaticRemotekey
-            && next.dust(open, feerate) > self.view.policy.max_dust_htlc_exposure;
+            && next.dust(open, feerate) > self.view.policy.dust_exposure_of(open.funding.terms.capacity);
         if next.shortfall(open, Side::Local, feerate, 0) > Msat::ZERO || fee > share || exposed {
             self.open.waiting_feerate = None;
         }

@@ -89,7 +89,7 @@ impl Work<'_> {
 
     /// BOLT 2 `max_dust_htlc_exposure_msat`: what comes over the bound is taken and failed once committed (attack 38).
     fn is_over_dust_exposure(&self, next: &Projection, htlc: &Htlc) -> bool {
-        let limit = self.view.policy.max_dust_htlc_exposure;
+        let limit = self.view.policy.dust_exposure_of(self.open.funding.terms.capacity);
         let committed = htlc.committed();
         let over = |p: &Projection| {
             p.trims(&self.open, &committed, p.feerate) && p.dust(&self.open, p.feerate) > limit

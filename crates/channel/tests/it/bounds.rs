@@ -50,8 +50,8 @@ fn sendable(pair: &Pair, who: usize) -> Msat {
 fn a_proposal_may_go_as_far_as_the_policy_lets_it() {
     assert!(takes_proposal(|m| m.to_self_delay = 2016));
     assert!(!takes_proposal(|m| m.to_self_delay = 2017));
-    assert!(takes_proposal(|m| m.htlc_minimum_msat = Msat(100_000)));
-    assert!(!takes_proposal(|m| m.htlc_minimum_msat = Msat(100_001)));
+    assert!(takes_proposal(|m| m.htlc_minimum_msat = Msat(10_000_000)));
+    assert!(!takes_proposal(|m| m.htlc_minimum_msat = Msat(10_000_001)));
     // A fifth of the million.
     assert!(takes_proposal(|m| m.channel_reserve_satoshis = Sat(200_000)));
     assert!(!takes_proposal(|m| m.channel_reserve_satoshis = Sat(200_001)));
@@ -83,6 +83,18 @@ fn what_peers_may_open_at_least_binds_peers_alone() {
     };
     assert!(chooses_more(A).deliver(A).is_ok(), "what we open ourselves may be smaller");
     assert!(chooses_more(B).deliver(A).is_err());
+}
+
+#[test]
+fn more_may_be_in_dust_in_larger_channels_up_to_a_bound() {
+    let policy = Policy::default_for(Network::Regtest);
+    let bound = |capacity: u64| policy.dust_exposure_of(Sat(capacity)).to_sat_floor().0;
+    assert_eq!(
+        [20_000, 1_000_000, 4_000_000, 10_000_000, 1_000_000_000].map(bound),
+        [50_000, 50_000, 200_000, 500_000, 500_000]
+    );
+    let strict = Policy { max_dust_htlc_exposure: Msat(7), ..policy.clone() };
+    assert_eq!(strict.dust_exposure_of(Sat(1_000_000_000)), Msat(7));
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn error(pair: &Pair, text: &str) -> Message {
 
 #[test]
 fn an_error_that_passes_ends_the_connection_and_not_the_channel() {
-    for text in ["internal error", " internal error\n", "link failed to shutdown"] {
+    for text in ["internal error", " internal error\n", "invalid revocation", "link failed to shutdown"] {
         let mut pair = Pair::default_ready();
         let message = error(&pair, text);
         let (fault, reaction) = pair.refused(A, message);

@@ -225,7 +225,7 @@ fn numbers_out_of_bounds_are_refused() {
 #[test]
 fn what_would_be_of_little_use_is_refused() {
     refused(|m| m.funding_satoshis = Sat(19_999));
-    refused(|m| m.htlc_minimum_msat = Msat(100_001));
+    refused(|m| m.htlc_minimum_msat = Msat(10_000_001));
     refused(|m| m.max_htlc_value_in_flight_msat = Msat(0));
     refused(|m| m.channel_reserve_satoshis = Sat(200_001));
     refused(|m| m.max_accepted_htlcs = 4);

@@ -98,6 +98,19 @@ fn only<T>(all: Vec<T>) -> T {
     all.into_iter().next().expect("one")
 }
 
+/// LND takes one that differs in its message flags alone for a repetition.
+#[test]
+fn the_first_public_update_asks_for_something_else_than_the_private_one_before_it() {
+    let said = |announced: bool| {
+        let made = if announced { super::gossip::announced(1, peer(2)) } else { known(1, peer(2)) };
+        let mut node = node_with(config(), vec![made]);
+        let effects = tick(&mut node, later(0));
+        let told = to_peers(&effects).into_iter().map(|(_, update)| update).chain(public(&effects)).next();
+        told.expect("it is told").htlc_maximum_msat
+    };
+    assert_eq!((said(false), said(true)), (Msat(699_999_999), Msat(700_000_000)));
+}
+
 // BOLT 7.the-channel_update-message.8
 // BOLT 7.the-channel_update-message.9
 // BOLT 7.the-channel_update-message.10

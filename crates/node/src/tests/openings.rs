@@ -11,7 +11,7 @@ use crate::node::Node;
 use crate::turn::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
 use astrape_channel::{Channel, Opening, Phase};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, NodeId, Sat};
-use astrape_wire::{FundingCreated, Message, OpenChannel};
+use astrape_wire::{Error, FundingCreated, Message, OpenChannel};
 use bitcoin::absolute::LockTime;
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
@@ -302,6 +302,24 @@ fn a_channel_that_its_funding_does_not_fund_is_failed_and_never_used() {
         net.mine(Vec::new());
     }
     assert_eq!(net.times_said(1, "channel_ready"), 1);
+}
+
+/// Before its `funding_signed` the peer knows the channel by its first name.
+#[test]
+fn a_funding_that_the_peer_refuses_by_the_temporary_id_ends_the_opening() {
+    for name in [0, 1] {
+        let mut net = Net::new(2);
+        net.propose(0, 1);
+        let Some(Message::OpenChannel(opened)) = net.intercept(0, 1) else { panic!("it opens") };
+        net.receive(1, 0, &Message::OpenChannel(opened.clone()));
+        let accepted = net.intercept(1, 0).expect("it accepts");
+        net.receive(0, 1, &accepted);
+        let temporary = if name == 0 { opened.temporary_channel_id } else { ChannelId([9; 32]) };
+        net.receive(0, 1, &Message::Error(Error { channel_id: temporary, data: b"no".to_vec() }));
+        assert_eq!(net.channels(0).len(), name);
+        let coins = net.members[0].node.clone();
+        assert_eq!(coins.coins().any(|coin| coin.reserved.is_some()), name == 1);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::effect::{Announcement, Effect, Speech};
 use crate::index::real_scid;
 use crate::state::{OwnNode, OwnUpdate, unsigned};
 use astrape_channel::{Channel, Event, Link, Open, Phase, Shutdown};
-use astrape_primitives::{ChannelKeysId, Feature, Features, NodeId, ShortChannelId};
+use astrape_primitives::{ChannelKeysId, Feature, Features, Msat, NodeId, ShortChannelId};
 use astrape_wire::{ChannelAnnouncement, ChannelUpdate, Message, NodeAnnouncement};
 use bitcoin::hashes::Hash as _;
 use bitcoin::secp256k1::Message as Digest;
@@ -147,7 +147,12 @@ impl Turn<'_> {
         let policy = self.node.policy(&keys);
         let capacity = open.funding.terms.capacity.to_msat();
         let most = capacity.min(open.params.remote.max_htlc_value_in_flight);
-        let htlc_maximum_msat = policy.htlc_maximum.unwrap_or(most).min(most);
+        let mut htlc_maximum_msat = policy.htlc_maximum.unwrap_or(most).min(most);
+        if open.params.announce && !open.is_announced() {
+            // LND takes an update that differs in nothing but what it is not to do with it for a repetition, and keeps the older one for
+            // a day: others would never be told of the channel.
+            htlc_maximum_msat = htlc_maximum_msat.saturating_sub(Msat(1));
+        }
         Some(ChannelUpdate {
             signature: unsigned(),
             chain_hash: config.channel.network.chain_hash(),

@@ -5,7 +5,7 @@ use super::replay::replayed;
 use crate::effect::{Effect, Speech};
 use crate::input::{PeerEvent, PeerMessage};
 use crate::node::ConnectedPeer;
-use astrape_channel::{Event, Fault, Reaction, reaction};
+use astrape_channel::{Event, Fault, Phase, Reaction, reaction};
 use astrape_onion::{PeelFailure, Peeled};
 use astrape_primitives::{ChannelId, ChannelKeysId, CommitmentNumber, Features, NodeId};
 use astrape_wire::{ChannelReestablish, Error, FundingCreated, Message, UpdateAddHtlc, Warning};
@@ -127,6 +127,10 @@ impl Turn<'_> {
                 }
                 _ => self.drive(channel, Event::Message(message)),
             },
+            None if matches!(message, Message::Error(_)) && self.opening_called(peer, id).is_some() => {
+                let opening = self.opening_called(peer, id).expect("it was just found");
+                self.drive(opening, Event::Message(message));
+            }
             None => {
                 if let Message::ChannelReestablish(told) = &message {
                     self.say_that_we_know_nothing(peer, told);
@@ -134,6 +138,19 @@ impl Turn<'_> {
                 self.unknown_channel(peer, id, name);
             }
         }
+    }
+
+    /// A channel that is being opened and that the peer may still know by its first name alone: it fails it, in place of `funding_signed`.
+    fn opening_called(&self, peer: NodeId, temporary: ChannelId) -> Option<ChannelKeysId> {
+        let of_peer = self.node.index.of_peer(&peer).into_iter();
+        let mut called = of_peer.filter(|keys| {
+            let channel = self.node.channels.get(keys);
+            channel.is_some_and(|channel| match &channel.phase {
+                Phase::Opening(opening) => opening.temporary_channel_id() == temporary,
+                _ => false,
+            })
+        });
+        called.next()
     }
 
     /// The peer goes on with a channel that we do not know, as after a new beginning with nothing but the words of the seed. What is

@@ -97,7 +97,11 @@ impl Node {
 
 /// Whether two updates ask the same.
 pub(super) fn asks_the_same(a: &ChannelUpdate, b: &ChannelUpdate) -> bool {
-    policy_of(a) == policy_of(b)
+    let most = |update: &ChannelUpdate| update.htlc_maximum_msat;
+    // What was private is public now: see where updates are made.
+    let is_made_public = a.message_flags != b.message_flags && most(a).0.abs_diff(most(b).0) == 1;
+    let asked = |update| ForwardPolicy { htlc_maximum: None, ..policy_of(update) };
+    policy_of(a) == policy_of(b) || (is_made_public && asked(a) == asked(b))
 }
 
 /// The policy that an update of ours tells.

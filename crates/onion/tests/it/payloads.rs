@@ -133,6 +133,20 @@ fn custom_records_are_kept_when_odd_and_refused_when_even() {
     assert_eq!(refused(&[&AMOUNT, &EXPIRY, &even], true), (65_536, 8));
 }
 
+/// LND sends messages with keysends in records of even types, and takes them.
+#[test]
+fn custom_records_of_a_keysend_are_kept_whatever_their_type() {
+    let preimage = [&[0xff, 0, 0, 0, 1, 0x46, 0xc6, 0x61, 0x6c, 32][..], &[7; 32]].concat();
+    let even = [0xfe, 0, 1, 0, 0, 2, 8, 9];
+    let payload = received(&[&AMOUNT, &EXPIRY, &even, &preimage]);
+    assert_eq!(payload.custom_records, BTreeMap::from([(65_536, vec![8, 9])]));
+    // What is no application's record is refused all the same.
+    assert_eq!(refused(&[&AMOUNT, &EXPIRY, &[100, 1, 1], &preimage], true), (100, 8));
+    // And where the preimage is none, nothing is.
+    let short = [&[0xff, 0, 0, 0, 1, 0x46, 0xc6, 0x61, 0x6c, 31][..], &[7; 31]].concat();
+    refused(&[&AMOUNT, &EXPIRY, &even, &short], true);
+}
+
 // BOLT 4.payload-format.54
 #[test]
 fn the_total_is_that_of_the_part_when_it_is_not_said() {

@@ -48,7 +48,7 @@ struct Wanted {
 
 impl Backoffs {
     pub(crate) fn new(fast: bool) -> Self {
-        let (first, most) = if fast { (100, 1_000) } else { (1_000, 300_000) };
+        let (first, most) = if fast { (100, 1_000) } else { (1_000, 60_000) };
         let (first, most) = (Duration::from_millis(first), Duration::from_millis(most));
         Self { first, most, lasting: most / 5, state: Mutex::default() }
     }
@@ -80,7 +80,7 @@ impl Backoffs {
 
     /// A peer is tried again, but not soon.
     pub(crate) fn put_off(&self, peer: NodeId) {
-        self.set(peer, false, |_| self.most);
+        self.set(peer, false, |_| self.most * 5);
     }
 
     fn set(&self, peer: NodeId, was_connected: bool, pause: impl FnOnce(Option<&Backoff>) -> Duration) {

@@ -4,6 +4,7 @@
 use super::is_on_its_way;
 use crate::state::FailedByPeer;
 use crate::turn::{Turn, origin_of};
+use astrape_channel::policy::SMALL_DUST_EXPOSURE;
 use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin};
 use astrape_primitives::{ChannelKeysId, Height, Msat, PaymentHash, PaymentPreimage, Side};
 use std::sync::Arc;
@@ -163,7 +164,7 @@ impl Turn<'_> {
     /// HTLCs that were failed back and are not worth going on chain for are the peer's for the taking. One is; many of them are not
     /// left to it: more than what may be lost in dust ends the channel (BOLT 2), once the peer has had its time to remove them.
     fn close_where_too_much_is_left_to_the_peer(&mut self, keys: ChannelKeysId) {
-        let limit = self.node.config.channel.max_dust_htlc_exposure;
+        let limit = self.node.config.channel.max_dust_htlc_exposure.min(SMALL_DUST_EXPOSURE.to_msat());
         let (tip, fresh_since) = (self.height(), self.node.world.fresh_since.unwrap_or_default());
         let channel = self.node.channels.get(&keys).filter(|channel| !is_on_its_way(channel));
         let Some(open) = channel.and_then(|channel| channel.open()) else { return };
