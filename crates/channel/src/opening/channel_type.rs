@@ -12,11 +12,19 @@ pub(super) struct ChannelType {
 }
 
 impl ChannelType {
-    /// The best kind that both sides know: anchors when policy wants them, an alias for what is not announced.
-    pub(super) fn choose(announce: bool, view: &View<'_>) -> Self {
+    /// The best kind that both sides know, or the one that is wanted: anchors when policy has them, an alias for what is not announced.
+    pub(super) fn choose(
+        announce: bool,
+        wanted: Option<CommitmentFormat>,
+        view: &View<'_>,
+    ) -> Result<Self, String> {
         let anchors = view.policy.anchors && view.negotiated(Feature::Anchors);
-        let format = if anchors { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
-        Self { format, scid_alias: !announce && view.negotiated(Feature::ScidAlias) }
+        let best = if anchors { CommitmentFormat::Anchors } else { CommitmentFormat::StaticRemotekey };
+        let format = wanted.unwrap_or(best);
+        if format == CommitmentFormat::Anchors && !anchors {
+            return Err("the peer knows no channels with anchors (option_anchors): open one without".into());
+        }
+        Ok(Self { format, scid_alias: !announce && view.negotiated(Feature::ScidAlias) })
     }
 
     /// The kind that the peer asks for, or why we do not take it.

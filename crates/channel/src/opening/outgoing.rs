@@ -7,6 +7,7 @@ use crate::fault::{Fault, Refusal};
 use crate::output::{Outgoing, Output, Signing, Transition};
 use crate::policy::{SMALLEST_FUNDING, View};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, Msat, NodeId, Sat, ShortChannelId, Side};
+use astrape_transactions::CommitmentFormat;
 use astrape_transactions::scripts::funding_witness_script;
 use astrape_transactions::{ChannelKeys, Commitment};
 use astrape_wire::{ANNOUNCE_CHANNEL, AcceptChannel, FundingSigned, Message, OpenChannel};
@@ -28,6 +29,8 @@ pub struct OpenRequest {
     pub push: Msat,
     /// Whether it shall be announced to the network.
     pub announce: bool,
+    /// What its commitments are to be; the best that both sides know when absent.
+    pub format: Option<CommitmentFormat>,
     /// First feerate of the commitments; our own estimate when absent.
     pub feerate: Option<FeeratePerKw>,
     /// Feerate of the funding transaction, for the wallet.
@@ -63,7 +66,7 @@ fn propose(request: &OpenRequest, view: &View<'_>) -> Result<Proposal, String> {
     {
         return Err("the upfront shutdown script has no form that the peer would accept".into());
     }
-    let kind = ChannelType::choose(request.announce, view);
+    let kind = ChannelType::choose(request.announce, request.format, view)?;
     let usual = || view.policy.commitment_feerate(kind.format, view.feerate);
     let feerate = request.feerate.unwrap_or_else(usual).max(view.policy.feerate_floor);
     let upfront = request.upfront_shutdown_script.clone();

@@ -4,6 +4,7 @@ use crate::pair::{A, B, Pair, Setup, p2wpkh};
 use astrape_channel::policy::MAX_FUNDING_WITHOUT_LARGE;
 use astrape_channel::{Channel, Event, Fault, Output, Reaction, Refusal, Transition, reaction};
 use astrape_primitives::{ChannelId, Feature, Features, FeeratePerKw, Msat, Sat};
+use astrape_transactions::CommitmentFormat;
 use astrape_wire::{AcceptChannel, Message, OpenChannel};
 use bitcoin::ScriptBuf;
 
@@ -90,6 +91,28 @@ fn our_channel_type_has_only_what_both_sides_know() {
     let mut pair = Pair::new(Setup { announce: true, ..Setup::default() });
     let kind = open_channel(&mut pair).channel_type.expect("always");
     assert!(!kind.supports(Feature::ScidAlias), "an announced channel has no alias for a name");
+}
+
+#[test]
+fn the_type_of_a_channel_can_be_chosen_among_those_that_the_peer_knows() {
+    use CommitmentFormat::{Anchors, StaticRemotekey};
+    for (anchors, wanted, opened) in [
+        (true, None, Some(Anchors)),
+        (true, Some(Anchors), Some(Anchors)),
+        (true, Some(StaticRemotekey), Some(StaticRemotekey)),
+        (false, None, Some(StaticRemotekey)),
+        (false, Some(StaticRemotekey), Some(StaticRemotekey)),
+        (false, Some(Anchors), None),
+    ] {
+        let mut pair = Pair::new(Setup { anchors, ..Setup::default() });
+        let request = astrape_channel::OpenRequest { format: wanted, ..pair.open_request() };
+        let begun = Channel::open_outgoing(request, &pair.view(A));
+        assert_eq!(begun.is_ok(), opened.is_some(), "{anchors} {wanted:?}");
+        let (Ok(transition), Some(opened)) = (begun, opened) else { continue };
+        pair.install(A, transition.next, transition.outputs);
+        pair.run();
+        assert!(pair.nodes.iter().all(|node| node.open().params.format == opened), "{anchors} {wanted:?}");
+    }
 }
 
 // BOLT 2.defined-channel-types.4

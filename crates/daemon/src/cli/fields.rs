@@ -8,12 +8,13 @@ use crate::config::{Invocation, Sourced};
 use clap::{Arg, Command};
 
 /// Fields whose arguments are called otherwise, by the command.
-const OTHER_NAMES: [(&str, &str, &str); 15] = [
+const OTHER_NAMES: [(&str, &str, &str); 16] = [
     ("close", "address", "to"),
     ("connect", "address", "peer"),
     ("connect", "node_id", "peer"),
     ("disconnect", "node_id", "peer"),
     ("open", "address", "peer"),
+    ("open", "format", "channel_type"),
     ("open", "node_id", "peer"),
     ("pay", "custom_records", "records"),
     ("pay", "node_id", "invoice"),

@@ -155,6 +155,7 @@ impl PlaygroundNode {
             funding,
             push: Msat::ZERO,
             announce: false,
+            format: None,
             feerate: None,
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await?,

@@ -42,6 +42,7 @@ impl NodeService {
         let funding = argument::sat("amount_sat", request.amount_sat)?;
         let push = argument::msat_or_none("push_msat", request.push_msat)?;
         let feerate = argument::feerate("feerate_perkw", request.feerate_perkw)?;
+        let format = request.format.as_deref().map(told::read_format).transpose()?;
         if push > funding.to_msat() {
             return Err(argument::invalid("push_msat", "it is more than the channel is to hold"));
         }
@@ -58,6 +59,7 @@ impl NodeService {
             funding,
             push,
             announce: !request.private,
+            format,
             feerate,
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await.map_err(refusal::address)?,

@@ -167,6 +167,7 @@ impl Member {
             funding,
             push,
             announce,
+            format: None,
             feerate: None,
             keys: self.handle.fresh_keys(),
             change_script: self.handle.change_script().await.unwrap(),

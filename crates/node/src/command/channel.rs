@@ -3,6 +3,7 @@
 use crate::input::FreshKeys;
 use astrape_payment::{ForwardPolicy, InboundFee};
 use astrape_primitives::{CltvDelta, FeeratePerKw, Msat, NodeId, Sat};
+use astrape_transactions::CommitmentFormat;
 use bitcoin::ScriptBuf;
 
 /// Open a channel.
@@ -16,6 +17,8 @@ pub struct OpenChannelCommand {
     pub push: Msat,
     /// Whether the network is told of it.
     pub announce: bool,
+    /// What its commitments are to be; the best that both sides know otherwise.
+    pub format: Option<CommitmentFormat>,
     /// For the funding transaction; our estimate otherwise.
     pub feerate: Option<FeeratePerKw>,
     /// Fresh keys.

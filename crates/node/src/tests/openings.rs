@@ -405,6 +405,7 @@ fn a_temporary_id_is_not_used_twice_with_a_peer() {
             funding: Sat(100_000),
             push: Msat::ZERO,
             announce: false,
+            format: None,
             feerate: Some(FeeratePerKw::FLOOR),
             keys: keys.clone(),
             change_script: super::net::script(9),

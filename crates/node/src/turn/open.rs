@@ -93,6 +93,7 @@ impl Turn<'_> {
             funding: command.funding,
             push: command.push,
             announce: command.announce,
+            format: command.format,
             feerate: self.node.config.fixed_feerate,
             funding_feerate: Some(feerate),
             temporary_channel_id: self.draw_temporary_id(command.peer),

@@ -133,6 +133,7 @@ impl World {
             funding: wanted.funding,
             push: wanted.push,
             announce: false,
+            format: None,
             feerate: Some(self.feerate),
             change_script,
             upfront_shutdown_script,

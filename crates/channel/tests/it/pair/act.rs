@@ -25,7 +25,7 @@ impl Pair {
     }
 
     /// What a node does with a step: keep, sign, say, answer.
-    pub(super) fn install(&mut self, who: usize, next: Channel, outputs: Vec<Output>) {
+    pub(crate) fn install(&mut self, who: usize, next: Channel, outputs: Vec<Output>) {
         self.nodes[who].channel = Some(next);
         self.check(who);
         for output in outputs {

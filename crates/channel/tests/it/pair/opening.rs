@@ -18,6 +18,7 @@ impl Pair {
             funding: self.setup.funding,
             push: self.setup.push,
             announce: self.setup.announce,
+            format: None,
             feerate: Some(self.setup.feerate),
             funding_feerate: None,
             temporary_channel_id: ChannelId([77; 32]),

@@ -4,7 +4,7 @@ use crate::cli::amounts::{AmountOrAll, WholeSat};
 use crate::cli::feerate::Fees;
 use crate::config::values::PeerAt;
 use astrape_primitives::Msat;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Send coins to an address on chain.
 #[derive(Args, Clone, Debug)]
@@ -52,6 +52,28 @@ pub struct Recover {
     pub only_look: bool,
 }
 
+/// What the commitments of a channel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChannelType {
+    /// Their fees are paid when they are needed, by a child
+    #[value(name = "anchors")]
+    Anchors,
+    /// Their fees are chosen before, and follow the estimate
+    #[value(name = "static_remotekey")]
+    StaticRemotekey,
+}
+
+impl ChannelType {
+    /// As the API names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ChannelType::Anchors => "anchors",
+            ChannelType::StaticRemotekey => "static_remotekey",
+        }
+    }
+}
+
 /// Open a channel.
 #[derive(Args, Clone, Debug)]
 pub struct Open {
@@ -65,6 +87,9 @@ pub struct Open {
     /// Do not tell the network of it
     #[arg(long)]
     pub private: bool,
+    /// What its commitments are to be [default: anchors, where the peer knows them]
+    #[arg(long, value_name = "TYPE")]
+    pub channel_type: Option<ChannelType>,
     /// Take also what should stay in the wallet to close channels in time, this one among them
     #[arg(long)]
     pub spend_reserve: bool,

@@ -16,6 +16,7 @@ impl Asking {
             amount_sat: open.amount.0.0,
             push_msat: open.push.0,
             private: open.private,
+            format: open.channel_type.map(|kind| kind.name().to_owned()),
             feerate_perkw: open.fees.per_kw(),
             spend_reserve: open.spend_reserve,
             accept_high_fee: open.accept_high_fee,

@@ -3,13 +3,14 @@
 use crate::engine::clock;
 use crate::service::info::saturate;
 use crate::service::money::share;
-use crate::service::policies;
+use crate::service::{argument, policies};
 use astrape_api::v1::{Channel as ChannelMessage, ChannelState};
 use astrape_channel::{Channel, How, Link, Open, Opening, Phase};
 use astrape_node::Node;
 use astrape_primitives::{ChannelKeysId, Height, Msat, Side};
 use astrape_transactions::CommitmentFormat;
 use astrape_wire::text::printable;
+use tonic::Status;
 
 /// A channel as the contract has it.
 pub(in crate::service) fn message(node: &Node, keys: ChannelKeysId, channel: &Channel) -> ChannelMessage {
@@ -97,6 +98,13 @@ fn with_proposal(message: ChannelMessage, opening: &Opening) -> ChannelMessage {
         feerate_perkw: proposal.feerate.0,
         ..message
     }
+}
+
+/// What the commitments of a channel are to be, by its name.
+pub(super) fn read_format(name: &str) -> Result<CommitmentFormat, Status> {
+    let all = [CommitmentFormat::Anchors, CommitmentFormat::StaticRemotekey];
+    let found = all.into_iter().find(|format| format_name(*format) == name);
+    found.ok_or_else(|| argument::invalid("format", "it is anchors or static_remotekey"))
 }
 
 const fn format_name(format: CommitmentFormat) -> &'static str {

@@ -226,6 +226,8 @@ fn channels(table: &mut Table, here: &Here) {
     table.numbers("push_msat", &[100_000_001], "more than the channel is to hold");
     table.numbers("push_msat", &[ALL_MONEY_SAT * 1_000 + 1, u64::MAX], NO_MONEY);
     table.not_now("private", Value::Flag(true), NO_PLACE);
+    table.wrong("format", text(""), "anchors or static_remotekey");
+    table.nonsense("format", "anchors or static_remotekey").not_now("format", text("anchors"), NO_PLACE);
     table.no_ids().not_now("request_id", text("rent"), NO_PLACE);
     table.numbers("feerate_perkw", &feerates, FEERATE);
 

@@ -234,6 +234,8 @@ fn money(huge: &str, long: &str) -> Vec<Row> {
         let twice = [&words[..words.len() - 1], &["5", "--feerate-perkw", "1250"]].concat();
         rows.push(row(command, "feerate", &twice, 2, "cannot be used with"));
     }
+    let of_type = [NOBODY, "1k", "--channel-type=?"];
+    rows.extend(each("open", "channel_type", &of_type, &["anchor", "", "taproot"], 2, "possible values"));
     rows.push(row("open", "accept_high_fee", &[NOBODY, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
     rows.push(row("withdraw", "accept_high_fee", &[MAINNET, "1k", "--accept-high-fee=no"], 2, UNEXPECTED));
     rows.push(row("open", "spend_reserve", &[NOBODY, "1k", "--spend-reserve=no"], 2, UNEXPECTED));

@@ -73,6 +73,7 @@ impl Net {
             funding: Sat(1_000_000),
             push: Msat(400_000_000),
             announce: self.announces,
+            format: None,
             feerate: Some(FeeratePerKw::FLOOR),
             keys: self.fresh_keys(from),
             change_script: script(77),
