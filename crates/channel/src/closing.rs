@@ -21,6 +21,7 @@ mod unilateral;
 pub use negotiate::Negotiation;
 pub(crate) use script::is_allowed as script_is_allowed;
 pub(crate) use unilateral::error_message;
+pub use unilateral::words_of;
 
 use crate::channel::{Channel, How, Link, Phase, Up};
 use crate::event::{Command, Event};
@@ -76,6 +77,7 @@ fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault>
     match message {
         Message::UpdateFulfillHtlc(m) => return Ok(work.preimage_seen(m.id, m.payment_preimage)),
         Message::ChannelReestablish(m) => return work.reestablish_while_closing(&m),
+        Message::Error(m) if work.open.is_the_peers_to_give_up() => return Ok(work.given_up(&m)),
         _ => {}
     }
     if !matches!(work.how, Some(How::Cooperative { .. })) {

@@ -11,6 +11,7 @@ mod errors;
 mod faults;
 mod feerates;
 mod floods;
+mod given_up;
 mod gossip;
 mod hold;
 mod hold_times;

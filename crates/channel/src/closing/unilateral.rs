@@ -24,6 +24,12 @@ pub(crate) fn error_message(channel_id: ChannelId, reason: &str) -> Message {
     Message::Error(Error { channel_id, data })
 }
 
+/// A peer's `error`, for people.
+#[must_use]
+pub fn words_of(error: &Error) -> String {
+    format!("the peer sent: {}", astrape_wire::printable(&error.data))
+}
+
 impl Open {
     /// The request to sign our newest commitment for broadcast.
     #[must_use]
@@ -79,8 +85,18 @@ impl Work<'_> {
             Link::Up(_) if is_passing => return Err(Fault::Passing(astrape_wire::printable(text))),
             Link::Up(_) | Link::Down | Link::Reestablishing(_) => {}
         }
-        self.go_on_chain(format!("the peer sent: {}", astrape_wire::printable(&error.data)));
+        if self.open.is_the_peers_to_give_up() {
+            return Ok(self.given_up(error));
+        }
+        self.go_on_chain(words_of(error));
         Ok(self.finish())
+    }
+
+    /// Whoever opened the channel does not know it, or wants it no more: CLN forgets it when it was stopped before it had our signature.
+    /// Nothing is lost that we would have to wait for, and BOLT 2 lets a fundee forget.
+    pub(super) fn given_up(mut self, error: &Error) -> Transition {
+        self.outputs.push(Output::Forgotten { reason: words_of(error) });
+        self.finish()
     }
 
     fn go_on_chain(&mut self, reason: String) {

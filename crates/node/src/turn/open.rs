@@ -191,6 +191,7 @@ impl Turn<'_> {
             self.tell(keys, ChannelFact::NotOpened { reason });
             self.node.channels.remove(&keys);
             self.node.quarantined.remove(&keys);
+            self.node.failed_by_peer.remove(&keys);
             self.forget_resolution(keys);
         }
         self.node.openings.remove(&keys);

@@ -86,6 +86,11 @@ impl Turn<'_> {
                 self.node.failed_by_peer.remove(&keys);
                 continue;
             };
+            if channel.open().is_some_and(Open::is_the_peers_to_give_up) && !self.node.suspect.contains(&keys)
+            {
+                self.forget_opening(keys, failed.words);
+                continue;
+            }
             let is_due = tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT);
             if is_due && !self.node.suspect.contains(&keys) && !self.waits_for_its_peer(&keys, channel) {
                 self.node.failed_by_peer.remove(&keys);
@@ -106,12 +111,17 @@ impl Turn<'_> {
     ) -> bool {
         use astrape_channel::{Link, Phase};
         let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
-        if !matches!(channel.link, Link::Reestablishing(_)) || !matches!(channel.phase, Phase::Open(_)) {
+        let Phase::Open(open) = &channel.phase else { return false };
+        if !matches!(channel.link, Link::Reestablishing(_)) {
+            return false;
+        }
+        // Nothing is broadcast for an opening that is given up. But blocks that were not read yet may have its funding.
+        if open.is_the_peers_to_give_up() && !self.node.world.is_behind {
             return false;
         }
         // It says so again whenever we come back: the first time counts.
         if !self.node.failed_by_peer.contains(&keys) {
-            let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
+            let words = astrape_channel::words_of(error);
             self.node.failed_by_peer.set(keys, FailedByPeer { since: self.height(), words });
         }
         true
