@@ -21,7 +21,7 @@ mod unilateral;
 pub use negotiate::Negotiation;
 pub(crate) use script::is_allowed as script_is_allowed;
 pub(crate) use unilateral::error_message;
-pub use unilateral::words_of;
+pub use unilateral::{is_passing, words_of};
 
 use crate::channel::{Channel, How, Link, Phase, Up};
 use crate::event::{Command, Event};

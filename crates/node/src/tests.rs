@@ -18,6 +18,7 @@ mod hold_times;
 mod hostile;
 mod intercepts;
 mod jamming;
+mod last_word;
 mod late;
 mod lost;
 mod money;

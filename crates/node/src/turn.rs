@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
                 if is_back {
                     self.node.suspect.remove(&keys);
                     self.node.world.unmet.remove(&keys);
-                    self.node.failed_by_peer.remove(&keys);
+                    self.is_heard_after_all(keys);
                 }
                 self.take_transition(keys, transition);
                 if is_back {

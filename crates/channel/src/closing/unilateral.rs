@@ -24,6 +24,12 @@ pub(crate) fn error_message(channel_id: ChannelId, reason: &str) -> Message {
     Message::Error(Error { channel_id, data })
 }
 
+/// Whether an `error` has one of the two texts by which LND means that the channel stays (ADR 26).
+#[must_use]
+pub fn is_passing(error: &Error) -> bool {
+    [ITS_OWN_FAULT, NO_SHUTDOWN_YET].contains(&error.data.trim_ascii())
+}
+
 /// A peer's `error`, for people.
 #[must_use]
 pub fn words_of(error: &Error) -> String {
@@ -49,6 +55,13 @@ impl Open {
     pub fn is_held_open(&self) -> bool {
         self.shutdown.local.is_some() && !self.htlcs.is_empty()
     }
+
+    /// Whether the peer may have a closing transaction that both have signed: ours follows at once where nothing else is missing, and
+    /// its own can be lost. HTLCs are none.
+    #[must_use]
+    pub fn may_be_closed_by_the_peer(&self) -> bool {
+        self.shutdown.local.is_some() && self.shutdown.remote.is_some() && self.is_at_rest()
+    }
 }
 
 impl Work<'_> {
@@ -72,7 +85,7 @@ impl Work<'_> {
     /// For the two texts by which LND means that the channel stays (ADR 26): the connection is to begin anew.
     pub(crate) fn peer_error(mut self, error: &Error) -> Result<Transition, Fault> {
         let text = error.data.trim_ascii();
-        let is_passing = text == ITS_OWN_FAULT || text == NO_SHUTDOWN_YET;
+        let is_passing = is_passing(error);
         match &mut self.link {
             Link::CheckingClaim => return Ok(self.finish()),
             // An `error` for all channels: another of them has ended the connection.

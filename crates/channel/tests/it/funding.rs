@@ -300,7 +300,7 @@ fn an_opening_that_its_opener_gives_up_is_forgotten_at_once_where_nothing_in_it_
         pair.run();
         if closes {
             let script = pair.nodes[B].shutdown_script.clone();
-            pair.command(B, astrape_channel::Command::Shutdown { script });
+            pair.command(B, Command::Shutdown { script });
             pair.run();
             assert_eq!(pair.nodes[B].phase(), "closing");
         }
