@@ -24,7 +24,7 @@ pub(crate) use negotiating::Negotiating;
 mod once;
 mod open;
 #[cfg(test)]
-pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
+pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER, MAX_UNFUNDED_PER_PEER};
 pub(crate) mod pay;
 pub(crate) mod peer;
 mod policy;

@@ -1,18 +1,21 @@
 //! Openings of peers that their opener does not know any more, or wants no more.
 
 use super::net::Net;
-use crate::command::{Command, Reply};
+use crate::command::{Command, OpenChannelCommand, Reply};
 use crate::input::{ChainInput, Freshness, Input};
 use crate::ledger::{ChannelFact, Fact};
-use crate::turn::MAX_UNCONFIRMED_PER_PEER;
+use crate::turn::{MAX_UNCONFIRMED_PER_PEER, MAX_UNFUNDED_PER_PEER};
 use astrape_channel::{Channel, Phase};
 use astrape_primitives::{ChannelId, Msat};
 use astrape_wire::{Error, Message};
 
+fn with_push(net: &mut Net, push: Msat) -> OpenChannelCommand {
+    OpenChannelCommand { push, ..net.opening(0, 1) }
+}
+
 /// Node 1 has signed for a channel of node 0, which has lost it. They may have come back to each other.
 fn lose(net: &mut Net, push: Msat, reconnected: bool) -> ChannelId {
-    let mut command = net.opening(0, 1);
-    command.push = push;
+    let command = with_push(net, push);
     let reply = net.command(0, Command::OpenChannel(Box::new(command)));
     assert!(matches!(reply, Ok(Reply::Opening { .. })));
     for (from, to) in [(0, 1), (1, 0), (0, 1)] {
@@ -136,5 +139,39 @@ fn an_opening_is_not_forgotten_while_blocks_are_missing_that_may_have_its_fundin
             assert_eq!(net.channels(1), []);
             assert!(is_told(&net));
         }
+    }
+}
+
+// attack 55
+#[test]
+fn what_was_given_up_takes_no_place_of_what_waits_but_is_not_kept_without_end() {
+    for reconnected in [false, true] {
+        let mut net = Net::new(2);
+        for given_up in 0..MAX_UNFUNDED_PER_PEER {
+            assert_eq!(net.channels(1).len(), given_up);
+            let command = with_push(&mut net, Msat(1_000));
+            let reply = net.command(0, Command::OpenChannel(Box::new(command)));
+            assert!(matches!(reply, Ok(Reply::Opening { .. })), "{reply:?}");
+            for (from, to) in [(0, 1), (1, 0), (0, 1)] {
+                let message = net.intercept(from, to).expect("said");
+                net.receive(to, from, &message);
+            }
+            let Some(Message::FundingSigned(signed)) = net.intercept(1, 0) else { panic!("it has a place") };
+            if reconnected {
+                net.cut(0, 1);
+                net.connect(0, 1);
+            }
+            net.receive(1, 0, &unknown(signed.channel_id));
+            net.cut(0, 1);
+            net.connect(0, 1);
+            net.clear(0, 1);
+            net.clear(1, 0);
+        }
+        let errors = net.times_said(1, "error");
+        net.propose(0, 1);
+        let proposal = net.intercept(0, 1).expect("said");
+        net.receive(1, 0, &proposal);
+        assert_eq!(net.times_said(1, "error"), errors + 1, "there is an end to it");
+        assert_eq!(net.channels(1).len(), MAX_UNFUNDED_PER_PEER);
     }
 }
