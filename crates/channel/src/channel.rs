@@ -70,6 +70,8 @@ pub struct Up {
     pub negotiation: Option<Negotiation>,
     /// Where the exchange of `announcement_signatures` stands.
     pub announcement: AnnouncementLink,
+    /// Whether one side has told the other on this connection how the channel ends: it is not said again.
+    pub told: bool,
 }
 
 /// How far a channel is.

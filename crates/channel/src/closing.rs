@@ -21,6 +21,7 @@ mod unilateral;
 pub use negotiate::Negotiation;
 pub(crate) use script::is_allowed as script_is_allowed;
 pub(crate) use unilateral::error_message;
+pub use unilateral::{is_passing, words_of};
 
 use crate::channel::{Channel, How, Link, Phase, Up};
 use crate::event::{Command, Event};
@@ -71,17 +72,19 @@ pub(crate) fn handle(channel: &Channel, event: Event, view: &View<'_>) -> Result
 }
 
 /// The peer may not have our last `closing_signed`: a cooperative close is negotiated again. A preimage is worth its HTLC upstream,
-/// however late it comes. To all else there is no answer any more.
+/// however late it comes. Who goes on with a channel that has failed is told so. To all else there is no answer any more.
 fn handle_message(work: Work<'_>, message: Message) -> Result<Transition, Fault> {
-    if let Message::UpdateFulfillHtlc(m) = message {
-        return Ok(work.preimage_seen(m.id, m.payment_preimage));
+    match message {
+        Message::UpdateFulfillHtlc(m) => return Ok(work.preimage_seen(m.id, m.payment_preimage)),
+        Message::ChannelReestablish(m) => return work.reestablish_while_closing(&m),
+        Message::Error(m) if work.open.is_the_peers_to_give_up() => return Ok(work.given_up(&m)),
+        _ => {}
     }
     if !matches!(work.how, Some(How::Cooperative { .. })) {
         return Ok(work.finish());
     }
     let spent = work.open.funding.spent.is_some();
     match message {
-        Message::ChannelReestablish(m) => work.channel_reestablish(&m),
         // A block came while it was on its way: nothing is left to agree on.
         Message::Shutdown(_) | Message::ClosingSigned(_) if spent => Ok(work.finish()),
         Message::Shutdown(m) => work.shutdown(&m),

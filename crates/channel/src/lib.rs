@@ -47,7 +47,7 @@ pub use announcement::{ANNOUNCEMENT_DEPTH, Announcement, AnnouncementHalf};
 pub use channel::{
     Balances, Channel, Closed, Closing, Early, How, Link, Open, Opening, Phase, Readiness, Shutdown, Up,
 };
-pub use closing::Negotiation;
+pub use closing::{Negotiation, is_passing, words_of};
 pub use event::{Command, Event};
 pub use fault::{Fault, Reaction, Refusal, reaction};
 pub use htlc::{Attribution, Htlc, HtlcKey, NewHtlc, OnionSource, Origin, Resolution};

@@ -92,10 +92,10 @@ impl Index {
         self.wants_tip.keys().copied().collect()
     }
 
-    /// Channels that peers opened and whose funding is not confirmed: all of them, and those of one peer.
-    pub(crate) fn unconfirmed_incoming(&self, peer: &NodeId) -> (usize, usize) {
-        let of_peer = self.unconfirmed_incoming.values().filter(|p| *p == peer).count();
-        (self.unconfirmed_incoming.len(), of_peer)
+    /// Channels that peers opened and whose funding is not confirmed: how many in all, and those of one peer.
+    pub(crate) fn unconfirmed_incoming(&self, peer: &NodeId) -> (usize, Vec<ChannelKeysId>) {
+        let of_peer = self.unconfirmed_incoming.iter().filter(|(_, p)| *p == peer);
+        (self.unconfirmed_incoming.len(), of_peer.map(|(keys, _)| *keys).collect())
     }
 
     /// The channel whose end an output is followed for.

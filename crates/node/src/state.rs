@@ -63,7 +63,7 @@ impl ChainState {
     }
 }
 
-/// A channel that its peer has failed before it told where it is.
+/// A channel that its peer has failed before it told where it is, or at the end of a cooperative close.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedByPeer {
     /// The best block when it did.

@@ -24,7 +24,7 @@ pub(crate) use negotiating::Negotiating;
 mod once;
 mod open;
 #[cfg(test)]
-pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER};
+pub(crate) use open::{MAX_UNCONFIRMED, MAX_UNCONFIRMED_PER_PEER, MAX_UNFUNDED_PER_PEER};
 pub(crate) mod pay;
 pub(crate) mod peer;
 mod policy;
@@ -177,7 +177,7 @@ impl<'a> Turn<'a> {
                 if is_back {
                     self.node.suspect.remove(&keys);
                     self.node.world.unmet.remove(&keys);
-                    self.node.failed_by_peer.remove(&keys);
+                    self.is_heard_after_all(keys);
                 }
                 self.take_transition(keys, transition);
                 if is_back {

@@ -195,13 +195,9 @@ pub fn is_closing(terms: &FundingTerms, tx: &Transaction, scripts: [&ScriptBuf; 
     has_form && tx.output.iter().all(|output| scripts.contains(&&output.script_pubkey))
 }
 
-/// Weight of a closing transaction with both outputs, to estimate its fee before it exists.
+/// Weight of a closing transaction with outputs of these scripts, to estimate its fee before it exists.
 #[must_use]
-pub fn closing_weight(local_script: &ScriptBuf, remote_script: &ScriptBuf) -> u64 {
-    let output = |script: &ScriptBuf| weights::output_weight(script.len() as u64);
-    weights::TRANSACTION_FIELDS_WEIGHT
-        + weights::INPUT_WEIGHT
-        + weights::FUNDING_WITNESS_WEIGHT
-        + output(local_script)
-        + output(remote_script)
+pub fn closing_weight<'a>(scripts: impl IntoIterator<Item = &'a ScriptBuf>) -> u64 {
+    let outputs: u64 = scripts.into_iter().map(|script| weights::output_weight(script.len() as u64)).sum();
+    weights::TRANSACTION_FIELDS_WEIGHT + weights::INPUT_WEIGHT + weights::FUNDING_WITNESS_WEIGHT + outputs
 }

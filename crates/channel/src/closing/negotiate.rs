@@ -81,12 +81,7 @@ impl Open {
     pub(crate) fn refuses_to_replace(&self, tx: &Transaction, view: &View<'_>) -> Option<String> {
         let paid_out: Sat = tx.output.iter().map(|output| Sat::from(output.value)).sum();
         let fee = self.funding.terms.capacity.saturating_sub(paid_out);
-        let none = bitcoin::ScriptBuf::new();
-        let weight = closing_weight(
-            self.shutdown.local.as_ref().unwrap_or(&none),
-            self.shutdown.remote.as_ref().unwrap_or(&none),
-        );
-        (fee >= view.lowest_feerate.fee(weight)).then(|| {
+        (fee >= view.lowest_feerate.fee(weight_of(tx))).then(|| {
             format!("the closing transaction that both sides signed pays {fee} and is on its way: it needs no delay")
         })
     }
@@ -103,11 +98,24 @@ impl Open {
         self.closing_fees_up_to(LAST_CLOSING_FEE_PERCENT, estimate).0.max_fee_satoshis
     }
 
+    /// Weight of the closing transaction that we propose: what is dust has no output. The opener's may become so by the fee; then it
+    /// pays a little more than it would have to.
+    fn closing_weight(&self) -> u64 {
+        let terms = &self.funding.terms;
+        let limit = terms.local.dust_limit.max(terms.remote.dust_limit);
+        let is_paid = |side| self.balances.of(side).to_sat_floor() >= limit;
+        let (local, remote) = (self.shutdown.local.as_ref(), self.shutdown.remote.as_ref());
+        closing_weight(
+            local
+                .filter(|_| is_paid(Side::Local))
+                .into_iter()
+                .chain(remote.filter(|_| is_paid(Side::Remote))),
+        )
+    }
+
     /// With so many percent of the estimate at most, where it is we who pay.
     fn closing_fees_up_to(&self, percent: u64, estimate: FeeratePerKw) -> (FeeRange, Sat) {
-        let none = bitcoin::ScriptBuf::new();
-        let scripts = (self.shutdown.local.as_ref(), self.shutdown.remote.as_ref());
-        let weight = closing_weight(scripts.0.unwrap_or(&none), scripts.1.unwrap_or(&none));
+        let weight = self.closing_weight();
         let most = self.balances.of(self.params.opener).to_sat_floor();
         let min = MIN_CLOSING_FEERATE.fee(weight).min(most);
         let choice = estimate.fee(weight);
@@ -197,7 +205,7 @@ impl Work<'_> {
         let tx = self.signed_variant(fee, &message.signature)?;
         let (range, choice) = match &up.negotiation {
             Some(n) => (n.range, n.sent),
-            None => self.range_in_answer_to(message)?,
+            None => self.range_in_answer_to(message, &tx)?,
         };
         let sent = up.negotiation.as_ref().map(|n| n.sent);
         let most = self.open.most_closing_fee(self.view.feerate).max(range.max_fee_satoshis);
@@ -227,8 +235,13 @@ impl Work<'_> {
         Ok(self.finish())
     }
 
-    /// Our range when the peer speaks first: only the other side's opener may.
-    fn range_in_answer_to(&self, message: &ClosingSigned) -> Result<(FeeRange, Sat), Fault> {
+    /// Our range when the peer speaks first: only the other side's opener may. It pays, so it may pay as little as is relayed for
+    /// the outputs that it has signed.
+    fn range_in_answer_to(
+        &self,
+        message: &ClosingSigned,
+        signed: &ClosingTransaction,
+    ) -> Result<(FeeRange, Sat), Fault> {
         if self.open.params.opener == Side::Local {
             return Err(Fault::Unexpected {
                 message: "closing_signed",
@@ -236,6 +249,7 @@ impl Work<'_> {
             });
         }
         let (mut range, choice) = self.open.closing_fees(self.view.feerate);
+        range.min_fee_satoshis = range.min_fee_satoshis.min(MIN_CLOSING_FEERATE.fee(weight_of(signed.tx())));
         if let Some(theirs) = message.fee_range {
             range.max_fee_satoshis = range.max_fee_satoshis.max(theirs.max_fee_satoshis);
         }
@@ -272,4 +286,9 @@ impl Work<'_> {
         self.outputs.push(Output::BroadcastClosing { request: request.clone(), remote_signature, txid });
         self.how = Some(How::Cooperative { request: Box::new(request), remote_signature });
     }
+}
+
+/// Weight of a closing transaction when it is signed.
+fn weight_of(tx: &Transaction) -> u64 {
+    closing_weight(tx.output.iter().map(|output| &output.script_pubkey))
 }

@@ -1,12 +1,12 @@
 //! Going on chain with our own commitment, and what a peer's `error` does.
 
-use crate::channel::{How, Link, Open, Up};
+use crate::channel::{Early, How, Link, Open, Up};
 use crate::fault::{Fault, Refusal};
 use crate::open::Work;
 use crate::output::{Output, Story, Transition};
 use astrape_primitives::ChannelId;
 use astrape_transactions::LocalCommitmentRequest;
-use astrape_wire::{Error, Message};
+use astrape_wire::{ChannelReestablish, Error, Message};
 
 /// What LND says when something went wrong within it that a new connection mends.
 const ITS_OWN_FAULT: &[u8] = b"internal error";
@@ -27,6 +27,18 @@ pub(crate) fn error_message(channel_id: ChannelId, reason: &str) -> Message {
     Message::Error(Error { channel_id, data })
 }
 
+/// Whether an `error` has one of the texts by which LND means that the channel stays (ADR 26).
+#[must_use]
+pub fn is_passing(error: &Error) -> bool {
+    [ITS_OWN_FAULT, NOT_REVOKED, NO_SHUTDOWN_YET].contains(&error.data.trim_ascii())
+}
+
+/// A peer's `error`, for people.
+#[must_use]
+pub fn words_of(error: &Error) -> String {
+    format!("the peer sent: {}", astrape_wire::printable(&error.data))
+}
+
 impl Open {
     /// The request to sign our newest commitment for broadcast.
     #[must_use]
@@ -45,6 +57,13 @@ impl Open {
     #[must_use]
     pub fn is_held_open(&self) -> bool {
         self.shutdown.local.is_some() && !self.htlcs.is_empty()
+    }
+
+    /// Whether the peer may have a closing transaction that both have signed: ours follows at once where nothing else is missing, and
+    /// its own can be lost. HTLCs are none.
+    #[must_use]
+    pub fn may_be_closed_by_the_peer(&self) -> bool {
+        self.shutdown.local.is_some() && self.shutdown.remote.is_some() && self.is_at_rest()
     }
 }
 
@@ -69,7 +88,7 @@ impl Work<'_> {
     /// For the texts by which LND means that the channel stays (ADR 26): the connection is to begin anew.
     pub(crate) fn peer_error(mut self, error: &Error) -> Result<Transition, Fault> {
         let text = error.data.trim_ascii();
-        let is_passing = [ITS_OWN_FAULT, NOT_REVOKED, NO_SHUTDOWN_YET].contains(&text);
+        let is_passing = is_passing(error);
         match &mut self.link {
             Link::CheckingClaim => return Ok(self.finish()),
             // An `error` for all channels: another of them has ended the connection.
@@ -82,12 +101,23 @@ impl Work<'_> {
             Link::Up(_) if is_passing => return Err(Fault::Passing(astrape_wire::printable(text))),
             Link::Up(_) | Link::Down | Link::Reestablishing(_) => {}
         }
-        self.go_on_chain(format!("the peer sent: {}", astrape_wire::printable(&error.data)));
+        if self.open.is_the_peers_to_give_up() {
+            return Ok(self.given_up(error));
+        }
+        self.go_on_chain(words_of(error));
         Ok(self.finish())
+    }
+
+    /// Whoever opened the channel does not know it, or wants it no more: CLN forgets it when it was stopped before it had our signature.
+    /// Nothing is lost that we would have to wait for, and BOLT 2 lets a fundee forget.
+    pub(super) fn given_up(mut self, error: &Error) -> Transition {
+        self.outputs.push(Output::Forgotten { reason: words_of(error) });
+        self.finish()
     }
 
     fn go_on_chain(&mut self, reason: String) {
         self.stop();
+        self.both_know();
         self.outputs.push(Output::BroadcastCommitment(self.open.local_request()));
         self.outputs.push(Output::Story(Story::ForceClosing { reason: reason.clone() }));
         self.how = Some(How::OurCommitment { reason });
@@ -97,6 +127,7 @@ impl Work<'_> {
     pub(crate) fn await_peers_commitment(&mut self, reason: String) {
         self.say_error(&reason);
         self.stop();
+        self.both_know();
         self.outputs.push(Output::Story(Story::WaitingForPeersCommitment { reason: reason.clone() }));
         self.how = Some(How::AwaitPeersCommitment { reason });
     }
@@ -106,25 +137,72 @@ impl Work<'_> {
         self.refuse_waiting(&Refusal::NotUsable("closing"));
         self.open.waiting_feerate = None;
         if let Link::Up(up) = &mut self.link {
-            *up = Up::default();
+            *up = Up { told: up.told, ..Up::default() };
         }
     }
 
     fn say_error(&mut self, reason: &str) {
-        if self.link != Link::Down {
+        let is_told = matches!(&self.link, Link::Up(up) if up.told);
+        if self.link != Link::Down && !is_told {
             self.send(error_message(self.open.params.channel_id, reason));
         }
     }
 
-    /// The peer is back. What failed stays failed, and it is told again; a cooperative close goes on.
+    /// One side has told the other, if they are connected, that the channel has failed.
+    fn both_know(&mut self) {
+        if self.link != Link::Down {
+            self.link = Link::Up(Up { told: true, ..Up::default() });
+        }
+    }
+
+    /// The peer is back. A cooperative close goes on until it is in a block. Of what failed nothing is said before the peer speaks of
+    /// it: CLN ends the connection, and with it the use of all other channels, for a word about a channel that it has seen end on chain
+    /// or has forgotten. Who takes the channel for alive says `channel_reestablish`.
     pub(super) fn connected_while_closing(mut self) -> Result<Transition, Fault> {
+        let is_spent = self.open.funding.spent.is_some();
+        if matches!(self.how, Some(How::Cooperative { .. })) && !is_spent {
+            return self.connected();
+        }
+        self.link = Link::Up(Up::default());
+        Ok(self.finish())
+    }
+
+    /// The peer goes on with the channel. What failed stays failed, and it is told so, once a connection.
+    pub(super) fn reestablish_while_closing(self, message: &ChannelReestablish) -> Result<Transition, Fault> {
+        match (&self.how, &self.link) {
+            (Some(How::Cooperative { .. }), Link::Up(up)) if self.open.funding.spent.is_some() => {
+                if up.told {
+                    Ok(self.finish())
+                } else {
+                    self.reestablish_what_is_closed(message)
+                }
+            }
+            (Some(How::Cooperative { .. }), _) => self.channel_reestablish(message),
+            _ => Ok(self.tell_how_it_ends()),
+        }
+    }
+
+    /// The peer has not seen yet that our closing transaction is in a block. Until then it hears what is due; an `error` would have it
+    /// go on chain.
+    fn reestablish_what_is_closed(mut self, message: &ChannelReestablish) -> Result<Transition, Fault> {
+        self.say_reestablish();
+        self.link = Link::Reestablishing(Early::default());
+        let mut transition = self.channel_reestablish(message)?;
+        if let Link::Up(up) = &mut transition.next.link {
+            up.told = true;
+        }
+        Ok(transition)
+    }
+
+    /// Why the channel has failed.
+    pub(crate) fn tell_how_it_ends(mut self) -> Transition {
         let reason = match &self.how {
             Some(How::OurCommitment { reason } | How::AwaitPeersCommitment { reason }) => reason.clone(),
             Some(How::Spent) => "the funding of this channel was spent".to_owned(),
-            Some(How::Cooperative { .. }) | None => return self.connected(),
+            Some(How::Cooperative { .. }) | None => return self.finish(),
         };
-        self.link = Link::Up(Up::default());
         self.say_error(&reason);
-        Ok(self.finish())
+        self.both_know();
+        self.finish()
     }
 }

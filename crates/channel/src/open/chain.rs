@@ -1,12 +1,30 @@
 //! The funding transaction in the chain: found, verified, deep enough, or gone again.
 
 use super::Work;
+use crate::channel::Open;
 use crate::fault::Fault;
 use crate::funding::Confirmation;
 use crate::output::{Output, Story, Transition};
 use crate::policy::COINBASE_MATURITY;
-use astrape_primitives::{Height, Side};
+use astrape_primitives::{Height, Msat, Side};
 use bitcoin::Transaction;
+
+impl Open {
+    /// Whether the peer has opened the channel and its funding was not deep in any block.
+    fn awaits_the_peers_funding(&self) -> bool {
+        self.params.opener == Side::Remote
+            && self.funding.confirmed.is_none()
+            && self.funding.spent.is_none()
+            && !self.readiness.sent
+    }
+
+    /// Whether the peer may give the channel up and leave us nothing to wait for: it opened it, the funding is in no block, and should
+    /// that come after all, nothing in it is ours.
+    #[must_use]
+    pub fn is_the_peers_to_give_up(&self) -> bool {
+        self.awaits_the_peers_funding() && self.balances.local == Msat::ZERO && self.htlcs.is_empty()
+    }
+}
 
 impl Work<'_> {
     /// The transaction with the funding's txid is in a block. The outpoint must have the agreed script and amount (attack 1).
@@ -72,14 +90,8 @@ impl Work<'_> {
 
     /// BOLT 2: a fundee forgets a channel whose funding does not come; also one that was given up meanwhile.
     pub(crate) fn forget_what_was_never_funded(&mut self, tip: Height) {
-        let open = &self.open;
-        let waited = tip.0.saturating_sub(open.params.funded_at.0);
-        if open.funding.confirmed.is_none()
-            && open.funding.spent.is_none()
-            && open.params.opener == Side::Remote
-            && !open.readiness.sent
-            && waited > self.view.policy.funding_timeout
-        {
+        let waited = tip.0.saturating_sub(self.open.params.funded_at.0);
+        if self.open.awaits_the_peers_funding() && waited > self.view.policy.funding_timeout {
             let reason = format!("the peer's funding transaction did not confirm within {waited} blocks");
             self.outputs.push(Output::Forgotten { reason });
         }

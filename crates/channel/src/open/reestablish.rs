@@ -31,7 +31,7 @@ impl Work<'_> {
         Ok(self.finish())
     }
 
-    fn say_reestablish(&mut self) {
+    pub(crate) fn say_reestablish(&mut self) {
         let message = crate::commitments::reestablish_message(&self.open);
         self.send(Message::ChannelReestablish(message));
     }
@@ -102,11 +102,12 @@ impl Work<'_> {
 
     /// Our own records prove that our state is old, and a peer that says otherwise lies: as where it has proved that.
     pub(crate) fn state_is_old(mut self) -> Transition {
-        if !matches!(self.how, Some(How::Spent | How::AwaitPeersCommitment { .. })) {
-            self.await_peers_commitment(
-                "our state is old, as our own records prove: please close this channel".to_owned(),
-            );
+        if matches!(self.how, Some(How::Spent | How::AwaitPeersCommitment { .. })) {
+            return self.tell_how_it_ends();
         }
+        self.await_peers_commitment(
+            "our state is old, as our own records prove: please close this channel".to_owned(),
+        );
         self.finish()
     }
 

@@ -287,6 +287,49 @@ fn the_one_who_did_not_fund_forgets_also_what_was_given_up() {
     assert_eq!(pair.nodes[B].phase(), "none");
 }
 
+fn unknown_to_the_opener(pair: &Pair) -> Message {
+    let channel_id = pair.nodes[B].open().params.channel_id;
+    Message::Error(astrape_wire::Error { channel_id, data: b"Unknown channel".to_vec() })
+}
+
+#[test]
+fn an_opening_that_its_opener_gives_up_is_forgotten_at_once_where_nothing_in_it_is_ours() {
+    for closes in [false, true] {
+        let mut pair = Pair::new(Setup { push: Msat::ZERO, ..Setup::default() });
+        pair.propose_channel();
+        pair.run();
+        if closes {
+            let script = pair.nodes[B].shutdown_script.clone();
+            pair.command(B, Command::Shutdown { script });
+            pair.run();
+            assert_eq!(pair.nodes[B].phase(), "closing");
+        }
+        let error = unknown_to_the_opener(&pair);
+        pair.receive(B, error).expect("no fault");
+        assert_eq!(pair.nodes[B].phase(), "none");
+        assert!(!pair.nodes[B].saw(|o| matches!(o, Output::BroadcastCommitment(_))));
+    }
+}
+
+#[test]
+fn an_opening_in_which_something_is_ours_or_that_was_funded_or_is_our_own_is_kept_whatever_the_peer_says() {
+    let is_kept = |push: Msat, confirms: bool, who: usize| {
+        let mut pair = Pair::new(Setup { push, ..Setup::default() });
+        pair.propose_channel();
+        pair.run();
+        if confirms {
+            let tx = pair.funding_tx();
+            pair.handle(B, Event::FundingConfirmed { tx, height: FUNDED_AT, index: 3 }).expect("as agreed");
+        }
+        let error = unknown_to_the_opener(&pair);
+        pair.receive(who, error).expect("no fault");
+        pair.nodes[who].phase() == "closing"
+    };
+    assert!(is_kept(Msat(1), false, B), "a millisatoshi is ours");
+    assert!(is_kept(Msat::ZERO, true, B), "it is funded");
+    assert!(is_kept(Msat::ZERO, false, A), "our coins are in it");
+}
+
 #[test]
 fn a_channel_whose_funding_left_the_chain_takes_no_payments_until_it_is_back() {
     let mut pair = Pair::default_ready();

@@ -194,6 +194,7 @@ fn how(pair: &Pair, who: usize) -> Option<How> {
 #[test]
 fn who_has_lost_state_waits_for_the_peers_commitment_and_broadcasts_nothing() {
     let mut pair = restored_from_a_copy();
+    let ahead = pair.nodes[A].outbox[0].clone();
     pair.deliver(A).expect("the claim is not a fault");
     assert!(matches!(how(&pair, B), Some(How::AwaitPeersCommitment { .. })));
     assert!(pair.nodes[B].saw(|o| matches!(o, Output::Story(Story::WaitingForPeersCommitment { .. }))));
@@ -218,7 +219,11 @@ fn who_has_lost_state_waits_for_the_peers_commitment_and_broadcasts_nothing() {
     );
     pair.cut();
     pair.connect();
-    assert_eq!(pair.nodes[B].times_said("error"), 2, "asked again");
+    assert_eq!(pair.nodes[B].times_said("error"), 1, "A may have seen it end");
+    for _ in 0..2 {
+        pair.receive(B, ahead.clone()).expect("no fault");
+        assert_eq!(pair.nodes[B].times_said("error"), 2, "it goes on with it, and is asked again");
+    }
     assert!(pair.nodes[B].channel.as_ref().expect("closing").owed_to_chain().is_empty());
     assert!(!pair.nodes[B].saw(|o| matches!(o, Output::BroadcastCommitment(_))));
 }
@@ -264,18 +269,62 @@ fn a_claim_that_we_are_late_without_proof_makes_us_close_with_what_we_have() {
 
 // BOLT 2.message-retransmission.8
 #[test]
-fn a_channel_that_failed_says_so_again_and_listens_no_more() {
+fn a_channel_that_failed_says_so_to_a_peer_that_goes_on_with_it_and_listens_no_more() {
     let mut pair = Pair::default_ready();
     pair.command(A, Command::ForceClose { reason: "enough".into() });
-    pair.nodes[A].outbox.clear();
+    for _ in 0..2 {
+        pair.nodes[A].outbox.clear();
+        pair.cut();
+        pair.connect();
+        let goes_on = pair.nodes[B].outbox[0].clone();
+        assert!(pair.nodes[A].outbox.is_empty(), "nothing unasked");
+        pair.deliver(B).expect("no fault");
+        let Message::Error(error) = pair.intercept(A) else { panic!("nothing but the error") };
+        assert_eq!(error.data, b"enough");
+        let before = pair.nodes[A].channel.clone();
+        pair.receive(A, goes_on).expect("ignored");
+        assert!(pair.nodes[A].outbox.is_empty(), "once");
+        assert_eq!(pair.nodes[A].channel, before);
+    }
+}
+
+/// CLN ends the connection with all its channels for a word about one that it has seen end on chain.
+#[test]
+fn of_a_channel_that_is_spent_nothing_is_said_before_the_peer_goes_on_with_it() {
+    for cooperative in [false, true] {
+        let mut pair = Pair::default_ready();
+        if cooperative {
+            let script = pair.nodes[A].shutdown_script.clone();
+            pair.command(A, Command::Shutdown { script });
+            pair.run();
+        }
+        let tx = std::sync::Arc::new(bitcoin::Transaction {
+            output: Vec::new(),
+            ..bitcoin::Transaction::clone(&pair.funding_tx())
+        });
+        pair.handle(A, Event::FundingSpent { tx, height: astrape_primitives::Height(600) }).expect("seen");
+        pair.cut();
+        pair.connect();
+        assert!(pair.nodes[A].outbox.is_empty(), "nothing unasked");
+        let goes_on = pair.nodes[B].outbox[0].clone();
+        let said = pair.nodes[A].said.len();
+        pair.receive(A, goes_on.clone()).expect("it has not seen the block");
+        let answer: &[&str] = match cooperative {
+            true => &["channel_reestablish", "channel_ready", "shutdown"],
+            false => &["error"],
+        };
+        assert_eq!(pair.nodes[A].said[said..], *answer);
+        pair.receive(A, goes_on).expect("no fault");
+        assert_eq!(pair.nodes[A].said.len(), said + answer.len(), "once");
+    }
+}
+
+#[test]
+fn a_peer_that_was_told_of_a_failure_while_it_was_coming_back_is_not_told_again() {
+    let mut pair = Pair::default_ready();
     pair.cut();
     pair.connect();
-    let Message::Error(error) = pair.intercept(A) else {
-        panic!("nothing but the error");
-    };
-    assert_eq!(error.data, b"enough");
-    assert!(pair.nodes[A].outbox.is_empty());
-    let before = pair.nodes[A].channel.clone();
-    pair.deliver(B).expect("ignored");
-    assert_eq!(pair.nodes[A].channel, before);
+    pair.command(A, Command::ForceClose { reason: "enough".into() });
+    pair.deliver(B).expect("its channel_reestablish, which was on its way");
+    assert_eq!(pair.nodes[A].times_said("error"), 1);
 }

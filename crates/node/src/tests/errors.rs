@@ -113,7 +113,9 @@ fn a_peer_that_mirrors_a_state_that_the_mark_proves_old_gets_no_commitment_but_i
     }
     net.restart(0);
     net.connect(0, 1);
+    assert_eq!(net.times_said(0, "error"), said + 1, "nothing unasked");
     net.run();
+    assert_eq!(net.times_said(0, "error"), said + 2, "it goes on with it, and is asked again");
     assert!(awaits(&net), "for as long as it takes");
     assert_eq!(net.members[0].broadcast.len(), began);
     assert_eq!(net.members[0].node.suspect().collect::<Vec<_>>(), [channel]);

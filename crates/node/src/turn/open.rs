@@ -8,7 +8,7 @@ use crate::ledger::ChannelFact;
 use crate::node::PendingOpening;
 use crate::reserve::reserve_of_opening;
 use crate::state::OwedTransaction;
-use astrape_channel::{Channel, Command, Event, IncomingRequest, OpenRequest, Reaction, reaction};
+use astrape_channel::{Channel, Command, Event, IncomingRequest, OpenRequest, Phase, Reaction, reaction};
 use astrape_primitives::{ChannelId, ChannelKeysId, FeeratePerKw, NodeId, Sat, ShortChannelId};
 use astrape_wire::{Error, Message, OpenChannel, Warning};
 use bitcoin::{OutPoint, ScriptBuf, Transaction};
@@ -19,14 +19,15 @@ use std::sync::Arc;
 pub(crate) const MAX_UNCONFIRMED_PER_PEER: usize = 4;
 pub(crate) const MAX_UNCONFIRMED: usize = 200;
 
+/// The same for one peer, with those that were given up. They are kept for two weeks, since something of ours may be in them; a peer
+/// whose openings fail may try again meanwhile, but not without end.
+pub(crate) const MAX_UNFUNDED_PER_PEER: usize = 20;
+
 impl Turn<'_> {
     /// A peer wants to open a channel.
     pub(super) fn peer_opens(&mut self, peer: NodeId, message: &OpenChannel, keys: FreshKeys) {
-        let (all, of_peer) = self.node.index.unconfirmed_incoming(&peer);
-        if all >= MAX_UNCONFIRMED || of_peer >= MAX_UNCONFIRMED_PER_PEER {
-            let data =
-                format!("{of_peer} of your channels and {all} in all wait for their funding; try later")
-                    .into();
+        if let Some(reason) = self.too_many_wait(peer) {
+            let data = reason.into_bytes();
             return self.say(peer, self.failure(peer, None, message.temporary_channel_id, data));
         }
         let temporary = message.temporary_channel_id;
@@ -62,6 +63,26 @@ impl Turn<'_> {
                 self.say(peer, speech);
             }
         }
+    }
+
+    /// Why one more of a peer may not wait for its funding.
+    fn too_many_wait(&self, peer: NodeId) -> Option<String> {
+        let (all, of_peer) = self.node.index.unconfirmed_incoming(&peer);
+        let is_given_up = |keys: &&ChannelKeysId| {
+            let channel = self.node.channels.get(keys);
+            let is_closing = channel.is_some_and(|channel| matches!(channel.phase, Phase::Closing(_)));
+            is_closing || self.node.failed_by_peer.contains(keys)
+        };
+        let given_up = of_peer.iter().filter(is_given_up).count();
+        let waiting = of_peer.len() - given_up;
+        let is_full = all >= MAX_UNCONFIRMED
+            || waiting >= MAX_UNCONFIRMED_PER_PEER
+            || of_peer.len() >= MAX_UNFUNDED_PER_PEER;
+        is_full.then(|| {
+            format!(
+                "{waiting} of your channels and {all} in all wait for their funding, and {given_up} of yours were given up; try later"
+            )
+        })
     }
 
     fn why_not_open(&self) -> Option<String> {
@@ -192,6 +213,7 @@ impl Turn<'_> {
             self.tell(keys, ChannelFact::NotOpened { reason });
             self.node.channels.remove(&keys);
             self.node.quarantined.remove(&keys);
+            self.node.failed_by_peer.remove(&keys);
             self.forget_resolution(keys);
         }
         self.node.openings.remove(&keys);

@@ -115,10 +115,13 @@ fn a_fee_beyond_the_openers_balance_and_pending_htlcs_are_refused() {
 fn a_signed_close_weighs_no_more_than_estimated() {
     let channel = channel();
     let content = content(Sat(4_000_000).to_msat(), Sat(400));
-    let closing = ClosingTransaction::build(&channel.terms, &content).expect("a closing transaction");
-    let sign = |key| channel.secp.sign_ecdsa(&closing.sighash(), key);
-    let signed = closing.signed(&sign(&channel.local.funding), &sign(&channel.remote.funding));
-    let estimate = closing_weight(&content.local_script, &content.remote_script);
-    let weight = signed.weight().to_wu();
-    assert!((estimate - 6..=estimate).contains(&weight), "{weight} {estimate}");
+    let both = ClosingTransaction::build(&channel.terms, &content).expect("a closing transaction");
+    let one = both.without_output_of(Side::Local).expect("the other's is left");
+    let scripts = [&content.local_script, &content.remote_script];
+    for (closing, estimate) in [(both, closing_weight(scripts)), (one, closing_weight([scripts[1]]))] {
+        let sign = |key| channel.secp.sign_ecdsa(&closing.sighash(), key);
+        let signed = closing.signed(&sign(&channel.local.funding), &sign(&channel.remote.funding));
+        let weight = signed.weight().to_wu();
+        assert!((estimate - 6..=estimate).contains(&weight), "{weight} {estimate}");
+    }
 }

@@ -1,11 +1,11 @@
 //! Outputs of the closing transaction that are small, and those that their owner leaves out.
 
-use super::{WEIGHT, closing_transaction, first_proposal, shut_down, signed};
+use super::{WEIGHT, agreed_fee, closing_transaction, first_proposal, proposal, shut_down, signed};
 use crate::pair::{A, B, Pair, Setup};
-use astrape_channel::{Command, Output};
+use astrape_channel::{Command, Fault, Output};
 use astrape_primitives::{FeeratePerKw, Msat, Sat, Side};
 use astrape_wire::Message;
-use bitcoin::Transaction;
+use bitcoin::{ScriptBuf, Transaction};
 
 #[test]
 fn a_peer_may_leave_out_its_own_output() {
@@ -103,4 +103,78 @@ fn the_answer_signs_the_variant_that_the_peer_chose() {
     pair.receive(B, m).expect("its own loss");
     let Message::ClosingSigned(answer) = pair.intercept(B) else { panic!("an answer") };
     assert!(without.verify(&pair.secp, Side::Remote, &answer.signature));
+}
+
+/// Weight of a closing transaction with one P2TR output, and the least fee for it that is relayed.
+const LONE_WEIGHT: u64 = 42 + 164 + 222 + 4 * 43;
+const LONE_LEAST: u64 = LONE_WEIGHT / 4;
+
+/// Both have said `shutdown` with P2TR scripts, and B has so much.
+fn where_b_has(msat: u64) -> Pair {
+    shut_down(Setup { push: Msat(msat), ..Setup::default() }, |pair| {
+        for (node, byte) in pair.nodes.iter_mut().zip([1, 2]) {
+            node.shutdown_script = ScriptBuf::from([vec![0x51, 32], vec![byte; 32]].concat());
+        }
+    })
+}
+
+/// CLN reckons with 253 sat for each 1,000 of the weight that the transaction has, and offers nothing else.
+#[test]
+fn an_opener_pays_for_the_outputs_that_are_there_and_no_more() {
+    for msat in [0, 999, 353_999] {
+        let mut pair = where_b_has(msat);
+        first_proposal(&mut pair);
+        let m = proposal(&pair, A, LONE_LEAST - 1, Some((LONE_LEAST - 1, LONE_LEAST - 1)));
+        let (fault, _) = pair.refused(B, m);
+        assert!(matches!(fault, Fault::ClosingFeesApart { .. }), "less than is relayed");
+        let m = proposal(&pair, A, 151, Some((151, 151)));
+        pair.receive(B, m).expect("it is relayed");
+        assert_eq!(agreed_fee(&pair, B), Some(151), "{msat}");
+        // The same without ranges.
+        let mut pair = where_b_has(msat);
+        first_proposal(&mut pair);
+        let m = proposal(&pair, A, 151, None);
+        pair.receive(B, m).expect("it is relayed");
+        assert_eq!(agreed_fee(&pair, B), Some(151), "{msat}");
+    }
+    // With an output of B that is no dust the same fee is too little.
+    let mut pair = where_b_has(354_000);
+    first_proposal(&mut pair);
+    let m = proposal(&pair, A, 151, Some((151, 151)));
+    let (fault, _) = pair.refused(B, m);
+    assert!(matches!(fault, Fault::ClosingFeesApart { .. }));
+    // But not where A leaves out its own.
+    let without = closing_transaction(&pair, A, 151).without_output_of(Side::Local).expect("B's is left");
+    let m = signed(&pair, A, &without, 151, Some((151, 151)));
+    pair.receive(B, m).expect("it is relayed");
+    assert_eq!(agreed_fee(&pair, B), Some(151));
+}
+
+#[test]
+fn we_as_the_opener_offer_for_the_outputs_that_are_there() {
+    for msat in [0, 353_999] {
+        let mut pair = where_b_has(msat);
+        let offered = first_proposal(&mut pair);
+        let range = offered.fee_range.expect("always");
+        let most = (LONE_WEIGHT * 11).div_ceil(10);
+        assert_eq!(offered.fee_satoshis, Sat(LONE_WEIGHT));
+        assert_eq!((range.min_fee_satoshis, range.max_fee_satoshis), (Sat(LONE_LEAST), Sat(most)));
+        let m = proposal(&pair, B, 151, Some((151, 151)));
+        pair.receive(A, m).expect("it is in the overlap");
+        assert_eq!(agreed_fee(&pair, A), Some(151), "{msat}");
+    }
+}
+
+#[test]
+fn two_of_us_close_a_channel_in_which_one_has_nothing() {
+    for msat in [0, 353_999] {
+        for who in [A, B] {
+            let mut pair = Pair::ready(Setup { push: Msat(msat), ..Setup::default() });
+            let script = pair.nodes[who].shutdown_script.clone();
+            pair.command(who, Command::Shutdown { script });
+            pair.run();
+            assert!(pair.closing_txid(A).is_some());
+            assert_eq!(pair.closing_txid(A), pair.closing_txid(B));
+        }
+    }
 }

@@ -5,7 +5,9 @@ use super::is_on_its_way;
 use crate::state::FailedByPeer;
 use crate::turn::{Turn, origin_of};
 use astrape_channel::policy::SMALL_DUST_EXPOSURE;
-use astrape_channel::{Channel, Event as ChannelEvent, Htlc, HtlcKey, Open, Origin};
+use astrape_channel::{
+    Channel, Event as ChannelEvent, Htlc, HtlcKey, Link, Open, Origin, Phase, is_passing, words_of,
+};
 use astrape_primitives::{ChannelKeysId, Height, Msat, PaymentHash, PaymentPreimage, Side};
 use std::sync::Arc;
 
@@ -87,6 +89,11 @@ impl Turn<'_> {
                 self.node.failed_by_peer.remove(&keys);
                 continue;
             };
+            if channel.open().is_some_and(Open::is_the_peers_to_give_up) && !self.node.suspect.contains(&keys)
+            {
+                self.forget_opening(keys, failed.words);
+                continue;
+            }
             let is_due = tip >= failed.since.plus(BLOCKS_FOR_THE_PEERS_COMMITMENT);
             if is_due && !self.node.suspect.contains(&keys) && !self.waits_for_its_peer(&keys, channel) {
                 self.node.failed_by_peer.remove(&keys);
@@ -99,23 +106,41 @@ impl Turn<'_> {
     /// An `error` in place of the peer's `channel_reestablish`: it has failed the channel before, and goes on chain itself. Whether
     /// our state is the newest it has not said. If ours is older than we know, our commitment would lose all against one that
     /// is on its way: so the peer's has its time to show, and only then ours goes out. HTLCs have deadlines of their own.
+    ///
+    /// The same for an `error` at the end of a cooperative close, whenever it comes: the peer may have the closing transaction, and have
+    /// sent it to the network, where our copy of its signature was lost.
     pub(in crate::turn) fn is_failed_unheard(
         &mut self,
         keys: ChannelKeysId,
         channel: &Channel,
         event: &ChannelEvent,
     ) -> bool {
-        use astrape_channel::{Link, Phase};
         let ChannelEvent::Message(astrape_wire::Message::Error(error)) = event else { return false };
-        if !matches!(channel.link, Link::Reestablishing(_)) || !matches!(channel.phase, Phase::Open(_)) {
+        let Phase::Open(open) = &channel.phase else { return false };
+        // Nothing is broadcast for an opening that is given up. But blocks that were not read yet may have its funding.
+        if open.is_the_peers_to_give_up() && !self.node.world.is_behind {
             return false;
         }
+        let waits = match &channel.link {
+            Link::Reestablishing(_) => true,
+            Link::Up(_) | Link::Down => open.may_be_closed_by_the_peer() && !is_passing(error),
+            Link::CheckingClaim => false,
+        };
         // It says so again whenever we come back: the first time counts.
-        if !self.node.failed_by_peer.contains(&keys) {
-            let words = format!("the peer sent: {}", astrape_wire::printable(&error.data));
+        if waits && !self.node.failed_by_peer.contains(&keys) {
+            let words = words_of(error);
             self.node.failed_by_peer.set(keys, FailedByPeer { since: self.height(), words });
         }
-        true
+        waits
+    }
+
+    /// The peer has told where it is: what it failed unheard goes on. At the end of a cooperative close it may tell so, and fail it, again
+    /// and again.
+    pub(in crate::turn) fn is_heard_after_all(&mut self, keys: ChannelKeysId) {
+        let open = self.node.channels.get(&keys).and_then(|channel| channel.open());
+        if !open.is_some_and(Open::may_be_closed_by_the_peer) {
+            self.node.failed_by_peer.remove(&keys);
+        }
     }
 
     /// HTLCs whose upstream is about to expire are failed back, though their own end is open: the upstream peer would close
