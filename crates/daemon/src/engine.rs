@@ -297,7 +297,8 @@ fn spawn_threads(
         // What was owed before the restart is durable already.
         release::let_out(&shared, &runtime, owed);
         let serving = AssertUnwindSafe(|| {
-            door.serve(&mut journal, |effects| release::let_out(&shared, &runtime, effects))
+            let remember = |effects: &mut Vec<Effect>| release::remember(&shared, &runtime, effects);
+            door.serve(&mut journal, remember, |effects| release::let_out(&shared, &runtime, effects))
         });
         match catch_unwind(serving) {
             Ok(Ok(())) => {}

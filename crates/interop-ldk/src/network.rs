@@ -32,7 +32,7 @@ pub use report::{Report, Tally};
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How long what a payment has left may take to be settled: a recipient holds parts for a minute.
-const TO_REST: Duration = Duration::from_secs(90);
+const TO_REST: Duration = Duration::from_secs(180);
 
 /// How large a network, and what is done in it.
 #[derive(Clone, Copy, Debug)]
@@ -74,8 +74,15 @@ pub fn play(plan: &Plan) -> Result<Option<Report>> {
     while report.payments() < plan.payments {
         let Some(deal) = Deal::draw(&mut dice, &books, plan.nodes) else { continue };
         let record = net.pay(&deal, &mut report)?;
+        let is_missed = !record.is_paid && deal.is_possible() && net.members[deal.payer].is_ours();
         records.push(record);
         books = net.rest()?;
+        if is_missed {
+            // The oracle is asked again: what is learnt on the way should be enough for a second try.
+            let record = net.pay_again(&deal.as_of(&books), &mut report)?;
+            records.extend(record);
+            books = net.rest()?;
+        }
         if report.payments().is_multiple_of(100) {
             println!("after {:.0} s: {report}", begin.elapsed().as_secs_f32());
         }
@@ -119,6 +126,13 @@ impl Deal {
         Some(Self { payer, payee, amount_msat, flow_msat, widest_msat })
     }
 
+    /// The same at a later moment.
+    fn as_of(&self, books: &Books) -> Self {
+        let flow_msat = books.balances.max_flow(self.payer, self.payee);
+        let widest_msat = books.balances.widest_way(self.payer, self.payee);
+        Self { flow_msat, widest_msat, ..*self }
+    }
+
     /// More than all hops of all parts can ask for together.
     const fn fees_msat(&self) -> u64 {
         self.amount_msat / 200 + 200_000
@@ -150,6 +164,26 @@ impl Net {
     }
 
     fn pay(&self, deal: &Deal, report: &mut Report) -> Result<Record> {
+        let (record, took) = self.attempt(deal)?;
+        let payer = &self.members[deal.payer];
+        let tally = if payer.is_ours() { &mut report.ours } else { &mut report.theirs };
+        tally.note(deal, record.is_paid, took);
+        Ok(record)
+    }
+
+    /// A second try of what could have arrived and has not, if it still can.
+    fn pay_again(&self, deal: &Deal, report: &mut Report) -> Result<Option<Record>> {
+        if !deal.is_possible() {
+            println!("after the first try {} msat could flow of {} msat", deal.flow_msat, deal.amount_msat);
+            return Ok(None);
+        }
+        let (record, _) = self.attempt(deal)?;
+        report.ours.arrived_later += u32::from(record.is_paid);
+        Ok(Some(record))
+    }
+
+    /// Pays, and tells how long that took.
+    fn attempt(&self, deal: &Deal) -> Result<(Record, Duration)> {
         let invoice = self.members[deal.payee].invoice(deal.amount_msat)?;
         let begin = Instant::now();
         let payer = &self.members[deal.payer];
@@ -170,9 +204,7 @@ impl Net {
             ensure!(!deal.is_impossible(), "{} msat arrived where {} can", deal.amount_msat, deal.flow_msat);
         }
         let is_paid = matches!(ended, Ended::Paid { .. });
-        let tally = if payer.is_ours() { &mut report.ours } else { &mut report.theirs };
-        tally.note(deal, is_paid, took);
-        Ok(Record { payee: deal.payee, hash: member::hash_of(&invoice)?, is_paid })
+        Ok((Record { payee: deal.payee, hash: member::hash_of(&invoice)?, is_paid }, took))
     }
 }
 

@@ -275,7 +275,8 @@ impl Stage {
     /// When bitcoind does not answer.
     pub fn spender(&self, of: OutPoint) -> Result<Option<Transaction>> {
         for txid in self.bitcoind.mempool()? {
-            let transaction = self.bitcoind.transaction(&txid)?;
+            // It may have been replaced or mined since.
+            let Some(transaction) = self.bitcoind.find_transaction(&txid)? else { continue };
             if transaction.input.iter().any(|input| input.previous_output == of) {
                 return Ok(Some(transaction));
             }

@@ -20,6 +20,9 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Longest call: mining a hundred blocks on a busy machine.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
 
+/// What bitcoind calls a transaction that it does not know (`RPC_INVALID_ADDRESS_OR_KEY`).
+const NO_SUCH: i64 = -5;
+
 /// Blocks until the first reward can be spent, and one.
 const FIRST_BLOCKS: u32 = 110;
 
@@ -187,6 +190,18 @@ impl Bitcoind {
     pub fn transaction(&self, txid: &str) -> Result<bitcoin::Transaction> {
         let hex: String = self.call("getrawtransaction", json!([txid]))?;
         Ok(bitcoin::consensus::encode::deserialize_hex(&hex)?)
+    }
+
+    /// The same, or none where there is none.
+    ///
+    /// # Errors
+    /// When bitcoind does not answer.
+    pub fn find_transaction(&self, txid: &str) -> Result<Option<bitcoin::Transaction>> {
+        match self.try_call::<String>("getrawtransaction", json!([txid])) {
+            Ok(hex) => Ok(Some(bitcoin::consensus::encode::deserialize_hex(&hex)?)),
+            Err(error) if error.code() == Some(NO_SUCH) => Ok(None),
+            Err(error) => Err(error).context("bitcoind: getrawtransaction"),
+        }
     }
 
     /// What a transaction pays to the miner, in satoshi.

@@ -32,12 +32,12 @@ pub mod ldk_node;
 pub mod line;
 pub mod load;
 pub mod older;
-pub mod ports;
 pub mod process;
 pub mod soak;
 pub mod wait;
 pub mod wire;
 
+pub use astrape_regtest::ports;
 pub use bitcoind::Bitcoind;
 pub use cli::{Answer, Cli};
 pub use daemon::Daemon;

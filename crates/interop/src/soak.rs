@@ -10,7 +10,7 @@ mod trouble;
 use crate::accounts::{self, Flow, Told};
 use crate::line::{Line, Opening};
 use crate::wire::Wire;
-use crate::{Cli, wait};
+use crate::{Cli, Daemon, wait};
 use anyhow::{Context as _, Result, bail, ensure};
 use payers::{Answers, Ended};
 use std::time::{Duration, Instant};
@@ -33,13 +33,16 @@ pub const MAX_DESCRIPTORS: usize = 96;
 /// sides and the forward are kept for good, in tables with their indices.
 pub const MAX_BYTES_PER_PAYMENT: u64 = 4_096;
 
+/// Payments that must end, however long they take: what the databases grow by is no measure for few.
+const MIN_ENDED: u64 = 500;
+
 /// Of the payments that ended, at least so many in a hundred must have been paid: a node that fails all also ends them.
 const MIN_SETTLED_PERCENT: u64 = 50;
 
 /// How long, and how rough.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// For how long payments are begun.
+    /// For how long payments are begun, and longer where few have ended by then.
     pub time: Duration,
     /// Payments under way at a time, each way.
     pub in_flight: usize,
@@ -53,6 +56,7 @@ pub struct Plan {
 /// What was lost, paid twice, closed, or used beyond its bound.
 pub fn play(plan: &Plan) -> Result<Option<Report>> {
     let Some(mut stage) = Stage::open()? else { return Ok(None) };
+    let disk = stage.weigh()?;
     let before = stage.books()?;
     let begin = Instant::now();
     let (answers, fates) = {
@@ -68,7 +72,8 @@ pub fn play(plan: &Plan) -> Result<Option<Report>> {
     };
     let paying = begin.elapsed();
     stage.wait_for_rest()?;
-    let report = stage.judge(&before, &answers, fates, paying)?;
+    let grown = stage.weigh()?.saturating_sub(disk);
+    let report = stage.judge(&before, &answers, fates, grown, paying)?;
     Ok(Some(report))
 }
 
@@ -82,7 +87,6 @@ struct Stage {
 struct Books {
     channels: Vec<String>,
     shares: Vec<u64>,
-    disk: u64,
 }
 
 impl Stage {
@@ -107,7 +111,17 @@ impl Stage {
         let nodes = self.line.clis();
         let channels = accounts::both_sides_agree(&nodes)?;
         ensure!(channels.len() == 2, "{channels:?}");
-        Ok(Books { channels, shares: accounts::shares(&nodes)?, disk: report::disk(&self.line)? })
+        Ok(Books { channels, shares: accounts::shares(&nodes)? })
+    }
+
+    /// What lies on the disks of all nodes. They are stopped for it: a database that is open has a part of itself in its log, which
+    /// is written over, and so tells nothing of what it holds.
+    fn weigh(&mut self) -> Result<u64> {
+        self.line.nodes.iter_mut().try_for_each(|node| node.stop().map(drop))?;
+        let disk = report::disk(&self.line)?;
+        self.line.nodes.iter_mut().try_for_each(Daemon::start)?;
+        self.wait_for_rest()?;
+        Ok(disk)
     }
 
     /// Waits until nothing is under way. The lists are long by now: only their first page is asked for, where all that is under
@@ -138,6 +152,7 @@ impl Stage {
         before: &Books,
         answers: &Answers,
         fates: trouble::Fates,
+        grown: u64,
         paying: Duration,
     ) -> Result<Report> {
         let [a, b, c] = &self.line.nodes[..] else { bail!("three nodes were started") };
@@ -154,7 +169,6 @@ impl Stage {
             ensure!(node.complaints()?.is_empty(), "{}: {:#?}", node.name(), node.complaints());
         }
         let cuts = self.wires.iter().map(Wire::cuts).sum();
-        let grown = report::disk(&self.line)?.saturating_sub(before.disk);
         let report = Report { there, back, cuts, grown, paying, fates, unknown: answers.unknown() };
         println!("{report}");
         report.is_within_bounds()?;

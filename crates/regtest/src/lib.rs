@@ -11,6 +11,7 @@
 //! | [`events`] | [`BlockEvent`]: what connected and went since a block |
 //! | [`policy`] | [`Policy`]: the settable part of the relay rules, and the rules in rooms below |
 //! | [`reject`] | why a transaction, package or block was refused, in Bitcoin Core's words |
+//! | [`ports`] | ports for the servers of tests, beside the chain and the only I/O here |
 //! | `ledger` | blocks, coins, undo, connect and disconnect |
 //! | `mempool` | unconfirmed transactions and how they hang together |
 //! | `consensus` | rules of a transaction that hold in blocks too; scripts by `bitcoinconsensus` |
@@ -39,6 +40,7 @@ pub mod events;
 pub mod faucet;
 pub mod offer;
 pub mod policy;
+pub mod ports;
 pub mod reject;
 
 mod assemble;

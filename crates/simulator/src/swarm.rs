@@ -342,7 +342,17 @@ fn come_to_rest(world: &mut World) -> Result<(), Violation> {
 
 impl World {
     pub(crate) fn payments_under_way(&self) -> bool {
-        self.users.deals.iter().any(|deal| deal.tries > 0 && !deal.is_over()) || self.has_htlcs()
+        self.users.deals.iter().any(|deal| deal.tries > 0 && !deal.is_over())
+            || self.has_htlcs()
+            || self.has_payments()
+    }
+
+    /// Whether a node has a payment: a further try of one that has ended before is under way though its deal is over, and between
+    /// two of its parts it has no HTLC.
+    fn has_payments(&self) -> bool {
+        (0..self.machines.len())
+            .filter_map(|node| self.process(node))
+            .any(|process| process.node.payments().count() > 0)
     }
 
     fn has_htlcs(&self) -> bool {

@@ -2,14 +2,21 @@
 
 use astrape_chain::{Auth, Bitcoind, BitcoindConfig, ChainSource, RpcClient, RpcError};
 use astrape_primitives::{BlockId, Network};
+use astrape_regtest::ports;
 use bitcoin::blockdata::opcodes::OP_TRUE;
 use bitcoin::script::Builder;
 use bitcoin::{Address, BlockHash, ScriptBuf};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// How often a bitcoind is started with other ports when some were taken since they were found free.
+const TRIES: u8 = 5;
+
+/// What bitcoind says then: of the port for peers, and of the one for calls.
+const PORT_TAKEN: [&str; 2] = ["Unable to bind", "Unable to start HTTP server"];
 
 /// A bitcoind of its own directory and port, killed at the end.
 pub(crate) struct Node {
@@ -62,16 +69,27 @@ impl Node {
     /// With these flags besides ours.
     pub(crate) async fn start_with(flags: &[&'static str]) -> Option<Self> {
         executable()?;
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let p2p = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let directory = tempfile::tempdir().unwrap();
-        let mut node = Self { directory, port, p2p, flags: flags.to_vec(), child: None };
-        node.run().await;
-        Some(node)
+        let mut why = String::new();
+        for _ in 0..TRIES {
+            let (port, p2p) = (ports::free().unwrap(), ports::free().unwrap());
+            let directory = tempfile::tempdir().unwrap();
+            let mut node = Self { directory, port, p2p, flags: flags.to_vec(), child: None };
+            match node.try_run().await {
+                Ok(()) => return Some(node),
+                Err(ended) => why = ended,
+            }
+            assert!(PORT_TAKEN.iter().any(|words| why.contains(words)), "{why}");
+        }
+        panic!("{why}");
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts it where it was, and waits until it answers.
     pub(crate) async fn run(&mut self) {
+        self.try_run().await.unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// The error tells with what it ended instead.
+    async fn try_run(&mut self) -> Result<(), String> {
         let exe = executable().expect("it was there before");
         let mut command = Command::new(&exe);
         command.args(["-regtest", "-server", "-dnsseed=0", "-listenonion=0", "-natpmp=0"]);
@@ -87,12 +105,16 @@ impl Node {
         let source = self.source(Network::Regtest);
         let begin = Instant::now();
         while let Err(error) = source.state().await {
-            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
-                panic!("bitcoind ended with {status}");
+            let child = self.child.as_mut().expect("it was started");
+            if let Some(status) = child.try_wait().unwrap() {
+                let mut said = String::new();
+                child.stderr.take().expect("it is piped").read_to_string(&mut said).unwrap();
+                return Err(format!("bitcoind ended with {status}: {said}"));
             }
             assert!(begin.elapsed() < Duration::from_secs(60), "bitcoind does not come up: {error}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 
     /// Stops it in good order.

@@ -1,11 +1,15 @@
 //! A server on this machine that answers HTTP as a test says.
 
+use astrape_regtest::ports;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+
+/// How often another port is tried when one was taken since it was found free.
+const TRIES: u8 = 5;
 
 /// A call that came in.
 #[derive(Clone, Debug)]
@@ -53,18 +57,28 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(reply: impl Fn(&Call) -> Reply + Send + Sync + 'static) -> Self {
-        Self::start_at("127.0.0.1:0", reply).await
+        let reply = Arc::new(reply);
+        for _ in 0..TRIES {
+            // Not a port of the system's choice: a server that comes back must find it free.
+            let address = format!("127.0.0.1:{}", ports::free().unwrap());
+            if let Ok(listener) = TcpListener::bind(address).await {
+                return Self::on(listener, reply);
+            }
+        }
+        panic!("whatever port is free is taken at once");
     }
 
     pub(crate) async fn start_at(
         address: &str,
         reply: impl Fn(&Call) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
+        Self::on(TcpListener::bind(address).await.unwrap(), Arc::new(reply))
+    }
+
+    fn on(listener: TcpListener, reply: Arc<impl Fn(&Call) -> Reply + Send + Sync + 'static>) -> Self {
         let address = listener.local_addr().unwrap().to_string();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&calls);
-        let reply = Arc::new(reply);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (log, reply) = (Arc::clone(&log), Arc::clone(&reply));

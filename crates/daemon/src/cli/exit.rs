@@ -96,7 +96,12 @@ impl From<ConnectError> for Failure {
 
 /// Whether the node was lost while it was asked, so that nobody knows what came of it: it stops, or the connection broke.
 pub(crate) fn is_lost(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+    match status.code() {
+        Code::Unavailable | Code::Unknown | Code::Cancelled => true,
+        // The node's own has no source: this is of a connection that broke in the middle of a frame.
+        Code::Internal => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
 }
 
 /// What happened where the node was lost.
@@ -123,5 +128,22 @@ impl From<Status> for Failure {
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Failure::Refused(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_connection_that_broke_within_a_frame_is_a_lost_node_and_an_error_that_the_node_tells_is_not() {
+        let told = Status::internal("the disk is full");
+        assert!(!is_lost(&told));
+        assert_eq!(Failure::from(told.clone()).code(), 1);
+        let mut broke = told;
+        broke.set_source(Arc::new(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+        assert!(is_lost(&broke));
+        assert_eq!(Failure::from(broke).code(), 3);
     }
 }

@@ -179,14 +179,17 @@ impl Door {
     }
 
     /// The commit thread: commits what waits, publishes the node as it is then, and lets the effects out, until the door is
-    /// closed or the disk fails. After a failure nothing is let out and nobody is told anything.
+    /// closed or the disk fails. After a failure nothing is let out and nobody is told anything. Effects that make what readers look
+    /// for beside the node are taken out by `remember` before the node is published: it is there when the node has it no more.
     pub(crate) fn serve<J: Journal + ?Sized>(
         &self,
         journal: &mut J,
+        remember: impl Fn(&mut Vec<Effect>),
         mut let_out: impl FnMut(Vec<Effect>),
     ) -> Result<(), JournalError> {
         while let Some(Taken { step, after, node }) = self.take() {
-            let effects = step.commit(journal).inspect_err(|_| self.close())?;
+            let mut effects = step.commit(journal).inspect_err(|_| self.close())?;
+            remember(&mut effects);
             // Before anybody is answered: who then reads sees what was done.
             node.into_iter().for_each(|node| self.published.set(node));
             let_out(effects);
@@ -291,7 +294,8 @@ mod tests {
         let out = std::thread::scope(|scope| {
             let serving = scope.spawn(|| {
                 let mut out = Vec::new();
-                door.serve(&mut disk, |effects| out.extend(answered(&effects))).expect("the disk is well");
+                let let_out = |effects: Vec<Effect>| out.extend(answered(&effects));
+                door.serve(&mut disk, |_| {}, let_out).expect("the disk is well");
                 out
             });
             push(&door, &mut node, 0).expect("it is open");
@@ -330,10 +334,19 @@ mod tests {
         let one = quiet(&mut node, 1);
         assert!(!one.writes().is_empty() && one.sealed_len() == 0, "it writes and says nothing");
         door.push(one, Vec::new(), Arc::new(node.clone())).expect("it is open");
-        assert!(door.lock().rest().is_some_and(|rest| !rest.is_zero() && rest <= MAX_WAIT));
+        {
+            let mut waiting = door.lock();
+            assert!(!waiting.is_urgent());
+            // As if it had come a moment later: this thread may have been held up for as long as a step may wait.
+            let later = Instant::now() + Duration::from_secs(60);
+            assert!(waiting.since.replace(later).is_some_and(|since| since < later), "it has its time");
+            assert_eq!(waiting.rest(), Some(MAX_WAIT), "and may wait");
+            waiting.since = Some(Instant::now());
+            assert!(waiting.rest().is_some_and(|rest| rest <= MAX_WAIT));
+        }
         // Alone it is committed all the same, by a thread that slept when it came.
         std::thread::scope(|scope| {
-            let serving = scope.spawn(|| door.serve(&mut disk, |_| {}));
+            let serving = scope.spawn(|| door.serve(&mut disk, |_| {}, |_| {}));
             while door.published.get().height() < astrape_primitives::Height(1) {
                 std::thread::yield_now();
             }
@@ -353,7 +366,16 @@ mod tests {
         assert_eq!(door.lock().rest(), Some(Duration::ZERO));
         door.close();
         let mut out = Vec::new();
-        door.serve(&mut disk, |effects| out.extend(answered(&effects))).expect("the disk is well");
+        let remember = |effects: &mut Vec<Effect>| {
+            assert_eq!(answered(effects), [2]);
+            assert_eq!(
+                door.published.get().height(),
+                astrape_primitives::Height(2),
+                "it is remembered first"
+            );
+        };
+        let let_out = |effects: Vec<Effect>| out.extend(answered(&effects));
+        door.serve(&mut disk, remember, let_out).expect("the disk is well");
         assert_eq!(out, [2]);
         assert_eq!(door.published.get().height(), astrape_primitives::Height(3));
     }
@@ -365,7 +387,11 @@ mod tests {
         disk.crash_after(0);
         let (asking, mut done) = oneshot::channel();
         door.push(step(&mut node, 0), vec![asking], Arc::new(node.clone())).expect("it is open");
-        let served = door.serve(&mut disk, |_| panic!("nothing may be let out"));
+        let served = door.serve(
+            &mut disk,
+            |_| panic!("nothing may be remembered"),
+            |_| panic!("nothing may be let out"),
+        );
         assert!(served.is_err());
         assert_eq!(push(&door, &mut node, 1), Err(Closed));
         drop(door);

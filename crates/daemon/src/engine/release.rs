@@ -8,6 +8,13 @@ use astrape_transactions::Keychain;
 use std::sync::{Arc, PoisonError};
 use tokio::runtime::Handle as Runtime;
 
+/// Takes those out that make what readers look for beside the node: before it is published without that.
+pub(crate) fn remember(shared: &Arc<Shared>, runtime: &Runtime, effects: &mut Vec<Effect>) {
+    let taught = effects.extract_if(.., |effect| matches!(effect, Effect::Teach(_)));
+    // In their order, and before all others.
+    let_out(shared, runtime, taught.collect());
+}
+
 /// Lets effects out, in their order.
 pub(crate) fn let_out(shared: &Arc<Shared>, runtime: &Runtime, effects: Vec<Effect>) {
     for effect in effects {

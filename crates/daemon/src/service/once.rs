@@ -90,7 +90,7 @@ impl NodeService {
             let last = self.handle.last_payment_fact(&payment_hash).map_err(refusal::ledger)?;
             last.ok_or_else(|| Status::internal(format!("the ledger does not have payment {payment_hash}")))?
         };
-        Ok(self.paid(&entry, &payment_hash, !is_under_way).await)
+        Ok(self.paid(&entry, &payment_hash, !is_under_way))
     }
 
     /// Whether a payment of ours has not ended.

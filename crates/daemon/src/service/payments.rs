@@ -16,18 +16,10 @@ use astrape_payment::TripEnd;
 use astrape_primitives::{ChannelKeysId, NodeId, PaymentHash, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tonic::Status;
 
 /// Payments under way in one answer, beside those that ended: as many as of these.
 const MAX_UNDER_WAY: usize = 1_000;
-
-/// How often the parts of a payment that has just ended are looked at until all of them are there, and after how long again. A part
-/// may be missing for longer: only the last of all payments are remembered.
-const MAX_LOOKS: u32 = 10;
-
-/// See [`MAX_LOOKS`].
-const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Longest time for which a payment is tried again.
 pub(super) const MAX_TIMEOUT_SECS: u64 = 86_400;
@@ -74,33 +66,19 @@ impl NodeService {
             Ok(other) => return self.paid_before(&once::outcome(other)?).await,
             Err(error) => return Err(refusal::command(error)),
         };
-        Ok(self.paid(&entry, &hash, is_before).await)
+        Ok(self.paid(&entry, &hash, is_before))
     }
 
     /// How a payment has ended, with its parts as far as they are remembered.
-    pub(super) async fn paid(&self, end: &Entry, hash: &PaymentHash, paid_before: bool) -> PayResponse {
+    pub(super) fn paid(&self, end: &Entry, hash: &PaymentHash, paid_before: bool) -> PayResponse {
         let Some(payment) = facts::payment(end) else { return PayResponse { payment: None } };
-        let is_whole = |parts: &[PaymentPart]| {
-            let sent = parts.iter().filter(|part| part.state() != PaymentState::Failed);
-            payment.state() != PaymentState::Succeeded
-                || sent.map(|part| part.amount_msat).sum::<u64>() >= payment.amount_msat
-        };
-        let mut parts = self.parts_of(hash);
-        // A part that has just ended is not in flight any more a moment before it is remembered.
-        for _ in 0..MAX_LOOKS {
-            if paid_before || is_whole(&parts) {
-                break;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-            parts = self.parts_of(hash);
-        }
-        PayResponse { payment: Some(Payment { parts, paid_before, ..payment }) }
+        PayResponse { payment: Some(Payment { parts: self.parts_of(hash), paid_before, ..payment }) }
     }
 
     /// The parts of a payment: those that ended and are remembered, then those in flight. All are paid by one preimage, and each ends
     /// by itself: with the first the payment has succeeded.
     fn parts_of(&self, hash: &PaymentHash) -> Vec<PaymentPart> {
-        // In this order: one that ends meanwhile is remembered as such.
+        // In this order: one that has ended was remembered before the node was published without it.
         let node = self.snapshot();
         let over = self.handle.trips_of(hash);
         let in_flight = node.payment(hash).map_or_else(Vec::new, |payment| in_flight(payment, &over));
@@ -262,10 +240,11 @@ pub(super) fn with_parts(payment: Payment, node: &Node, trips: &ByPayment) -> Pa
     }
     let over = trips.get(&payment.payment_hash).map_or(&[][..], Vec::as_slice);
     let live = payment.payment_hash.parse().ok().and_then(|hash: PaymentHash| node.payment(&hash));
-    // Of one that has succeeded some may still be in flight.
+    // Of one that has succeeded some may still be in flight. It may have done so since the snapshot was taken, and none is begun
+    // anew then.
     let live = live.filter(|live| match payment.state() {
         PaymentState::Pending => live.preimage.is_none(),
-        PaymentState::Succeeded => live.preimage.is_some(),
+        PaymentState::Succeeded => true,
         PaymentState::Failed | PaymentState::Unspecified => false,
     });
     let in_flight = live.map_or_else(Vec::new, |live| in_flight(live, over));

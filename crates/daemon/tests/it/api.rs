@@ -2,6 +2,7 @@
 
 mod refusals;
 
+use crate::closes::closing_txid;
 use crate::support::{Member, until};
 use astrape_api::v1::event::Fact;
 use astrape_api::v1::*;
@@ -181,8 +182,8 @@ async fn two_nodes_live_by_the_api_alone() {
     is_refused("close_channel", "channel", alice.client.close_channel(slip).await);
     let close = CloseChannelRequest { channel: opened.channel_id[..12].to_owned(), ..Default::default() };
     let closing = alice.client.close_channel(close).await.unwrap().into_inner();
-    let txid = closing.closing_txid.expect("agreed at once");
     assert!(closing.status.starts_with("closing"), "{}", closing.status);
+    let txid = closing_txid(&alice, closing, &opened.channel_id).await;
     let withdrawn = events.message().await.unwrap().expect("the withdrawal is told");
     assert!(matches!(withdrawn.fact, Some(Fact::Withdrawn(_))));
     let told = events.message().await.unwrap().expect("the close is told");

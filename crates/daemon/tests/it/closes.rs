@@ -46,6 +46,20 @@ impl Served {
     }
 }
 
+/// The id of the closing transaction: from the answer, or from the list once both sides agree; the command waits for that only so
+/// long.
+pub(crate) async fn closing_txid(of: &Served, answer: CloseChannelResponse, channel: &str) -> String {
+    let listed = async || {
+        let closes = of.client.clone().list_closes(ListClosesRequest::default()).await.unwrap().into_inner();
+        closes.closes.into_iter().find(|close| close.channel_id == channel).and_then(|close| close.txid)
+    };
+    if let Some(txid) = answer.closing_txid {
+        return txid;
+    }
+    until("both sides agree how to close", async || listed().await.is_some()).await;
+    listed().await.expect("what was agreed stays")
+}
+
 async fn channel_id(of: &mut Served) -> String {
     of.client.list_channels(ListChannelsRequest {}).await.unwrap().into_inner().channels.remove(0).channel_id
 }
@@ -58,7 +72,8 @@ async fn a_close_in_good_order_is_told_on_both_sides_and_for_ever() {
     let id = channel_id(&mut alice).await;
     let before = alice.balance().await.confirmed_sat;
     let close = CloseChannelRequest { channel: id.clone(), ..CloseChannelRequest::default() };
-    let txid = alice.client.close_channel(close).await.unwrap().into_inner().closing_txid.unwrap();
+    let answer = alice.client.close_channel(close).await.unwrap().into_inner();
+    let txid = closing_txid(&alice, answer, &id).await;
     let told = alice.only_close().await;
     assert_eq!((told.over, told.txid.as_deref(), told.confirmations), (false, Some(txid.as_str()), 0));
     assert_eq!(told.how, "no transaction is in a block yet");
@@ -207,9 +222,9 @@ async fn a_peer_that_knows_no_taproot_scripts_is_closed_with_all_the_same_and_th
         let mut both = [alice, bob];
         let id = channel_id(&mut both[0]).await;
         let before = [both[0].balance().await.confirmed_sat, both[1].balance().await.confirmed_sat];
-        let close = CloseChannelRequest { channel: id, address, ..CloseChannelRequest::default() };
-        let txid =
-            both[closes_first].client.close_channel(close).await.unwrap().into_inner().closing_txid.unwrap();
+        let close = CloseChannelRequest { channel: id.clone(), address, ..CloseChannelRequest::default() };
+        let answer = both[closes_first].client.close_channel(close).await.unwrap().into_inner();
+        let txid = closing_txid(&both[closes_first], answer, &id).await;
         until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap())))
             .await;
         for (one, before) in both.iter_mut().zip(before).take(2 - closes_first) {

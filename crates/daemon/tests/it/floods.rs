@@ -14,7 +14,6 @@ use astrape_wire::{Message, OnionMessage, OpenChannel, Ping, QueryShortChannelId
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -141,20 +140,17 @@ async fn a_hundred_thousand_onion_messages_of_strangers_cost_nothing_but_their_r
             loud
         });
     }
-    let mut slowest = Duration::ZERO;
     let mut paid_meanwhile = 0;
     while !flood.is_empty() {
-        let begun = Instant::now();
         pays(&bob, &alice).await;
-        slowest = slowest.max(begun.elapsed());
         paid_meanwhile += usize::from(sent.load(Ordering::Relaxed) < usize::from(PEERS) * MESSAGES);
         while let Some(done) = flood.try_join_next() {
             drop(done.unwrap());
         }
     }
     assert_eq!(sent.load(Ordering::Relaxed), usize::from(PEERS) * MESSAGES);
-    assert!(paid_meanwhile > 0, "there was a payment in the flood");
-    assert!(slowest < Duration::from_secs(5), "a payment took {slowest:?}");
+    // However fast the machine: what waited behind all of it would be the only one. There are seven or more.
+    assert!(paid_meanwhile >= 2, "{paid_meanwhile} payments in the flood");
     assert!(resident().saturating_sub(before) < 64 << 20, "nothing of it was kept");
     end(alice, bob).await;
 }
@@ -265,9 +261,18 @@ async fn strangers_at_the_api_by_the_hundred_hold_few_places_and_only_for_second
     let (ours, taken) = (loud.len() + silent.len(), open_files().saturating_sub(before));
     assert!(taken <= ours + PLACES + 16, "{taken} files for {ours} strangers");
     asks(&mut alice.client).await.expect("who is in is not held up");
-    let (begun, another) = (Instant::now(), async { asks(&mut alice.another().await.unwrap()).await });
-    tokio::time::timeout(PATIENCE, another).await.expect("whoever waits gets in").expect("with the token");
-    assert!(begun.elapsed() < Duration::from_secs(20), "after {:?}", begun.elapsed());
+    // It waits behind the silent ones until the loud ones are let go, and no longer: it is in before the last of the silent.
+    let another = async { asks(&mut alice.another().await.unwrap()).await };
+    let mut byte = [0; 1];
+    let last = silent.last_mut().unwrap().read(&mut byte);
+    let first = tokio::time::timeout(PATIENCE / 2, async {
+        tokio::select! {
+            biased;
+            asked = another => asked,
+            end = last => panic!("the last of the silent is gone before who waits is in: {end:?}"),
+        }
+    });
+    first.await.expect("whoever waits gets in").expect("with the token");
     for mut stream in silent {
         let end = tokio::time::timeout(PATIENCE, stream.read(&mut [0; 1])).await.expect("it is let go");
         assert!(!matches!(end, Ok(1..)), "nothing is said to it");

@@ -157,7 +157,7 @@ async fn a_wallet_finds_what_came_while_its_node_was_down() {
 async fn a_new_node_gives_out_no_address_before_it_has_seen_the_chain() {
     let (chain, home) = (EmbeddedChain::new(), tempfile::tempdir().unwrap());
     // A port at which nobody listens.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = astrape_regtest::ports::free().unwrap();
     let auth = Auth::UserPassword { user: "user".into(), password: "password".into() };
     let bitcoind = BitcoindConfig {
         address: format!("127.0.0.1:{nobody}"),

@@ -10,6 +10,7 @@ mod command_arguments;
 mod command_line;
 mod command_names;
 mod floods;
+mod gate;
 mod gossip;
 mod line;
 mod lookups;

@@ -3,14 +3,15 @@
 use crate::support::{Down, Member, until};
 use astrape_daemon::engine::{ConnectError, EmbeddedChain, EngineConfig};
 use astrape_primitives::{Msat, Sat};
+use astrape_regtest::ports;
 use astrape_wire::{Address, Addresses};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 const FUNDING: Sat = Sat(1_000_000);
 
 /// Where nobody listens, yet.
 pub(crate) fn free_place() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], ports::free().unwrap()))
 }
 
 /// Listens at a place, and tells the network so.

@@ -1,10 +1,11 @@
 //! A node that is made again from its words: coins on chain come back by them alone.
 
 use crate::api::serve;
+use crate::gate::Gate;
 use crate::support::{Member, PATIENCE, until};
 use astrape_api::v1::{CloseChannelRequest, GetInfoRequest, WithdrawRequest};
 use astrape_daemon::config::values::HostPort;
-use astrape_daemon::engine::{EmbeddedChain, start};
+use astrape_daemon::engine::{ChainBackend, EmbeddedChain, start};
 use astrape_daemon::service::server::offer;
 use astrape_primitives::{Height, Msat, Sat};
 use astrape_regtest::RegtestChain;
@@ -63,24 +64,32 @@ async fn a_wallet_that_still_reads_old_blocks_says_how_far_it_is_and_spends_noth
     chain.mine(2 * MANY);
     alice.fund(Sat(20_000)).await;
     alice.stop().await.unwrap();
-    let birthday = Some(Height(0));
-    let member = Member::start_with(47, &chain, |config| config.wallet_birthday = birthday).await;
+    // It comes no further than here until it was asked.
+    let gate = Gate::at(&chain, Height(MANY));
+    let member = Member::start_with(47, &chain, |config| {
+        config.wallet_birthday = Some(Height(0));
+        config.chain = ChainBackend::Other(gate.clone());
+    });
+    let member = member.await;
     let mut alice = serve(member).await;
     let to = RegtestChain::faucet_script();
     let address = bitcoin::Address::from_script(&to, bitcoin::Network::Regtest).unwrap().to_string();
     let withdraw = WithdrawRequest { address, all: true, ..WithdrawRequest::default() };
     let mut refused = Vec::new();
+    let is_reading = |why: &String| why.contains("the on-chain wallet has read block ");
     let sent = tokio::time::timeout(PATIENCE, async {
         loop {
             match alice.client.clone().withdraw(withdraw.clone()).await {
                 Ok(sent) => break sent.into_inner(),
                 Err(why) => refused.push(why.message().to_owned()),
             }
+            if refused.iter().any(is_reading) {
+                gate.open();
+            }
         }
     });
     let sent = sent.await.expect("it reads on");
     assert!(sent.amount_sat + sent.fee_sat == 120_000, "not without the later coin: {sent:?}");
-    let is_reading = |why: &String| why.contains("the on-chain wallet has read block ");
     assert!(refused.iter().any(is_reading), "{refused:?}");
     assert_eq!(alice.balance().await.wallet_reading, None, "it is complete");
     alice.end().await;

@@ -1,6 +1,7 @@
 //! What a node says that it owns, at every step of what it does with it: no coin counts twice, and none is forgotten.
 
 use crate::api::{Served, served};
+use crate::closes::closing_txid;
 use crate::support::until;
 use astrape_api::v1::*;
 use astrape_daemon::engine::EmbeddedChain;
@@ -123,8 +124,9 @@ async fn balance_and_fees_come_to_what_was_paid_in_at_every_step() {
     // A close in good order: first the channel has it, then the coin, and never both.
     let before = alice.balance().await;
     let channel = alice.only_channel().await.channel_id;
-    let close = CloseChannelRequest { channel, ..CloseChannelRequest::default() };
-    let txid = alice.client.close_channel(close).await.unwrap().into_inner().closing_txid.expect("agreed");
+    let close = CloseChannelRequest { channel: channel.clone(), ..CloseChannelRequest::default() };
+    let answer = alice.client.close_channel(close).await.unwrap().into_inner();
+    let txid = closing_txid(&alice, answer, &channel).await;
     until("the close is in the mempool", async || chain.look(|c| c.in_mempool(&txid.parse().unwrap()))).await;
     alice.comes_to("the close waits for its block", left).await;
     let waits = alice.only_close().await;

@@ -9,6 +9,8 @@ use astrape_primitives::{
     ChannelKeysId, Msat, Network, NodeId, PaymentPreimage, PaymentSecret, Sat, Timestamp,
 };
 use astrape_signer::{InProcessSigner, Seed};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +48,12 @@ pub(crate) fn config(seed: u8, dir: &Path, chain: &EmbeddedChain) -> EngineConfi
         estimate: None,
         dev_fast: true,
     }
+}
+
+/// What is in a directory, whose files come and go.
+fn files_in(dir: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    entries.filter_map(|entry| Some((entry.file_name(), std::fs::read(entry.path()).ok()?))).collect()
 }
 
 /// A node that is not running.
@@ -107,13 +115,18 @@ impl Member {
         self.stopped().await.start().await
     }
 
-    /// What it would leave if it were killed now: a copy of its files.
+    /// What it would leave if it were killed now: a copy of its files, all as they were at one moment.
     pub(crate) fn as_if_killed(&self) -> Down {
         let dir = TempDir::new().unwrap();
-        for entry in std::fs::read_dir(self.dir.path()).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+        let mut files = files_in(self.dir.path());
+        loop {
+            let again = files_in(self.dir.path());
+            if files == again {
+                break;
+            }
+            files = again;
         }
+        files.iter().for_each(|(name, bytes)| std::fs::write(dir.path().join(name), bytes).unwrap());
         Down { seed: self.seed, dir, chain: self.chain.clone() }
     }
 

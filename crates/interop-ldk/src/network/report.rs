@@ -15,8 +15,10 @@ pub struct Tally {
     pub payments: u32,
     /// Those that could arrive, by the oracle.
     pub possible: u32,
-    /// Those of them that did.
+    /// Those of them that did, at the first try.
     pub arrived: u32,
+    /// Those of them that did at the second, where a second was made.
+    pub arrived_later: u32,
     /// Those that could not.
     pub impossible: u32,
     /// Those between, where what could flow is just the amount: fees decide.
@@ -63,10 +65,11 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} of {} that could arrive did, {} could not, of {} at the edge {} did; {} arrived that no single way could \
-             carry; half took {} ms at most, 95 in a hundred {} ms",
+            "{} of {} that could arrive did, and {} at a second try, {} could not, of {} at the edge {} did; {} arrived that \
+             no single way could carry; half took {} ms at most, 95 in a hundred {} ms",
             self.arrived,
             self.possible,
+            self.arrived_later,
             self.impossible,
             self.between,
             self.between_arrived,

@@ -5,6 +5,7 @@ use astrape_interop::line::SOON;
 use astrape_interop::wait;
 use astrape_interop_ldk::Kind;
 use astrape_interop_ldk::trial::{Nights, Trial, Who};
+use bitcoin::OutPoint;
 use serde_json::{Value, json};
 
 const CLAIMED_FORTH: u64 = 50_000;
@@ -24,6 +25,21 @@ fn with_static_remotekey_a_forced_close_of_theirs_that_a_reorganisation_takes_aw
     reorganised(Kind::StaticRemoteKey, Who::Theirs)
 }
 
+/// Whether something spends the commitment that is in a block.
+fn has_claim(trial: &Trial) -> Result<bool> {
+    let tree = trial.tree()?;
+    let root = tree.root()?;
+    if tree.branches.len() >= 2 {
+        return Ok(true);
+    }
+    for (vout, _) in (0..).zip(&root.tx.output) {
+        if trial.stage.spender(OutPoint { txid: root.txid, vout })?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn reorganised(kind: Kind, closer: Who) -> Result<()> {
     let Some(mut trial) = Trial::begin(kind, closer, Nights::Killed)? else { return Ok(()) };
     let claimed = trial.in_flight(trial.l(), trial.m(), CLAIMED_FORTH)?;
@@ -34,7 +50,9 @@ fn reorganised(kind: Kind, closer: Who) -> Result<()> {
     trial.m().claim(claimed)?;
     trial.ended(trial.l(), &[])?;
     // The commitment and the claim of the HTLC are in blocks: and then they are not, and the mempool is empty.
-    trial.blocks(GONE)?;
+    trial.block()?;
+    wait::until("a claim in the mempool, or in the block", SOON, || Ok(has_claim(&trial)?.then_some(())))?;
+    trial.blocks(GONE - 1)?;
     let before = trial.tree()?;
     ensure!(before.branches.len() >= 2, "the commitment and a claim: {}", before.told());
     let bitcoind = &trial.stage.bitcoind;

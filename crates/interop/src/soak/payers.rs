@@ -1,6 +1,6 @@
 //! Those who pay: each asks for an invoice, pays it, and remembers what it was told.
 
-use super::Plan;
+use super::{MIN_ENDED, Plan};
 use crate::cli::Cli;
 use anyhow::{Context as _, Result, bail};
 use astrape_api::v1::{CreateInvoiceRequest, GetInfoRequest, PayRequest, PaymentState};
@@ -8,6 +8,8 @@ use astrape_api::{Client, connect};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -38,18 +40,33 @@ impl Answers {
     }
 }
 
-/// Pays both ways until the time is over.
+/// When all is over: after some time, and once enough payments have ended.
+#[derive(Debug)]
+struct End {
+    begin: Instant,
+    time: Duration,
+    ended: AtomicU64,
+}
+
+impl End {
+    fn is_there(&self) -> bool {
+        self.begin.elapsed() >= self.time && self.ended.load(Ordering::Relaxed) >= MIN_ENDED
+    }
+}
+
+/// Pays both ways until the time is over and enough has been paid.
 ///
 /// # Errors
 /// When a node answers what no node should.
 pub(super) async fn run(a: Cli, c: Cli, plan: Plan) -> Result<Answers> {
-    let begin = Instant::now();
+    let end = Arc::new(End { begin: Instant::now(), time: plan.time, ended: AtomicU64::new(0) });
     let mut tasks = JoinSet::new();
     for number in 0..plan.in_flight * 2 {
         let (payer, payee) = if number % 2 == 0 { (&a, &c) } else { (&c, &a) };
         let random = ChaCha8Rng::seed_from_u64(plan.seed ^ (number as u64 + 1) << 32);
-        let task = Payer { payer: payer.clone(), payee: payee.clone(), random, told: BTreeMap::new() };
-        tasks.spawn(task.run(begin, plan.time));
+        let end = Arc::clone(&end);
+        let task = Payer { payer: payer.clone(), payee: payee.clone(), random, end, told: BTreeMap::new() };
+        tasks.spawn(task.run());
     }
     let mut answers = Answers::default();
     while let Some(told) = tasks.join_next().await {
@@ -63,13 +80,14 @@ struct Payer {
     payer: Cli,
     payee: Cli,
     random: ChaCha8Rng,
+    end: Arc<End>,
     told: BTreeMap<String, Ended>,
 }
 
 impl Payer {
-    async fn run(mut self, begin: Instant, time: Duration) -> Result<(String, BTreeMap<String, Ended>)> {
+    async fn run(mut self) -> Result<(String, BTreeMap<String, Ended>)> {
         let mut id = None;
-        while begin.elapsed() < time {
+        while !self.end.is_there() {
             let both =
                 async { Ok::<_, anyhow::Error>((reach(&self.payer).await?, reach(&self.payee).await?)) };
             let Ok((mut payer, mut payee)) = both.await else {
@@ -80,7 +98,7 @@ impl Payer {
                 id = payer.get_info(GetInfoRequest {}).await.ok().map(|info| info.into_inner().node_id);
             }
             // Until one of the two dies.
-            while begin.elapsed() < time && self.pay_one(&mut payer, &mut payee).await? {}
+            while !self.end.is_there() && self.pay_one(&mut payer, &mut payee).await? {}
         }
         Ok((id.context("the payer was never up")?, self.told))
     }
@@ -122,6 +140,7 @@ impl Payer {
             },
         };
         self.told.insert(made.payment_hash, ended);
+        self.end.ended.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
 }

@@ -1,7 +1,7 @@
 //! What was seen, and whether it is within its bounds.
 
 use super::trouble::{Fate, Fates};
-use super::{Flow, MAX_BYTES_PER_PAYMENT, MAX_DESCRIPTORS, MAX_RESIDENT, MIN_SETTLED_PERCENT};
+use super::{Flow, MAX_BYTES_PER_PAYMENT, MAX_DESCRIPTORS, MAX_RESIDENT, MIN_ENDED, MIN_SETTLED_PERCENT};
 use crate::line::Line;
 use anyhow::{Result, ensure};
 use std::fmt;
@@ -65,6 +65,7 @@ impl Report {
                 "files are not bounded by {MAX_DESCRIPTORS}: {fate:?}"
             );
         }
+        ensure!(self.ended() >= MIN_ENDED, "only {} payments ended", self.ended());
         ensure!(
             self.bytes_per_payment() <= MAX_BYTES_PER_PAYMENT,
             "the databases grow by more than {MAX_BYTES_PER_PAYMENT} bytes a payment: {}",
@@ -106,19 +107,16 @@ impl fmt::Display for Report {
     }
 }
 
-/// Bytes in the data directories of all nodes.
+/// Bytes in the data directories of all nodes, which do not run.
 pub(super) fn disk(line: &Line) -> Result<u64> {
     line.nodes.iter().try_fold(0, |sum, node| Ok(sum + bytes_in(node.data_dir())?))
 }
 
-/// Bytes in a directory. The write-ahead log is no growth: it is written over.
 fn bytes_in(directory: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let about = entry.metadata()?;
-        let is_log = entry.file_name().to_string_lossy().ends_with("-wal");
-        sum += if about.is_file() && !is_log { about.len() } else { 0 };
+        let about = entry?.metadata()?;
+        sum += if about.is_file() { about.len() } else { 0 };
     }
     Ok(sum)
 }

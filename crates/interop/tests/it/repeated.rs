@@ -55,6 +55,9 @@ fn what_is_repeated_with_its_id_after_a_kill_is_done_once() -> Result<()> {
     ensure!(first["channel_id"] == second["channel_id"], "{first} {second}");
     ensure!(node.channels()?.len() == 2, "{:?}", node.channels()?);
 
+    // The node was killed before it could bring the funding to its bitcoind: it does so when it is back.
+    let funding = text(&first, "funding_outpoint")?;
+    line.bitcoind.wait_for(funding.split(':').next().unwrap_or_default())?;
     line.bury()?;
     line.wait_for_rest(SOON)?;
     let node = &mut line.nodes[0];

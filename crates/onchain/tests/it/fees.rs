@@ -4,6 +4,7 @@ use crate::kit::{ACKED, Court, EXPIRY, Htlcs, REVOKED, htlc};
 use astrape_onchain::Story;
 use astrape_primitives::{FeeratePerKw, Feerates, HtlcId, Side};
 use astrape_transactions::{CommitmentFormat, CommittedHtlc};
+use std::time::Duration;
 
 fn one(upstream: u32) -> Court {
     let htlcs = vec![htlc(Side::Local, 0, 200_000, 1, EXPIRY)];
@@ -78,14 +79,15 @@ fn estimates_that_fall_lower_no_claim() {
     assert_eq!(in_mempool(&court), Some(high));
 }
 
+/// CPU time of this thread: what others do on the machine counts less than by the clock on the wall.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).expect("below a second"))
+}
+
 // attack 33
 // attack 46
-#[expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::disallowed_macros,
-    reason = "time is what is measured"
-)]
+#[expect(clippy::disallowed_macros, reason = "time is what is measured")]
 #[test]
 fn ten_thousand_outputs_are_planned_in_seconds() {
     let (mut outputs, mut claims) = (0, 0);
@@ -107,13 +109,13 @@ fn ten_thousand_outputs_are_planned_in_seconds() {
         nights: &court.nights,
         waiting: astrape_onchain::Waiting::default(),
     };
-    let planning = std::time::Instant::now();
+    let begun = cpu();
     for _ in 0..200 {
         let (next, _) = court.resolution.handle(astrape_onchain::Event::Block, &view);
         outputs += next.outputs.len();
         claims += next.claims.len();
     }
-    let took = planning.elapsed();
+    let took = cpu() - begun;
     assert!(outputs >= 10_000 && claims >= 200);
     println!("{outputs} outputs of 200 channels planned as {claims} claims in {took:?}");
     assert!(took.as_secs() < 5, "{outputs} outputs took {took:?}");

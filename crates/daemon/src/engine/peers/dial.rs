@@ -75,6 +75,12 @@ pub(crate) async fn dial(shared: &Arc<Shared>, peer: NodeId, address: &str) -> R
     if shared.peers.get(&peer).is_some_and(|link| link.is_up()) {
         return Ok(Dialled::NotTried);
     }
+    // One of the peer's that is as good as up will do.
+    if shared.peers.get(&peer).is_some_and(|link| link.is_rising())
+        && wait_for_the_other(shared, &peer).await.is_ok()
+    {
+        return Ok(Dialled::NotTried);
+    }
     if !address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
         return Err(ConnectError::Address(astrape_wire::printable(address.as_bytes())));
     }

@@ -91,6 +91,11 @@ impl Link {
         self.state.load(Ordering::Acquire) == UP && !self.gone.is_raised()
     }
 
+    /// Whether the core is being told of it.
+    pub(crate) fn is_rising(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RISING && !self.gone.is_raised()
+    }
+
     /// Whether the core was told of it, or was about to be.
     pub(crate) fn may_be_known(&self) -> bool {
         self.state.load(Ordering::Acquire) >= RISING

@@ -1,7 +1,8 @@
-//! Ports for servers that come and go: below those that the system gives to outgoing connections, so that a port is still free
-//! when its server comes back.
+//! Ports for servers of tests that come and go: below those that the system gives to outgoing connections, so that a port is
+//! still free when its server comes, and comes back. A port that the system chose for a listener and that was let go again is
+//! anybody's.
 
-use anyhow::{Result, bail};
+use std::io::{Error, ErrorKind, Result};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -21,10 +22,10 @@ pub fn free() -> Result<u16> {
     let begin = std::process::id().wrapping_mul(97);
     for _ in 0..COUNT {
         let offset = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed).into()) % u32::from(COUNT);
-        let port = FIRST + u16::try_from(offset)?;
+        let port = FIRST + u16::try_from(offset).map_err(Error::other)?;
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }
-    bail!("no port is free from {FIRST} to {}", FIRST + COUNT)
+    Err(Error::new(ErrorKind::AddrInUse, format!("no port is free from {FIRST} to {}", FIRST + COUNT)))
 }
