@@ -13,7 +13,7 @@ fn password() -> Auth {
 }
 
 fn client(server: &Server) -> RpcClient {
-    RpcClient::new(&server.address, password(), Duration::from_secs(10))
+    RpcClient::new(&server.address, password(), Duration::from_secs(60))
 }
 
 /// What a call gives when the server answers it so.
@@ -45,7 +45,7 @@ async fn the_cookie_is_read_anew_for_each_call() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(".cookie");
     let server = Server::start(|_| Reply::Result(json!(null))).await;
-    let client = RpcClient::new(&server.address, Auth::Cookie(path.clone()), Duration::from_secs(10));
+    let client = RpcClient::new(&server.address, Auth::Cookie(path.clone()), Duration::from_secs(60));
     let missing = client.call::<Value>("a", json!([])).await;
     assert!(matches!(missing, Err(RpcError::Cookie { .. })), "{missing:?}");
     for cookie in ["__cookie__:one", "__cookie__:two\n"] {
@@ -188,7 +188,7 @@ async fn a_restarted_server_is_found_again() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
     let _second = Server::start_at(&address, |_| Reply::Result(json!(2))).await;
     assert_eq!(client.call::<u32>("a", json!([])).await.unwrap(), 2);
 }

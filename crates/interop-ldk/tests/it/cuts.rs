@@ -10,7 +10,7 @@ use astrape_interop_ldk::{Ended, Kind, Stage};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ const BURST: usize = 100;
 
 /// Of each burst, at least so many must have been paid each way: to fail all is to end them, too.
 const MIN_PAID: usize = 10;
+
+/// Between two cuts a payment must arrive, if one does within this time: a slow machine would be cut more often than it can pay.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Cuts that must have hit: bursts follow one another until they have.
 const MIN_CUTS: u32 = 10;
@@ -137,7 +140,11 @@ impl Burst {
         random: &mut ChaCha8Rng,
     ) -> Result<(u64, u64)> {
         let (ours, theirs) = (&stage.astrape[0], &stage.ldk[0]);
-        let over = AtomicBool::new(false);
+        let (over, paid) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let note = |is_paid: bool| {
+            paid.fetch_add(usize::from(is_paid), Ordering::SeqCst);
+            is_paid
+        };
         let ended = thread::scope(|scope| -> Result<_> {
             let cutter = scope.spawn(|| {
                 let mut feerates = FEERATES.iter().cycle();
@@ -145,13 +152,20 @@ impl Burst {
                     if let (Opener::Theirs, Some(per_kw)) = (opener, feerates.next()) {
                         theirs.set_feerate(*per_kw);
                     }
+                    let before = paid.load(Ordering::SeqCst);
                     wire.cut_after(random.gen_range(1..8_000));
                     thread::sleep(Duration::from_millis(random.gen_range(100..500)));
+                    let paused = Instant::now();
+                    let goes_on = || paid.load(Ordering::SeqCst) > before || over.load(Ordering::SeqCst);
+                    while !goes_on() && paused.elapsed() < MAX_PAUSE {
+                        thread::sleep(Duration::from_millis(10));
+                    }
                 }
             });
             // Four of ours at a time, each a command and so a process, and six of theirs.
-            let ours_pay = side_by_side(scope, &self.to_theirs, 4, |invoice| end_of(ours, invoice));
-            let theirs_pay = side_by_side(scope, &self.to_ours, 6, |invoice| patiently(theirs, invoice));
+            let ours_pay = side_by_side(scope, &self.to_theirs, 4, |invoice| end_of(ours, invoice).map(note));
+            let theirs_pay =
+                side_by_side(scope, &self.to_ours, 6, |invoice| patiently(theirs, invoice).map(note));
             let ended = (all(ours_pay), all(theirs_pay));
             over.store(true, Ordering::SeqCst);
             cutter.join().map_err(|_| anyhow::anyhow!("the cutter panicked"))?;
