@@ -268,8 +268,20 @@ fn come_to_an_end(world: &mut World) -> Result<(), Violation> {
 impl World {
     /// A node dies and does not come back.
     pub(crate) fn leave(&mut self, node: usize) {
+        self.trust_again(node);
         self.court.gone.insert(node);
         self.crash(node, Loss::None);
+    }
+
+    /// Whoever doubts its state of a channel asks its peer. One that never comes back is waited for as long, whatever that costs: so
+    /// nobody doubts when a peer leaves.
+    fn trust_again(&mut self, leaving: usize) {
+        for node in (0..self.machines.len()).filter(|node| *node != leaving) {
+            if self.process(node).is_some_and(|process| process.node.suspect().next().is_some()) {
+                self.crash(node, Loss::None);
+            }
+            self.machines[node].doubted.clear();
+        }
     }
 
     /// A user closes by force.
