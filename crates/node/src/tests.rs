@@ -5,6 +5,7 @@ mod aliases;
 mod anew;
 mod background;
 mod bump;
+mod circles;
 mod court;
 mod deadlines;
 mod errors;

@@ -5,6 +5,7 @@ mod bootstrap;
 mod chain;
 mod channels;
 mod kit;
+mod live;
 mod nodes;
 mod queries;
 mod queue;

@@ -4,15 +4,14 @@ use crate::kit::{NOW, Net, channel_message, chosen, peer, scid, signed_channel, 
 use astrape_primitives::{Height, Network, NodeId, ShortChannelId};
 use astrape_routing::gossip::Record;
 use astrape_routing::gossip::sync::{
-    MAX_IDS_IN_QUERY, MAX_LIVE, MAX_LIVE_STRANGERS, Progress, RESYNC_MILLIS, ROTATE_MILLIS, STAGE_MILLIS,
-    Say, Standing, Sync, SyncFault,
+    MAX_IDS_IN_QUERY, MAX_LIVE, Progress, RESYNC_MILLIS, STAGE_MILLIS, Say, Standing, Sync, SyncFault,
 };
 use astrape_wire::{
     ChannelUpdateChecksums, ChannelUpdateTimestamps, GossipTimestampFilter, Message, QueryFlags,
     ReplyChannelRange, ReplyShortChannelIdsEnd,
 };
 
-const MILLIS: u64 = NOW as u64 * 1_000;
+pub(crate) const MILLIS: u64 = NOW as u64 * 1_000;
 const SECOND: u64 = 1_000;
 
 fn reply(ids: &[ShortChannelId], first: u32, count: u32, sync_complete: bool) -> ReplyChannelRange {
@@ -31,7 +30,7 @@ fn end() -> ReplyShortChannelIdsEnd {
     ReplyShortChannelIdsEnd { chain_hash: Network::Regtest.chain_hash(), full_information: true }
 }
 
-fn filters(said: &[Say]) -> Vec<(NodeId, GossipTimestampFilter)> {
+pub(crate) fn filters(said: &[Say]) -> Vec<(NodeId, GossipTimestampFilter)> {
     let filter = |say: &Say| match &say.message {
         Message::GossipTimestampFilter(m) => Some((say.peer, m.clone())),
         _ => None,
@@ -412,54 +411,6 @@ fn where_nobody_has_told_all_it_is_tried_again_an_hour_later() {
     assert!(sync.tick(MILLIS + 61 * minute, &net.gossip).is_empty());
     let again = sync.tick(MILLIS + 2 * minute + RESYNC_MILLIS, &net.gossip);
     assert_eq!(asked_for_all(&again), [peer(2)]);
-}
-
-/// Who was asked to tell what is new, and who no more.
-fn live(said: &[Say]) -> (Vec<NodeId>, Vec<NodeId>) {
-    let (live, quiet): (Vec<_>, Vec<_>) = filters(said).into_iter().partition(|(_, m)| m.timestamp_range > 0);
-    let ids = |of: Vec<(NodeId, GossipTimestampFilter)>| of.into_iter().map(|(id, _)| id).collect();
-    (ids(live), ids(quiet))
-}
-
-#[test]
-fn those_who_come_to_us_take_few_of_the_places_and_an_id_wins_none() {
-    let net = Net::new();
-    let told_by = |seed: u64| {
-        let mut sync = Sync::new(None, seed);
-        let first: Vec<NodeId> = (20..60)
-            .flat_map(|n| live(&sync.connected(MILLIS, peer(n), stranger(), &net.gossip)).0)
-            .collect();
-        assert_eq!(first.len(), MAX_LIVE_STRANGERS);
-        for n in 10..13 {
-            let said = sync.connected(MILLIS, peer(n), chosen(true), &net.gossip);
-            assert_eq!(live(&said).0, [peer(n)], "there is a place for whom we chose");
-        }
-        // Whose place it is next is drawn by lot.
-        live(&sync.disconnected(MILLIS, &first[0], &net.gossip)).0
-    };
-    let next: std::collections::BTreeSet<Vec<NodeId>> = (1..20).map(told_by).collect();
-    assert!(next.len() > 5 && next.iter().all(|next| next.len() == 1));
-}
-
-#[test]
-fn after_a_while_another_peer_tells_what_is_new() {
-    let net = Net::new();
-    let mut sync = Sync::new(None, 1);
-    sync.tick(MILLIS, &net.gossip);
-    let mut told: Vec<NodeId> =
-        (1..=7).flat_map(|n| live(&sync.connected(MILLIS, peer(n), chosen(true), &net.gossip)).0).collect();
-    assert_eq!(told.len(), MAX_LIVE);
-    assert_eq!(live(&sync.tick(MILLIS + ROTATE_MILLIS - 1, &net.gossip)), (vec![], vec![]));
-    let mut seen: std::collections::BTreeSet<NodeId> = told.iter().copied().collect();
-    for n in 1..=7 {
-        let (begins, ends) = live(&sync.tick(MILLIS + n * ROTATE_MILLIS, &net.gossip));
-        assert_eq!((begins.len(), ends.len()), (1, 1));
-        assert!(told.contains(&ends[0]) && !told.contains(&begins[0]));
-        told.retain(|id| *id != ends[0]);
-        told.extend(&begins);
-        seen.extend(begins);
-    }
-    assert_eq!(seen.len(), 7, "each has its turn");
 }
 
 #[test]
